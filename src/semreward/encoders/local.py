@@ -1,0 +1,232 @@
+"""Sentence encoders of the sentence-transformers library, loaded in this process."""
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import KW_ONLY, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semreward.encoders.engine import DEFAULT_BATCH_SIZE, DEFAULT_CACHE_BYTES, EncodeBatch, close_engine, engine_of
+from semreward.errors import ArgumentError, EncoderNotFoundError
+
+if TYPE_CHECKING:
+    import torch
+
+logger = logging.getLogger(__name__)
+
+Dtype: TypeAlias = Literal["auto", "float32", "bfloat16", "float16"]
+DTYPES: tuple[Dtype, ...] = ("auto", "float32", "bfloat16", "float16")
+
+# What decides an encoder's vectors, beside its configuration files: the weights that are read (safetensors before
+# pickled ones, as the libraries prefer them) and the tokenizer.
+_WEIGHT_PATTERNS = ("*.safetensors", "pytorch_model*.bin")
+_TOKENIZER_FILES = frozenset(
+    {
+        "tokenizer.json",
+        "sentencepiece.bpe.model",
+        "spiece.model",
+        "tokenizer.model",
+        "vocab.txt",
+        "vocab.json",
+        "merges.txt",
+    }
+)
+_CONFIG_FILES = frozenset({"modules.json", "config.json", "sentence_bert_config.json"})
+# Keys of configuration files that say how a model was saved, not what it computes.
+_IRRELEVANT_KEYS = frozenset({"transformers_version", "dtype", "torch_dtype", "_name_or_path", "architectures"})
+
+
+@dataclass(frozen=True)
+class SentenceTransformerEncoder:
+    """A sentence-transformers model as a frozen encoder, loaded at its first use.
+
+    The object describes an encoder and holds no model: it compares, hashes, prints and pickles as what it is. Equal
+    descriptions share one loaded model a process.
+
+    Args:
+        name_or_path: Hub id, or the path of a folder with a sentence-transformers or a plain transformers model (then
+            mean pooling is used).
+        device: `"auto"`, or a torch device such as `"cuda:1"` or `"cpu"`. `"auto"` is resolved at the first use, in
+            the process that uses it: its own accelerator if it sees one, else the CPU.
+        dtype: Precision of the forward pass: `"auto"` (float32 on CPU, bfloat16 on an accelerator), `"float32"`,
+            `"bfloat16"` or `"float16"`. Vectors are normalised in float32 in any case.
+        max_tokens: Longest input in tokens; the rest of a text is not seen. `None`: the model's own limit.
+        prompt: Text put before each input, such as `"query: "`, where the encoder was trained with one.
+        revision: Branch, tag or commit of a hub model.
+        batch_size: Texts a forward pass.
+        cache_bytes: Bound of the cache that keeps the references' vectors.
+
+    Raises:
+        EncoderNotFoundError: `name_or_path` is a path, and nothing is there.
+        ArgumentError: A number or a dtype is out of its range.
+    """
+
+    name_or_path: str
+    _: KW_ONLY
+    device: str = "auto"
+    dtype: Dtype = "auto"
+    max_tokens: int | None = None
+    prompt: str | None = None
+    revision: str | None = None
+    batch_size: int = DEFAULT_BATCH_SIZE
+    cache_bytes: int = DEFAULT_CACHE_BYTES
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name_or_path", resolved_name(self.name_or_path))
+        if self.dtype not in DTYPES:
+            raise ArgumentError(f"`dtype` must be one of {', '.join(DTYPES)}; got {self.dtype!r}")
+        if self.max_tokens is not None and self.max_tokens < 1:
+            raise ArgumentError(f"`max_tokens` must be at least 1 or None, got {self.max_tokens}")
+        if self.batch_size < 1:
+            raise ArgumentError(f"`batch_size` must be at least 1, got {self.batch_size}")
+        if self.cache_bytes < 0:
+            raise ArgumentError(f"`cache_bytes` must not be negative, got {self.cache_bytes}")
+
+    @property
+    def fingerprint(self) -> str:
+        """Sixteen hexadecimal digits that stand for weights, tokenizer, pooling, `max_tokens` and `prompt`.
+
+        Device and dtype are left out. A hub model that is not in the local cache is downloaded first.
+        """
+        content = _folder_fingerprint(model_folder(self.name_or_path, self.revision))
+        return hashlib.sha256(f"{content}|{self.max_tokens}|{self.prompt or ''}".encode()).hexdigest()[:16]
+
+    def encode(self, texts: Sequence[str], /) -> NDArray[np.float32]:
+        """Encode `N` non-empty texts into unit rows, shape (N, D), float32; see `semreward.encoders.engine`."""
+        return engine_of(self).encode(texts)
+
+    def close(self) -> None:
+        """Let go of the loaded model; the next use loads it again."""
+        close_engine(self)
+
+    def open_model(self) -> EncodeBatch:
+        """Load the model on its device and return its forward pass. For the engine; users call `encode`."""
+        import torch
+        from sentence_transformers import SentenceTransformer
+
+        device = resolved_device(self.device)
+        dtype = resolved_dtype(self.dtype, device)
+        model = SentenceTransformer(
+            self.name_or_path, device=str(device), revision=self.revision, model_kwargs={"dtype": dtype}
+        )
+        model.eval()
+        if self.max_tokens is not None:
+            limit = model.max_seq_length or self.max_tokens
+            model.max_seq_length = min(self.max_tokens, limit)
+        logger.info("encoder %s loaded on %s in %s", self.name_or_path, device, dtype)
+
+        def forward(batch: list[str]) -> NDArray[np.float32]:
+            vectors: torch.Tensor = model.encode(
+                batch, batch_size=len(batch), prompt=self.prompt, convert_to_tensor=True, show_progress_bar=False
+            )
+            return torch.nn.functional.normalize(vectors.float(), dim=1).cpu().numpy()
+
+        return forward
+
+
+def resolved_name(name_or_path: str | os.PathLike[str]) -> str:
+    """The absolute path of a local model folder, or a hub id as it is.
+
+    Raises:
+        EncoderNotFoundError: It reads as a path, or its first part is a folder here, and there is no such folder.
+    """
+    name = os.fspath(name_or_path)
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return str(path.resolve())
+    parts = Path(name).parts
+    looks_local = not name or name.startswith((".", "~", "/")) or "\\" in name or len(parts) > 2  # noqa: PLR2004
+    if looks_local or path.exists() or (len(parts) > 1 and Path(parts[0]).is_dir()):
+        raise EncoderNotFoundError(
+            f"`name_or_path` must be a hub id or an existing folder, got {name!r}; "
+            "adapt an encoder first, or correct the path"
+        )
+    return name
+
+
+def resolved_device(device: str) -> "torch.device":
+    """The torch device that `device` means in this process; `"auto"` is its own accelerator, else the CPU."""
+    import torch
+
+    if device != "auto":
+        return torch.device(device)
+    if not torch.accelerator.is_available():
+        if os.environ.get("CUDA_VISIBLE_DEVICES") == "":
+            _warn_hidden_gpus()
+        return torch.device("cpu")
+    # Launchers tell each process its GPU; before they have set it, LOCAL_RANK does.
+    rank = int(os.environ.get("LOCAL_RANK", "-1"))
+    index = rank if 0 <= rank < torch.accelerator.device_count() else torch.accelerator.current_device_index()
+    accelerator = torch.accelerator.current_accelerator()
+    return torch.device("cpu") if accelerator is None else torch.device(accelerator.type, index)
+
+
+@lru_cache(maxsize=1)
+def _warn_hidden_gpus() -> None:
+    logger.warning("CUDA_VISIBLE_DEVICES is empty in this process: its sentence encoders run on the CPU")
+
+
+def resolved_dtype(dtype: Dtype, device: "torch.device") -> "torch.dtype":
+    """The torch dtype that `dtype` means on a device; `"auto"` is float32 on CPU, bfloat16 elsewhere."""
+    import torch
+
+    if dtype == "auto":
+        dtype = "float32" if device.type == "cpu" else "bfloat16"
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[dtype]
+
+
+def model_folder(name_or_path: str, revision: str | None = None) -> Path:
+    """The local folder of a model; a hub model is taken from the local cache, or downloaded into it."""
+    if Path(name_or_path).is_dir():
+        return Path(name_or_path)
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(name_or_path, revision=revision, local_files_only=True))
+    except LocalEntryNotFoundError:
+        return Path(snapshot_download(name_or_path, revision=revision))
+
+
+def _folder_fingerprint(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for path in _relevant_files(folder):
+        digest.update(path.relative_to(folder).as_posix().encode())
+        status = path.stat()
+        digest.update(_file_digest(path, status.st_size, status.st_mtime_ns))
+    return digest.hexdigest()
+
+
+def _relevant_files(folder: Path) -> Iterator[Path]:
+    """The files that decide the vectors, in a fixed order."""
+    for subfolder in sorted({folder, *(path for path in folder.glob("*") if path.is_dir())}):
+        for pattern in _WEIGHT_PATTERNS:
+            if weights := sorted(subfolder.glob(pattern)):
+                yield from weights
+                break
+        yield from sorted(path for path in subfolder.glob("*") if path.name in _TOKENIZER_FILES | _CONFIG_FILES)
+
+
+@lru_cache(maxsize=1024)
+def _file_digest(path: Path, size: int, modified_ns: int) -> bytes:  # noqa: ARG001 - they key the cache
+    if path.name in _CONFIG_FILES:
+        return hashlib.sha256(json.dumps(_relevant_config(path), sort_keys=True).encode()).digest()
+    with path.open("rb") as file:
+        digest = hashlib.sha256()
+        while block := file.read(1 << 22):
+            digest.update(block)
+        return digest.digest()
+
+
+def _relevant_config(path: Path) -> Any:
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if isinstance(content, dict):
+        return {key: value for key, value in content.items() if key not in _IRRELEVANT_KEYS}
+    return content

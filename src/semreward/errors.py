@@ -1,0 +1,45 @@
+"""Exceptions and warnings: each is a `SemRewardError` and also the built-in exception that fits."""
+
+
+class SemRewardError(Exception):
+    """Base of every exception that semreward raises on purpose."""
+
+
+class ArgumentError(SemRewardError, ValueError):
+    """An argument, a column or a row breaks the rule that the message names."""
+
+
+class ArgumentTypeError(SemRewardError, TypeError):
+    """An argument or a row has the wrong type."""
+
+
+class MissingColumnError(ArgumentError):
+    """A reward needs a column that the call did not carry."""
+
+
+class UnknownLanguageError(ArgumentError, LookupError):
+    """No script is known for a language tag, or a script code is not in ISO 15924."""
+
+
+class EncoderNotFoundError(SemRewardError, FileNotFoundError):
+    """A local encoder path does not exist or holds no model."""
+
+
+class EncoderError(SemRewardError, RuntimeError):
+    """An encoder returned something that is no unit vector a text."""
+
+
+class RewardOutputError(SemRewardError, ValueError):
+    """A reward function returned something other than one finite float or `None` a completion."""
+
+
+class ContractError(SemRewardError, AssertionError):
+    """A reward breaks the reward contract; raised by `semreward.testing`."""
+
+
+class MissingDependencyError(SemRewardError, ImportError):
+    """An optional library is not installed; the message carries the command that installs it."""
+
+
+class SemRewardWarning(UserWarning):
+    """A likely mistake with a defined result."""

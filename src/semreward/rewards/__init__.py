@@ -1,0 +1,1 @@
+"""Reward functions: `similarity`, `language`, `overlap`, and `composite`, which combines any of them."""

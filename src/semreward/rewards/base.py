@@ -1,0 +1,251 @@
+"""The calling convention of rewards, once: names, columns, rows, logging, signatures.
+
+A reward is called as TRL calls one: by keyword, with lists of equal length. `Reward` is what every configured reward of
+ours shares; `CompletionReward` adds reading the answers out of the completions and checking rows.
+"""
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias, TypeVar
+
+import semreward
+from semreward.errors import ArgumentError, ArgumentTypeError, MissingColumnError
+from semreward.protocols import Completion, Encoder, RewardValues
+from semreward.text import REASONING_POLICIES, ReasoningPolicy, answer_text, normalise
+
+LogMetric: TypeAlias = Callable[[str, float], None]
+LogExtra: TypeAlias = Callable[[str, list[Any]], None]
+
+MissingPolicy: TypeAlias = Literal["raise", "none"]
+"""What a row without its reference or language is: an error, or a row to which the reward does not apply."""
+
+MISSING_POLICIES: tuple[MissingPolicy, ...] = ("raise", "none")
+
+SelfReward = TypeVar("SelfReward", bound="Reward")
+
+
+@dataclass(frozen=True)
+class Reward(ABC):
+    """A configured reward: an immutable value that is called like a function.
+
+    Args:
+        name: Key under which trainers log it; also its `__name__`.
+    """
+
+    name: str = field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            raise ArgumentError(f"`name` must be a non-empty string, got {self.name!r}")
+
+    @property
+    def __name__(self) -> str:
+        return self.name
+
+    @abstractmethod
+    def __call__(
+        self,
+        *,
+        completions: Sequence[Completion],
+        prompts: Sequence[Any] | None = None,
+        completion_ids: Sequence[Any] | None = None,
+        log_metric: LogMetric | None = None,
+        log_extra: LogExtra | None = None,
+        **columns: Any,
+    ) -> RewardValues:
+        """Score `N` completions; returns `N` values, one finite float or `None` each, in order."""
+
+    def replace(self: SelfReward, **changes: Any) -> SelfReward:
+        """Another reward, equal but for the given parameters.
+
+        Raises:
+            TypeError: A parameter does not exist.
+        """
+        return dataclasses.replace(self, **changes)
+
+    def signature(self) -> str:
+        """All that decides the numbers, on one line: parameters, the encoder's fingerprint, the package version."""
+        parameters = [f"{item.name}:{_rendered(getattr(self, item.name))}" for item in dataclasses.fields(self)]
+        return "|".join([type(self).__qualname__, *sorted(parameters), f"semreward:{semreward.__version__}"])
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a reward found out about `N` completions.
+
+    Attributes:
+        values: One float or `None` a completion.
+        metrics: Numbers about the whole call, logged as `<reward name>/<key>`.
+        extras: Columns of one value a completion, logged as `<reward name>/<key>`; the same ones at every call.
+    """
+
+    values: RewardValues
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    extras: Mapping[str, list[Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CompletionReward(Reward):
+    """A reward that judges each completion's answer text, alone or against columns of its row.
+
+    Args:
+        reasoning: What becomes of `<think>` blocks; see `semreward.text.remove_reasoning`.
+    """
+
+    reasoning: ReasoningPolicy = field(default="remove", kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.reasoning not in REASONING_POLICIES:
+            raise ArgumentError(f"`reasoning` must be one of {', '.join(REASONING_POLICIES)}; got {self.reasoning!r}")
+
+    def __call__(
+        self,
+        *,
+        completions: Sequence[Completion],
+        prompts: Sequence[Any] | None = None,
+        completion_ids: Sequence[Any] | None = None,
+        log_metric: LogMetric | None = None,
+        log_extra: LogExtra | None = None,
+        **columns: Any,
+    ) -> RewardValues:
+        """Score `N` completions.
+
+        Args:
+            completions: `N` texts, or `N` lists of messages.
+            prompts: `N` prompts, not used.
+            completion_ids: `N` lists of token ids, not used.
+            log_metric: The trainer's `log_metric(name, value)`, if it offers one.
+            log_extra: The trainer's `log_extra(column, values)`, if it offers one.
+            **columns: The data set's columns, `N` values each; those that the reward does not name are ignored.
+
+        Returns:
+            `N` values in order; see the class for their range and for what `None` means.
+
+        Raises:
+            MissingColumnError: A column that the reward names is absent.
+            ArgumentError: Lengths differ, or a row breaks a rule.
+            ArgumentTypeError: `completions` or a row has the wrong type.
+        """
+        check_rows(completions, {"prompts": prompts, "completion_ids": completion_ids})
+        answers = [answer_text(completion, reasoning=self.reasoning) for completion in completions]
+        scores = self._score(answers, columns)
+        if log_metric is not None:
+            for key, value in scores.metrics.items():
+                log_metric(f"{self.name}/{key}", value)
+        if log_extra is not None:
+            for key, values in scores.extras.items():
+                log_extra(f"{self.name}/{key}", values)
+        return scores.values
+
+    @abstractmethod
+    def _score(self, answers: list[str], columns: Mapping[str, Any]) -> Scores:
+        """Score `N` answer texts (possibly empty), given all columns of the call."""
+
+
+def check_rows(completions: Any, others: Mapping[str, Any]) -> None:
+    """Raise unless `completions` is a list and every other column that is given has its length."""
+    if not is_column(completions):
+        raise ArgumentTypeError(
+            f"`completions` must be a list of completions, got {type(completions).__name__}; "
+            "wrap a single one: completions=[...]"
+        )
+    for name, column in others.items():
+        if column is not None:
+            check_column(name, column, len(completions))
+
+
+def column_of(columns: Mapping[str, Any], name: str, rows: int) -> Sequence[Any]:
+    """The column of a call that a reward needs.
+
+    Args:
+        columns: All columns of the call.
+        name: The column's name.
+        rows: How many completions there are.
+
+    Raises:
+        MissingColumnError: It is absent or `None`.
+        ArgumentError: Its length is not `rows`.
+        ArgumentTypeError: It is not a list.
+    """
+    column = columns.get(name)
+    if column is None:
+        offered = ", ".join(sorted(columns)) or "none"
+        raise MissingColumnError(
+            f"column `{name}` is missing (columns of this call: {offered}); add it to the data set, or name the "
+            "reward's column. Trainers drop columns when `remove_unused_columns=True`"
+        )
+    check_column(name, column, rows)
+    found: Sequence[Any] = column
+    return found
+
+
+def check_column(name: str, column: Any, rows: int) -> None:
+    """Raise unless a column is a list of `rows` values."""
+    if not is_column(column):
+        raise ArgumentTypeError(f"`{name}` must be a list with one value a completion, got {type(column).__name__}")
+    if len(column) != rows:
+        raise ArgumentError(f"`{name}` must have one value a completion: {rows} expected, got {len(column)}")
+
+
+def is_column(value: object) -> bool:
+    """Whether a value can be a column: sized and indexed, but neither a text nor a mapping."""
+    return hasattr(value, "__len__") and hasattr(value, "__getitem__") and not isinstance(value, (str, bytes, Mapping))
+
+
+def references_of(
+    columns: Mapping[str, Any], name: str, *, rows: int, on_missing: MissingPolicy
+) -> list[tuple[str, ...] | None]:
+    """Each row's references as a tuple of normalised, non-empty texts; `None` for a missing one under `"none"`.
+
+    Raises:
+        MissingColumnError: The column is absent.
+        ArgumentError: A row's reference is missing or blank under `"raise"`, or its list is empty.
+        ArgumentTypeError: A row's reference is neither a string nor a list of strings.
+    """
+    return [
+        _row_references(reference, name, row, on_missing)
+        for row, reference in enumerate(column_of(columns, name, rows))
+    ]
+
+
+def _row_references(reference: object, name: str, row: int, on_missing: MissingPolicy) -> tuple[str, ...] | None:
+    texts = [reference] if isinstance(reference, str) else reference
+    if texts is None or (is_column(texts) and all(text is None or text == "" for text in texts)):  # type: ignore[attr-defined]
+        if on_missing == "none":
+            return None
+        raise ArgumentError(
+            f"`{name}` must be a non-empty string or a list of them, got {reference!r} at row {row}; "
+            "drop the row or pass on_missing='none'"
+        )
+    if not is_column(texts) or not all(isinstance(text, str) for text in texts):  # type: ignore[attr-defined]
+        raise ArgumentTypeError(
+            f"`{name}` must be a string or a list of strings, got {str(reference)[:80]!r} "
+            f"({type(reference).__name__}) at row {row}; give the plain text"
+        )
+    normal = tuple(normalise(text) for text in texts)  # type: ignore[attr-defined]
+    if not all(normal):
+        raise ArgumentError(f"`{name}` must be a non-empty string, got blank text at row {row}; drop the row")
+    return normal
+
+
+def check_missing_policy(on_missing: str) -> None:
+    """Raise `ArgumentError` unless `on_missing` is a `MissingPolicy`."""
+    if on_missing not in MISSING_POLICIES:
+        raise ArgumentError(f"`on_missing` must be one of {', '.join(MISSING_POLICIES)}; got {on_missing!r}")
+
+
+def _rendered(value: object) -> str:
+    if isinstance(value, Reward):
+        return f"[{value.signature()}]"
+    if isinstance(value, tuple):
+        return "(" + ",".join(_rendered(item) for item in value) + ")"
+    if isinstance(value, (set, frozenset)):
+        return "{" + ",".join(sorted(map(str, value))) + "}"
+    if isinstance(value, (str, int, float)) or value is None:
+        return str(value)
+    if isinstance(value, Encoder):
+        return value.fingerprint
+    return str(getattr(value, "__name__", type(value).__name__))

@@ -1,0 +1,91 @@
+"""Pure mathematics of rewards: how a similarity becomes a reward, how rewards become one."""
+
+from typing import overload
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from semreward.errors import ArgumentError
+
+# How far rounding may carry a cosine of unit vectors beyond [-1, 1]; it is clipped back.
+_COSINE_SLACK = 1e-3
+
+SATURATION = 0.95
+"""From this shaped reward on, a completion counts as saturated: there is next to nothing left to gain."""
+
+
+@overload
+def threshold_rescale(s: float, threshold: float) -> float: ...
+@overload
+def threshold_rescale(s: ArrayLike, threshold: float) -> NDArray[np.float64]: ...
+def threshold_rescale(s: ArrayLike, threshold: float) -> float | NDArray[np.float64]:
+    r"""Shape similarities into rewards: nothing up to a threshold, linear from there to 1.
+
+    $$R(s) = 0 \text{ for } s \le \tau, \qquad R(s) = \frac{s - \tau}{1 - \tau} \text{ for } s > \tau$$
+
+    Args:
+        s: Similarities, any shape, in [-1, 1]; what rounding adds beyond (up to 0.001) is clipped.
+        threshold: tau, in [-1, 1).
+
+    Returns:
+        Rewards in [0, 1]: a float for a scalar, else a float64 array of the same shape. Non-decreasing and continuous
+        in `s`; 1 exactly at `s = 1`.
+
+    Raises:
+        ArgumentError: `threshold` is outside [-1, 1), or a similarity is not a number in [-1, 1].
+
+    Source:
+        Su et al. 2026, eq. 2, https://arxiv.org/abs/2605.14366
+
+    Example:
+        >>> threshold_rescale(0.75, threshold=0.5)
+        0.5
+        >>> threshold_rescale([0.2, 0.6, 1.0], threshold=0.6).tolist()
+        [0.0, 0.0, 1.0]
+    """
+    check_threshold(threshold)
+    similarity = np.asarray(s, dtype=np.float64)
+    legal = np.abs(similarity) <= 1 + _COSINE_SLACK  # False for NaN
+    if not legal.all():
+        place = int(np.flatnonzero(~legal)[0])
+        raise ArgumentError(
+            f"similarities must be numbers in [-1, 1], got {similarity.reshape(-1)[place]} at position {place}; "
+            "are the vectors of unit norm?"
+        )
+    reward = np.clip((np.minimum(similarity, 1.0) - threshold) / (1.0 - threshold), 0.0, 1.0)
+    # The subtraction loses digits where tau is close to 1: an exact similarity of 1 still earns exactly 1.
+    reward = np.where(similarity >= 1.0, 1.0, reward)
+    return float(reward) if similarity.ndim == 0 else reward
+
+
+def check_threshold(threshold: float) -> None:
+    """Raise `ArgumentError` unless a threshold lies in [-1, 1)."""
+    is_number = isinstance(threshold, (int, float, np.integer, np.floating)) and not isinstance(threshold, bool)
+    if not is_number or not -1.0 <= threshold < 1.0:
+        raise ArgumentError(
+            f"`threshold` must be a number in [-1, 1), got {threshold!r}; calibrate_threshold() measures one"
+        )
+
+
+def weighted_sum(values_NK: ArrayLike, weights_K: ArrayLike) -> NDArray[np.float64]:  # noqa: N803 - axes in names
+    """Combine K rewards a row into one, missing ones adding nothing.
+
+    Args:
+        values_NK: Rewards of N rows, shape (N, K), NaN where a reward does not apply.
+        weights_K: Finite weights, shape (K,).
+
+    Returns:
+        Array of shape (N,), float64; NaN where every reward of the row is NaN.
+
+    Source:
+        Su et al. 2026, eq. 4, https://arxiv.org/abs/2605.14366; the treatment of NaN is TRL's.
+
+    Example:
+        >>> weighted_sum([[0.5, 1.0], [float("nan"), 1.0]], [1.5, 1.0]).tolist()
+        [1.75, 1.0]
+    """
+    values = np.asarray(values_NK, dtype=np.float64)
+    weights = np.asarray(weights_K, dtype=np.float64)
+    missing = np.isnan(values)
+    total = (np.where(missing, 0.0, values) * weights).sum(axis=1)
+    return np.where(missing.all(axis=1), np.nan, total)

@@ -1,0 +1,143 @@
+"""From what a policy produced to the text that is scored: answer extraction, normalising, units."""
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypeAlias
+
+import regex
+
+from semreward.errors import ArgumentError, ArgumentTypeError
+
+ReasoningPolicy: TypeAlias = Literal["remove", "keep", "prefilled"]
+"""What happens to reasoning between `<think>` and `</think>`; see `remove_reasoning`."""
+
+REASONING_POLICIES: tuple[ReasoningPolicy, ...] = ("remove", "keep", "prefilled")
+
+_OPEN, _CLOSE = "<think>", "</think>"
+
+_UNIT = regex.compile(
+    r"\p{sc=Han}"  # Chinese writes no spaces: each character is a unit
+    r"|[\p{L}\p{M}\p{N}&&[^\p{sc=Han}]]+"  # Tibetan syllables end at the tsheg, other words at spaces and punctuation
+    r"|[^\s\p{Po}\p{L}\p{M}\p{N}\p{C}]"  # symbols and brackets stand alone
+    r"|[\p{Po}&&[^\u0F0B\u0F0C]]",  # so does punctuation, but for the tsheg, which only separates syllables
+    regex.V1,
+)
+
+
+def answer_text(completion: str | Sequence[Mapping[str, Any]], *, reasoning: ReasoningPolicy = "remove") -> str:
+    """The text by which a completion is judged: its last assistant message, without reasoning, normalised.
+
+    Args:
+        completion: Plain text, or messages with `role` and `content`, where `content` is a string, `None` (a message
+            that only calls tools) or a list of content parts, whose text parts are joined.
+        reasoning: What to do with a `<think>` block; see `remove_reasoning`. Reasoning that a chat template has put
+            into a field of its own (`reasoning_content`, `thinking`) is never part of the answer.
+
+    Returns:
+        The answer in NFC, without outer white space; empty where nothing was answered.
+
+    Raises:
+        ArgumentTypeError: The completion is neither a string nor messages.
+
+    Example:
+        >>> answer_text([{"role": "assistant", "content": "<think>red is dmar</think> དམར་པོ། "}])
+        'དམར་པོ།'
+    """
+    text = completion if isinstance(completion, str) else _last_assistant_content(completion)
+    return normalise(remove_reasoning(text, policy=reasoning))
+
+
+def remove_reasoning(text: str, *, policy: ReasoningPolicy = "remove") -> str:
+    """The text after its reasoning.
+
+    | text | `remove` | `prefilled` | `keep` |
+    |---|---|---|---|
+    | `answer` | `answer` | empty: the reasoning never closed | unchanged |
+    | `<think>r</think>answer` | `answer` | `answer` | unchanged |
+    | `r</think>answer` (the chat template opened the block) | `answer` | `answer` | unchanged |
+    | `<think>r` (cut off while reasoning) | empty | empty | unchanged |
+
+    What stands before an opening `<think>` is kept, so an answer given before thinking still counts. Use `prefilled`
+    where the chat template always opens the block: only then is text without any tag known to be reasoning.
+
+    Args:
+        text: Decoded completion.
+        policy: One of the three columns above.
+
+    Returns:
+        The text without reasoning, not normalised.
+
+    Raises:
+        ArgumentError: `policy` is none of the three.
+
+    Example:
+        >>> remove_reasoning("<think>hm</think>yes"), remove_reasoning("hm</think>yes"), remove_reasoning("<think>hm")
+        ('yes', 'yes', '')
+    """
+    if policy not in REASONING_POLICIES:
+        raise ArgumentError(f"`reasoning` must be one of {', '.join(REASONING_POLICIES)}; got {policy!r}")
+    if policy == "keep":
+        return text
+    first_open, first_close = text.find(_OPEN), text.find(_CLOSE)
+    opened_by_template = first_close >= 0 and not 0 <= first_open < first_close
+    if opened_by_template:
+        text = text[first_close + len(_CLOSE) :]
+    elif policy == "prefilled" and first_close < 0:
+        return ""
+    kept: list[str] = []
+    while (start := text.find(_OPEN)) >= 0:
+        kept.append(text[:start])
+        end = text.find(_CLOSE, start)
+        text = text[end + len(_CLOSE) :] if end >= 0 else ""
+    return "".join([*kept, text])
+
+
+def normalise(text: str) -> str:
+    r"""The form in which texts are compared and encoded: NFC, without outer white space.
+
+    Example:
+        >>> normalise(" cafe\u0301 ") == "café"
+        True
+    """
+    return unicodedata.normalize("NFC", text).strip()
+
+
+def units(text: str) -> list[str]:
+    """Split a text into the units that n-gram scores count.
+
+    Han characters count one by one, Tibetan by syllable (the tsheg is dropped), everything else by runs of letters,
+    marks and digits; punctuation and symbols are units of their own.
+
+    Args:
+        text: Any text; it is normalised first.
+
+    Returns:
+        The units in order; empty for blank text.
+
+    Example:
+        >>> units("བོད་ཡིག །"), units("三只red猫")
+        (['བོད', 'ཡིག', '།'], ['三', '只', 'red', '猫'])
+    """
+    found: list[str] = _UNIT.findall(normalise(text))
+    return found
+
+
+def _last_assistant_content(messages: Sequence[Mapping[str, Any]]) -> str:
+    if not isinstance(messages, Sequence) or not all(isinstance(message, Mapping) for message in messages):
+        raise ArgumentTypeError(
+            "a completion must be a string or a list of messages, "
+            f"got {type(messages).__name__}: {str(messages)[:80]!r}"
+        )
+    spoken = [message for message in messages if message.get("role", "assistant") == "assistant"]
+    return _content_text(spoken[-1].get("content")) if spoken else ""
+
+
+def _content_text(content: Any) -> str:
+    if content is None:
+        return ""
+    if isinstance(content, str):
+        return content
+    if isinstance(content, Sequence):
+        parts = [part for part in content if isinstance(part, Mapping) and part.get("type", "text") == "text"]
+        return "".join(str(part.get("text") or "") for part in parts)
+    raise ArgumentTypeError(f"a message's `content` must be a string or a list of parts, got {type(content).__name__}")
