@@ -5,6 +5,7 @@
   and the skill is not there to be forgotten later.
 * Copying rows of random characters: the cheapest lesson in looking text up, which reading comprehension is built on. The
   rows hold every character of the drift texts, so unfamiliar topics are new to the policy but their characters are not.
+  Repeating a sentence as chat teaches to stop after one, which the cold start would spend its few examples on.
 * Tibetan captions, and parallel captions as plain text (never as chat): the latent bilingual knowledge that a real base model
   has. Without it no small cold start teaches translation, only fluent nonsense. The base still does not translate
   when asked in chat.
@@ -48,11 +49,11 @@ class Mix(NamedTuple):
         switched_slots: Share of the words that are Chinese in those.
     """
 
-    captions: float = 0.08
-    topics: float = 0.12
-    reading: float = 0.42
-    copying: float = 0.06
-    tibetan: float = 0.07
+    captions: float = 0.07
+    topics: float = 0.16
+    reading: float = 0.32
+    copying: float = 0.12
+    tibetan: float = 0.08
     parallel: float = 0.25
     switched_documents: float = 0.5
     switched_slots: float = 0.4
@@ -109,9 +110,12 @@ def _parallel(rng: random.Random, mix: Mix) -> Document:
 
 
 def _copying(rng: random.Random) -> Document:
-    """Return a row of unrelated characters followed by its copy."""
-    text = "".join(rng.choices(CHARACTERS, k=rng.randint(6, 16)))
-    return (Segment(f"复述：{text}\n{text}"),)
+    """Return a row of unrelated characters followed by its copy, or a request to repeat a sentence and the reply."""
+    if rng.random() < 0.5:  # noqa: PLR2004 - a coin
+        text = "".join(rng.choices(CHARACTERS, k=rng.randint(6, 16)))
+        return (Segment(f"复述：{text}\n{text}"),)
+    text = _caption(rng)
+    return Segment(CHAT_TURN.format(prompt=f"请复述下面的句子：{text}"), 0.2), Segment(text + "<|im_end|>\n")
 
 
 def _reading(rng: random.Random, excluded: Collection[str]) -> Document:

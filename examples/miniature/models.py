@@ -36,7 +36,7 @@ class PolicyShape(NamedTuple):
     """Size of the policy."""
 
     width: int = 128
-    layers: int = 4
+    layers: int = 3
     heads: int = 4
 
 

@@ -44,9 +44,9 @@ class WorldSettings:
     encoder_pairs: int = 12_800
     questions: int = 500
     drift_texts: int = 200
-    pretrain_steps: int = 1000
-    pretrain_batch_size: int = 24
-    pretrain_learning_rate: float = 4e-3
+    pretrain_steps: int = 2000
+    pretrain_batch_size: int = 16
+    pretrain_learning_rate: float = 3e-3
     mix: Mix = Mix()
     policy: PolicyShape = PolicyShape()
     encoder: EncoderShape = EncoderShape()

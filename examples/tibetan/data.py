@@ -1,0 +1,142 @@
+"""Reads pairs and splits them: cold start, calibration, RL, test. No row serves two purposes."""
+
+import json
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from semreward.errors import ArgumentError, MissingColumnError
+from semreward.text import normalise
+from tibetan.arguments import DataArguments
+
+FORMATS = {".jsonl": "json", ".json": "json", ".csv": "csv", ".tsv": "csv", ".parquet": "parquet"}
+COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
+
+Row = dict[str, Any]
+
+
+def read_rows(name: str, columns: Sequence[str], *, split: str = "train") -> Iterator[Row]:
+    """Rows of a local file, or of a hub data set.
+
+    Args:
+        name: Path of a JSONL, CSV, TSV or parquet file (also .gz, .bz2, .xz, .zst), or a hub id.
+        columns: Columns that every row must fill with text.
+        split: Split of a hub data set.
+
+    Raises:
+        ArgumentError: The file does not exist, cannot be read, or a row has no text in a column; the row is named,
+            counted from 1.
+        MissingColumnError: A column does not exist.
+    """
+    rows = _open(name, split)
+    missing = [column for column in columns if column not in rows.column_names]
+    if missing:
+        raise MissingColumnError(f"{name} has no column {', '.join(missing)}; it has {', '.join(rows.column_names)}")
+    for number, row in enumerate(rows, start=1):
+        for column in columns:
+            if not isinstance(row[column], str) or not normalise(row[column]):
+                raise ArgumentError(
+                    f"{name}: column `{column}` must be text, got {row[column]!r} at row {number}; correct or drop it"
+                )
+        yield {column: normalise(row[column]) for column in columns}
+
+
+def _open(name: str, split: str) -> Any:  # noqa: ANN401 - datasets is untyped
+    import datasets
+
+    path = Path(name)
+    suffixes = [suffix for suffix in path.suffixes if suffix not in COMPRESSIONS]
+    kind = FORMATS.get(suffixes[-1]) if suffixes else None
+    if not path.exists():
+        if kind or name.startswith((".", "/", "~")):
+            raise ArgumentError(f"data file {name!r} does not exist; correct the path")
+        return datasets.load_dataset(name, split=split)
+    if kind is None:
+        raise ArgumentError(f"data file {name!r} must end in {', '.join(FORMATS)} (and a compression's ending)")
+    options = {"delimiter": "\t"} if suffixes[-1] == ".tsv" else {}
+    try:
+        return datasets.load_dataset(kind, data_files=str(path), split="train", **options)
+    except (datasets.exceptions.DatasetGenerationError, datasets.exceptions.DatasetNotFoundError, ValueError) as error:
+        cause = error.__cause__ or error
+        raise ArgumentError(f"data file {name!r} cannot be read: {cause}; is it a whole {kind} file?") from error
+
+
+def prepare(folder: Path, data: DataArguments, tokenizer: Any, seed: int) -> None:  # noqa: ANN401 - any tokenizer
+    """Write `cold_start.jsonl`, `calibration.jsonl`, `rl.jsonl`, `test.jsonl` and `counts.json`.
+
+    Rows are shuffled with the seed, over-long ones dropped and counted. A row has `prompt` and `completion` (messages),
+    `source` and `reference`.
+
+    Raises:
+        ArgumentError: Fewer rows are left than the cold start and the calibration need.
+    """
+    if data.train_data is None or data.test_data is None:
+        raise ArgumentError("`train_data` and `test_data` must name files or hub data sets; or set `miniature: true`")
+    counts: dict[str, int] = {}
+    columns = (data.source_column, data.target_column)
+    train = [_row(pair, data) for pair in read_rows(data.train_data, columns)]
+    test = [_row(pair, data) for pair in read_rows(data.test_data, columns, split="test")]
+    held_out = {row["source"] for row in test}
+    counts["train_rows_read"], counts["test_rows_read"] = len(train), len(test)
+    train = [row for row in train if row["source"] not in held_out]
+    counts["train_rows_that_are_in_test"] = counts["train_rows_read"] - len(train)
+    train, counts["train_rows_too_long"] = _within_limits(train, data, tokenizer)
+    test, counts["test_rows_too_long"] = _within_limits(test, data, tokenizer)
+
+    random.Random(seed).shuffle(train)
+    first_rl = data.cold_start_size + data.calibration_size
+    if len(train) <= first_rl:
+        raise ArgumentError(
+            f"`train_data` must hold more than cold_start_size + calibration_size = {first_rl} usable rows, "
+            f"got {len(train)}; lower the sizes or raise max_row_tokens"
+        )
+    last_rl = None if data.rl_size is None else first_rl + data.rl_size
+    parts = {
+        "cold_start": train[: data.cold_start_size],
+        "calibration": train[data.cold_start_size : first_rl],
+        "rl": train[first_rl:last_rl],
+        "test": test[: data.test_size],
+    }
+    for name, rows in parts.items():
+        counts[name] = len(rows)
+        lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        (folder / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8")
+    (folder / "counts.json").write_text(json.dumps(counts, indent=2))
+    print(", ".join(f"{key}: {value}" for key, value in counts.items()))
+
+
+def read_part(folder: Path, name: str) -> list[Row]:
+    """Rows that `prepare` wrote."""
+    return [json.loads(line) for line in (folder / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def read_texts(name: str, limit: int | None) -> list[str]:
+    """The `text` column of a file or hub data set."""
+    return [row["text"] for row in read_rows(name, ["text"])][:limit]
+
+
+def read_pairs(name: str, data: DataArguments) -> list[tuple[str, str]]:
+    """Source and target columns of a file or hub data set."""
+    rows = read_rows(name, (data.source_column, data.target_column))
+    return [(row[data.source_column], row[data.target_column]) for row in rows]
+
+
+def _row(pair: Mapping[str, str], data: DataArguments) -> Row:
+    source, reference = pair[data.source_column], pair[data.target_column]
+    return {
+        "prompt": [{"role": "user", "content": data.prompt.format(source=source)}],
+        "completion": [{"role": "assistant", "content": reference}],
+        "source": source,
+        "reference": reference,
+    }
+
+
+def _within_limits(rows: list[Row], data: DataArguments, tokenizer: Any) -> tuple[list[Row], int]:  # noqa: ANN401
+    kept = []
+    for row in rows:
+        prompt = tokenizer.apply_chat_template(row["prompt"], add_generation_prompt=True, return_dict=True)["input_ids"]
+        answer = tokenizer(row["reference"], add_special_tokens=False)["input_ids"]
+        if len(prompt) <= data.max_prompt_tokens and len(prompt) + len(answer) <= data.max_row_tokens:
+            kept.append(row)
+    return kept, len(rows) - len(kept)

@@ -1,0 +1,137 @@
+"""Stages that survive an interruption: what is whole is not done again, what is half is never taken for whole.
+
+A stage works in `<name>.partial` and is renamed to `<name>` when it is done; the rename is the only moment at which its
+result appears. Trainers find their checkpoints in the partial folder when they are started again.
+"""
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from accelerate import PartialState
+
+from semreward.errors import ArgumentError
+
+RECORD = "stage.json"
+
+
+def process_state() -> PartialState:
+    """This process among those of `accelerate launch`; waiting for a long stage of another one must not time out."""
+    return PartialState(timeout=timedelta(hours=24))
+
+
+@dataclass(frozen=True)
+class Stages:
+    """Runs stages in one folder.
+
+    Attributes:
+        folder: The run's folder.
+    """
+
+    folder: Path
+
+    def run(
+        self,
+        name: str,
+        work: Callable[[Path], object],
+        settings: Mapping[str, Any],
+        *,
+        inputs: tuple[str, ...] = (),
+        every_process: bool = False,
+        keep_partial: bool = False,
+    ) -> Path:
+        """Do a stage, unless its result stands already.
+
+        Args:
+            name: Name of the stage and of its folder.
+            work: Does the work, given the folder to write into.
+            settings: All that decides the result; kept beside it.
+            inputs: Stages whose results this one reads; when one of them was made anew, this one is stale.
+            every_process: Training: all processes take part. Otherwise the main one works and the others wait.
+            keep_partial: Start again from what an interrupted attempt left (checkpoints) instead of from nothing.
+
+        Returns:
+            The folder with the result.
+
+        Raises:
+            ArgumentError: A result stands there that was made with other settings or from other inputs.
+        """
+        final, partial = self.folder / name, self.folder / f"{name}.partial"
+        state = process_state()
+        record = {"settings": _plain(settings), "inputs": {item: self._identity(item) for item in inputs}}
+        if final.exists():
+            self._check_same(final, record)
+            if state.is_main_process:
+                print(f"[{name}] stands, {final}")
+            return final
+        if state.is_main_process:
+            print(f"[{name}] ...", flush=True)
+            self._prepare(partial, record, keep=keep_partial)
+        state.wait_for_everyone()
+        start = time.perf_counter()
+        if every_process or state.is_main_process:
+            work(partial)
+        state.wait_for_everyone()
+        if state.is_main_process:
+            seconds = round(time.perf_counter() - start, 1)
+            (partial / RECORD).write_text(json.dumps({**record, "seconds": seconds}, indent=2, ensure_ascii=False))
+            partial.rename(final)
+            print(f"[{name}] done in {seconds:.0f} s")
+        state.wait_for_everyone()
+        return final
+
+    def seconds(self) -> dict[str, float]:
+        """How long each finished stage took; an interrupted one counts its last attempt."""
+        records = sorted(self.folder.glob(f"*/{RECORD}"), key=lambda path: path.stat().st_mtime)
+        return {path.parent.name: json.loads(path.read_text())["seconds"] for path in records}
+
+    def _identity(self, name: str) -> str:
+        record = json.loads((self.folder / name / RECORD).read_text())
+        return hashlib.sha256(json.dumps([record["settings"], record["inputs"]], sort_keys=True).encode()).hexdigest()[:12]
+
+    @staticmethod
+    def _check_same(final: Path, record: Mapping[str, Any]) -> None:
+        stands = json.loads((final / RECORD).read_text())
+        old, new = ({**found["settings"], **found["inputs"]} for found in (stands, record))
+        changed = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
+        if changed:
+            raise ArgumentError(
+                f"{final} was made with other values of {', '.join(changed)}; delete it, or choose another output_dir"
+            )
+
+    @staticmethod
+    def _prepare(partial: Path, record: Mapping[str, Any], *, keep: bool) -> None:
+        begun = partial / "begun.json"
+        if partial.exists() and not (keep and begun.exists() and json.loads(begun.read_text()) == record):
+            shutil.rmtree(partial)
+        partial.mkdir(parents=True, exist_ok=True)
+        begun.write_text(json.dumps(record))
+
+
+def last_whole_checkpoint(folder: Path) -> str | None:
+    """The newest of a trainer's checkpoints that was written to its end; half-written ones are removed.
+
+    A trainer writes `trainer_state.json` last.
+    """
+    checkpoints = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
+    while checkpoints:
+        newest = checkpoints.pop()
+        try:
+            json.loads((newest / "trainer_state.json").read_text())
+        except (FileNotFoundError, json.JSONDecodeError):
+            shutil.rmtree(newest)
+        else:
+            return str(newest)
+    return None
+
+
+def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as they come back from JSON, so that stored and present ones compare."""
+    plain: dict[str, Any] = json.loads(json.dumps(settings, ensure_ascii=False, default=str))
+    return plain
