@@ -1,16 +1,17 @@
 """What the base policy reads in pretraining, and why.
 
 * Chinese captions, and Chinese about other topics: the language itself.
-* Reading comprehension as chat. Answer tokens weigh more than the passage: with equal weights the few answer tokens drown
-  and the skill is not there to be forgotten later.
-* Copying rows of random characters: the cheapest lesson in looking text up, which reading comprehension is built on. The
-  rows hold every character of the drift texts, so unfamiliar topics are new to the policy but their characters are not.
-  Repeating a sentence as chat teaches to stop after one, which the cold start would spend its few examples on.
-* Tibetan captions, and parallel captions as plain text (never as chat): the latent bilingual knowledge that a real base model
-  has. Without it no small cold start teaches translation, only fluent nonsense. The base still does not translate
+* Reading comprehension as chat. Answer tokens weigh more than the passage: with equal weights the few answer tokens
+  drown and the skill is not there to be forgotten later.
+* Copying rows of random characters: the cheapest lesson in looking text up, which reading comprehension is built on.
+  The rows hold every character of the drift texts, so unfamiliar topics are new to the policy but their characters are
+  not. Repeating a sentence as chat teaches to stop after one, which the cold start would spend its few examples on.
+* Tibetan captions, and parallel captions as plain text (never as chat): the latent bilingual knowledge that a real base
+  model has. Without it no small cold start teaches translation, only fluent nonsense. The base still does not translate
   when asked in chat.
-* Code-switching: in part of the Tibetan text Chinese words stand for Tibetan ones, as in much real text of minority languages. This
-  gives the policy a wrong turn that a similarity reward alone does not forbid, and the language reward something to do.
+* Code-switching: in part of the Tibetan text Chinese words stand for Tibetan ones, as in much real text of minority
+  languages. This gives the policy a wrong turn that a similarity reward alone does not forbid, and the language reward
+  something to do.
 """
 
 import random

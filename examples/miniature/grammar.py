@@ -1,10 +1,10 @@
 """Meanings, the sentences that express them in Chinese (`zh`) and Tibetan (`bo`), and a parser that reads them back.
 
-The parser is the examples' independent judge: it knows what was meant, word by word, and shares nothing with the sentence
-encoder that pays the reward. A policy that fools the encoder does not fool the parser.
+The parser is the examples' independent judge: it knows what was meant, word by word, and shares nothing with the
+sentence encoder that pays the reward. A policy that fools the encoder does not fool the parser.
 
-Both directions come from the same patterns in `miniature.lexicon`: `realise` fills one, `parse` turns each of them into a
-regular expression. Hence `parse(realise(meaning, language, rng), language) == meaning` for every paraphrase.
+Both directions come from the same patterns in `miniature.lexicon`: `realise` fills one, `parse` turns each of them into
+a regular expression. Hence `parse(realise(meaning, language, rng), language) == meaning` for every paraphrase.
 """
 
 import functools
@@ -176,7 +176,7 @@ def _value_by_stem(language: str) -> dict[str, tuple[str, str]]:
 
 @functools.cache
 def _stem_pattern(language: str) -> re.Pattern[str]:
-    """Return a pattern that finds words left to right, the longest first, so that a word inside another is not counted."""
+    """Return a pattern that finds words left to right, the longest first: a word inside another is not counted."""
     stem = f"(?:{_alternatives(_value_by_stem(language))})"
     if language == "bo":  # whole syllables, with or without the case endings that join the last one
         stem = rf"(?<!{TIBETAN_LETTER}){stem}(?=[སར]?(?!{TIBETAN_LETTER}))"

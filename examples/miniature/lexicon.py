@@ -2,8 +2,8 @@
 
 A meaning fills seven slots, and every combination makes sense (all verbs suit all objects), so the slots vary
 independently and 14 * 5 * 6 * 12 * 7 * 8 * 6 = 1,693,440 meanings exist: a policy has to translate, it cannot memorise.
-Most values have two words a language and each language has several orders, so that one reference sentence is only one of
-many right answers: what an overlap metric punishes and a semantic reward should not.
+Most values have two words a language and each language has several orders, so that one reference sentence is only one
+of many right answers: what an overlap metric punishes and a semantic reward should not.
 
 No word belongs to two values; the parser relies on it.
 """

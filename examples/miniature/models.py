@@ -2,10 +2,10 @@
 
 * Tokens: byte-level BPE over text that is split into Chinese characters and Tibetan syllables first, so a caption takes
   about seventeen tokens in Tibetan; bytes cover whatever else turns up, so nothing is unknown.
-* Policy: Qwen3 at width 128. The LoRA targets, the chat template and the trainers' code paths are those of the full-size
-  policy. Wider models learn no more in the same minutes.
-* Encoders: XLM-R checkpoints in plain transformers format, as CINO is, so adapting them takes the same code path. Random
-  weights suffice as a start: one epoch of contrastive training separates the meanings.
+* Policy: Qwen3 at width 128. The LoRA targets, the chat template and the trainers' code paths are those of the
+  full-size policy. Wider models learn no more in the same minutes.
+* Encoders: XLM-R checkpoints in plain transformers format, as CINO is, so adapting them takes the same code path.
+  Random weights suffice as a start: one epoch of contrastive training separates the meanings.
 """
 
 from collections.abc import Iterable
@@ -29,7 +29,7 @@ ENCODER_TOKENS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 """XLM-R's special tokens in its own order: the position embeddings rely on `<pad>` being number 1."""
 
 SPLIT = r"\s|\p{Han}|[\u0F40-\u0FBC]+\u0F0B?|[A-Za-z]+|\p{N}|[^\s\p{Han}\u0F40-\u0FBCA-Za-z\p{N}]"
-"""What a token may at most span: a Chinese character, a Tibetan syllable with its tsheg, a Latin word, a digit, a sign."""
+"""What a token may span at most: a Chinese character, a Tibetan syllable and tsheg, a Latin word, a digit, a sign."""
 
 
 class PolicyShape(NamedTuple):
@@ -59,7 +59,7 @@ def make_policy_tokenizer(texts: Iterable[str], *, vocab_size: int = 2048) -> Pr
         A tokenizer with Qwen's chat format, whose end of sequence is the end of a turn and which pads on the left.
     """
     tokenizer = _train_bpe(texts, vocab_size, POLICY_TOKENS)
-    return PreTrainedTokenizerFast(
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call] # transformers leaves it unannotated
         tokenizer_object=tokenizer,
         eos_token="<|im_end|>",  # noqa: S106 - a token of text, no secret
         pad_token="<|endoftext|>",  # noqa: S106
@@ -79,7 +79,7 @@ def make_encoder_tokenizer(texts: Iterable[str], *, vocab_size: int = 2048) -> P
         pair="<s> $A </s> </s> $B </s>",
         special_tokens=[("<s>", 0), ("</s>", 2)],
     )
-    return PreTrainedTokenizerFast(
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call] # transformers leaves it unannotated
         tokenizer_object=tokenizer,
         bos_token="<s>",  # noqa: S106 - tokens of text, no secrets
         cls_token="<s>",  # noqa: S106

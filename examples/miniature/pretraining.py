@@ -1,8 +1,8 @@
 """The pretraining loop of the base policy: a module of its own because it trains, and `miniature.models` only builds.
 
-Plain next-token prediction with three additions. Tokens carry weights (`miniature.documents` says why); documents of like
-length share a batch, so that little is padding; and the forward pass runs in bfloat16, which nearly doubles the speed on CPUs
-that have it.
+Plain next-token prediction with three additions. Tokens carry weights (`miniature.documents` says why); documents of
+like length share a batch, so that little is padding; and the forward pass runs in bfloat16, which nearly doubles the
+speed on CPUs that have it.
 """
 
 import ctypes
@@ -73,7 +73,8 @@ def pretrain(
     for tokens_bt, weights_bt in progress:
         with torch.autocast("cpu", dtype=torch.bfloat16):
             logits_btv = model(input_ids=tokens_bt[:, :-1], use_cache=False).logits
-        losses = functional.cross_entropy(logits_btv.float().flatten(0, 1), tokens_bt[:, 1:].flatten(), reduction="none")
+        logits, targets = logits_btv.float().flatten(0, 1), tokens_bt[:, 1:].flatten()
+        losses = functional.cross_entropy(logits, targets, reduction="none")
         loss = (losses * weights_bt[:, 1:].flatten()).sum() / weights_bt[:, 1:].sum()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -81,7 +82,7 @@ def pretrain(
         schedule.step()
         optimizer.zero_grad()
         progress.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
-    model.eval()
+    model.eval()  # type: ignore[no-untyped-call] # transformers leaves it unannotated
 
 
 def _rate(step: int, steps: int) -> float:
@@ -111,7 +112,7 @@ def _encode(documents: Sequence[Document], tokenizer: PreTrainedTokenizerFast) -
 def _batches(documents: list[EncodedDocument], batch_size: int, rng: random.Random) -> Iterator[Batch]:
     """Yield padded batches of documents of like length, in random order.
 
-    Padding stands on the right with weight 0; under causal attention no token before it can see it, so no mask is needed.
+    Padding stands on the right with weight 0. Under causal attention no token before it can see it: no mask is needed.
     """
     bucket_size = batch_size * BATCHES_PER_BUCKET
     for start in range(0, len(documents), bucket_size):

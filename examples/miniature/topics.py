@@ -1,8 +1,8 @@
 """Chinese text about other things than captions, as data, and the sampler that fills it in.
 
-`FAMILIAR` topics are part of pretraining: fresh draws from them show how far fine-tuning moves the policy on text it was
-trained on. `UNFAMILIAR` topics occur neither in pretraining nor in any fine-tuning data: they show the drift on text that
-is truly out of domain, with other words and sentence patterns.
+`FAMILIAR` topics are part of pretraining: fresh draws from them show how far fine-tuning moves the policy on text it
+was trained on. `UNFAMILIAR` topics occur neither in pretraining nor in any fine-tuning data: they show the drift on
+text that is truly out of domain, with other words and sentence patterns.
 """
 
 import itertools

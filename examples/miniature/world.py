@@ -1,13 +1,13 @@
 """One call that makes the whole miniature world on disk, in the formats the full-size recipe reads.
 
-Everything is a function of the settings: two builds with equal settings on one machine give equal files. All caption data
-(cold start, RL, test, both encoders' pairs) have meanings of their own; none occurs in two files.
+Everything is a function of the settings: two builds with equal settings on one machine give equal files. All caption
+data (cold start, RL, test, both encoders' pairs) have meanings of their own; none occurs in two files.
 """
 
 import json
 import random
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from miniature.documents import Document, Mix, sample_documents
@@ -47,10 +47,10 @@ class WorldSettings:
     pretrain_steps: int = 2000
     pretrain_batch_size: int = 16
     pretrain_learning_rate: float = 3e-3
-    mix: Mix = Mix()
-    policy: PolicyShape = PolicyShape()
-    encoder: EncoderShape = EncoderShape()
-    held_out_encoder: EncoderShape = EncoderShape(width=96, layers=3)
+    mix: Mix = field(default=Mix())
+    policy: PolicyShape = field(default=PolicyShape())
+    encoder: EncoderShape = field(default=EncoderShape())
+    held_out_encoder: EncoderShape = field(default=EncoderShape(width=96, layers=3))
 
 
 SMOKE = WorldSettings(
@@ -71,8 +71,8 @@ def build_world(folder: Path, settings: WorldSettings) -> None:
     """Write a world.
 
     Args:
-        folder: Where to write; made if missing. It receives `policy/`, `encoder/` and `held_out_encoder/` (checkpoints with
-            tokenizers; the encoders are untrained), `pairs.jsonl`, `test.jsonl`, `encoder_pairs.jsonl` and
+        folder: Where to write; made if missing. It receives `policy/`, `encoder/` and `held_out_encoder/` (checkpoints
+            with tokenizers; the encoders are untrained), `pairs.jsonl`, `test.jsonl`, `encoder_pairs.jsonl` and
             `held_out_encoder_pairs.jsonl` (columns `zh`, `bo`), `reading.json` (CMRC 2018 layout), `ood.jsonl` and
             `in_domain.jsonl` (column `text`).
         settings: Sizes and seed.
@@ -84,7 +84,8 @@ def build_world(folder: Path, settings: WorldSettings) -> None:
     (folder / "reading.json").write_text(reading, encoding="utf-8")
     for name, topics in (("ood", UNFAMILIAR), ("in_domain", FAMILIAR)):
         rng = _rng(settings, name)
-        _write_jsonl(folder / f"{name}.jsonl", ({"text": sample_text(rng, topics)} for _ in range(settings.drift_texts)))
+        rows = [{"text": sample_text(rng, topics)} for _ in range(settings.drift_texts)]
+        _write_jsonl(folder / f"{name}.jsonl", rows)
 
     passages = frozenset(item.passage for item in questions)
     count = settings.pretrain_steps * settings.pretrain_batch_size
@@ -108,7 +109,7 @@ def _write_pairs(folder: Path, settings: WorldSettings) -> None:
         ("held_out_encoder_pairs", settings.encoder_pairs),
     ):
         rng = _rng(settings, name)
-        rows = []
+        rows: list[dict[str, str]] = []
         while len(rows) < count:
             meaning = sample_meaning(rng)
             if meaning not in used:
