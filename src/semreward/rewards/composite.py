@@ -1,11 +1,7 @@
 """Several rewards as one callable, each of them logged (eq. 4)."""
 
-import asyncio
-import functools
-import inspect
 import math
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -15,6 +11,7 @@ from numpy.typing import NDArray
 from semreward.errors import ArgumentError, ArgumentTypeError, RewardOutputError
 from semreward.protocols import Completion, Encoder, RewardFunction, RewardValues
 from semreward.rewards.base import LogExtra, LogMetric, Reward, check_rows
+from semreward.rewards.calling import call_all, is_torch_module, reward_name
 from semreward.rewards.language import LanguageConsistencyReward
 from semreward.rewards.similarity import SemanticSimilarityReward
 from semreward.shaping import weighted_sum
@@ -133,7 +130,7 @@ class CompositeReward(Reward):
         """
         columns = {"prompts": None, "completion_ids": None, **columns}
         check_rows(completions, {name: columns[name] for name in ("prompts", "completion_ids")})
-        outputs = _call_all(self.rewards, {"completions": completions, **columns})
+        outputs = call_all(self.rewards, {"completions": completions, **columns})
         parts = {
             reward_name(reward): _checked_output(output, reward_name(reward), len(completions))
             for reward, output in zip(self.rewards, outputs, strict=True)
@@ -160,18 +157,11 @@ def paper_reward(
     return CompositeReward([(similarity, 1.5), (LanguageConsistencyReward(language), 1.0)])
 
 
-def reward_name(reward: object) -> str:
-    """The name under which TRL logs a reward function: its (or its partial's function's) `__name__`, or its class's."""
-    while isinstance(reward, functools.partial):
-        reward = reward.func
-    return str(getattr(reward, "__name__", type(reward).__name__))
-
-
 def _checked_component(item: Any) -> tuple[RewardFunction, float]:
     if not isinstance(item, Sequence) or len(item) != 2:  # noqa: PLR2004 - a pair
         raise ArgumentTypeError(f"`components` must be pairs (reward, weight), got {item!r}")
     reward, weight = item
-    if any(base.__module__.startswith("torch.nn") and base.__name__ == "Module" for base in type(reward).__mro__):
+    if is_torch_module(reward):
         raise ArgumentTypeError(
             f"a component must not be a torch.nn.Module, got {type(reward).__name__}; wrap it in a class that calls it"
         )
@@ -200,46 +190,3 @@ def _checked_output(output: Any, name: str, rows: int) -> NDArray[np.float64]:
 
 def _as_values(array: NDArray[np.float64]) -> RewardValues:
     return [None if math.isnan(value) else value for value in array.tolist()]
-
-
-def _is_async(reward: object) -> bool:
-    while isinstance(reward, functools.partial):
-        reward = reward.func
-    return inspect.iscoroutinefunction(reward) or inspect.iscoroutinefunction(getattr(reward, "__call__", None))  # noqa: B004 - its method is looked at
-
-
-def _call_all(rewards: Sequence[RewardFunction], arguments: Mapping[str, Any]) -> list[Any]:
-    """Call sync rewards one after the other, then all async ones together."""
-    outputs: list[Any] = [None if _is_async(reward) else reward(**arguments) for reward in rewards]
-    pending = [place for place, reward in enumerate(rewards) if _is_async(reward)]
-    if pending:
-
-        async def gather() -> list[Any]:
-            return await asyncio.gather(*(rewards[place](**arguments) for place in pending))  # type: ignore[arg-type]
-
-        for place, output in zip(pending, _run_to_end(gather), strict=True):
-            outputs[place] = output
-    return outputs
-
-
-def _run_to_end(make_coroutine: Callable[[], Any]) -> Any:
-    """Run a coroutine to its end, on a thread of its own where this one already runs an event loop (notebooks)."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(make_coroutine())
-    outcome: list[Any] = []
-    failure: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            outcome.append(asyncio.run(make_coroutine()))
-        except BaseException as error:  # noqa: BLE001 - raised again in the calling thread
-            failure.append(error)
-
-    thread = threading.Thread(target=run, name="semreward-async")
-    thread.start()
-    thread.join()
-    if failure:
-        raise failure[0]
-    return outcome[0]

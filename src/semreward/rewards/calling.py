@@ -1,0 +1,66 @@
+"""How a reward function of any kind is called: its name, whether it is async, and its result, awaited where needed."""
+
+import asyncio
+import functools
+import inspect
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from semreward.protocols import RewardFunction
+
+
+def reward_name(reward: object) -> str:
+    """The name under which TRL logs a reward function: its (or its partial's function's) `__name__`, or its class's."""
+    while isinstance(reward, functools.partial):
+        reward = reward.func
+    return str(getattr(reward, "__name__", type(reward).__name__))
+
+
+def is_torch_module(reward: object) -> bool:
+    """Whether an object is a `torch.nn.Module`, which trainers take for a sequence classifier; told without torch."""
+    return any(base.__module__.startswith("torch.nn") and base.__name__ == "Module" for base in type(reward).__mro__)
+
+
+def is_async(reward: object) -> bool:
+    """Whether calling a reward function returns a coroutine: an async function, its partial, an async `__call__`."""
+    while isinstance(reward, functools.partial):
+        reward = reward.func
+    return inspect.iscoroutinefunction(reward) or inspect.iscoroutinefunction(getattr(reward, "__call__", None))  # noqa: B004 - its method is looked at
+
+
+def call_all(rewards: Sequence[RewardFunction], arguments: Mapping[str, Any]) -> list[Any]:
+    """Call sync rewards one after the other, then all async ones together; returns their outputs in order."""
+    outputs: list[Any] = [None if is_async(reward) else reward(**arguments) for reward in rewards]
+    pending = [place for place, reward in enumerate(rewards) if is_async(reward)]
+    if pending:
+
+        async def gather() -> list[Any]:
+            return await asyncio.gather(*(rewards[place](**arguments) for place in pending))  # type: ignore[arg-type]
+
+        for place, output in zip(pending, run_to_end(gather), strict=True):
+            outputs[place] = output
+    return outputs
+
+
+def run_to_end(make_coroutine: Callable[[], Any]) -> Any:
+    """Run a coroutine to its end, on a thread of its own where this one already runs an event loop (notebooks)."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(make_coroutine())
+    outcome: list[Any] = []
+    failure: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            outcome.append(asyncio.run(make_coroutine()))
+        except BaseException as error:  # noqa: BLE001 - raised again in the calling thread
+            failure.append(error)
+
+    thread = threading.Thread(target=run, name="semreward-async")
+    thread.start()
+    thread.join()
+    if failure:
+        raise failure[0]
+    return outcome[0]
