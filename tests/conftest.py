@@ -34,7 +34,9 @@ def encoder_folder(tmp_path_factory: pytest.TempPathFactory, captions: list[tupl
     from miniature.models import EncoderShape, write_encoder
 
     folder = tmp_path_factory.mktemp("models") / "encoder"
-    write_encoder(folder, [text for pair in captions for text in pair], EncoderShape(width=32, layers=1, heads=2), seed=0)
+    write_encoder(
+        folder, [text for pair in captions for text in pair], EncoderShape(width=32, layers=1, heads=2), seed=0
+    )
     return folder
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from semreward.encoders.engine import engine_of
-from semreward.encoders.local import SentenceTransformerEncoder, resolved_name
+from semreward.encoders.local import SentenceTransformerEncoder, limit_tokens, resolved_name
 from semreward.errors import ArgumentError, MissingDependencyError
 from semreward.protocols import Encoder
 from semreward.text import normalise
@@ -130,6 +130,7 @@ def adapt_encoder(
     base.close()
     _train(config, pairs)
     encoder = SentenceTransformerEncoder(config.output_dir, device=device)
+    encoder.close()  # what an earlier run left in this folder may still be loaded
     after = retrieval_precision(encoder, held_out) if held_out else None
     logger.info("retrieval precision before %s, after %s", before, after)
     return Adaptation(encoder, len(pairs), before, after)
@@ -160,10 +161,10 @@ def checked_pairs(pairs: Sequence[tuple[str, str]], name: str) -> list[Pair]:
     """
     checked = []
     for row, pair in enumerate(pairs):
-        sides = tuple(pair)
-        if len(sides) != 2 or not all(isinstance(side, str) and normalise(side) for side in sides):  # noqa: PLR2004
+        is_pair = isinstance(pair, (tuple, list)) and len(pair) == 2  # noqa: PLR2004 - a string of two letters is none
+        if not is_pair or not all(isinstance(side, str) and normalise(side) for side in pair):
             raise ArgumentError(f"`{name}` must be pairs of non-empty strings, got {pair!r} at row {row}; drop the row")
-        checked.append(Pair(normalise(sides[0]), normalise(sides[1])))
+        checked.append(Pair(normalise(pair[0]), normalise(pair[1])))
     return checked
 
 
@@ -209,7 +210,7 @@ def _new_sentence_encoder(config: AdaptationConfig) -> "SentenceTransformer":
     model = SentenceTransformer(
         config.base, device="cpu" if config.use_cpu else None, model_kwargs={"dtype": "float32"}
     )
-    model.max_seq_length = min(config.max_tokens, model.max_seq_length or config.max_tokens)
+    limit_tokens(model, config.max_tokens)
     return model
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
 import regex
@@ -51,8 +52,10 @@ def scripts_of(language: str) -> frozenset[str]:
     if not all(regex.fullmatch(r"[A-Za-z0-9]{1,8}", subtag) for subtag in subtags):
         raise UnknownLanguageError(f"`language` must be a BCP-47 tag such as 'bo' or 'zh-Hant', got {language!r}")
     base = subtags[0].lower()
-    own_script = next((tag.title() for tag in subtags[1:] if regex.fullmatch("[A-Za-z]{4}", tag)), None)
-    region = next((tag.upper() for tag in subtags[1:] if regex.fullmatch("[A-Za-z]{2}|[0-9]{3}", tag)), None)
+    # A single letter begins an extension (`ar-u-nu-latn`: Latin digits), which says nothing about the script.
+    details = list(takewhile(lambda tag: len(tag) > 1, subtags[1:]))
+    own_script = next((tag.title() for tag in details if regex.fullmatch("[A-Za-z]{4}", tag)), None)
+    region = next((tag.upper() for tag in details if regex.fullmatch("[A-Za-z]{2}|[0-9]{3}", tag)), None)
     likely = get_global("likely_subtags")
     maximal = likely.get(f"{base}_{region}") or likely.get(base)
     if own_script:

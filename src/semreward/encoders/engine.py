@@ -129,7 +129,10 @@ class Engine:
 
 def checked_unit_rows(vectors: object, texts: Sequence[str]) -> NDArray[np.float32]:
     """What an encoder returned, as float32; an `EncoderError` unless it is one finite unit row a text."""
-    rows = np.asarray(vectors, dtype=np.float32)
+    try:
+        rows = np.asarray(vectors, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise EncoderError(f"an encoder must return an array, got {type(vectors).__name__}: {error}") from error
     if rows.ndim != 2 or rows.shape[0] != len(texts):  # noqa: PLR2004 - a matrix
         raise EncoderError(f"an encoder must return one row a text, shape ({len(texts)}, D); got shape {rows.shape}")
     norms = np.linalg.norm(rows.astype(np.float64), axis=1)

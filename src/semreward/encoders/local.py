@@ -18,6 +18,7 @@ from semreward.errors import ArgumentError, EncoderNotFoundError
 
 if TYPE_CHECKING:
     import torch
+    from sentence_transformers import SentenceTransformer
 
 logger = logging.getLogger(__name__)
 
@@ -38,9 +39,30 @@ _TOKENIZER_FILES = frozenset(
         "merges.txt",
     }
 )
-_CONFIG_FILES = frozenset({"modules.json", "config.json", "sentence_bert_config.json"})
-# Keys of configuration files that say how a model was saved, not what it computes.
-_IRRELEVANT_KEYS = frozenset({"transformers_version", "dtype", "torch_dtype", "_name_or_path", "architectures"})
+_CONFIG_FILES = frozenset(
+    {
+        "modules.json",
+        "config.json",
+        "sentence_bert_config.json",
+        "config_sentence_transformers.json",  # the prompt that is put before every input
+        "tokenizer_config.json",  # the length at which inputs are cut
+    }
+)
+# Keys of configuration files that say how a model was saved or is compared, not what it computes.
+_IRRELEVANT_KEYS = frozenset(
+    {
+        "__version__",
+        "_name_or_path",
+        "architectures",
+        "backend",
+        "dtype",
+        "is_local",
+        "local_files_only",
+        "similarity_fn_name",
+        "torch_dtype",
+        "transformers_version",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -64,7 +86,7 @@ class SentenceTransformerEncoder:
         cache_bytes: Bound of the cache that keeps the references' vectors.
 
     Raises:
-        EncoderNotFoundError: `name_or_path` is a path, and nothing is there.
+        EncoderNotFoundError: `name_or_path` is a path, and no model is there.
         ArgumentError: A number or a dtype is out of its range.
     """
 
@@ -117,9 +139,7 @@ class SentenceTransformerEncoder:
             self.name_or_path, device=str(device), revision=self.revision, model_kwargs={"dtype": dtype}
         )
         model.eval()
-        if self.max_tokens is not None:
-            limit = model.max_seq_length or self.max_tokens
-            model.max_seq_length = min(self.max_tokens, limit)
+        limit_tokens(model, self.max_tokens)
         logger.info("encoder %s loaded on %s in %s", self.name_or_path, device, dtype)
 
         def forward(batch: list[str]) -> NDArray[np.float32]:
@@ -135,11 +155,17 @@ def resolved_name(name_or_path: str | os.PathLike[str]) -> str:
     """The absolute path of a local model folder, or a hub id as it is.
 
     Raises:
-        EncoderNotFoundError: It reads as a path, or its first part is a folder here, and there is no such folder.
+        EncoderNotFoundError: It reads as a path, or its first part is a folder here, and there is no such folder, or
+            no model in it.
     """
     name = os.fspath(name_or_path)
     path = Path(name).expanduser()
     if path.is_dir():
+        if not any((path / file).is_file() for file in ("modules.json", "config.json")):
+            raise EncoderNotFoundError(
+                f"`name_or_path` must hold a model, but the folder {name!r} has neither modules.json nor config.json; "
+                "correct the path"
+            )
         return str(path.resolve())
     parts = Path(name).parts
     looks_local = not name or name.startswith((".", "~", "/")) or "\\" in name or len(parts) > 2  # noqa: PLR2004
@@ -182,6 +208,22 @@ def resolved_dtype(dtype: Dtype, device: "torch.device") -> "torch.dtype":
     return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[dtype]
 
 
+def limit_tokens(model: "SentenceTransformer", max_tokens: int | None) -> None:
+    """Bound a model's input by `max_tokens`, by its tokenizer's limit, and by the positions that it has.
+
+    XLM-R counts positions from its padding index: 514 of them hold 512 tokens, which not every checkpoint says.
+    """
+    import torch
+
+    limits = [limit for limit in (max_tokens, model.max_seq_length) if limit is not None]
+    for name, module in model.named_modules():
+        if name.endswith("position_embeddings") and isinstance(module, torch.nn.Embedding):
+            skipped = 0 if module.padding_idx is None else module.padding_idx + 1
+            limits.append(module.num_embeddings - skipped)
+    if limits:
+        model.max_seq_length = min(limits)
+
+
 def model_folder(name_or_path: str, revision: str | None = None) -> Path:
     """The local folder of a model; a hub model is taken from the local cache, or downloaded into it."""
     if Path(name_or_path).is_dir():
@@ -205,8 +247,10 @@ def _folder_fingerprint(folder: Path) -> str:
 
 
 def _relevant_files(folder: Path) -> Iterator[Path]:
-    """The files that decide the vectors, in a fixed order."""
-    for subfolder in sorted({folder, *(path for path in folder.glob("*") if path.is_dir())}):
+    """The files that decide the vectors, in a fixed order; checkpoints of a training that lie beside them do not."""
+    modules = folder / "modules.json"
+    paths = [module["path"] for module in json.loads(modules.read_text(encoding="utf-8"))] if modules.is_file() else []
+    for subfolder in sorted({folder, *(folder / path for path in paths)}):
         for pattern in _WEIGHT_PATTERNS:
             if weights := sorted(subfolder.glob(pattern)):
                 yield from weights

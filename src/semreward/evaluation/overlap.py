@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from semreward.evaluation.score import Score, answers_of, references_of_rows, signature_of
+from semreward.evaluation.score import Score, evaluated_answers, evaluated_references, signature_of
 from semreward.protocols import Completion
 from semreward.rewards.overlap import sacrebleu_module
 from semreward.text import ReasoningPolicy, units
@@ -44,8 +44,8 @@ def bleu_score(
         1.0
     """
     metric = sacrebleu_module().metrics.BLEU(tokenize="none", effective_order=False, force=True)
-    answers = [_spaced_units(answer) for answer in answers_of(completions, reasoning)]
-    rows = [tuple(map(_spaced_units, texts)) for texts in references_of_rows(references, len(answers))]
+    answers = [_spaced_units(answer) for answer in evaluated_answers(completions, reasoning)]
+    rows = [tuple(map(_spaced_units, texts)) for texts in evaluated_references(references, len(answers))]
     return _corpus_score("BLEU", metric, answers, rows)
 
 
@@ -78,8 +78,8 @@ def chrf_score(
         >>> chrf_score(["བོད་ཡིག"], ["བོད་ཡིག"]).value
         1.0
     """
-    answers = answers_of(completions, reasoning)
-    rows = references_of_rows(references, len(answers))
+    answers = evaluated_answers(completions, reasoning)
+    rows = evaluated_references(references, len(answers))
     return _corpus_score("chrF2", sacrebleu_module().metrics.CHRF(), answers, rows)
 
 
@@ -114,8 +114,8 @@ def rouge_l_score(
         >>> rouge_l_score(["the cat sat"], ["the cat ran off the mat"]).value  # P = 2/3, R = 2/6
         0.4444444444444444
     """
-    answers = answers_of(completions, reasoning)
-    rows = references_of_rows(references, len(answers))
+    answers = evaluated_answers(completions, reasoning)
+    rows = evaluated_references(references, len(answers))
     scores = [max(rouge_l_f1(answer, text) for text in texts) for answer, texts in zip(answers, rows, strict=True)]
     return Score(sum(scores) / len(scores), signature_of("ROUGE-L", nrefs=_references_a_row(rows), beta=1, tok="units"))
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from semreward.evaluation.score import Score, answers_of, references_of_rows, signature_of
+from semreward.evaluation.score import Score, evaluated_answers, evaluated_references, signature_of
 from semreward.languages import ScriptFilter, scripts_of
 from semreward.protocols import Completion, Encoder
 from semreward.rewards.similarity import SemanticSimilarityReward
@@ -39,8 +39,8 @@ def similarity_score(
     Source:
         Su et al. 2026, section 3.4.1 and Tables 1 and 3, https://arxiv.org/abs/2605.14366
     """
-    answers = answers_of(completions, reasoning)
-    rows = references_of_rows(references, len(answers))
+    answers = evaluated_answers(completions, reasoning)
+    rows = evaluated_references(references, len(answers))
     # The threshold plays no part in raw cosines; a string becomes an encoder in there.
     reward = SemanticSimilarityReward(encoder, threshold=0.0, reasoning="keep")  # type: ignore[arg-type]
     cosines = reward.similarity(answers, rows)
@@ -73,7 +73,7 @@ def language_consistency_score(
         >>> language_consistency_score(["བོད་ཡིག", "བོད་字", "", "ཀ་ཁ"], "bo").value
         0.5
     """
-    answers = answers_of(completions, reasoning)
+    answers = evaluated_answers(completions, reasoning)
     scripts = scripts_of(language)
     judge = ScriptFilter(scripts)
     consistent = sum(judge.is_consistent(answer) for answer in answers)

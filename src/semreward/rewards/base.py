@@ -130,7 +130,7 @@ class CompletionReward(Reward):
             ArgumentTypeError: `completions` or a row has the wrong type.
         """
         check_rows(completions, {"prompts": prompts, "completion_ids": completion_ids})
-        answers = [answer_text(completion, reasoning=self.reasoning) for completion in completions]
+        answers = answers_of(completions, reasoning=self.reasoning)
         scores = self._score(answers, columns)
         if log_metric is not None:
             for key, value in scores.metrics.items():
@@ -155,6 +155,23 @@ def check_rows(completions: Any, others: Mapping[str, Any]) -> None:
     for name, column in others.items():
         if column is not None:
             check_column(name, column, len(completions))
+
+
+def answers_of(completions: Sequence[Completion], *, reasoning: ReasoningPolicy) -> list[str]:
+    """The answer texts of completions, see `semreward.text.answer_text`.
+
+    Raises:
+        ArgumentTypeError: `completions` is not a list, or one of them is neither text nor messages.
+    """
+    check_rows(completions, {})
+    return [_row_answer(completion, row, reasoning) for row, completion in enumerate(completions)]
+
+
+def _row_answer(completion: Completion, row: int, reasoning: ReasoningPolicy) -> str:
+    try:
+        return answer_text(completion, reasoning=reasoning)
+    except ArgumentTypeError as error:
+        raise ArgumentTypeError(f"`completions` at row {row}: {error}") from None
 
 
 def column_of(columns: Mapping[str, Any], name: str, rows: int) -> Sequence[Any]:
@@ -198,37 +215,47 @@ def is_column(value: object) -> bool:
 def references_of(
     columns: Mapping[str, Any], name: str, *, rows: int, on_missing: MissingPolicy
 ) -> list[tuple[str, ...] | None]:
-    """Each row's references as a tuple of normalised, non-empty texts; `None` for a missing one under `"none"`.
+    """Each row's references as `reference_texts`; `None` for a missing one under `"none"`.
 
     Raises:
         MissingColumnError: The column is absent.
-        ArgumentError: A row's reference is missing or blank under `"raise"`, or its list is empty.
+        ArgumentError: A row's reference is missing under `"raise"`, or one of its list is blank.
         ArgumentTypeError: A row's reference is neither a string nor a list of strings.
     """
     return [
-        _row_references(reference, name, row, on_missing)
+        None if on_missing == "none" and _is_missing(reference) else reference_texts(reference, name, row)
         for row, reference in enumerate(column_of(columns, name, rows))
     ]
 
 
-def _row_references(reference: object, name: str, row: int, on_missing: MissingPolicy) -> tuple[str, ...] | None:
-    texts = [reference] if isinstance(reference, str) else reference
-    if texts is None or (is_column(texts) and all(text is None or text == "" for text in texts)):  # type: ignore[attr-defined]
-        if on_missing == "none":
-            return None
+def reference_texts(reference: object, name: str, row: int) -> tuple[str, ...]:
+    """One row's reference, a string or a list of strings, as a non-empty tuple of normalised, non-empty texts.
+
+    Raises:
+        ArgumentError: It is missing, or one of the list is blank.
+        ArgumentTypeError: It is neither a string nor a list of strings.
+    """
+    if _is_missing(reference):
         raise ArgumentError(
             f"`{name}` must be a non-empty string or a list of them, got {reference!r} at row {row}; "
-            "drop the row or pass on_missing='none'"
+            "drop the row, or let a reward pass it: on_missing='none'"
         )
-    if not is_column(texts) or not all(isinstance(text, str) for text in texts):  # type: ignore[attr-defined]
+    texts: Any = [reference] if isinstance(reference, str) else reference
+    if not is_column(texts) or not all(isinstance(text, str) for text in texts):
         raise ArgumentTypeError(
             f"`{name}` must be a string or a list of strings, got {str(reference)[:80]!r} "
             f"({type(reference).__name__}) at row {row}; give the plain text"
         )
-    normal = tuple(normalise(text) for text in texts)  # type: ignore[attr-defined]
+    normal = tuple(normalise(text) for text in texts)
     if not all(normal):
-        raise ArgumentError(f"`{name}` must be a non-empty string, got blank text at row {row}; drop the row")
+        raise ArgumentError(f"`{name}` must hold non-empty texts, got a blank one at row {row}; leave it out")
     return normal
+
+
+def _is_missing(reference: object) -> bool:
+    """Whether a row's reference is `None`, blank, or a list of nothing but such."""
+    texts: Any = reference if is_column(reference) else [reference]
+    return all(text is None or (isinstance(text, str) and not normalise(text)) for text in texts)
 
 
 def check_missing_policy(on_missing: str) -> None:

@@ -74,10 +74,10 @@ class BleuReward(OverlapReward):
     $$R(y, y^*) = BLEU(y, y^*) / 100$$
 
     A value is a float in [0, 1]; 1 for the reference itself, 0 where no unit matches and for an empty completion.
-    N-grams of up to 4 `semreward.text.units` count (Han characters, Tibetan syllables, words), the effective order adapts
-    to completions of fewer than 4 units, and higher orders without a match are smoothed exponentially. Several
-    references are used as BLEU does: n-grams of all of them count, the closest length decides the brevity penalty. A row
-    is `None` only where its reference is missing and `on_missing="none"`.
+    N-grams of up to 4 `semreward.text.units` count (Han characters, Tibetan syllables, words), the effective order
+    adapts to completions of fewer than 4 units, and higher orders without a match are smoothed exponentially. Several
+    references are used as BLEU does: n-grams of all of them count, the closest length decides the brevity penalty. A
+    row is `None` only where its reference is missing and `on_missing="none"`.
 
     Args:
         reference_column: Name of the column with a string, or a list of strings, a row.

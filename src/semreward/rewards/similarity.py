@@ -14,12 +14,11 @@ from semreward.rewards.base import (
     CompletionReward,
     MissingPolicy,
     Scores,
+    answers_of,
     check_missing_policy,
-    check_rows,
     references_of,
 )
 from semreward.shaping import SATURATION, check_threshold, threshold_rescale
-from semreward.text import answer_text
 
 
 @dataclass(frozen=True)
@@ -89,9 +88,7 @@ class SemanticSimilarityReward(CompletionReward):
         Raises:
             ArgumentError: Lengths differ, or a reference breaks a rule.
         """
-        check_rows(completions, {})
-        answers = [answer_text(completion, reasoning=self.reasoning) for completion in completions]
-        return self._cosines(answers, {self.reference_column: reference})
+        return self._cosines(answers_of(completions, reasoning=self.reasoning), {self.reference_column: reference})
 
     def _score(self, answers: list[str], columns: Mapping[str, Any]) -> Scores:
         cosines = self._cosines(answers, columns)
