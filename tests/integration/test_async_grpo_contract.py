@@ -44,7 +44,7 @@ def test_unpickled_reward_earns_the_same_in_a_process_without_gpus(
 
     carried = tmp_path / "reward.pickle"
     carried.write_bytes(pickle.dumps((reward, groups)))
-    child = subprocess.run(  # noqa: S603 - our own interpreter and script
+    child = subprocess.run(
         [sys.executable, "-c", CHILD, str(carried)],
         env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
         capture_output=True,

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from doubles import BigramEncoder
 from safetensors.torch import load_file
 
 import semreward
+from doubles import BigramEncoder
 
 datasets = pytest.importorskip("datasets", reason="needs the extra `train`")
 peft = pytest.importorskip("peft", reason="needs the extra `train`")
