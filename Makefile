@@ -1,0 +1,70 @@
+# Set-up happens by itself: every target that needs packages installs them into .venv first, and again when
+# pyproject.toml or constraints.txt have changed. Nothing is needed but make and Python 3.10 or newer.
+#
+#   PYTHON=python3.12     the interpreter to make .venv with
+#   TORCH_INDEX=URL       where to get torch, for example https://download.pytorch.org/whl/cpu (no CUDA, far smaller)
+#   ARGS='-k language'    more arguments for `make test` or `make demo`
+
+PYTHON ?= python3
+TORCH_INDEX ?=
+ARGS ?=
+
+BIN := .venv/bin
+READY := .venv/ready
+PIP := $(BIN)/python -m pip
+WHEEL := build/wheel
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo test lint doctest wheel smoke check clean
+
+help: ## What this file offers
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(READY) ## The whole recipe in miniature, in minutes on two CPU cores
+	$(BIN)/python examples/grpo_tibetan.py $(ARGS)
+	@echo
+	@echo "report:  $(CURDIR)/runs/miniature/report.html"
+	@echo "numbers: $(CURDIR)/runs/miniature/results.json"
+
+test: $(READY) ## All tests that need neither network, GPU nor data
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(READY) ## Lint, formatting, strict types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+doctest: $(READY) ## The examples in docstrings and documents
+	$(BIN)/python -m pytest --doctest-modules --doctest-glob='*.md' src $(wildcard README.md docs)
+
+# The environment of the wheel sees the packages of .venv, but not the editable install: a .pth file that is named in
+# another one is not read.
+wheel: $(READY) ## Build the wheel, and run the tests with branch coverage against it instead of src
+	rm -rf $(WHEEL)
+	$(BIN)/python -m build --wheel --outdir $(WHEEL)
+	$(BIN)/python -m venv --without-pip $(WHEEL)/env
+	$(PIP) --python $(WHEEL)/env/bin/python install --quiet --no-deps $(WHEEL)/*.whl
+	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > $(WHEEL)/packages
+	cp $(WHEEL)/packages "$$($(WHEEL)/env/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/packages.pth"
+	$(WHEEL)/env/bin/python -c 'import semreward; print(semreward.__file__)' | grep $(WHEEL)
+	$(WHEEL)/env/bin/python -m pytest --cov --cov-report=term:skip-covered
+
+smoke: $(READY) ## The recipe in its smallest size: shows that it runs, not that anything is learned
+	rm -rf runs/smoke
+	$(BIN)/python examples/grpo_tibetan.py --smoke true --output_dir runs/smoke
+
+check: lint test doctest wheel smoke ## All of it: what must pass before a commit
+
+clean: ## Remove what was built and cached; .venv and runs stay
+	rm -rf build dist htmlcov .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find src tests examples benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+
+# torch comes first and alone, so that TORCH_INDEX serves nothing else.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.10 or newer is needed; name one: make PYTHON=python3.12" if sys.version_info < (3, 10) else 0)'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(PIP) install --quiet --upgrade 'pip>=25.1'
+	$(PIP) install --constraint constraints.txt $(TORCH_INDEX:%=--index-url %) torch
+	$(PIP) install --constraint constraints.txt --group dev --editable '.[train,eval]'
+	@touch $@
