@@ -1,8 +1,10 @@
 """Encoders that stand in for trained models where only the plumbing is tested."""
 
 import zlib
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,3 +42,36 @@ class CountingEncoder:
     def encode(self, texts: Sequence[str], /) -> NDArray[np.float32]:
         self.batches.append(list(texts))
         return BigramEncoder().encode(texts)
+
+
+class FixedEncoder:
+    """Returns what it was made with, right or wrong."""
+
+    fingerprint = "fixed"
+
+    def __init__(self, vectors: object) -> None:
+        self.vectors = vectors
+
+    def encode(self, texts: Sequence[str], /) -> NDArray[np.float32]:
+        return self.vectors  # type: ignore[return-value] # that is the point
+
+
+@dataclass(frozen=True)
+class LazyBigramEncoder(BigramEncoder):
+    """A bigram encoder that is loaded at its first use; it counts its loads and its batches' sizes by name."""
+
+    name: str = "lazy"
+    batch_size: int = 4
+    cache_bytes: int = 2**20
+
+    loads: ClassVar[Counter[str]] = Counter()
+    batches: ClassVar[defaultdict[str, list[list[str]]]] = defaultdict(list)
+
+    def open_model(self) -> Callable[[list[str]], NDArray[np.float32]]:
+        self.loads[self.name] += 1
+
+        def forward(batch: list[str]) -> NDArray[np.float32]:
+            self.batches[self.name].append(batch)
+            return BigramEncoder(self.width).encode(batch)
+
+        return forward

@@ -174,10 +174,10 @@ def check_encoder(encoder: object) -> None:
         )
     # Looked up without reading it: a fingerprint may hash gigabytes.
     has_fingerprint = hasattr(type(encoder), "fingerprint") or "fingerprint" in getattr(encoder, "__dict__", {})
-    if not has_fingerprint or not callable(getattr(encoder, "encode", None)):
+    if isinstance(encoder, type) or not has_fingerprint or not callable(getattr(encoder, "encode", None)):
         raise ArgumentTypeError(
-            "`encoder` must be a path or hub id, or have `encode(texts)` and `fingerprint`; "
-            f"got {type(encoder).__name__}"
+            "`encoder` must be a path or hub id, or an object with `encode(texts)` and `fingerprint`; "
+            f"got {encoder if isinstance(encoder, type) else type(encoder).__name__}"
         )
 
 

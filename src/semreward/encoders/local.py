@@ -160,7 +160,7 @@ def resolved_name(name_or_path: str | os.PathLike[str]) -> str:
     """
     name = os.fspath(name_or_path)
     path = Path(name).expanduser()
-    if path.is_dir():
+    if name and path.is_dir():
         if not any((path / file).is_file() for file in ("modules.json", "config.json")):
             raise EncoderNotFoundError(
                 f"`name_or_path` must hold a model, but the folder {name!r} has neither modules.json nor config.json; "

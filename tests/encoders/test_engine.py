@@ -1,0 +1,346 @@
+import gc
+import os
+import pickle
+import threading
+import time
+import weakref
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from doubles import BigramEncoder, CountingEncoder, FixedEncoder, LazyBigramEncoder
+from semreward import SemanticSimilarityReward
+from semreward.encoders.engine import Engine, VectorCache, check_encoder, checked_unit_rows, close_engine, engine_of
+from semreward.errors import ArgumentTypeError, EncoderError
+
+
+@pytest.fixture
+def counting():
+    counting = CountingEncoder()
+    yield counting
+    close_engine(counting)
+
+
+@pytest.fixture
+def lazy(request):
+    """A lazily loaded encoder of the test's own, so that its loads and batches can be counted."""
+    encoder = LazyBigramEncoder(name=request.node.name)
+    yield encoder
+    close_engine(encoder)
+
+
+def test_each_distinct_text_is_encoded_once(counting):
+    engine_of(counting).encode(["a", "b", "a", "b", "c"])
+    assert sorted(text for batch in counting.batches for text in batch) == ["a", "b", "c"]
+
+
+def test_kept_texts_are_not_encoded_again(counting):
+    engine = engine_of(counting)
+    engine.encode(["reference", "first"], keep=["reference"])
+    engine.encode(["reference", "second"], keep=["reference"])
+    assert counting.batches[1] == ["second"]
+
+
+def test_texts_that_are_not_kept_are_encoded_again(counting):
+    engine = engine_of(counting)
+    engine.encode(["completion"])
+    engine.encode(["completion"])
+    assert counting.batches == [["completion"], ["completion"]]
+
+
+def test_references_are_encoded_once_across_calls(counting):
+    reward = SemanticSimilarityReward(counting, threshold=0.5)
+    for completion in ("one", "two", "three"):
+        reward(completions=[completion], reference=["the reference"])
+    assert [text for batch in counting.batches for text in batch].count("the reference") == 1
+
+
+def test_completions_are_not_kept(counting):
+    reward = SemanticSimilarityReward(counting, threshold=0.5)
+    for _ in range(2):
+        reward(completions=["the completion"], reference=["the reference"])
+    assert [text for batch in counting.batches for text in batch].count("the completion") == 2
+
+
+def test_rows_come_back_in_the_order_of_the_texts():
+    texts = ["a", "longer text", "bb", "a"]
+    assert np.array_equal(engine_of(BigramEncoder()).encode(texts), BigramEncoder().encode(texts))
+
+
+def test_equal_texts_get_bit_identical_vectors():
+    rng = np.random.default_rng(0)
+
+    def noisy(batch):  # a forward pass that never gives the same vector twice
+        rows = rng.normal(size=(len(batch), 8))
+        return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+    vectors = Engine(lambda: noisy, batch_size=2).encode(["a", "b", "c", "a", "d", "a"])
+    assert np.array_equal(vectors[0], vectors[3])
+    assert np.array_equal(vectors[0], vectors[5])
+
+
+def test_batches_hold_at_most_batch_size_texts(lazy):
+    engine_of(lazy).encode([f"text {number}" for number in range(10)])
+    assert [len(batch) for batch in lazy.batches[lazy.name]] == [4, 4, 2]
+
+
+def test_the_longest_texts_are_encoded_first(lazy):
+    engine_of(lazy).encode(["a", "aaaa", "aa", "aaa", "aaaaa"])
+    assert lazy.batches[lazy.name] == [["aaaaa", "aaaa", "aaa", "aa"], ["a"]]
+
+
+def test_no_texts_load_no_model(lazy):
+    assert engine_of(lazy).encode([]).shape == (0, 0)
+    assert lazy.loads[lazy.name] == 0
+
+
+def test_what_is_returned_can_be_changed_without_harm(encoder):
+    engine = engine_of(encoder)
+    engine.encode(["kept"], keep=["kept"])[:] = 0
+    assert np.array_equal(engine.encode(["kept"]), encoder.encode(["kept"]))
+
+
+def test_equal_descriptions_share_one_load(lazy):
+    same = LazyBigramEncoder(name=lazy.name)
+    engine_of(lazy).encode(["a"])
+    engine_of(same).encode(["b"])
+    assert lazy.loads[lazy.name] == 1
+
+
+def test_different_descriptions_load_apart():
+    assert engine_of(BigramEncoder(8)) is not engine_of(BigramEncoder(16))
+
+
+def test_rewards_that_were_unpickled_separately_share_one_load(lazy):
+    content = pickle.dumps(SemanticSimilarityReward(lazy, threshold=0.5))
+    for _ in range(2):
+        pickle.loads(content)(completions=["a"], reference=["b"])
+    assert lazy.loads[lazy.name] == 1
+
+
+def test_encoders_that_cannot_be_hashed_have_an_engine_each():
+    class Unhashable(BigramEncoder):
+        __hash__ = None
+
+    first, second = Unhashable(), Unhashable()
+    assert engine_of(first) is engine_of(first)
+    assert engine_of(first) is not engine_of(second)
+    close_engine(first)
+    close_engine(second)
+
+
+def test_closing_frees_the_model():
+    class Model:
+        def encode(self, batch):
+            return BigramEncoder().encode(batch)
+
+    class Lazy(LazyBigramEncoder):
+        def open_model(self):
+            model = Model()
+            alive.append(weakref.ref(model))
+            return model.encode
+
+    alive = []
+    encoder = Lazy(name="freed")
+    engine_of(encoder).encode(["a"])
+    close_engine(encoder)
+    gc.collect()
+    assert alive[0]() is None
+
+
+def test_a_closed_encoder_loads_anew(lazy):
+    engine_of(lazy).encode(["a"])
+    close_engine(lazy)
+    engine_of(lazy).encode(["a"])
+    assert lazy.loads[lazy.name] == 2
+
+
+def test_closing_what_was_never_used_does_nothing(lazy):
+    close_engine(lazy)
+    assert lazy.loads[lazy.name] == 0
+
+
+def test_a_failed_load_is_tried_again():
+    attempts = []
+
+    def open_model():
+        attempts.append(1)
+        if len(attempts) == 1:
+            raise OSError("out of luck")
+        return BigramEncoder().encode
+
+    engine = Engine(open_model)
+    with pytest.raises(OSError, match="out of luck"):
+        engine.encode(["a"])
+    assert engine.encode(["a"]).shape == (1, 64)
+
+
+def test_the_cache_stays_within_its_budget_under_a_stream_of_texts():
+    budget = 500_000
+    engine = Engine(lambda: BigramEncoder(32).encode, batch_size=500, cache_bytes=budget)
+    highest = 0
+    for start in range(0, 20_000, 500):
+        texts = [f"reference number {number}" for number in range(start, start + 500)]
+        engine.encode(texts, keep=texts)
+        highest = max(highest, engine._cache.used_bytes)
+    assert budget * 0.9 < highest <= budget
+
+
+def test_the_caches_count_of_bytes_is_true():
+    cache = VectorCache(4_000)
+    for number in range(100):
+        cache.put(f"text {number}", np.zeros(number, dtype=np.float32))
+    kept = [text for text in (f"text {number}" for number in range(100)) if cache.get(text) is not None]
+    assert cache.used_bytes == sum(VectorCache._size(text, cache.get(text)) for text in kept)
+
+
+def test_the_least_recently_used_vector_makes_room():
+    vector = np.zeros(4, dtype=np.float32)
+    cache = VectorCache(2 * VectorCache._size("a", vector))
+    cache.put("a", vector)
+    cache.put("b", vector)
+    cache.get("a")
+    cache.put("c", vector)
+    assert [text for text in "abc" if cache.get(text) is not None] == ["a", "c"]
+
+
+def test_a_vector_larger_than_the_cache_is_not_kept():
+    cache = VectorCache(1_000)
+    cache.put("small", np.zeros(4, dtype=np.float32))
+    cache.put("large", np.zeros(4_000, dtype=np.float32))
+    assert len(cache) == 1
+    assert cache.get("small") is not None
+
+
+def test_a_cache_of_no_bytes_keeps_nothing():
+    engine = Engine(lambda: BigramEncoder().encode, cache_bytes=0)
+    engine.encode(["a"], keep=["a"])
+    assert len(engine._cache) == 0
+
+
+def test_concurrent_threads_get_equal_results(lazy):
+    texts = [f"text {number % 30}" for number in range(60)]
+    expected = BigramEncoder().encode(texts)
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(lambda _: engine_of(lazy).encode(texts, keep=texts[:10]), range(32)))
+    assert all(np.array_equal(result, expected) for result in results)
+
+
+def test_concurrent_threads_share_one_load(lazy):
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: engine_of(lazy).encode([str(number)]), range(32)))
+    assert lazy.loads[lazy.name] == 1
+
+
+def test_one_forward_pass_runs_at_a_time():
+    running, most = [], []
+
+    def forward(batch):
+        running.append(1)
+        most.append(len(running))
+        time.sleep(0.002)
+        running.pop()
+        return BigramEncoder().encode(batch)
+
+    engine = Engine(lambda: forward)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: engine.encode([str(number)]), range(16)))
+    assert max(most) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_encodes_although_its_parent_held_the_lock():
+    held, release = threading.Event(), threading.Event()
+
+    class Slow(LazyBigramEncoder):
+        def open_model(self):
+            def forward(batch):
+                if batch == ["slow"]:
+                    held.set()
+                    release.wait(10)
+                return BigramEncoder().encode(batch)
+
+            return forward
+
+    slow = Slow(name="forked")
+    busy = threading.Thread(target=lambda: engine_of(slow).encode(["slow"]))
+    busy.start()
+    held.wait(10)
+    child = os.fork()
+    if child == 0:
+        right = np.array_equal(engine_of(slow).encode(["a"]), BigramEncoder().encode(["a"]))
+        os._exit(0 if right else 1)
+    deadline = time.monotonic() + 10
+    while (ended := os.waitpid(child, os.WNOHANG)) == (0, 0) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    if ended == (0, 0):
+        os.kill(child, 9)
+        os.waitpid(child, 0)
+    release.set()
+    busy.join()
+    close_engine(slow)
+    assert ended == (child, 0)
+
+
+@pytest.mark.parametrize(
+    ("vectors", "message"),
+    [
+        (np.full((1, 4), np.nan), "norm nan"),
+        (np.array([[np.inf, 0.0]]), "norm inf"),
+        (np.zeros((1, 4)), "norm 0 "),
+        (np.array([[2.0, 0.0]]), "norm 2 "),
+        (np.array([[1.01, 0.0]]), r"norm 1\.01 "),
+        (np.array([1.0, 0.0]), r"shape \(1, D\); got shape \(2,\)"),
+        (np.array([[1.0, 0.0], [1.0, 0.0]]), r"got shape \(2, 2\)"),
+        (np.zeros((0, 4)), r"got shape \(0, 4\)"),
+        (np.ones((1, 1, 1)), r"got shape \(1, 1, 1\)"),
+        (np.float32(1.0), r"got shape \(\)"),
+        (np.zeros((1, 0)), "norm 0 "),
+        ([[1.0], [0.0, 1.0]], "must return an array, got list"),
+        (None, r"got shape|must return an array"),
+        ("vectors", "must return an array, got str"),
+    ],
+)
+def test_what_is_no_unit_row_a_text_is_refused(vectors, message):
+    encoder = FixedEncoder(vectors)
+    with pytest.raises(EncoderError, match=message):
+        engine_of(encoder).encode(["text"])
+    close_engine(encoder)
+
+
+def test_a_bad_row_is_named_by_its_text():
+    with pytest.raises(EncoderError, match="norm 0 for 'second'"):
+        checked_unit_rows(np.array([[1.0, 0.0], [0.0, 0.0]]), ["first", "second"])
+
+
+def test_rows_rounded_to_half_precision_pass():
+    rows = BigramEncoder().encode(["a", "some longer text"]).astype(np.float16)
+    assert checked_unit_rows(rows, ["a", "some longer text"]).dtype == np.float32
+
+
+def test_vectors_that_are_no_array_but_convertible_pass():
+    assert checked_unit_rows([[1.0, 0.0]], ["a"]).tolist() == [[1.0, 0.0]]
+
+
+def test_a_bad_encoder_stops_a_reward():
+    with pytest.raises(EncoderError, match="norm 1"):
+        SemanticSimilarityReward(FixedEncoder(np.full((2, 2), np.nan)), threshold=0.5)(
+            completions=["a"], reference=["b"]
+        )
+
+
+@pytest.mark.parametrize("thing", [None, 3, object(), len, lambda texts: texts, BigramEncoder])
+def test_what_is_no_encoder_is_refused(thing):
+    with pytest.raises(ArgumentTypeError, match="`encoder` must"):
+        check_encoder(thing)
+
+
+def test_checking_an_encoder_does_not_read_its_fingerprint():
+    class Large(BigramEncoder):
+        @property
+        def fingerprint(self):
+            raise AssertionError("it may hash gigabytes")
+
+    assert check_encoder(Large()) is None

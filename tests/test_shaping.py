@@ -1,0 +1,85 @@
+import math
+
+import numpy as np
+import pytest
+
+from semreward.errors import ArgumentError
+from semreward.shaping import check_threshold, threshold_rescale, weighted_sum
+
+
+@pytest.mark.parametrize(
+    ("similarity", "threshold", "reward"),
+    [
+        (0.55, 0.55, 0.0),
+        (0.54, 0.55, 0.0),
+        (-1.0, 0.55, 0.0),
+        (0.775, 0.55, 0.5),
+        (1.0, 0.55, 1.0),
+        (0.0, -1.0, 0.5),
+        (0.5, 0.0, 0.5),
+        (0.75, 0.5, 0.5),
+    ],
+)
+def test_equation_2_by_hand(similarity, threshold, reward):
+    assert threshold_rescale(similarity, threshold) == pytest.approx(reward, abs=1e-12)
+
+
+def test_a_scalar_gives_a_float():
+    assert type(threshold_rescale(np.float32(0.75), 0.5)) is float
+
+
+def test_an_array_keeps_its_shape():
+    assert threshold_rescale(np.zeros((2, 3), dtype=np.float32), 0.5).shape == (2, 3)
+
+
+def test_an_array_becomes_double_precision():
+    assert threshold_rescale(np.zeros(2, dtype=np.float32), 0.5).dtype == np.float64
+
+
+def test_no_similarities_give_no_rewards():
+    assert threshold_rescale([], 0.5).tolist() == []
+
+
+@pytest.mark.parametrize("similarity", [1.0000005, 1.001])
+def test_rounding_beyond_one_is_clipped(similarity):
+    assert threshold_rescale(similarity, 0.5) == 1.0
+
+
+def test_rounding_below_minus_one_is_clipped():
+    assert threshold_rescale(-1.0005, -1.0) == 0.0
+
+
+@pytest.mark.parametrize("similarity", [1.1, -1.1, math.nan, math.inf, -math.inf])
+def test_a_similarity_out_of_range_is_refused(similarity):
+    with pytest.raises(ArgumentError, match=r"\[-1, 1\]"):
+        threshold_rescale(similarity, 0.5)
+
+
+def test_a_similarity_out_of_range_is_named_by_its_place():
+    with pytest.raises(ArgumentError, match=r"got 3\.0 at position 2"):
+        threshold_rescale([0.1, 0.2, 3.0], 0.5)
+
+
+@pytest.mark.parametrize(
+    "threshold", [1.0, 1.5, -1.01, math.nan, math.inf, -math.inf, True, False, "0.5", None, [0.5], 0.5j]
+)
+def test_a_threshold_out_of_range_is_refused(threshold):
+    with pytest.raises(ArgumentError, match=r"`threshold` must be a number in \[-1, 1\)"):
+        check_threshold(threshold)
+
+
+@pytest.mark.parametrize("threshold", [-1, 0, 0.55, np.float32(0.5), np.int64(0), 1 - 2**-53])
+def test_a_threshold_in_range_shapes(threshold):
+    assert threshold_rescale(1.0, threshold) == 1.0
+
+
+def test_equation_4_by_hand():
+    assert weighted_sum([[0.5, 1.0], [1.0, 0.0]], [1.5, 1.0]).tolist() == [1.75, 1.5]
+
+
+def test_a_missing_reward_adds_nothing():
+    assert weighted_sum([[math.nan, 1.0]], [1.5, 1.0]).tolist() == [1.0]
+
+
+def test_a_row_without_rewards_is_missing():
+    assert np.isnan(weighted_sum([[math.nan, math.nan]], [1.5, 1.0])).all()
