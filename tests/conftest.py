@@ -1,5 +1,6 @@
 """What several test modules share: small models, made on the spot with the classes and files of the real ones."""
 
+import os
 import random
 from pathlib import Path
 
@@ -7,6 +8,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from doubles import BigramEncoder
+
+# The models here are too small to gain from threads, and threads that wait for a busy core cost seconds.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Shared machines are slow in spells; a deadline would fail tests for what they do not check.
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])

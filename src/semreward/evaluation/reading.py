@@ -215,13 +215,14 @@ def _check_predictions(predictions: Mapping[str, str], known: set[str]) -> None:
 
 
 def _questions(dataset: Dataset) -> list[_Question]:
+    content = _content(dataset)
     try:
         questions = [
             _Question(
                 ReadingPrompt(item["id"], paragraph["context"], item["question"]),
                 tuple(answer["text"] for answer in item.get("answers", ())),
             )
-            for article in _content(dataset)["data"]
+            for article in content["data"]
             for paragraph in article["paragraphs"]
             for item in paragraph["qas"]
         ]

@@ -1,0 +1,193 @@
+import copy
+
+import numpy as np
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from semreward.errors import ArgumentError, ArgumentTypeError
+from semreward.evaluation import token_kl, token_nll
+
+
+@pytest.fixture(scope="module")
+def tokenizer(policy_folder):
+    return AutoTokenizer.from_pretrained(policy_folder)
+
+
+@pytest.fixture(scope="module")
+def model(policy_folder):
+    return AutoModelForCausalLM.from_pretrained(policy_folder, dtype=torch.float32).eval()
+
+
+@pytest.fixture(scope="module")
+def adapted(model):
+    """The policy with its weights moved a little."""
+    moved = copy.deepcopy(model)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in moved.parameters():
+            parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=0.02)
+    return moved
+
+
+@pytest.fixture(scope="module")
+def texts(captions):
+    return [text for pair in captions[:4] for text in pair]
+
+
+@pytest.fixture
+def with_adapter(model):
+    """A PEFT model around the policy whose adapter changes its output."""
+    torch.manual_seed(0)
+    config = LoraConfig(
+        r=4, lora_alpha=8, lora_dropout=0.5, target_modules=["q_proj", "v_proj"], init_lora_weights=False
+    )
+    return get_peft_model(copy.deepcopy(model), config)
+
+
+def log_probabilities(model, ids):
+    """Of every token given those before it, over the vocabulary, in double precision."""
+    with torch.no_grad():
+        logits = model(torch.tensor([ids])).logits[0, :-1]
+    return torch.log_softmax(logits.double(), dim=-1)
+
+
+def test_nll_equals_a_computation_in_double_precision(model, tokenizer, texts):
+    values = []
+    for text in texts:
+        ids = tokenizer(text)["input_ids"]
+        values += [-row[token].item() for row, token in zip(log_probabilities(model, ids), ids[1:], strict=True)]
+    drift = token_nll(model, tokenizer, texts)
+    expected = [np.mean(values), *np.percentile(values, [50, 10, 90]), len(values)]
+    assert [drift.mean, drift.median, drift.p10, drift.p90, drift.tokens] == pytest.approx(expected, abs=1e-5)
+
+
+def test_kl_equals_a_computation_in_double_precision(model, adapted, tokenizer, texts):
+    values = []
+    for text in texts:
+        ids = tokenizer(text)["input_ids"]
+        log_p, log_q = log_probabilities(adapted, ids), log_probabilities(model, ids)
+        values += (log_p.exp() * (log_p - log_q)).sum(dim=-1).tolist()
+    drift = token_kl(adapted, model, tokenizer, texts)
+    expected = [np.mean(values), *np.percentile(values, [50, 10, 90]), len(values)]
+    assert [drift.mean, drift.median, drift.p10, drift.p90, drift.tokens] == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_moved_model_differs_measurably(model, adapted, tokenizer, texts):
+    assert token_kl(adapted, model, tokenizer, texts).mean > 1e-4
+
+
+def test_a_model_does_not_drift_from_itself(model, tokenizer, texts):
+    drift = token_kl(model, model, tokenizer, texts)
+    assert (drift.mean, drift.p90) == (0.0, 0.0)
+
+
+def test_kl_is_not_symmetric(model, adapted, tokenizer, texts):
+    assert token_kl(adapted, model, tokenizer, texts).mean != token_kl(model, adapted, tokenizer, texts).mean
+
+
+def test_nll_and_kl_are_over_the_same_tokens(model, adapted, tokenizer, texts):
+    assert token_kl(adapted, model, tokenizer, texts).tokens == token_nll(model, tokenizer, texts).tokens
+
+
+def test_a_long_text_is_measured_in_chunks_without_a_seam(model, adapted, tokenizer, texts, monkeypatch):
+    whole = token_kl(adapted, model, tokenizer, ["".join(texts)])
+    monkeypatch.setattr("semreward.evaluation.drift._POSITIONS_A_CHUNK", 3)
+    assert token_kl(adapted, model, tokenizer, ["".join(texts)]).mean == pytest.approx(whole.mean, rel=1e-6)
+
+
+def test_the_order_of_texts_does_not_matter(model, tokenizer, texts):
+    assert token_nll(model, tokenizer, texts[::-1]).mean == pytest.approx(token_nll(model, tokenizer, texts).mean)
+
+
+def test_tokens_beyond_max_tokens_are_cut_off(model, tokenizer, texts):
+    assert token_nll(model, tokenizer, texts[:1], max_tokens=5).tokens == 4
+
+
+def test_texts_of_one_token_contribute_none(model, tokenizer, texts):
+    single = next(text for text in "猫红三" if len(tokenizer(text)["input_ids"]) == 1)
+    assert token_nll(model, tokenizer, [single, "", texts[0]]) == token_nll(model, tokenizer, texts[:1])
+
+
+def test_without_a_base_a_peft_model_is_compared_with_its_own(with_adapter, model, tokenizer, texts):
+    assert token_kl(with_adapter, None, tokenizer, texts).mean == pytest.approx(
+        token_kl(with_adapter, model, tokenizer, texts).mean, rel=1e-5
+    )
+
+
+def test_a_peft_model_drifts_from_its_own_base(with_adapter, tokenizer, texts):
+    assert token_kl(with_adapter, None, tokenizer, texts).mean > 1e-5
+
+
+def test_dropout_is_off_while_measuring(with_adapter, tokenizer, texts):
+    with_adapter.train()
+    assert token_kl(with_adapter, None, tokenizer, texts) == token_kl(with_adapter, None, tokenizer, texts)
+
+
+def test_a_model_is_left_in_its_mode(with_adapter, tokenizer, texts):
+    with_adapter.train()
+    with_adapter.base_model.model.model.layers[0].eval()
+    before = [module.training for module in with_adapter.modules()]
+    token_kl(with_adapter, None, tokenizer, texts[:1])
+    assert [module.training for module in with_adapter.modules()] == before
+
+
+def test_what_requires_gradients_is_left_as_it_was(with_adapter, tokenizer, texts):
+    with_adapter.requires_grad_(False)
+    token_kl(with_adapter, None, tokenizer, texts[:1])
+    assert not any(parameter.requires_grad for parameter in with_adapter.parameters())
+
+
+def test_an_adapter_is_left_enabled(with_adapter, tokenizer, texts):
+    before = token_nll(with_adapter, tokenizer, texts)
+    token_kl(with_adapter, None, tokenizer, texts)
+    assert token_nll(with_adapter, tokenizer, texts) == before
+
+
+def test_a_model_is_left_in_its_mode_after_an_error(with_adapter, tokenizer):
+    with_adapter.train()
+    with pytest.raises(ArgumentError):
+        token_nll(with_adapter, tokenizer, [""])
+    assert with_adapter.training
+
+
+def test_different_vocabularies_are_refused(model, tokenizer, texts):
+    larger = copy.deepcopy(model)
+    larger.resize_token_embeddings(model.config.vocab_size + 8)
+    with pytest.raises(ArgumentError, match="must share a vocabulary"):
+        token_kl(larger, model, tokenizer, texts)
+
+
+def test_no_base_and_no_adapter_are_refused(model, tokenizer, texts):
+    with pytest.raises(ArgumentTypeError, match="`base` must be a model unless `model` is a PEFT model"):
+        token_kl(model, None, tokenizer, texts)
+
+
+@pytest.mark.parametrize("texts", [[], [""]])
+def test_too_little_text_is_refused(model, tokenizer, texts):
+    with pytest.raises(ArgumentError, match="at least two tokens"):
+        token_nll(model, tokenizer, texts)
+
+
+def test_a_single_text_outside_a_list_is_refused(model, tokenizer):
+    with pytest.raises(ArgumentTypeError, match="must be a list of texts"):
+        token_nll(model, tokenizer, "text")
+
+
+def test_a_text_of_the_wrong_type_is_named_by_its_row(model, tokenizer, texts):
+    with pytest.raises(ArgumentTypeError, match="got NoneType at row 1"):
+        token_nll(model, tokenizer, [texts[0], None])
+
+
+def test_a_limit_below_two_tokens_is_refused(model, tokenizer, texts):
+    with pytest.raises(ArgumentError, match="`max_tokens` must be at least 2"):
+        token_nll(model, tokenizer, texts, max_tokens=1)
+
+
+def test_logits_that_are_not_finite_are_refused(model, tokenizer, texts):
+    broken = copy.deepcopy(model)
+    with torch.no_grad():
+        broken.model.norm.weight.fill_(float("nan"))
+    with pytest.raises(ArgumentError, match="finite logits"):
+        token_nll(broken, tokenizer, texts)
