@@ -1,0 +1,495 @@
+"""Rewards that break the contract, each in one way, and some that keep it; here, so that they pickle by name."""
+
+import asyncio
+import itertools
+import math
+import os
+import threading
+import time
+
+import numpy as np
+
+from semreward.text import answer_text
+
+EXAMPLES = [
+    {"completion": "the cat sat", "reference": "the cat sat"},
+    {"completion": "a dog", "reference": "the dogs"},
+    {"completion": "birds sing", "reference": "two birds"},
+]
+
+CONVERSATIONS = [
+    {"completion": [{"role": "assistant", "content": row["completion"]}], "reference": row["reference"]}
+    for row in EXAMPLES
+]
+
+
+def overlap(answer, reference):
+    """Share of the reference's signs that an answer has."""
+    if reference is None:
+        raise ValueError("`reference` must be a string, got None")
+    return len(set(answer) & set(reference)) / len(set(reference))
+
+
+def sound_function(completions, reference, **columns):
+    return [overlap(answer_text(text), wanted) for text, wanted in zip(completions, reference, strict=True)]
+
+
+async def sound_coroutine(completions, reference, **columns):
+    await asyncio.sleep(0)
+    return sound_function(completions, reference)
+
+
+class Sound:
+    """Keeps the contract. The broken ones override what they break."""
+
+    name = "sound"
+
+    @property
+    def __name__(self):
+        return self.name
+
+    def __call__(self, *, completions, log_metric=None, log_extra=None, **columns):
+        values = self.finish(self.values(self.answers(completions), columns))
+        if log_metric is not None:
+            self.log_metrics(log_metric, values)
+        if log_extra is not None:
+            self.log_columns(log_extra, values)
+        return values
+
+    def answers(self, completions):
+        return [answer_text(completion) for completion in completions]
+
+    def values(self, answers, columns):
+        return [self.value(answer, wanted) for answer, wanted in zip(answers, columns["reference"], strict=True)]
+
+    def value(self, answer, reference):
+        return overlap(answer, reference)
+
+    def finish(self, values):
+        return values
+
+    def log_metrics(self, log_metric, values):
+        log_metric(f"{self.name}/highest", max(values))
+
+    def log_columns(self, log_extra, values):
+        log_extra(f"{self.name}/value", values)
+
+
+class SoundAsync(Sound):
+    async def __call__(self, **arguments):
+        await asyncio.sleep(0)
+        return super().__call__(**arguments)
+
+
+class NotForAll(Sound):
+    def value(self, answer, reference):
+        return None if "dog" in answer else overlap(answer, reference)
+
+    def log_metrics(self, log_metric, values):
+        log_metric(f"{self.name}/count", float(len(values)))
+
+
+# ---- identity and the plain call
+
+Module = type("Module", (), {"__module__": "torch.nn.modules.module"})
+
+
+class IsModule(Sound, Module):
+    pass
+
+
+class BlankInName(Sound):
+    name = "my reward"
+
+
+class NumberForName(Sound):
+    name = 7
+
+
+class NameRaises(Sound):
+    @property
+    def __name__(self):
+        raise ValueError("no name yet")
+
+
+class NameChanges(Sound):
+    def __init__(self):
+        self.calls = 0
+
+    @property
+    def __name__(self):
+        return f"sound_{self.calls > 0}"
+
+    def finish(self, values):
+        self.calls += 1
+        return values
+
+    log_metrics = log_columns = lambda self, *arguments: None
+
+
+def positional_only(completions, reference, /, **columns):
+    return sound_function(completions, reference)
+
+
+anonymous = lambda completions, reference, **columns: sound_function(completions, reference)  # noqa: E731
+
+
+def make_closure(scale):
+    def closure(completions, reference, **columns):
+        return [scale * value for value in sound_function(completions, reference)]
+
+    return closure
+
+
+# ---- what comes back
+
+
+class OneTooFew(Sound):
+    def finish(self, values):
+        return values[:-1]
+
+
+class Generates(Sound):
+    def finish(self, values):
+        return (value for value in values)
+
+    log_metrics = log_columns = lambda self, *arguments: None
+
+
+class ReturnsDict(Sound):
+    def finish(self, values):
+        return dict(enumerate(values))
+
+    log_metrics = log_columns = lambda self, *arguments: None
+
+
+def not_async(completions, reference, **columns):
+    return sound_coroutine(completions, reference)
+
+
+class ReturnsArray(Sound):
+    def finish(self, values):
+        return np.array(values)
+
+    log_metrics = log_columns = lambda self, *arguments: None
+
+
+class NumpyNumbers(Sound):
+    def finish(self, values):
+        return [np.float64(value) for value in values]
+
+
+class Booleans(Sound):
+    def value(self, answer, reference):
+        return overlap(answer, reference) > 0.5
+
+    log_metrics = log_columns = lambda self, *arguments: None
+
+
+class IntegerForBlank(Sound):
+    def value(self, answer, reference):
+        return overlap(answer, reference) if answer else 0
+
+
+class NotANumber(Sound):
+    def value(self, answer, reference):
+        return math.nan if "dog" in answer else overlap(answer, reference)
+
+    log_metrics = log_columns = lambda self, *arguments: None
+
+
+class Tripled(Sound):
+    def value(self, answer, reference):
+        return 3 * overlap(answer, reference)
+
+
+class NegativeForBlank(Sound):
+    def value(self, answer, reference):
+        return overlap(answer, reference) if answer else -1.0
+
+
+class NeverApplies(Sound):
+    def value(self, answer, reference):
+        overlap(answer, reference)
+
+    log_metrics = log_columns = lambda self, *arguments: None
+
+
+class Moody(Sound):
+    moods = itertools.count()
+
+    def finish(self, values):
+        mood = next(self.moods)
+        return [value + mood for value in values]
+
+
+class DividesByLength(Sound):
+    def value(self, answer, reference):
+        return overlap(answer, reference) / len(answer)
+
+
+class InfiniteForBlank(Sound):
+    def value(self, answer, reference):
+        return overlap(answer, reference) if answer else -math.inf
+
+
+class SkipsBlank(Sound):
+    def values(self, answers, columns):
+        return [value for value, answer in zip(super().values(answers, columns), answers, strict=True) if answer]
+
+
+class SmallBatches(Sound):
+    def answers(self, completions):
+        if len(completions) > 8:
+            raise MemoryError("at most 8 completions")
+        return super().answers(completions)
+
+
+class NothingForNothing(Sound):
+    def __call__(self, *, completions, **arguments):
+        return super().__call__(completions=completions, **arguments) if completions else None
+
+
+class MeanOfNothing(Sound):
+    def __call__(self, *, completions, **arguments):
+        values = super().__call__(completions=completions, **arguments)
+        return values if sum(values) / len(values) >= 0 else []
+
+
+# ---- what it is given
+
+
+class ChangesColumn(Sound):
+    def values(self, answers, columns):
+        values = super().values(answers, columns)
+        columns["reference"].clear()
+        return values
+
+
+class SplitsInPlace(Sound):
+    def values(self, answers, columns):
+        values = super().values(answers, columns)
+        columns["reference"][:] = [text.split() for text in columns["reference"]]
+        return values
+
+
+class ChangesMessages(Sound):
+    def answers(self, completions):
+        answers = super().answers(completions)
+        for completion in completions:
+            if not isinstance(completion, str):
+                completion[-1].pop("content")
+        return answers
+
+
+def no_further_columns(*, completions, reference, prompts=None, completion_ids=None, trainer_state=None, **hooks):
+    if not hooks.keys() <= {"log_metric", "log_extra"}:
+        raise TypeError(f"unexpected {sorted(hooks)}")
+    return sound_function(completions, reference)
+
+
+def everything_is_a_column(completions, reference, prompts=None, completion_ids=None, **columns):
+    if any(len(column) != len(completions) for column in columns.values()):
+        raise ValueError("columns differ in length")
+    return sound_function(completions, reference)
+
+
+class FirstRowWins(Sound):
+    def finish(self, values):
+        return [value + (row == 0) for row, value in enumerate(values)]
+
+
+class MinusMean(Sound):
+    def finish(self, values):
+        return [value - sum(values) / len(values) for value in values]
+
+
+class SharedAmongCopies(Sound):
+    def values(self, answers, columns):
+        values = super().values(answers, columns)
+        return [value / answers.count(answer) for value, answer in zip(values, answers, strict=True)]
+
+
+class DropsCopies(Sound):
+    def values(self, answers, columns):
+        values = super().values(answers, columns)
+        return [values[row] for row, answer in enumerate(answers) if answer not in answers[:row]]
+
+
+class Jitters(Sound):
+    def finish(self, values):
+        return [value + 1e-7 * row for row, value in enumerate(values)]
+
+
+class TextOnly(Sound):
+    def answers(self, completions):
+        return [completion.split("</think>")[-1].strip() for completion in completions]
+
+
+class RendersMessages(Sound):
+    def answers(self, completions):
+        return [answer_text(str(completion)) for completion in completions]
+
+
+class MessagesOnly(Sound):
+    def answers(self, completions):
+        return [completion[0]["content"].split("</think>")[-1].strip() for completion in completions]
+
+
+class NoParts(Sound):
+    def answers(self, completions):
+        return [
+            answer_text(completion if isinstance(completion, str) else str(completion[-1]["content"]))
+            for completion in completions
+        ]
+
+
+class ReadsReasoningField(Sound):
+    def answers(self, completions):
+        return [
+            answer_text(completion)
+            + ("" if isinstance(completion, str) else completion[-1].get("reasoning_content", ""))
+            for completion in completions
+        ]
+
+
+class ReadsReasoning(Sound):
+    def answers(self, completions):
+        return [answer_text(completion, reasoning="keep") for completion in completions]
+
+
+class ZeroWithoutColumn(Sound):
+    def values(self, answers, columns):
+        return super().values(answers, columns) if "reference" in columns else [0.0] * len(answers)
+
+
+class UnclearWithoutColumn(Sound):
+    def values(self, answers, columns):
+        return super().values(answers, {"reference": list(columns.get("reference"))})
+
+
+class ShortestWins(Sound):
+    def values(self, answers, columns):
+        return [self.value(answer, wanted) for answer, wanted in zip(answers, columns["reference"], strict=False)]
+
+
+class ZeroForNone(Sound):
+    def value(self, answer, reference):
+        return 0.0 if reference is None else overlap(answer, reference)
+
+
+class DropsNone(Sound):
+    def values(self, answers, columns):
+        pairs = zip(answers, columns["reference"], strict=True)
+        return [self.value(answer, wanted) for answer, wanted in pairs if wanted is not None]
+
+
+# ---- threads, processes, event loops
+
+
+class RunsALoop(Sound):
+    def finish(self, values):
+        coroutine = asyncio.sleep(0, values)
+        try:
+            return asyncio.run(coroutine)
+        finally:
+            coroutine.close()  # where it could not be run
+
+
+class KeepsTheCall(Sound):
+    def answers(self, completions):
+        self.current = super().answers(completions)
+        time.sleep(0.002)
+        return self.current
+
+
+class HoldsALock(Sound):
+    def __init__(self):
+        self.lock = threading.Lock()
+
+
+class ForgetsItsScale(Sound):
+    def __init__(self, scale=1.0):
+        self.scale = scale
+
+    def __reduce__(self):
+        return type(self), ()
+
+    def value(self, answer, reference):
+        return self.scale * overlap(answer, reference)
+
+
+class ForgetsItsName(Sound):
+    def __init__(self, name="unnamed"):
+        self.name = name
+
+    def __reduce__(self):
+        return type(self), ()
+
+
+class BoundToItsProcess(Sound):
+    def __init__(self):
+        self.process = os.getpid()
+
+    def value(self, answer, reference):
+        if os.getpid() != self.process:
+            raise RuntimeError("the connection belongs to another process")
+        return overlap(answer, reference)
+
+
+class SignedWithAddress(Sound):
+    def signature(self):
+        return f"sound@{id(self)}"
+
+
+class SignedWithNumber(Sound):
+    def signature(self):
+        return 7
+
+
+# ---- logging
+
+
+class LogsForeignColumn(Sound):
+    def log_columns(self, log_extra, values):
+        log_extra("value", values)
+
+
+class LogsShortColumn(Sound):
+    def log_columns(self, log_extra, values):
+        log_extra("sound/highest", [max(values)])
+
+
+class LogsTwice(Sound):
+    def log_columns(self, log_extra, values):
+        for _ in range(2):
+            log_extra("sound/value", values)
+
+
+class LogsSometimes(Sound):
+    def log_columns(self, log_extra, values):
+        if 1.0 in values:
+            log_extra("sound/perfect", values)
+
+
+class LogsForeignMetric(Sound):
+    def log_metrics(self, log_metric, values):
+        log_metric("highest", max(values))
+
+
+class LogsNaN(Sound):
+    def log_metrics(self, log_metric, values):
+        log_metric("sound/spread", math.nan)
+
+
+# ---- exceptions
+
+
+class Interrupts(Sound):
+    def finish(self, values):
+        raise KeyboardInterrupt
+
+
+class AlwaysRaises(Sound):
+    def finish(self, values):
+        raise ZeroDivisionError("division by zero")

@@ -1,0 +1,287 @@
+"""Each rule of the kit is tried on a reward that breaks it, and on nothing else."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from conformance import broken
+from semreward import LanguageConsistencyReward
+from semreward.errors import ContractError
+from semreward.testing import CHECK_NAMES, check_reward
+
+FORM_CHECKS = {"plain_form", "conversational_form", "content_parts_form", "reasoning_ignored"}
+COLUMN_CHECKS = {"missing_column", "mismatched_lengths", "missing_value"}
+UNIT = {"bounds": (0.0, 1.0)}
+
+# Reward, the checks that must fail and no others, arguments of check_reward.
+BROKEN = [
+    (broken.IsModule(), {"not_a_module"}, {}),
+    (broken.positional_only, {"called_by_keyword"}, {}),
+    (broken.AlwaysRaises(), {"called_by_keyword"}, {}),
+    (broken.BlankInName(), {"stable_name"}, {}),
+    (broken.NumberForName(), {"stable_name"}, {}),
+    (broken.NameRaises(), {"called_by_keyword", "stable_name"}, {}),
+    (broken.NameChanges(), {"stable_name", "pickles"}, {}),
+    (broken.anonymous, {"stable_name", "pickles"}, {}),
+    (broken.OneTooFew(), {"one_value_a_completion"}, {}),
+    (broken.Generates(), {"one_value_a_completion"}, {}),
+    (broken.ReturnsDict(), {"one_value_a_completion"}, {}),
+    (broken.not_async, {"one_value_a_completion"}, {}),
+    (broken.ReturnsArray(), {"python_floats"}, {}),
+    (broken.NumpyNumbers(), {"python_floats"}, {}),
+    (broken.Booleans(), {"python_floats"}, {}),
+    (broken.IntegerForBlank(), {"python_floats"}, {}),
+    (broken.NotANumber(), {"finite_values"}, UNIT),
+    (broken.Tripled(), {"within_bounds"}, UNIT),
+    (broken.NegativeForBlank(), {"within_bounds"}, UNIT),
+    (broken.NeverApplies(), {"applies_to_examples"}, {}),
+    (broken.Moody(), {"deterministic"}, {}),
+    (broken.DividesByLength(), {"hostile_texts"}, {}),
+    (broken.InfiniteForBlank(), {"hostile_texts"}, {}),
+    (broken.SkipsBlank(), {"hostile_texts"}, {}),
+    (broken.SmallBatches(), {"hostile_texts"}, {}),
+    (broken.NothingForNothing(), {"empty_batch"}, {}),
+    (broken.MeanOfNothing(), {"empty_batch"}, {}),
+    (broken.ChangesColumn(), {"inputs_unchanged"}, {}),
+    (broken.SplitsInPlace(), {"inputs_unchanged"}, {}),
+    (broken.ChangesMessages(), {"inputs_unchanged"}, {}),
+    (broken.no_further_columns, {"ignores_unknown_columns"}, {}),
+    (broken.everything_is_a_column, {"takes_trainer_arguments"}, {}),
+    (broken.FirstRowWins(), {"row_order", "batch_split", "identical_rows"}, {}),
+    (broken.MinusMean(), {"batch_split"}, {}),
+    (broken.SharedAmongCopies(), {"identical_rows"}, {}),
+    (broken.DropsCopies(), {"identical_rows", "hostile_texts"}, {}),
+    (broken.Jitters(), {"identical_rows"}, {}),
+    (broken.TextOnly(), {"conversational_form", "content_parts_form"}, {}),
+    (broken.RendersMessages(), {"conversational_form", "content_parts_form"}, {}),
+    (broken.MessagesOnly(), {"plain_form", "content_parts_form"}, {"examples": broken.CONVERSATIONS}),
+    (broken.NoParts(), {"content_parts_form"}, {}),
+    (broken.ReadsReasoningField(), {"conversational_form"}, {}),
+    (broken.ReadsReasoning(), {"reasoning_ignored"}, {}),
+    (broken.ZeroWithoutColumn(), {"missing_column"}, {}),
+    (broken.UnclearWithoutColumn(), {"missing_column"}, {}),
+    (broken.ShortestWins(), {"mismatched_lengths"}, {}),
+    (broken.ZeroForNone(), {"missing_value"}, {}),
+    (broken.DropsNone(), {"missing_value"}, {}),
+    (broken.RunsALoop(), {"inside_event_loop"}, {}),
+    (broken.KeepsTheCall(), {"threads"}, {}),
+    (broken.HoldsALock(), {"pickles"}, {}),
+    (broken.make_closure(2.0), {"pickles"}, {}),
+    (broken.ForgetsItsScale(2.0), {"pickles"}, {}),
+    (broken.ForgetsItsName("named"), {"pickles"}, {}),
+    (broken.BoundToItsProcess(), {"spawned_process"}, {"spawn": True}),
+    (broken.SignedWithAddress(), {"signature"}, {}),
+    (broken.SignedWithNumber(), {"signature"}, {}),
+    (broken.LogsForeignColumn(), {"log_columns"}, {}),
+    (broken.LogsShortColumn(), {"log_columns"}, {}),
+    (broken.LogsTwice(), {"log_columns"}, {}),
+    (broken.LogsSometimes(), {"log_columns"}, {}),
+    (broken.LogsForeignMetric(), {"log_metrics"}, {}),
+    (broken.LogsNaN(), {"log_metrics"}, {}),
+]
+
+
+def checked(reward, *, examples=broken.EXAMPLES, spawn=False, **options):
+    return check_reward(reward, examples, spawn=spawn, **options)
+
+
+def named(report, status):
+    return {result.name for result in report.results if result.status == status}
+
+
+def message_of(report, name):
+    return next(result.message for result in report.results if result.name == name)
+
+
+def title(value):
+    return getattr(value, "__qualname__", type(value).__name__)
+
+
+@pytest.mark.parametrize(("reward", "failing", "options"), BROKEN, ids=[title(row[0]) for row in BROKEN])
+def test_only_the_broken_rules_fail(reward, failing, options):
+    report = checked(reward, **options)
+    assert named(report, "failed") == failing, str(report)
+
+
+def test_every_check_is_broken_by_a_reward():
+    assert set().union(*(failing for _, failing, _ in BROKEN)) == set(CHECK_NAMES)
+
+
+@pytest.mark.parametrize(
+    "reward",
+    [broken.Sound(), broken.SoundAsync(), broken.NotForAll(), broken.sound_function, broken.sound_coroutine],
+    ids=title,
+)
+@pytest.mark.parametrize("examples", [broken.EXAMPLES, broken.CONVERSATIONS], ids=["plain", "conversational"])
+def test_a_sound_reward_passes(reward, examples):
+    report = checked(reward, examples=examples, bounds=(0.0, 1.0))
+    assert report.passed, str(report)
+
+
+def test_a_sound_reward_leaves_only_the_optional_checks_out():
+    report = checked(broken.Sound(), bounds=(0.0, 1.0))
+    assert named(report, "skipped") == {"spawned_process", "signature"}
+
+
+def test_a_sound_reward_passes_in_a_spawned_process():
+    assert "spawned_process" in named(checked(broken.Sound(), spawn=True), "passed")
+
+
+def test_a_reward_in_main_is_not_spawned(monkeypatch):
+    monkeypatch.setattr(broken.SoundAsync, "__module__", "__main__")
+    monkeypatch.setattr(sys.modules["__main__"], "SoundAsync", broken.SoundAsync, raising=False)
+    report = checked(broken.SoundAsync(), spawn=True)
+    assert "move it to a module" in message_of(report, "spawned_process")
+
+
+def test_a_failure_says_rule_value_row_and_remedy():
+    report = checked(broken.Tripled(), bounds=(0.0, 1.0))
+    assert message_of(report, "within_bounds") == (
+        "values must lie in the declared range, but row 0 earned 3.0, outside [0.0, 1.0]; "
+        "clip them, or declare the true range"
+    )
+
+
+def test_an_exception_is_a_failure_with_its_type_and_message():
+    report = checked(broken.AlwaysRaises())
+    assert "it raised ZeroDivisionError: division by zero" in message_of(report, "called_by_keyword")
+
+
+def test_the_completion_that_a_reward_cannot_take_is_named():
+    report = checked(broken.DividesByLength())
+    assert "the completion '' raised ZeroDivisionError" in message_of(report, "hostile_texts")
+
+
+def test_a_reward_that_fails_on_the_batch_only_is_told():
+    report = checked(broken.SmallBatches())
+    assert "13 completions together raised MemoryError" in message_of(report, "hostile_texts")
+
+
+def test_an_error_that_does_not_name_the_missing_column_is_shown():
+    report = checked(broken.UnclearWithoutColumn())
+    assert "'NoneType' object is not iterable, which does not name the column" in message_of(report, "missing_column")
+
+
+def test_a_spawned_process_that_fails_is_quoted():
+    report = checked(broken.BoundToItsProcess(), spawn=True)
+    assert "RuntimeError: the connection belongs to another process" in message_of(report, "spawned_process")
+
+
+def test_what_cannot_be_told_after_a_failure_is_skipped_with_the_reason():
+    report = checked(broken.AlwaysRaises())
+    assert message_of(report, "threads") == "not run, because `deterministic` did not pass"
+
+
+def test_an_interrupt_is_not_caught():
+    with pytest.raises(KeyboardInterrupt):
+        checked(broken.Interrupts())
+
+
+def test_the_error_lists_every_failure():
+    report = checked(broken.FirstRowWins())
+    with pytest.raises(ContractError, match=r"(?s)3 of 31 checks:.*row_order: .*batch_split: .*identical_rows: "):
+        report.raise_on_failure()
+
+
+def test_the_report_of_a_sound_reward_raises_nothing():
+    assert checked(broken.Sound()).raise_on_failure() is None
+
+
+def test_the_report_prints_a_line_for_each_check():
+    report = checked(broken.Sound())
+    assert [line.split()[1] for line in str(report).splitlines()[1:]] == list(CHECK_NAMES)
+
+
+def test_the_report_prints_a_summary_first():
+    report = checked(broken.Tripled(), bounds=(0.0, 1.0))
+    assert str(report).splitlines()[0] == "sound: 28 passed, 1 failed, 2 skipped"
+
+
+def test_an_expected_failure_is_skipped_with_its_reason():
+    report = checked(broken.ReadsReasoning(), expected_failures={"reasoning_ignored": "it judges the reasoning"})
+    assert report.passed
+    assert message_of(report, "reasoning_ignored").startswith("expected failure (it judges the reasoning): a closed")
+
+
+def test_an_expected_failure_that_passes_fails():
+    report = checked(broken.Sound(), expected_failures={"threads": "no lock yet"})
+    assert named(report, "failed") == {"threads"}
+    assert "take it out of `expected_failures`" in message_of(report, "threads")
+
+
+def test_what_follows_an_expected_failure_is_still_skipped():
+    report = checked(broken.Moody(), expected_failures={"deterministic": "a judge that samples"})
+    assert report.passed
+    assert message_of(report, "row_order") == "not run, because `deterministic` did not pass"
+
+
+def test_the_tolerance_decides_what_counts_as_equal():
+    assert "batch_split" in named(checked(broken.MinusMean(), tolerance=1.0), "passed")
+
+
+def test_one_example_leaves_the_batch_unchecked():
+    report = checked(broken.Sound(), examples=broken.EXAMPLES[:1])
+    assert named(report, "skipped") >= {"row_order", "batch_split"}
+
+
+def test_examples_that_earn_the_same_leave_the_order_unchecked():
+    report = checked(broken.Sound(), examples=broken.EXAMPLES[:1] * 3)
+    assert "give examples that earn different values" in message_of(report, "row_order")
+
+
+def test_examples_of_several_messages_leave_the_forms_unchecked():
+    calls = [{"role": "assistant", "content": "let me see"}, {"role": "tool", "content": "42"}]
+    rows = [{**row, "completion": [*calls, *row["completion"]]} for row in broken.CONVERSATIONS]
+    report = checked(broken.Sound(), examples=rows)
+    assert report.passed
+    assert named(report, "skipped") >= FORM_CHECKS
+
+
+def test_columns_that_a_reward_does_not_use_are_left_alone():
+    rows = [{**row, "difficulty": 3} for row in broken.EXAMPLES]
+    report = checked(broken.Sound(), examples=rows)
+    assert report.passed, str(report)
+
+
+def test_columns_may_hold_arrays_and_mappings():
+    rows = [{**row, "features": np.arange(3.0), "info": {"tags": ["easy"]}} for row in broken.EXAMPLES]
+    report = checked(broken.Sound(), examples=rows)
+    assert report.passed, str(report)
+
+
+def test_examples_without_columns_leave_columns_unchecked():
+    report = checked(LanguageConsistencyReward("en"), examples=[{"completion": "yes"}, {"completion": "是"}])
+    assert named(report, "skipped") == COLUMN_CHECKS | {"spawned_process", "within_bounds"}
+
+
+def test_examples_without_a_value_in_the_column_leave_missing_values_unchecked():
+    report = checked(broken.ZeroForNone(), examples=[{**row, "reference": None} for row in broken.EXAMPLES])
+    assert "no example has a value" in message_of(report, "missing_value")
+
+
+def test_examples_may_be_content_parts():
+    parts = [[{"role": "assistant", "content": [{"type": "text", "text": text}]}] for text in ("yes", "是")]
+    report = checked(LanguageConsistencyReward("en"), examples=[{"completion": completion} for completion in parts])
+    assert named(report, "skipped") == COLUMN_CHECKS | {"spawned_process", "within_bounds"}
+
+
+def test_completions_that_are_more_than_text_leave_the_forms_unchecked():
+    seen = [
+        [{"role": "assistant", "content": [{"type": "image"}, {"type": "text", "text": text}]}]
+        for text in ("yes", "是")
+    ]
+    report = checked(LanguageConsistencyReward("en"), examples=[{"completion": completion} for completion in seen])
+    assert named(report, "skipped") >= FORM_CHECKS
+
+
+def test_prompts_reach_the_reward_in_the_form_of_the_completions():
+    rows = [{**row, "prompt": "say it"} for row in broken.EXAMPLES]
+    seen = []
+
+    def listener(completions, prompts, reference, **columns):
+        seen.extend((type(prompt), type(completion)) for prompt, completion in zip(prompts, completions, strict=True))
+        return broken.sound_function(completions, reference)
+
+    checked(listener, examples=rows)
+    assert set(seen) >= {(str, str), (list, list)}

@@ -1,0 +1,113 @@
+"""Every reward of ours keeps the contract."""
+
+import pytest
+import torch
+
+from conformance import broken
+from doubles import BigramEncoder
+from semreward import (
+    BleuReward,
+    ChrfReward,
+    CompositeReward,
+    LanguageConsistencyReward,
+    SemanticSimilarityReward,
+    SentenceTransformerEncoder,
+    paper_reward,
+)
+from semreward.testing import check_reward
+
+# Right, wrong, in the wrong language, with a copied word.
+ROWS = [
+    ("བོད་ཀྱི་སྐད་ཡིག", "བོད་ཀྱི་སྐད་ཡིག", "bo"),
+    ("ཁོང་གིས་ཀུ་ཤུ་གསུམ་ཉོས།", "ཁོང་གིས་ཀུ་ཤུ་བཞི་ཟོས།", "bo"),
+    ("他买了三个苹果", "ཁོང་གིས་ཀུ་ཤུ་གསུམ་ཉོས།", "bo"),
+    ("གྲོང་ཁྱེར་ Paris ཆེན་པོ།", "གྲོང་ཁྱེར་ཆེན་པོ།", "bo"),
+    ("he bought three apples", "he bought apples", "en"),
+]
+EXAMPLES = [{"completion": text, "reference": wanted, "language": tag} for text, wanted, tag in ROWS]
+CONVERSATIONS = [
+    {
+        **row,
+        "prompt": [{"role": "system", "content": "翻译"}, {"role": "user", "content": "三个苹果"}],
+        "completion": [{"role": "assistant", "content": row["completion"]}],
+    }
+    for row in EXAMPLES
+]
+
+
+def similarity(**options):
+    return SemanticSimilarityReward(BigramEncoder(), threshold=0.3, **options)
+
+
+REWARDS = {
+    "similarity": (similarity(), (0.0, 1.0)),
+    "similarity_may_miss_references": (similarity(on_missing="none"), (0.0, 1.0)),
+    "language": (LanguageConsistencyReward("bo"), (0.0, 1.0)),
+    "scripts": (LanguageConsistencyReward(scripts=("Tibt", "Hani")), (0.0, 1.0)),
+    "language_column": (LanguageConsistencyReward(language_column="language"), (0.0, 1.0)),
+    "language_column_may_miss": (LanguageConsistencyReward(language_column="language", on_missing="none"), (0.0, 1.0)),
+    "bleu": (BleuReward(), (0.0, 1.0)),
+    "chrf": (ChrfReward(), (0.0, 1.0)),
+    "composite": (CompositeReward([(similarity(), 1.5), (ChrfReward(), -0.5)]), (-0.5, 1.5)),
+    "composite_of_foreign_rewards": (
+        CompositeReward([(broken.sound_function, 1.0), (broken.sound_coroutine, 1.0), (broken.Sound(), 1.0)]),
+        (0.0, 3.0),
+    ),
+    "composite_of_composites": (CompositeReward([(paper_reward(BigramEncoder(), "bo", 0.3), 1.0)], name="outer"), None),
+    "paper": (paper_reward(BigramEncoder(), "bo", 0.3), (0.0, 2.5)),
+}
+
+
+def skipped(report):
+    return {result.name for result in report.results if result.status == "skipped"}
+
+
+@pytest.mark.parametrize("reward", REWARDS)
+@pytest.mark.parametrize("examples", [EXAMPLES, CONVERSATIONS], ids=["plain", "conversational"])
+def test_a_reward_of_ours_passes(reward, examples):
+    reward, bounds = REWARDS[reward]
+    report = check_reward(reward, examples, bounds=bounds, spawn=False)
+    assert report.passed, str(report)
+
+
+@pytest.mark.parametrize("reward", ["similarity", "language_column", "bleu", "chrf", "composite", "paper"])
+def test_nothing_but_the_spawned_process_is_left_out(reward):
+    reward, bounds = REWARDS[reward]
+    assert skipped(check_reward(reward, EXAMPLES, bounds=bounds, spawn=False)) == {"spawned_process"}
+
+
+def test_a_composite_that_may_miss_a_component_leaves_missing_values_to_the_components():
+    reward = CompositeReward([(similarity(on_missing="none"), 1.0), (LanguageConsistencyReward("bo"), 1.0)])
+    report = check_reward(reward, EXAMPLES, spawn=False)
+    assert report.passed, str(report)
+    assert "missing_value" in skipped(report)
+
+
+def test_a_language_that_rows_fall_back_to_is_an_expected_failure():
+    reward = LanguageConsistencyReward("bo", language_column="language")
+    expected = {"missing_value": "rows without a tag are judged by the default language"}
+    report = check_reward(reward, EXAMPLES, expected_failures=expected, spawn=False)
+    assert report.passed, str(report)
+
+
+def test_keeping_the_reasoning_is_an_expected_failure():
+    expected = {"reasoning_ignored": "the reasoning is judged, too"}
+    report = check_reward(LanguageConsistencyReward("bo", reasoning="keep"), EXAMPLES, expected_failures=expected)
+    assert report.passed, str(report)
+
+
+def test_the_paper_reward_passes_with_a_model_that_each_process_loads(encoder_folder):
+    encoder = SentenceTransformerEncoder(str(encoder_folder))
+    report = check_reward(paper_reward(encoder, "bo", 0.3), EXAMPLES, bounds=(0.0, 2.5))
+    assert {result.name for result in report.results if result.status == "passed"} >= {"spawned_process", "threads"}
+    assert report.passed, str(report)
+
+
+class TorchReward(torch.nn.Module):
+    def forward(self, completions, reference, **columns):
+        return broken.sound_function(completions, reference)
+
+
+def test_a_torch_module_is_refused():
+    report = check_reward(TorchReward(), EXAMPLES, spawn=False)
+    assert {result.name for result in report.results if result.status == "failed"} == {"not_a_module"}
