@@ -52,7 +52,7 @@ wheel: $(READY) ## Build the wheel, and run the tests with branch coverage again
 
 smoke: $(READY) ## The recipe in its smallest size: shows that it runs, not that anything is learned
 	rm -rf runs/smoke
-	$(BIN)/python examples/grpo_tibetan.py --smoke true --output_dir runs/smoke
+	$(BIN)/python examples/grpo_tibetan.py --config examples/configs/smoke.yaml
 
 check: lint test doctest wheel smoke ## All of it: what must pass before a commit
 

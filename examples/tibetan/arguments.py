@@ -1,13 +1,21 @@
-"""What a run can be told, on the command line or in a YAML file. GRPO's own switches are TRL's `GRPOConfig`, as they are.
+"""What a run can be told, on the command line or in a YAML file. GRPO's own switches are TRL's `GRPOConfig`.
 
 Defaults are the paper's where it states them (arXiv 2605.14366, section 4.1 and appendix A).
 """
 
+import copy
+import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from trl import GRPOConfig, TrlParser
 
 from semreward.errors import ArgumentError
 
 TASKS = ("translation", "headline")
+MINIATURE_CONFIG = Path(__file__).parent.parent / "configs" / "miniature.yaml"
 
 
 @dataclass
@@ -16,7 +24,6 @@ class RunArguments:
 
     plan: bool = field(default=False, metadata={"help": "Print what would run and stop; loads no weights."})
     miniature: bool = field(default=False, metadata={"help": "Make a small world on the spot instead of reading data."})
-    smoke: bool = field(default=False, metadata={"help": "Shrink the miniature until nothing is learned, in a minute."})
     seeds: list[int] = field(default_factory=list, metadata={"help": "Run once a seed, in folders seed-N."})
     strong_sft: bool = field(default=True, metadata={"help": "Also train the strong-SFT baseline."})
     similarity_only: bool = field(
@@ -26,7 +33,7 @@ class RunArguments:
 
 @dataclass
 class DataArguments:
-    """Where the data is. A path names a JSONL, CSV, TSV or parquet file, compressed or not; anything else is a hub id."""
+    """Where the data is: paths of JSONL, CSV, TSV or parquet files, compressed or not, or hub ids."""
 
     task: str = field(default="translation", metadata={"help": "translation or headline."})
     train_data: str | None = field(default=None, metadata={"help": "Pairs for cold start, RL and strong SFT."})
@@ -34,14 +41,18 @@ class DataArguments:
     source_column: str = field(default="zh", metadata={"help": "Column that the policy reads."})
     target_column: str = field(default="bo", metadata={"help": "Column with the reference."})
     target_language: str = field(default="bo", metadata={"help": "BCP-47 tag that the language reward demands."})
-    prompt: str = field(default="请把下面的句子翻译成藏语：{source}", metadata={"help": "User turn; {source} is filled in."})
+    prompt: str = field(
+        default="请把下面的句子翻译成藏语：{source}", metadata={"help": "User turn; {source} is filled in."}
+    )
     cold_start_size: int = field(default=5000, metadata={"help": "Rows for the cold start."})
     calibration_size: int = field(default=200, metadata={"help": "Rows held out of all training, to measure tau on."})
     rl_size: int | None = field(default=None, metadata={"help": "Rows for GRPO; all that are left, by default."})
     test_size: int | None = field(default=None, metadata={"help": "Rows for evaluation; all, by default."})
     max_prompt_tokens: int = field(default=256, metadata={"help": "Rows with a longer prompt are dropped."})
     max_row_tokens: int = field(default=2048, metadata={"help": "Rows with more tokens in all are dropped."})
-    reading_data: str | None = field(default=None, metadata={"help": "Reading comprehension, SQuAD layout (CMRC 2018)."})
+    reading_data: str | None = field(
+        default=None, metadata={"help": "Reading comprehension, SQuAD layout (CMRC 2018)."}
+    )
     reading_prompt: str = field(
         default="阅读短文，用短文中的原文回答问题。\n短文：{passage}\n问题：{question}", metadata={"help": "User turn."}
     )
@@ -77,6 +88,9 @@ class EncoderArguments:
 
     encoder: str = field(default="hfl/cino-base-v2", metadata={"help": "Encoder to start from, or to use as it is."})
     encoder_pairs: str | None = field(default=None, metadata={"help": "Pairs to adapt it on; none: used as it is."})
+    encoder_pair_columns: list[str] = field(
+        default_factory=list, metadata={"help": "Two columns of all pairs; those of the task, by default."}
+    )
     held_out_encoder: str | None = field(default=None, metadata={"help": "Encoder that judges and pays no reward."})
     held_out_encoder_pairs: str | None = field(default=None, metadata={"help": "Pairs to adapt that one on."})
     encoder_epochs: float = 1.0
@@ -84,6 +98,10 @@ class EncoderArguments:
     encoder_learning_rate: float = 2e-5
     encoder_temperature: float = 0.05
     encoder_max_tokens: int = 128
+
+    def __post_init__(self) -> None:
+        if len(self.encoder_pair_columns) not in (0, 2):
+            raise ArgumentError(f"`encoder_pair_columns` must name two columns, got {self.encoder_pair_columns}")
 
 
 @dataclass
@@ -117,8 +135,96 @@ class SftArguments:
 class EvaluationArguments:
     """How the four policies are measured."""
 
-    eval_batch_size: int = field(default=64, metadata={"help": "Prompts a generation batch."})
+    generation_batch: int = field(default=64, metadata={"help": "Prompts a batch when answering."})
     reading_max_tokens: int = field(default=32, metadata={"help": "Longest answer in tokens."})
     drift_max_tokens: int = field(default=512, metadata={"help": "Longest drift text in tokens."})
     drift_size: int | None = field(default=None, metadata={"help": "Drift texts to read; all, by default."})
     drift_every: int = field(default=10, metadata={"help": "GRPO steps between two measurements of KL to the base."})
+    drift_curve_size: int = field(default=20, metadata={"help": "Drift texts that those measurements read."})
+
+
+@dataclass
+class WorldArguments:
+    """How large the miniature's world is; without `miniature` they do nothing."""
+
+    world_pairs: int = field(default=1200, metadata={"help": "Translation pairs for all policy training."})
+    world_test_pairs: int = 200
+    world_encoder_pairs: int = field(default=12_800, metadata={"help": "Translation pairs for each encoder."})
+    world_questions: int = 500
+    world_drift_texts: int = 200
+    world_pretrain_steps: int = 2000
+    world_policy_width: int = 128
+    world_policy_layers: int = 3
+    world_encoder_width: int = 128
+
+
+MACHINERY = (
+    "dataloader_",
+    "ddp_",
+    "disable_tqdm",
+    "hub_",
+    "log_",
+    "logging_",
+    "output_dir",
+    "push_to_hub",
+    "report_to",
+    "run_name",
+    "save_",
+    "trackio_",
+)
+"""Beginnings of the names of TRL's arguments that do not decide a run's numbers."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All arguments of a run."""
+
+    run: RunArguments
+    data: DataArguments
+    policy: PolicyArguments
+    encoders: EncoderArguments
+    reward: RewardArguments
+    sft: SftArguments
+    evaluation: EvaluationArguments
+    world: WorldArguments
+    grpo: GRPOConfig
+
+    def for_seed(self, seed: int, folder: Path) -> "Settings":
+        """The same run with another seed, in a folder of its own."""
+        parts = {item.name: copy.deepcopy(getattr(self, item.name)) for item in dataclasses.fields(self)}
+        parts["grpo"].seed = seed
+        parts["grpo"].output_dir = str(folder)
+        return Settings(**parts)
+
+
+def decisive(part: Any) -> dict[str, Any]:
+    """What of a part of the settings decides a stage's result, as a mapping."""
+    if isinstance(part, GRPOConfig):
+        return {key: value for key, value in part.to_dict().items() if not key.startswith(MACHINERY)}
+    return dataclasses.asdict(part)
+
+
+def parse(argv: Sequence[str]) -> tuple[Settings, Path]:
+    """Read the command line and the YAML file that `--config` names; without one, the miniature's.
+
+    Returns:
+        The settings and the YAML file's path.
+
+    Raises:
+        ArgumentError: The YAML file does not exist, or holds a key that does not exist.
+    """
+    arguments = list(argv)
+    if "--config" not in arguments:
+        arguments += ["--config", str(MINIATURE_CONFIG)]
+    config = Path(arguments[arguments.index("--config") + 1 :][:1][0])
+    if "--plan" in arguments:
+        arguments += ["--use_cpu", "true"]  # bf16 would be refused where no GPU is, and a plan needs none
+    classes = [item.type for item in dataclasses.fields(Settings)]
+    parser = TrlParser(classes)
+    try:
+        parts: Any = parser.parse_args_and_config(arguments)
+    except FileNotFoundError as error:
+        raise ArgumentError(f"`--config` must name a YAML file, got {str(config)!r}, which does not exist") from error
+    except ValueError as error:
+        raise ArgumentError(f"{config}: {error}") from error
+    return Settings(*parts), config

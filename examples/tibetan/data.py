@@ -1,5 +1,6 @@
 """Reads pairs and splits them: cold start, calibration, RL, test. No row serves two purposes."""
 
+import hashlib
 import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
@@ -42,7 +43,7 @@ def read_rows(name: str, columns: Sequence[str], *, split: str = "train") -> Ite
         yield {column: normalise(row[column]) for column in columns}
 
 
-def _open(name: str, split: str) -> Any:  # noqa: ANN401 - datasets is untyped
+def _open(name: str, split: str) -> Any:
     import datasets
 
     path = Path(name)
@@ -62,7 +63,14 @@ def _open(name: str, split: str) -> Any:  # noqa: ANN401 - datasets is untyped
         raise ArgumentError(f"data file {name!r} cannot be read: {cause}; is it a whole {kind} file?") from error
 
 
-def prepare(folder: Path, data: DataArguments, tokenizer: Any, seed: int) -> None:  # noqa: ANN401 - any tokenizer
+def file_digests(data: DataArguments) -> dict[str, str]:
+    """Hashes of the local data files, by which a changed file is noticed."""
+    names = (data.train_data, data.test_data, data.reading_data, data.drift_data)
+    paths = [Path(name) for name in names if name is not None and Path(name).is_file()]
+    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in paths}
+
+
+def prepare(folder: Path, data: DataArguments, tokenizer: Any, seed: int) -> None:
     """Write `cold_start.jsonl`, `calibration.jsonl`, `rl.jsonl`, `test.jsonl` and `counts.json`.
 
     Rows are shuffled with the seed, over-long ones dropped and counted. A row has `prompt` and `completion` (messages),
@@ -84,7 +92,7 @@ def prepare(folder: Path, data: DataArguments, tokenizer: Any, seed: int) -> Non
     train, counts["train_rows_too_long"] = _within_limits(train, data, tokenizer)
     test, counts["test_rows_too_long"] = _within_limits(test, data, tokenizer)
 
-    random.Random(seed).shuffle(train)
+    random.Random(seed).shuffle(train)  # noqa: S311 - the order of rows, no cryptography
     first_rl = data.cold_start_size + data.calibration_size
     if len(train) <= first_rl:
         raise ArgumentError(
@@ -116,10 +124,10 @@ def read_texts(name: str, limit: int | None) -> list[str]:
     return [row["text"] for row in read_rows(name, ["text"])][:limit]
 
 
-def read_pairs(name: str, data: DataArguments) -> list[tuple[str, str]]:
-    """Source and target columns of a file or hub data set."""
-    rows = read_rows(name, (data.source_column, data.target_column))
-    return [(row[data.source_column], row[data.target_column]) for row in rows]
+def read_pairs(name: str, columns: Sequence[str]) -> list[tuple[str, str]]:
+    """Two columns of a file or hub data set."""
+    first, second = columns
+    return [(row[first], row[second]) for row in read_rows(name, columns)]
 
 
 def _row(pair: Mapping[str, str], data: DataArguments) -> Row:
@@ -132,7 +140,7 @@ def _row(pair: Mapping[str, str], data: DataArguments) -> Row:
     }
 
 
-def _within_limits(rows: list[Row], data: DataArguments, tokenizer: Any) -> tuple[list[Row], int]:  # noqa: ANN401
+def _within_limits(rows: list[Row], data: DataArguments, tokenizer: Any) -> tuple[list[Row], int]:
     kept = []
     for row in rows:
         prompt = tokenizer.apply_chat_template(row["prompt"], add_generation_prompt=True, return_dict=True)["input_ids"]

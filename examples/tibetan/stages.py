@@ -10,7 +10,6 @@ import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +21,11 @@ RECORD = "stage.json"
 
 
 def process_state() -> PartialState:
-    """This process among those of `accelerate launch`; waiting for a long stage of another one must not time out."""
-    return PartialState(timeout=timedelta(hours=24))
+    """This process among those of `accelerate launch`.
+
+    While one works on a stage the others wait, no longer than `ddp_timeout` seconds: the presets set a day.
+    """
+    return PartialState()
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,8 @@ class Stages:
 
     def _identity(self, name: str) -> str:
         record = json.loads((self.folder / name / RECORD).read_text())
-        return hashlib.sha256(json.dumps([record["settings"], record["inputs"]], sort_keys=True).encode()).hexdigest()[:12]
+        decisive = json.dumps([record["settings"], record["inputs"]], sort_keys=True)
+        return hashlib.sha256(decisive.encode()).hexdigest()[:12]
 
     @staticmethod
     def _check_same(final: Path, record: Mapping[str, Any]) -> None:

@@ -1,0 +1,202 @@
+"""What a policy is worth: translation quality, language, reading comprehension, drift; in the miniature, meaning."""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
+
+from miniature.grammar import judge
+from semreward import Calibration, Encoder, SemanticSimilarityReward, calibrate_threshold
+from semreward.evaluation import (
+    Distribution,
+    Score,
+    bleu_score,
+    chrf_score,
+    cmrc_scores,
+    language_consistency_score,
+    reading_prompts,
+    rouge_l_score,
+    similarity_score,
+    token_kl,
+    token_nll,
+)
+from tibetan.arguments import Settings
+from tibetan.data import Row, read_texts
+from tibetan.policy import generate, load_adapted, load_base, load_tokenizer
+
+
+@dataclass(frozen=True)
+class Evaluator:
+    """Measures policies of one run, all in the same way.
+
+    Attributes:
+        settings: The base policy, the texts and questions, sizes, precision, and how completions are sampled.
+        encoder: The encoder that pays the reward.
+        held_out: An encoder that the reward does not know.
+    """
+
+    settings: Settings
+    encoder: Encoder
+    held_out: Encoder | None
+
+    @property
+    def parser_language(self) -> str | None:
+        """`zh` or `bo` where the references are sentences of the miniature grammar."""
+        return self.settings.data.target_column if self.settings.run.miniature else None
+
+    @property
+    def fingerprints(self) -> list[str]:
+        """Those of the encoders."""
+        return [encoder.fingerprint for encoder in (self.encoder, self.held_out) if encoder is not None]
+
+    def calibrate(self, folder: Path, *, rows: Sequence[Row], adapter: Path) -> None:
+        """Measure tau on samples of a policy; writes `calibration.json` and `samples.jsonl`.
+
+        Samples are drawn as GRPO draws them, for prompts that no training uses.
+        """
+        set_seed(self.settings.grpo.seed)
+        tokenizer, base = self._loaded()
+        model = load_adapted(base, adapter)
+        answers = self._answer(model, tokenizer, rows, "sampling", sampled=True)
+        similarity = SemanticSimilarityReward(self.encoder, threshold=0.0)
+        statistic = self.settings.reward.threshold_statistic
+        cosines = similarity.similarity(answers, [row["reference"] for row in rows])
+        calibration = calibrate_threshold(
+            cosines,
+            statistic=statistic if statistic in ("mean", "median") else float(statistic),  # type: ignore[arg-type]
+            encoder_fingerprint=self.encoder.fingerprint,
+        )
+        _write_samples(folder / "samples.jsonl", rows, answers, {"similarity": cosines.tolist()})
+        calibration.save(folder / "calibration.json")
+        print(
+            f"tau = {calibration.threshold:.4f} ({statistic} of {calibration.samples} samples); "
+            f"{calibration.dead_zone:.0%} of them earn 0, {calibration.saturation:.0%} nearly 1"
+        )
+
+    def evaluate(self, folder: Path, *, rows: Sequence[Row], adapter: Path | None) -> None:
+        """Measure a policy, the base where there is no adapter; writes `scores.json` and `samples.jsonl`."""
+        tokenizer, base = self._loaded()
+        model: Any = base if adapter is None else load_adapted(base, adapter)
+        scores: dict[str, Any] = {"drift": self._drift(model, tokenizer, adapted=adapter is not None)}
+        if adapter is not None:
+            model = model.merge_and_unload()  # generation without the adapter's detour
+        answers = self._answer(model, tokenizer, rows, "answering")
+        scores |= self._quality(answers, [row["reference"] for row in rows])
+        scores["reading"] = self._reading(model, tokenizer)
+        (folder / "scores.json").write_text(json.dumps(scores, indent=2, ensure_ascii=False), encoding="utf-8")
+        _write_samples(folder / "samples.jsonl", rows, answers, {})
+
+    def _loaded(self) -> tuple[PreTrainedTokenizerBase, Any]:  # models are untyped where they are moved
+        name = self.settings.policy.model_name_or_path
+        base: Any = load_base(name, self.settings.grpo)
+        return load_tokenizer(name), base.to(self.settings.grpo.device).eval()
+
+    def _answer(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        rows: Sequence[Row],
+        title: str,
+        *,
+        sampled: bool = False,
+    ) -> list[str]:
+        return generate(
+            model,
+            tokenizer,
+            [row["prompt"] for row in rows],
+            max_tokens=self.settings.grpo.max_completion_length or 256,
+            batch_size=self.settings.evaluation.generation_batch,
+            title=title,
+            temperature=self.settings.grpo.temperature if sampled else 0.0,
+            top_p=self.settings.grpo.top_p,
+        )
+
+    def _quality(self, answers: list[str], references: list[str]) -> dict[str, Any]:
+        scores: dict[str, Score] = {
+            "similarity": similarity_score(self.encoder, answers, references),
+            "bleu": bleu_score(answers, references),
+            "chrf": chrf_score(answers, references),
+            "rouge_l": rouge_l_score(answers, references),
+            "language_consistency": language_consistency_score(answers, self.settings.data.target_language),
+        }
+        if self.held_out is not None:
+            scores["held_out_similarity"] = similarity_score(self.held_out, answers, references)
+        measured: dict[str, Any] = {name: dataclasses.asdict(score) for name, score in scores.items()}
+        if self.parser_language is not None:
+            measured |= _meaning(answers, references, self.parser_language)
+        return measured
+
+    def _reading(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any] | None:
+        if self.settings.data.reading_data is None:
+            return None
+        asked = list(reading_prompts(self.settings.data.reading_data))[: self.settings.data.reading_size]
+        prompts = [
+            self.settings.data.reading_prompt.format(passage=item.passage, question=item.question) for item in asked
+        ]
+        answers = generate(
+            model,
+            tokenizer,
+            [[{"role": "user", "content": prompt}] for prompt in prompts],
+            max_tokens=self.settings.evaluation.reading_max_tokens,
+            batch_size=self.settings.evaluation.generation_batch,
+            title="reading",
+        )
+        predictions = {item.id: answer.strip() for item, answer in zip(asked, answers, strict=True)}
+        return dataclasses.asdict(
+            cmrc_scores(predictions, _asked_only(self.settings.data.reading_data, set(predictions)))
+        )
+
+    def _drift(self, model: Any, tokenizer: PreTrainedTokenizerBase, *, adapted: bool) -> dict[str, Any] | None:
+        if self.settings.data.drift_data is None:
+            return None
+        texts = read_texts(self.settings.data.drift_data, self.settings.evaluation.drift_size)
+        limit = self.settings.evaluation.drift_max_tokens
+        nll = token_nll(model, tokenizer, texts, max_tokens=limit)
+        # The base does not differ from itself.
+        kl = (
+            token_kl(model, None, tokenizer, texts, max_tokens=limit)
+            if adapted
+            else Distribution(0, 0, 0, 0, nll.tokens)
+        )
+        return {"nll": dataclasses.asdict(nll), "kl_to_base": dataclasses.asdict(kl)}
+
+
+def load_calibration(folder: Path) -> Calibration:
+    """The calibration that a stage wrote."""
+    return Calibration.load(folder / "calibration.json")
+
+
+def _meaning(answers: Sequence[str], references: Sequence[str], language: str) -> dict[str, Any]:
+    """What the grammar's parser says: shares of exact meanings and grammatical sentences, mean slot accuracy."""
+    judged = [judge(answer, reference, language) for answer, reference in zip(answers, references, strict=True)]
+    names = {"exact_meaning": "exact", "slot_accuracy": "slot_accuracy", "grammatical": "grammatical"}
+    return {
+        name: {
+            "value": sum(float(getattr(one, attribute)) for one in judged) / len(judged),
+            "signature": f"{name}|judge:miniature grammar's parser|language:{language}",
+        }
+        for name, attribute in names.items()
+    }
+
+
+def _asked_only(dataset: str, asked: set[str]) -> Mapping[str, Any]:
+    """A data set in SQuAD's layout without the questions that were not asked."""
+    content = json.loads(Path(dataset).read_text(encoding="utf-8"))
+    for article in content["data"]:
+        for paragraph in article["paragraphs"]:
+            paragraph["qas"] = [item for item in paragraph["qas"] if item["id"] in asked]
+    kept: Mapping[str, Any] = content
+    return kept
+
+
+def _write_samples(path: Path, rows: Sequence[Row], answers: Sequence[str], columns: Mapping[str, list[float]]) -> None:
+    lines = [
+        {"source": row["source"], "reference": row["reference"], "answer": answer}
+        | {name: values[number] for name, values in columns.items()}
+        for number, (row, answer) in enumerate(zip(rows, answers, strict=True))
+    ]
+    path.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")

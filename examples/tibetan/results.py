@@ -1,0 +1,248 @@
+"""Gathers what the stages measured: `results.json` for programs, `report.html` and a table for people."""
+
+import importlib.metadata
+import json
+import os
+import platform
+import statistics
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from semreward.report import Report
+from tibetan.policy import DRIFT_KEY
+
+MODELS = {
+    "base": "base",
+    "cold_start": "cold start",
+    "grpo": "RL",
+    "strong_sft": "strong SFT",
+    "grpo_similarity_only": "RL, similarity alone",
+}
+"""Policies in the order of the tables, by the name of the stage that trains them."""
+
+PACKAGES = ("semreward", "torch", "transformers", "trl", "peft", "sentence-transformers", "sacrebleu", "datasets")
+
+# Column -> where in a policy's scores its number is.
+QUALITY = {
+    "similarity": ("similarity", "value"),
+    "held-out similarity": ("held_out_similarity", "value"),
+    "exact meaning": ("exact_meaning", "value"),
+    "slot accuracy": ("slot_accuracy", "value"),
+    "grammatical": ("grammatical", "value"),
+    "language consistency": ("language_consistency", "value"),
+    "chrF": ("chrf", "value"),
+}
+TASK_METRIC = {"translation": {"BLEU-4": ("bleu", "value")}, "headline": {"ROUGE-L": ("rouge_l", "value")}}
+READING = {
+    "CMRC EM": ("reading", "exact_match"),
+    "CMRC F1": ("reading", "f1"),
+    "CMRC Avg": ("reading", "average"),
+}
+DRIFT = {
+    f"{label} {summary}": ("drift", key, summary)
+    for label, key in (("NLL", "nll"), ("KL", "kl_to_base"))
+    for summary in ("mean", "median", "p10", "p90")
+}
+
+CURVES = {
+    "Reward (total, 0 to 2.5)": {"reward": "reward"},
+    "Similarity of samples to references": {
+        "encoder that pays": "semantic_similarity/similarity",
+        "held-out encoder": "held_out_similarity/similarity",
+    },
+    "Shares of samples": {
+        "dead zone (similarity reward 0)": "semantic_similarity/dead_zone",
+        "language consistent": "language_consistency/mean",
+        "exact meaning (parser)": "exact_meaning/mean",
+    },
+    "KL to the base policy on out-of-domain text (nats a token)": {"KL": DRIFT_KEY},
+}
+
+
+def collect(folder: Path, settings: Mapping[str, Any], seconds: Mapping[str, float]) -> dict[str, Any]:
+    """All numbers of a run, as they stand in its stages' folders.
+
+    Args:
+        folder: The run's folder.
+        settings: The run's settings, kept for the record.
+        seconds: How long each stage took.
+    """
+    scores = {
+        model: json.loads((folder / f"evaluate_{model}" / "scores.json").read_text(encoding="utf-8"))
+        for model in MODELS
+        if (folder / f"evaluate_{model}").exists()
+    }
+    encoders = {
+        name: json.loads(path.read_text())
+        for name in ("encoder", "held_out_encoder")
+        if (path := folder / name / "retrieval.json").exists()
+    }
+    return {
+        "models": scores,
+        "calibration": json.loads((folder / "calibration" / "calibration.json").read_text()),
+        "encoders": encoders,
+        "data": json.loads((folder / "data" / "counts.json").read_text()),
+        "seconds": dict(seconds),
+        "seed": settings["grpo"]["seed"],
+        "settings": settings,
+        "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "machine": machine(),
+        "date": datetime.now(timezone.utc).date().isoformat(),
+    }
+
+
+def machine() -> dict[str, Any]:
+    """What the numbers were measured on."""
+    import torch
+
+    accelerator = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return {
+        "cpu": _cpu_name(),
+        "cores": os.cpu_count(),
+        "accelerator": accelerator,
+        "python": platform.python_version(),
+    }
+
+
+def table(results: Mapping[str, Any], columns: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
+    """One row a policy; columns that no policy has are left out."""
+    rows = []
+    present = {
+        column: path for column, path in columns.items() if any(_at(one, path) is not None for one in results.values())
+    }
+    for model, label in MODELS.items():
+        if model in results:
+            rows.append({"policy": label} | {column: _at(results[model], path) for column, path in present.items()})
+    return rows
+
+
+def quality_columns(task: str) -> dict[str, Sequence[str]]:
+    """The columns of the main table."""
+    return {**TASK_METRIC[task], **QUALITY, **READING}
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a file that is never half there."""
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    partial.replace(path)
+
+
+def publish(folder: Path, results: Mapping[str, Any]) -> None:
+    """Write `results.json` and `report.html`, and print the tables."""
+    write_json(folder / "results.json", results)
+    write_report(folder, results)
+    print_tables(results)
+    print(f"\n{folder / 'results.json'}, {folder / 'report.html'}")
+
+
+def write_report(folder: Path, results: Mapping[str, Any]) -> None:
+    """Write `report.html`: tables, curves, and twenty answers beside their references."""
+    settings = results["settings"]
+    report = Report("Semantic rewards: cold start, GRPO and strong SFT side by side")
+    report.text(
+        f"Policy {settings['policy']['model_name_or_path']}, encoder {settings['encoders']['encoder']}, seed "
+        f"{results['seed']}, tau {results['calibration']['threshold']:.4f}, {results['date']}, "
+        f"{results['machine']['cpu']}, accelerator {results['machine']['accelerator'] or 'none'}."
+    )
+    report.heading("Quality and reading comprehension")
+    report.table(table(results["models"], quality_columns(settings["data"]["task"])), note=_signatures(results))
+    report.heading("Drift on out-of-domain text")
+    report.table(table(results["models"], DRIFT), note="Nats a token; KL of the policy to the base policy.")
+    for stage in ("grpo", "grpo_similarity_only"):
+        if (folder / stage).exists():
+            report.heading(f"Training: {MODELS[stage]}")
+            _add_curves(report, json.loads((folder / stage / "log.json").read_text()))
+    report.heading("Answers")
+    report.table(_answers(folder, results["models"]), prose=True)
+    report.heading("Stages")
+    report.table([{"stage": name, "seconds": value} for name, value in results["seconds"].items()])
+    report.write(folder / "report.html")
+
+
+def print_tables(results: Mapping[str, Any]) -> None:
+    """Print the two tables."""
+    for columns in (quality_columns(results["settings"]["data"]["task"]), DRIFT):
+        rows = table(results["models"], columns)
+        if rows:
+            print("\n" + _as_text(rows))
+
+
+def summary(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Mean and range over the seeds of every number in the two tables."""
+    columns = {**quality_columns(runs[0]["settings"]["data"]["task"]), **DRIFT}
+    summed: dict[str, Any] = {}
+    for model in MODELS:
+        values = {
+            column: [value for run in runs if (value := _at(run["models"].get(model), path)) is not None]
+            for column, path in columns.items()
+        }
+        summed[model] = {
+            column: {"mean": statistics.fmean(found), "min": min(found), "max": max(found), "runs": len(found)}
+            for column, found in values.items()
+            if found
+        }
+    return {model: found for model, found in summed.items() if found}
+
+
+def _add_curves(report: Report, log: Sequence[Mapping[str, Any]]) -> None:
+    for title, curves in CURVES.items():
+        points = {
+            label: [(line["step"], line[key]) for line in log if line.get(key) is not None]
+            for label, key in curves.items()
+        }
+        points = {label: found for label, found in points.items() if found}
+        if points:
+            report.curves(title, points, x="step")
+
+
+def _answers(folder: Path, models: Mapping[str, Any], *, count: int = 20) -> list[dict[str, Any]]:
+    samples = {
+        model: [
+            json.loads(line)
+            for line in (folder / f"evaluate_{model}" / "samples.jsonl")
+            .read_text(encoding="utf-8")
+            .splitlines()[:count]
+        ]
+        for model in MODELS
+        if model in models
+    }
+    first = next(iter(samples.values()))
+    return [
+        {"source": row["source"], "reference": row["reference"]}
+        | {MODELS[model]: found[number]["answer"] for model, found in samples.items()}
+        for number, row in enumerate(first)
+    ]
+
+
+def _signatures(results: Mapping[str, Any]) -> str:
+    first = next(iter(results["models"].values()))
+    return "; ".join(score["signature"] for score in first.values() if isinstance(score, dict) and "signature" in score)
+
+
+def _at(scores: Any, path: Sequence[str]) -> Any:
+    for key in path:
+        scores = None if scores is None else scores.get(key)
+    return scores
+
+
+def _as_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    columns = list(rows[0])
+    shown = [columns] + [["–" if value is None else _number(value) for value in row.values()] for row in rows]
+    widths = [max(len(line[place]) for line in shown) for place in range(len(columns))]
+    return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in shown)
+
+
+def _number(value: Any) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def _cpu_name() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
