@@ -18,6 +18,9 @@ WHEEL := build/wheel
 .NOTPARALLEL:
 .PHONY: help demo test lint doctest wheel smoke check clean
 
+# Models of a few thousand weights gain nothing from threads, and lose much of their time where cores are shared.
+test doctest wheel smoke: export OMP_NUM_THREADS ?= 1
+
 help: ## What this file offers
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
