@@ -216,11 +216,15 @@ def _new_sentence_encoder(config: AdaptationConfig) -> "SentenceTransformer":
 
 def _contrastive_loss(model: "SentenceTransformer", config: AdaptationConfig) -> Any:  # the loss classes are untyped
     from sentence_transformers.sentence_transformer.losses import (
-        CachedMultipleNegativesSymmetricRankingLoss,
-        MultipleNegativesSymmetricRankingLoss,
+        CachedMultipleNegativesRankingLoss,
+        MultipleNegativesRankingLoss,
     )
 
-    scale = 1.0 / config.temperature
+    options = {
+        "scale": 1.0 / config.temperature,
+        "directions": ("query_to_doc", "doc_to_query"),
+        "partition_mode": "per_direction",  # a softmax for each of them
+    }
     if config.mini_batch_size is None:
-        return MultipleNegativesSymmetricRankingLoss(model, scale=scale)
-    return CachedMultipleNegativesSymmetricRankingLoss(model, scale=scale, mini_batch_size=config.mini_batch_size)
+        return MultipleNegativesRankingLoss(model, **options)
+    return CachedMultipleNegativesRankingLoss(model, mini_batch_size=config.mini_batch_size, **options)
