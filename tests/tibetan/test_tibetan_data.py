@@ -1,0 +1,127 @@
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+
+from semreward.errors import ArgumentError, MissingColumnError
+from tibetan.arguments import DataArguments
+from tibetan.data import prepare, read_part, read_rows
+
+ROWS = [{"zh": f"第{number}句", "bo": "བོད་" * (number + 1)} for number in range(20)]
+
+
+@pytest.fixture(scope="module")
+def tokenizer(policy_folder: Path) -> PreTrainedTokenizerBase:
+    return AutoTokenizer.from_pretrained(policy_folder)
+
+
+def _write(path: Path, rows: list[dict[str, object]]) -> str:
+    if path.suffix == ".parquet":
+        import datasets
+
+        datasets.Dataset.from_list(rows).to_parquet(path)
+    elif path.suffix in (".csv", ".tsv"):
+        delimiter = "," if path.suffix == ".csv" else "\t"
+        lines = [delimiter.join(rows[0]), *(delimiter.join(map(str, row.values())) for row in rows)]
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    else:
+        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())
+    return str(path)
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.csv", "rows.tsv", "rows.parquet", "rows.jsonl.gz"])
+def test_every_format_gives_the_same_rows(tmp_path: Path, name: str) -> None:
+    assert list(read_rows(_write(tmp_path / name, ROWS), ["zh", "bo"])) == [
+        {"zh": row["zh"], "bo": row["bo"]} for row in ROWS
+    ]
+
+
+def test_missing_file_is_an_error_that_names_it(tmp_path: Path) -> None:
+    with pytest.raises(ArgumentError, match=r"nowhere\.jsonl' does not exist"):
+        list(read_rows(str(tmp_path / "nowhere.jsonl"), ["zh"]))
+
+
+def test_missing_column_is_an_error_that_names_those_there_are(tmp_path: Path) -> None:
+    with pytest.raises(MissingColumnError, match="no column en; it has zh, bo"):
+        list(read_rows(_write(tmp_path / "rows.jsonl", ROWS), ["en"]))
+
+
+@pytest.mark.parametrize("text", ["", "  ", None])
+def test_row_without_text_is_named(tmp_path: Path, text: object) -> None:
+    path = _write(tmp_path / "rows.jsonl", [*ROWS[:2], {"zh": "第三句", "bo": text}])
+    with pytest.raises(ArgumentError, match=r"column `bo` must be text, got .* at row 3"):
+        list(read_rows(path, ["zh", "bo"]))
+
+
+def test_broken_file_is_an_error_that_names_it(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"zh": "一"}\n{"zh": ')
+    with pytest.raises(ArgumentError, match=r"rows\.jsonl' cannot be read"):
+        list(read_rows(str(tmp_path / "rows.jsonl"), ["zh"]))
+
+
+def test_unknown_format_is_an_error_that_names_the_known_ones(tmp_path: Path) -> None:
+    (tmp_path / "rows.xlsx").write_text("")
+    with pytest.raises(ArgumentError, match=r"must end in \.jsonl"):
+        list(read_rows(str(tmp_path / "rows.xlsx"), ["zh"]))
+
+
+def _arguments(tmp_path: Path, **changes: object) -> DataArguments:
+    paths = {
+        "train_data": _write(tmp_path / "train.jsonl", ROWS),
+        "test_data": _write(tmp_path / "test.jsonl", [{"zh": "测试", "bo": "ཚོད་ལྟ"}]),
+    }
+    return DataArguments(**{**paths, "cold_start_size": 6, "calibration_size": 4, **changes})
+
+
+def test_no_row_serves_two_purposes(tmp_path: Path, tokenizer: PreTrainedTokenizerBase) -> None:
+    prepare(tmp_path, _arguments(tmp_path), tokenizer, seed=0)
+    parts = {name: {row["source"] for row in read_part(tmp_path, name)} for name in ("cold_start", "calibration", "rl")}
+    assert [len(rows) for rows in parts.values()] == [6, 4, 10]
+    assert len(set().union(*parts.values())) == 20
+
+
+def test_training_rows_that_are_test_rows_are_dropped(tmp_path: Path, tokenizer: PreTrainedTokenizerBase) -> None:
+    leaking = _write(tmp_path / "leaking.jsonl", [ROWS[0], {"zh": "测试", "bo": "ཚོད་ལྟ"}])
+    prepare(tmp_path, _arguments(tmp_path, test_data=leaking), tokenizer, seed=0)
+    counts = json.loads((tmp_path / "counts.json").read_text())
+    assert (counts["train_rows_that_are_in_test"], counts["rl"]) == (1, 9)
+
+
+def test_rows_longer_than_the_limit_are_dropped_and_counted(tmp_path: Path, tokenizer: PreTrainedTokenizerBase) -> None:
+    prepare(tmp_path, _arguments(tmp_path, max_row_tokens=90), tokenizer, seed=0)
+    counts = json.loads((tmp_path / "counts.json").read_text())
+    assert counts["train_rows_too_long"] > 0
+    assert counts["train_rows_too_long"] + counts["cold_start"] + counts["calibration"] + counts["rl"] == 20
+
+
+def test_too_few_rows_are_an_error_that_names_the_sizes(tmp_path: Path, tokenizer: PreTrainedTokenizerBase) -> None:
+    with pytest.raises(ArgumentError, match=r"more than cold_start_size \+ calibration_size = 24 usable rows, got 20"):
+        prepare(tmp_path, _arguments(tmp_path, cold_start_size=20), tokenizer, seed=0)
+
+
+def test_rows_carry_what_both_trainers_read(tmp_path: Path, tokenizer: PreTrainedTokenizerBase) -> None:
+    prepare(tmp_path, _arguments(tmp_path), tokenizer, seed=0)
+    assert read_part(tmp_path, "test") == [
+        {
+            "prompt": [{"role": "user", "content": "请把下面的句子翻译成藏语：测试"}],
+            "completion": [{"role": "assistant", "content": "ཚོད་ལྟ"}],
+            "source": "测试",
+            "reference": "ཚོད་ལྟ",
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"task": "poetry"}, "`task` must be one of translation, headline"),
+        ({"prompt": "Translate."}, r"`prompt` must contain \{source\}"),
+        ({"cold_start_size": 0}, "`cold_start_size` must be at least 1"),
+    ],
+)
+def test_wrong_arguments_are_named(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        DataArguments(**changes)
