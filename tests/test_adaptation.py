@@ -1,11 +1,12 @@
 import logging
+import sys
 
 import numpy as np
 import pytest
 
 from semreward import SentenceTransformerEncoder
 from semreward.adaptation import AdaptationConfig, adapt_encoder, checked_pairs, retrieval_precision
-from semreward.errors import ArgumentError, EncoderNotFoundError
+from semreward.errors import ArgumentError, EncoderNotFoundError, MissingDependencyError
 
 
 class Lookup:
@@ -165,3 +166,9 @@ def test_retrieval_is_measured_in_both_directions():
 
 def test_ties_are_misses():
     assert retrieval_precision(Lookup(), [("a1", "a2"), ("a3", "a4")]) == (0.0, 0.0)
+
+
+def test_a_missing_library_is_told_with_the_install_command(config, captions, monkeypatch):
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'semreward\[train\]'"):
+        adapt_encoder(config, captions)

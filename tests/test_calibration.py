@@ -25,7 +25,7 @@ def test_the_dead_zone_is_the_share_of_samples_that_earn_nothing():
 
 
 def test_saturation_is_the_share_of_samples_that_earn_all():
-    assert calibrate_threshold([0.0, 0.0, 0.99, 1.0], statistic="median").saturation == pytest.approx(2 / 4)
+    assert calibrate_threshold([0.0, 0.0, 0.6, 1.0], statistic="median").saturation == pytest.approx(1 / 4)
 
 
 def test_the_mean_reward_is_that_of_equation_2():

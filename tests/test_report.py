@@ -66,6 +66,13 @@ def test_curves_are_drawn_into_the_page():
     assert re.search(r"<figure><svg.*</svg>\s*<figcaption>rewards &lt;</figcaption>", report.render(), re.DOTALL)
 
 
+@pytest.mark.parametrize(("labels", "shown"), [(["a"], False), (["a", "b"], True)])
+def test_only_several_curves_have_a_legend(labels, shown):
+    report = Report("run")
+    report.curves("rewards", {label: CURVES[label] for label in labels}, x="step")
+    assert ("legend" in report.render()) == shown
+
+
 def test_a_page_loads_nothing_from_elsewhere():
     report = Report("run")
     report.curves("rewards", CURVES, x="step")

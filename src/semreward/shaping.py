@@ -52,9 +52,8 @@ def threshold_rescale(s: ArrayLike, threshold: float) -> float | NDArray[np.floa
             f"similarities must be numbers in [-1, 1], got {similarity.reshape(-1)[place]} at position {place}; "
             "are the vectors of unit norm?"
         )
-    reward = np.clip((np.minimum(similarity, 1.0) - threshold) / (1.0 - threshold), 0.0, 1.0)
-    # The subtraction loses digits where tau is close to 1: an exact similarity of 1 still earns exactly 1.
-    reward = np.where(similarity >= 1.0, 1.0, reward)
+    tau = float(threshold)  # one precision above and below, so that a similarity of 1 earns exactly 1
+    reward = np.clip((np.minimum(similarity, 1.0) - tau) / (1.0 - tau), 0.0, 1.0)
     return float(reward) if similarity.ndim == 0 else reward
 
 

@@ -213,6 +213,12 @@ def test_a_vector_larger_than_the_cache_is_not_kept():
     assert cache.get("small") is not None
 
 
+def test_a_kept_vector_does_not_keep_its_batch_alive():
+    cache = VectorCache(10_000)
+    cache.put("a", np.zeros((64, 4), dtype=np.float32)[0])
+    assert cache.get("a").base is None
+
+
 def test_a_cache_of_no_bytes_keeps_nothing():
     engine = Engine(lambda: BigramEncoder().encode, cache_bytes=0)
     engine.encode(["a"], keep=["a"])

@@ -214,6 +214,14 @@ def test_a_fingerprint_changes_with_the_tokenizer(local_encoder, copied_folder):
     assert SentenceTransformerEncoder(str(copied_folder)).fingerprint != local_encoder.fingerprint
 
 
+def test_a_fingerprint_changes_with_a_sentencepiece_tokenizer(cino_folder, tmp_path):
+    folder = Path(shutil.copytree(cino_folder, tmp_path / "copy"))
+    with (folder / "sentencepiece.bpe.model").open("ab") as file:
+        file.write(b"\0")
+    original = SentenceTransformerEncoder(str(cino_folder))
+    assert SentenceTransformerEncoder(str(folder)).fingerprint != original.fingerprint
+
+
 @pytest.mark.parametrize(
     ("file", "change"),
     [

@@ -83,6 +83,14 @@ def test_a_model_does_not_drift_from_itself(model, tokenizer, texts):
     assert (drift.mean, drift.p90) == (0.0, 0.0)
 
 
+def test_rounding_makes_no_kl_negative(model, tokenizer, texts):
+    nearly = copy.deepcopy(model)
+    with torch.no_grad():
+        for parameter in nearly.parameters():
+            parameter.mul_(1 + 1e-7)
+    assert token_kl(nearly, model, tokenizer, texts).p10 >= 0.0
+
+
 def test_kl_is_not_symmetric(model, adapted, tokenizer, texts):
     assert token_kl(adapted, model, tokenizer, texts).mean != token_kl(model, adapted, tokenizer, texts).mean
 

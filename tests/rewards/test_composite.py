@@ -356,6 +356,10 @@ def test_the_signature_holds_those_of_the_components(encoder):
     )
 
 
+def test_the_signature_names_the_function_of_a_partial():
+    assert "((length,0.5))" in CompositeReward([(functools.partial(length, scale=2), 0.5)]).signature()
+
+
 def test_the_signature_changes_with_the_encoder():
     signatures = {paper_reward(BigramEncoder(width), "bo", 0.5).signature() for width in (32, 64)}
     assert len(signatures) == 2

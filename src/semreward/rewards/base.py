@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeAlias, TypeVar
 import semreward
 from semreward.errors import ArgumentError, ArgumentTypeError, MissingColumnError
 from semreward.protocols import Completion, Encoder, RewardValues
+from semreward.rewards.calling import reward_name
 from semreward.text import REASONING_POLICIES, ReasoningPolicy, answer_text, normalise
 
 LogMetric: TypeAlias = Callable[[str, float], None]
@@ -275,4 +276,4 @@ def _rendered(value: object) -> str:
         return str(value)
     if isinstance(value, Encoder):
         return value.fingerprint
-    return str(getattr(value, "__name__", type(value).__name__))
+    return reward_name(value)
