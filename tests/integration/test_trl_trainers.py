@@ -130,8 +130,8 @@ def test_logged_components_add_up_to_the_logged_total(run: Run) -> None:
 
 def test_columns_of_the_completions_table_belong_to_their_rows(run: Run) -> None:
     table = run.table
-    reference_of = {plain(row["prompt"]): row["reference"] for row in run.rows}
-    references = [reference_of[plain(prompt)] for prompt in table["prompt"]]
+    shown = [plain(prompt) for prompt in table["prompt"]]  # TRL before 1.15 shows chats as rendered by their template
+    references = [row["reference"] for prompt in shown for row in run.rows if plain(row["prompt"]) in prompt]
     parts = paper_reward(BigramEncoder()).breakdown(completions=table["completion"], reference=references)
     assert len(set(table["semantic_similarity"])) > 1
     assert table["semantic_similarity"] == pytest.approx(parts["semantic_similarity"])
