@@ -218,7 +218,9 @@ def parse(argv: Sequence[str]) -> tuple[Settings, Path]:
         arguments += ["--config", str(MINIATURE_CONFIG)]
     following = arguments[arguments.index("--config") + 1 :]
     if not following:
-        raise ArgumentError("`--config` must name a YAML file, got nothing; name one, or leave it out for the miniature")
+        raise ArgumentError(
+            "`--config` must name a YAML file, got nothing; name one, or leave it out for the miniature"
+        )
     config = Path(following[0])
     if "--plan" in arguments:
         arguments += ["--use_cpu", "true"]  # bf16 would be refused where no GPU is, and a plan needs none

@@ -127,7 +127,7 @@ def memory_estimate(shape: PretrainedConfig, settings: Settings, total: int, tra
     """Bytes a GPU at the two peaks of a GRPO step and at that of supervised fine-tuning.
 
     Weights take 2 bytes a parameter in bf16; each trainable one 16 (weight, gradient and two moments in float32). With
-    activation checkpointing a layer keeps its input for each token, and one layer at a time is computed in full, taken
+    gradient checkpointing a layer keeps its input for each token, and one layer at a time is computed in full, taken
     as 16 activations of the hidden width a token. Logits are held in bf16 and, with their gradient, in float32. A key
     and a value a layer, head and token are kept while generating.
     """
@@ -139,7 +139,7 @@ def memory_estimate(shape: PretrainedConfig, settings: Settings, total: int, tra
     row = settings.data.max_prompt_tokens + completion
 
     def activations(tokens: int) -> float:
-        kept = layers if grpo.activation_checkpointing else layers * 16
+        kept = layers if grpo.gradient_checkpointing else layers * 16
         return float(tokens * width * bytes_each * (kept + 16))
 
     def logits(tokens: int) -> float:

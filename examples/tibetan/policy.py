@@ -202,7 +202,7 @@ def _shared(run: GRPOConfig) -> dict[str, Any]:
         "bf16",
         "use_cpu",
         "seed",
-        "activation_checkpointing",
+        "gradient_checkpointing",
         "logging_steps",
         "save_strategy",
         "save_steps",
