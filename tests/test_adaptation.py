@@ -172,3 +172,8 @@ def test_a_missing_library_is_told_with_the_install_command(config, captions, mo
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'semreward\[train\]'"):
         adapt_encoder(config, captions)
+
+
+def test_retrieval_among_no_pairs_is_an_error(encoder):
+    with pytest.raises(ArgumentError, match="at least one pair"):
+        retrieval_precision(encoder, [])

@@ -143,8 +143,14 @@ def retrieval_precision(encoder: Encoder, pairs: Sequence[tuple[str, str]]) -> R
 
     Args:
         encoder: The encoder to measure.
-        pairs: `N` translation pairs.
+        pairs: `N` translation pairs, `N` at least 1.
+
+    Raises:
+        ArgumentError: There are no pairs, or one lacks a side.
     """
+    pairs = checked_pairs(pairs, "pairs")
+    if not pairs:
+        raise ArgumentError("`pairs` must hold at least one pair, got none; there is nothing to find")
     anchors_ND = engine_of(encoder).encode([anchor for anchor, _ in pairs])  # noqa: N806 - axes in names
     positives_ND = engine_of(encoder).encode([positive for _, positive in pairs])  # noqa: N806
     cosines_NN = anchors_ND @ positives_ND.T  # noqa: N806
@@ -201,6 +207,7 @@ def _train(config: AdaptationConfig, pairs: Sequence[Pair]) -> None:
     trainer.train()
     if trainer.is_world_process_zero():
         model.save_pretrained(config.output_dir)
+    trainer.accelerator.wait_for_everyone()  # no process reads before it is written
 
 
 def _new_sentence_encoder(config: AdaptationConfig) -> "SentenceTransformer":

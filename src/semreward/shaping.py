@@ -74,7 +74,7 @@ def weighted_sum(values_NK: ArrayLike, weights_K: ArrayLike) -> NDArray[np.float
         weights_K: Finite weights, shape (K,).
 
     Returns:
-        Array of shape (N,), float64; NaN where every reward of the row is NaN.
+        Array of shape (N,), float64; NaN where every reward of the row is NaN, infinite where the sum overflows.
 
     Source:
         Su et al. 2026, eq. 4, https://arxiv.org/abs/2605.14366; the treatment of NaN is TRL's.
@@ -86,5 +86,6 @@ def weighted_sum(values_NK: ArrayLike, weights_K: ArrayLike) -> NDArray[np.float
     values = np.asarray(values_NK, dtype=np.float64)
     weights = np.asarray(weights_K, dtype=np.float64)
     missing = np.isnan(values)
-    total = (np.where(missing, 0.0, values) * weights).sum(axis=1)
+    with np.errstate(over="ignore"):  # callers look at what comes out
+        total = (np.where(missing, 0.0, values) * weights).sum(axis=1)
     return np.where(missing.all(axis=1), np.nan, total)

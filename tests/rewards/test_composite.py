@@ -373,3 +373,11 @@ def test_a_composite_prints_its_components():
 
 def test_the_name_is_its_function_name():
     assert CompositeReward([(length, 1.0)], name="mine").__name__ == "mine"
+
+
+def test_sum_that_overflows_is_an_error_that_names_the_row() -> None:
+    def huge(completions, **_):
+        return [0.0, 1e308]
+
+    with pytest.raises(RewardOutputError, match="overflows at row 1"):
+        CompositeReward([(huge, 10.0)])(completions=["a", "b"])

@@ -135,8 +135,13 @@ class CompositeReward(Reward):
             reward_name(reward): _checked_output(output, reward_name(reward), len(completions))
             for reward, output in zip(self.rewards, outputs, strict=True)
         }
-        values = np.stack(list(parts.values()), axis=1)
-        return {**parts, TOTAL: weighted_sum(values, self.weights)}
+        total = weighted_sum(np.stack(list(parts.values()), axis=1), self.weights)
+        if np.isinf(total).any():
+            row = int(np.flatnonzero(np.isinf(total))[0])
+            raise RewardOutputError(
+                f"the weighted sum overflows at row {row}; scale the components or their weights down"
+            )
+        return {**parts, TOTAL: total}
 
 
 def paper_reward(
