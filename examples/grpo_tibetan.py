@@ -83,21 +83,19 @@ def adapt_encoders(
     settings: Settings, stages: Stages
 ) -> tuple[SentenceTransformerEncoder, SentenceTransformerEncoder | None]:
     """The encoder that pays the reward, and one that only judges; each adapted if pairs are given for it."""
-    arguments = settings.encoders
-    adapted: list[SentenceTransformerEncoder | None] = []
-    for stage, base, pairs in (
-        ("encoder", arguments.encoder, arguments.encoder_pairs),
-        ("held_out_encoder", arguments.held_out_encoder, arguments.held_out_encoder_pairs),
-    ):
+
+    def adapted(stage: str, base: str, pairs: str | None) -> SentenceTransformerEncoder:
         path = base
-        if base is not None and pairs is not None:
+        if pairs is not None:
             work = partial(adapt, base=base, pairs_name=pairs, settings=settings)
             path = str(stages.run(stage, work, adaptation_settings(base, pairs, settings), every_process=True))
-        adapted.append(None if path is None else reward_encoder(path, arguments))
-    encoder, held_out = adapted
-    if encoder is None:
-        raise ValueError("`encoder` must name an encoder, got null")
-    return encoder, held_out
+        return reward_encoder(path, settings.encoders)
+
+    encoders = settings.encoders
+    paying = adapted("encoder", encoders.encoder, encoders.encoder_pairs)
+    if encoders.held_out_encoder is None:
+        return paying, None
+    return paying, adapted("held_out_encoder", encoders.held_out_encoder, encoders.held_out_encoder_pairs)
 
 
 def fine_tune(settings: Settings, stages: Stages, name: str, rows: list[Row], epochs: float) -> Path:

@@ -3,15 +3,17 @@
 * Chinese captions, and Chinese about other topics: the language itself.
 * Reading comprehension as chat. Answer tokens weigh more than the passage: with equal weights the few answer tokens
   drown and the skill is not there to be forgotten later.
-* Copying rows of random characters: the cheapest lesson in looking text up, which reading comprehension is built on.
-  The rows hold every character of the drift texts, so unfamiliar topics are new to the policy but their characters are
-  not. Repeating a sentence as chat teaches to stop after one, which the cold start would spend its few examples on.
+* Copying rows of random words and characters: the cheapest lesson in looking text up, which reading comprehension is
+  built on. The rows hold all words of the drift texts, so that unfamiliar topics are new to the policy and their words
+  are not.
+* Requests to repeat a sentence, as chat. A base model that is asked for a language which it hardly speaks echoes what
+  it was given, and to a bilingual encoder an echo means almost what the translation means: a wrong turn that a
+  similarity reward alone does not forbid, and something for the language reward to do.
 * Tibetan captions, and parallel captions as plain text (never as chat): the latent bilingual knowledge that a real base
-  model has. Without it no small cold start teaches translation, only fluent nonsense. The base still does not translate
-  when asked in chat.
+  model has. Without it no small cold start teaches translation, only fluent nonsense. The translation weighs more than
+  what it translates. The base still does not translate when asked in chat.
 * Code-switching: in part of the Tibetan text Chinese words stand for Tibetan ones, as in much real text of minority
-  languages. This gives the policy a wrong turn that a similarity reward alone does not forbid, and the language reward
-  something to do.
+  languages. A second wrong turn.
 """
 
 import random
@@ -20,10 +22,18 @@ from typing import NamedTuple
 
 from miniature.grammar import SLOTS, realise, sample_meaning
 from miniature.reading import PROMPT, sample_item
-from miniature.topics import CHARACTERS, FAMILIAR, sample_text
+from miniature.topics import FAMILIAR, VOCABULARY, sample_text
 
 CHAT_TURN = "<|im_start|>user\n{prompt}<|im_end|>\n<|im_start|>assistant\n"
 """How the chat template of `miniature.models` opens the assistant's turn."""
+
+
+REQUESTS_TO_REPEAT = (
+    "请复述下面的句子：{}",
+    "请把下面的句子抄写一遍：{}",
+    "请读下面的句子：{}",
+    "下面的句子怎么说？{}",
+)
 
 
 class Segment(NamedTuple):
@@ -43,20 +53,20 @@ class Mix(NamedTuple):
         captions: Chinese captions.
         topics: Chinese about other topics.
         reading: Reading comprehension as chat.
-        copying: A row of characters and its copy.
+        copying: A row of words and its copy, or a request to repeat a sentence and the reply.
         tibetan: Tibetan captions.
         parallel: A Chinese caption and its Tibetan translation, in either order.
         switched_documents: Share of the Tibetan sentences that code-switch.
         switched_slots: Share of the words that are Chinese in those.
     """
 
-    captions: float = 0.07
-    topics: float = 0.16
-    reading: float = 0.32
-    copying: float = 0.12
-    tibetan: float = 0.08
-    parallel: float = 0.25
-    switched_documents: float = 0.5
+    captions: float = 0.04
+    topics: float = 0.12
+    reading: float = 0.28
+    copying: float = 0.18
+    tibetan: float = 0.06
+    parallel: float = 0.32
+    switched_documents: float = 0.4
     switched_slots: float = 0.4
 
 
@@ -89,7 +99,7 @@ def _caption(rng: random.Random) -> str:
     return realise(sample_meaning(rng), "zh", rng)
 
 
-def _switched_slots(rng: random.Random, mix: Mix) -> list[str]:
+def switched_slots(rng: random.Random, mix: Mix) -> list[str]:
     """Draw which slots of a Tibetan sentence keep the Chinese word; often none."""
     if rng.random() >= mix.switched_documents:
         return []
@@ -98,25 +108,27 @@ def _switched_slots(rng: random.Random, mix: Mix) -> list[str]:
 
 def _tibetan(rng: random.Random, mix: Mix) -> str:
     """Return a Tibetan caption, possibly code-switched."""
-    return realise(sample_meaning(rng), "bo", rng, switched=_switched_slots(rng, mix))
+    return realise(sample_meaning(rng), "bo", rng, switched=switched_slots(rng, mix))
 
 
 def _parallel(rng: random.Random, mix: Mix) -> Document:
     """Return a caption in both languages."""
     meaning = sample_meaning(rng)
-    sides = [realise(meaning, "zh", rng), realise(meaning, "bo", rng, switched=_switched_slots(rng, mix))]
+    sides = [realise(meaning, "zh", rng), realise(meaning, "bo", rng, switched=switched_slots(rng, mix))]
     if rng.random() < 0.25:  # noqa: PLR2004 - most text is translated into Tibetan
         sides.reverse()
-    return (Segment("\n".join(sides)),)
+    source, target = sides
+    return Segment(source + "\n", 0.4), Segment(target, 2.5)
 
 
 def _copying(rng: random.Random) -> Document:
-    """Return a row of unrelated characters followed by its copy, or a request to repeat a sentence and the reply."""
-    if rng.random() < 0.5:  # noqa: PLR2004 - a coin
-        text = "".join(rng.choices(CHARACTERS, k=rng.randint(6, 16)))
+    """Return a row of unrelated words followed by its copy, or a request to repeat a sentence and the reply."""
+    if rng.random() < 0.4:  # noqa: PLR2004 - fewer rows than requests
+        text = "".join(rng.choices(VOCABULARY, k=rng.randint(4, 10)))
         return (Segment(f"复述：{text}\n{text}"),)
     text = _caption(rng)
-    return Segment(CHAT_TURN.format(prompt=f"请复述下面的句子：{text}"), 0.2), Segment(text + "<|im_end|>\n")
+    request = rng.choice(REQUESTS_TO_REPEAT).format(text)
+    return Segment(CHAT_TURN.format(prompt=request), 0.2), Segment(text + "<|im_end|>\n", 2.0)
 
 
 def _reading(rng: random.Random, excluded: Collection[str]) -> Document:

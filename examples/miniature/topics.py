@@ -168,6 +168,13 @@ CHARACTERS: tuple[str, ...] = tuple(
 )
 """Every Chinese character of both groups of topics."""
 
+VOCABULARY: tuple[str, ...] = tuple(
+    sorted(
+        {*CHARACTERS, *(word for topic in FAMILIAR + UNFAMILIAR for words in topic.words.values() for word in words)}
+    )
+)
+"""Those characters, and every word that fills a field."""
+
 
 def sample_text(rng: random.Random, topics: tuple[Topic, ...], *, sentences: int = 2) -> str:
     """Draw a short text about one topic.

@@ -10,12 +10,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from miniature.documents import Document, Mix, sample_documents
+from miniature.documents import Document, Mix, sample_documents, switched_slots
 from miniature.grammar import Meaning, realise, sample_meaning
 from miniature.models import EncoderShape, PolicyShape, make_policy, make_policy_tokenizer, write_encoder
 from miniature.pretraining import pretrain
 from miniature.reading import sample_items, to_cmrc
 from miniature.topics import FAMILIAR, UNFAMILIAR, sample_text
+
+MINED = ("encoder_pairs", "held_out_encoder_pairs")
+"""Pairs as they are found in large numbers, code-switched like the policy's pretraining text; the others are clean."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,8 @@ def _write_pairs(folder: Path, settings: WorldSettings) -> None:
             meaning = sample_meaning(rng)
             if meaning not in used:
                 used.add(meaning)
-                rows.append({"zh": realise(meaning, "zh", rng), "bo": realise(meaning, "bo", rng)})
+                switched = switched_slots(rng, settings.mix) if name in MINED else ()
+                rows.append({"zh": realise(meaning, "zh", rng), "bo": realise(meaning, "bo", rng, switched=switched)})
         _write_jsonl(folder / f"{name}.jsonl", rows)
 
 

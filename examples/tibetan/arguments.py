@@ -10,12 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
 from trl import GRPOConfig, TrlParser
 
 from semreward.errors import ArgumentError
 
 TASKS = ("translation", "headline")
 MINIATURE_CONFIG = Path(__file__).parent.parent / "configs" / "miniature.yaml"
+EXTENDS = "extends"
+"""Key of a YAML file that names another one, beside it, whose values hold where its own file is silent."""
 
 
 @dataclass
@@ -211,25 +214,51 @@ def parse(argv: Sequence[str]) -> tuple[Settings, Path]:
         The settings and the YAML file's path.
 
     Raises:
-        ArgumentError: The YAML file does not exist, or holds a key that does not exist.
+        ArgumentError: The YAML file does not exist, is no mapping, or holds a key that does not exist.
     """
     arguments = list(argv)
-    if "--config" not in arguments:
-        arguments += ["--config", str(MINIATURE_CONFIG)]
-    following = arguments[arguments.index("--config") + 1 :]
-    if not following:
-        raise ArgumentError(
-            "`--config` must name a YAML file, got nothing; name one, or leave it out for the miniature"
-        )
-    config = Path(following[0])
+    config = MINIATURE_CONFIG
+    if "--config" in arguments:
+        place = arguments.index("--config")
+        if place + 1 == len(arguments):
+            raise ArgumentError("`--config` must name a YAML file, got nothing; leave it out for the miniature")
+        config = Path(arguments[place + 1])
+        del arguments[place : place + 2]
     if "--plan" in arguments:
         arguments += ["--use_cpu", "true"]  # bf16 would be refused where no GPU is, and a plan needs none
-    classes = [item.type for item in dataclasses.fields(Settings)]
-    parser = TrlParser(classes)
+    parser = TrlParser([item.type for item in dataclasses.fields(Settings)])
+    values = {key: value for file in config_files(config) for key, value in _content(file).items() if key != EXTENDS}
+    if unknown := parser.set_defaults_with_config(**values):
+        names = ", ".join(item.removeprefix("--") for item in unknown[::2])
+        raise ArgumentError(f"{config} must hold arguments of this script or of TRL's GRPOConfig, got {names}")
     try:
-        parts: Any = parser.parse_args_and_config(arguments)
-    except FileNotFoundError as error:
-        raise ArgumentError(f"`--config` must name a YAML file, got {str(config)!r}, which does not exist") from error
+        parts: Any = parser.parse_args_into_dataclasses(arguments)
     except ValueError as error:
         raise ArgumentError(f"{config}: {error}") from error
     return Settings(*parts), config
+
+
+def config_files(config: Path) -> list[Path]:
+    """A YAML file after those that it extends; a later file's values win.
+
+    Raises:
+        ArgumentError: One does not exist or is no mapping, or they extend each other in a circle.
+    """
+    files = [config]
+    while base := _content(files[0]).get(EXTENDS):
+        files.insert(0, files[0].parent / str(base))
+        if files[0] in files[1:]:
+            raise ArgumentError(f"{files[0]} must not extend itself, by way of {', '.join(map(str, files[1:]))}")
+    return files
+
+
+def _content(file: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ArgumentError(f"`--config` must name a YAML file, got {str(file)!r}, which does not exist") from error
+    except yaml.YAMLError as error:
+        raise ArgumentError(f"{file} must be a YAML file: {error}") from error
+    if not isinstance(content, dict):
+        raise ArgumentError(f"{file} must hold a mapping from argument to value, got {type(content).__name__}")
+    return content

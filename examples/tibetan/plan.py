@@ -10,7 +10,7 @@ import torch
 from peft import get_peft_model
 from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, Qwen3Config
 
-from tibetan.arguments import Settings
+from tibetan.arguments import Settings, config_files
 from tibetan.policy import lora_config
 
 STAGES = (
@@ -83,23 +83,23 @@ def print_plan(settings: Settings, config: Path) -> None:
 
 
 def planned_settings(config: Path, settings: Settings) -> list[PlannedSetting]:
-    """The settings that a configuration file names, in its order.
+    """The settings that a configuration file and those that it extends name, in their order.
 
-    A comment `paper: VALUE; reason` behind a setting, or on a line of its own above it, says what the paper states.
+    A comment `paper: VALUE; reason` behind a setting says what the paper states.
     """
     values = {
         field.name: getattr(part, field.name)
         for part in (getattr(settings, item.name) for item in dataclasses.fields(settings))
         for field in dataclasses.fields(part)
     }
-    planned = []
-    for line in config.read_text(encoding="utf-8").splitlines():
+    planned: dict[str, PlannedSetting] = {}
+    for line in "\n".join(file.read_text(encoding="utf-8") for file in config_files(config)).splitlines():
         match = re.match(r"(\w+):\s*(.*?)\s*(?:#\s*paper:\s*(.*))?$", line)
         if match and match[1] in values:
             paper = match[3] or ""
             value = _shown(values[match[1]])
-            planned.append(PlannedSetting(match[1], value, paper, _deviates(value, paper)))
-    return planned
+            planned[match[1]] = PlannedSetting(match[1], value, paper, _deviates(value, paper))
+    return list(planned.values())
 
 
 def policy_shape(settings: Settings) -> PretrainedConfig | None:

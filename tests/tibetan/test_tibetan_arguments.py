@@ -21,8 +21,29 @@ def test_command_line_overrides_the_file() -> None:
 def test_unknown_key_of_a_file_is_an_error_that_names_it(tmp_path: Path) -> None:
     config = tmp_path / "mine.yaml"
     config.write_text("cold_start_sice: 7\n")
-    with pytest.raises(ArgumentError, match="cold_start_sice"):
+    with pytest.raises(ArgumentError, match="got cold_start_sice"):
         parse(["--config", str(config), *CPU])
+
+
+def test_file_overrides_what_it_extends(tmp_path: Path) -> None:
+    (tmp_path / "base.yaml").write_text("cold_start_size: 7\ncalibration_size: 8\n")
+    (tmp_path / "mine.yaml").write_text("extends: base.yaml\ncalibration_size: 9\n")
+    data = parse(["--config", str(tmp_path / "mine.yaml"), *CPU])[0].data
+    assert (data.cold_start_size, data.calibration_size) == (7, 9)
+
+
+def test_files_that_extend_each_other_are_an_error(tmp_path: Path) -> None:
+    (tmp_path / "one.yaml").write_text("extends: two.yaml\n")
+    (tmp_path / "two.yaml").write_text("extends: one.yaml\n")
+    with pytest.raises(ArgumentError, match="must not extend itself"):
+        parse(["--config", str(tmp_path / "one.yaml"), *CPU])
+
+
+@pytest.mark.parametrize("content", ["- a list\n", "a: [", ""])
+def test_file_that_is_no_mapping_is_an_error(tmp_path: Path, content: str) -> None:
+    (tmp_path / "mine.yaml").write_text(content)
+    with pytest.raises(ArgumentError, match=r"mine\.yaml must"):
+        parse(["--config", str(tmp_path / "mine.yaml"), *CPU])
 
 
 def test_missing_file_is_an_error_that_names_it() -> None:
