@@ -193,7 +193,9 @@ def main() -> None:
         if process_state().is_main_process:
             results.publish(Path(one.grpo.output_dir), found)
     if seeds and process_state().is_main_process:
-        results.write_json(folder / "results.json", {"summary": results.summary(runs), "runs": runs})
+        summary = results.summary(runs)
+        results.write_json(folder / "results.json", {"summary": summary, "runs": runs})
+        results.print_summary(summary)
 
 
 if __name__ == "__main__":

@@ -187,6 +187,21 @@ def summary(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {model: found for model, found in summed.items() if found}
 
 
+def print_summary(summed: Mapping[str, Any]) -> None:
+    """Print mean (least to greatest) over the seeds as a Markdown table, one row a number, one column a policy."""
+    labels = [MODELS[model] for model in summed]
+    print("\n| | " + " | ".join(labels) + " |\n|---|" + "---|" * len(labels))
+    for column in dict.fromkeys(column for found in summed.values() for column in found):
+        cells = [_range(found[column]) if column in found else "–" for found in summed.values()]
+        print(f"| {column} | " + " | ".join(cells) + " |")
+
+
+def _range(found: Mapping[str, float]) -> str:
+    digits = 1 if found["max"] > 20 else 3  # noqa: PLR2004 - percent, or not
+    mean, least, greatest = (f"{found[key]:.{digits}f}" for key in ("mean", "min", "max"))
+    return mean if found["runs"] == 1 else f"{mean} ({least} to {greatest})"
+
+
 def _add_curves(report: Report, log: Sequence[Mapping[str, Any]]) -> None:
     for title, curves in CURVES.items():
         points = {

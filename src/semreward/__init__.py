@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from semreward.calibration import Calibration, calibrate_threshold
+    from semreward.encoders.comparison import compare_encoders
     from semreward.encoders.local import SentenceTransformerEncoder
+    from semreward.encoders.remote import EmbeddingServerEncoder
     from semreward.errors import SemRewardError, SemRewardWarning
     from semreward.protocols import Encoder, RewardFunction
     from semreward.rewards.composite import CompositeReward, paper_reward
@@ -24,6 +26,7 @@ _HOMES = {
     "Calibration": "calibration",
     "ChrfReward": "rewards.overlap",
     "CompositeReward": "rewards.composite",
+    "EmbeddingServerEncoder": "encoders.remote",
     "Encoder": "protocols",
     "LanguageConsistencyReward": "rewards.language",
     "RewardFunction": "protocols",
@@ -32,6 +35,7 @@ _HOMES = {
     "SemanticSimilarityReward": "rewards.similarity",
     "SentenceTransformerEncoder": "encoders.local",
     "calibrate_threshold": "calibration",
+    "compare_encoders": "encoders.comparison",
     "paper_reward": "rewards.composite",
     "threshold_rescale": "shaping",
 }
@@ -41,6 +45,7 @@ __all__ = [
     "Calibration",
     "ChrfReward",
     "CompositeReward",
+    "EmbeddingServerEncoder",
     "Encoder",
     "LanguageConsistencyReward",
     "RewardFunction",
@@ -50,6 +55,7 @@ __all__ = [
     "SentenceTransformerEncoder",
     "__version__",
     "calibrate_threshold",
+    "compare_encoders",
     "paper_reward",
     "threshold_rescale",
 ]

@@ -29,6 +29,10 @@ class EncoderError(SemRewardError, RuntimeError):
     """An encoder returned something that is no unit vector a text."""
 
 
+class EncoderUnavailableError(SemRewardError, ConnectionError):
+    """An encoder behind a server gave no vectors in time; the one error that `on_error="none"` turns into `None`."""
+
+
 class RewardOutputError(SemRewardError, ValueError):
     """A reward function returned something other than one finite float or `None` a completion."""
 

@@ -1,37 +1,61 @@
 """The one path every text takes to its vector: deduplicate, look up, order by length, encode in batches, check, keep.
 
 State lives here, in one table a process, and nowhere else: encoders are descriptions, and whoever asks for the engine
-of an equal description gets the same engine, with one loaded model and one cache.
+of an equal description gets the same engine, with one loaded model, one cache and one worker thread.
+
+Callers hand their missing texts to the worker and sleep. While a forward pass runs, what other callers ask for piles
+up, and the next round takes it all together: many callers with one text each are as fast as one with many.
 """
 
 import os
+import sys
 import threading
-from collections import OrderedDict
+import time
+from collections import deque
 from collections.abc import Callable, Collection, Hashable, Sequence
-from typing import Protocol, TypeAlias, cast, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from semreward.encoders.batches import EncodeBatch, checked_unit_rows, longest_first, outcomes, rows_or_errors
+from semreward.encoders.cache import Vector, VectorCache
 from semreward.errors import ArgumentTypeError, EncoderError
 from semreward.protocols import Encoder
 
-EncodeBatch: TypeAlias = Callable[[list[str]], NDArray[np.float32]]
-"""One forward pass: B texts to an array of shape (B, D)."""
+__all__ = [
+    "EncodeBatch",
+    "Engine",
+    "LazyEncoder",
+    "VectorCache",
+    "check_encoder",
+    "checked_unit_rows",
+    "close_engine",
+    "engine_of",
+]
 
 DEFAULT_BATCH_SIZE = 64
 DEFAULT_CACHE_BYTES = 256 * 2**20
+DEFAULT_GATHER_MS = 5.0
+DEFAULT_PROGRESS_ABOVE = 5_000
 
-# What Python keeps for a cached text beside the letters and the vector: string and array headers, the table's entry.
-_ENTRY_OVERHEAD_BYTES = 300
+# How many texts a round takes from its callers: many enough to order well, few enough that no caller waits for long.
+_ROUND_TEXTS = 8192
 
-# How far a row may be from norm 1 before it no longer is a unit vector (half precision rounds by about 1e-3).
-_UNIT_SLACK = 5e-3
+# How long a worker without work lives on; the next call starts another.
+_IDLE_S = 30.0
+
+# How often a sleeping caller looks whether its worker still lives, or moves its progress bar.
+_LOOK_S = 1.0
+_PROGRESS_S = 0.2
 
 
 @runtime_checkable
 class LazyEncoder(Protocol):
-    """An encoder that loads its model only when its engine asks for it."""
+    """An encoder that loads its model only when its engine asks for it.
+
+    It may also have `gather_ms` and `progress_above`, see `Engine`.
+    """
 
     batch_size: int
     cache_bytes: int
@@ -41,46 +65,33 @@ class LazyEncoder(Protocol):
         ...
 
 
-class VectorCache:
-    """Least-recently-used map from text to vector, bounded in bytes."""
+class _Call:
+    """One caller's wish: the vectors that are there, the number of those that are not, and how it ended."""
 
-    def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
-        self._vectors: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
-        self.used_bytes = 0
+    def __init__(self, keep: Collection[str]) -> None:
+        self.keep = keep if isinstance(keep, (set, frozenset, dict)) else frozenset(keep)
+        self.vectors: dict[str, Vector] = {}
+        self.todo: deque[str] = deque()  # those of its missing texts that nobody else had asked for
+        self.missing = 0
+        self.error: BaseException | None = None
+        self.done = threading.Event()
 
-    def __len__(self) -> int:
-        return len(self._vectors)
-
-    def get(self, text: str) -> NDArray[np.float32] | None:
-        """The vector of a text, which thereby becomes the most recently used one; `None` where it is not kept."""
-        vector = self._vectors.get(text)
-        if vector is not None:
-            self._vectors.move_to_end(text)
-        return vector
-
-    def put(self, text: str, vector: NDArray[np.float32]) -> None:
-        """Keep a vector; the least recently used ones make room. One larger than the whole cache is not kept."""
-        size = self._size(text, vector)
-        if text in self._vectors or size > self._max_bytes:
-            return
-        self._vectors[text] = vector.copy()  # a view would keep its whole batch alive
-        self.used_bytes += size
-        while self.used_bytes > self._max_bytes:
-            self.used_bytes -= self._size(*self._vectors.popitem(last=False))
-
-    @staticmethod
-    def _size(text: str, vector: NDArray[np.float32]) -> int:
-        return 4 * len(text) + vector.nbytes + _ENTRY_OVERHEAD_BYTES
+    def fail(self, error: BaseException) -> None:
+        if not self.done.is_set():
+            self.error = error
+            self.done.set()
 
 
 class Engine:
-    """Encodes texts with one model, at most one forward pass at a time. Safe to call from several threads.
+    """Encodes texts with one model, at most one forward pass at a time. Safe to call from any number of threads.
 
     Args:
-        open_model: Loads the model and returns its forward pass; called at the first use.
-        batch_size: Texts a forward pass.
-        cache_bytes: Bound of the cache of kept vectors.
+        open_model: Loads the model and returns its forward pass; called at the first use, in the caller's thread.
+        batch_size: Texts a forward pass, for a model that does not cut batches itself.
+        cache_bytes: Bound of the cache of vectors.
+        gather_ms: How long a round waits for other callers. It waits only if the last rounds served several, and only
+            until as many have come again: a lone caller never waits.
+        progress_above: A call with more missing texts than this shows a progress bar.
     """
 
     def __init__(
@@ -89,19 +100,37 @@ class Engine:
         *,
         batch_size: int = DEFAULT_BATCH_SIZE,
         cache_bytes: int = DEFAULT_CACHE_BYTES,
+        gather_ms: float = DEFAULT_GATHER_MS,
+        progress_above: int = DEFAULT_PROGRESS_ABOVE,
     ) -> None:
         self._open_model = open_model
         self._batch_size = batch_size
-        self._cache = VectorCache(cache_bytes)
-        self._encode_batch: EncodeBatch | None = None
-        self._lock = threading.Lock()
+        self._cache_bytes = cache_bytes
+        self._gather_s = gather_ms / 1000
+        self._progress_above = progress_above
+        self._start_over()
+
+    def _start_over(self) -> None:
+        """Be as new, also in a forked child, which has neither its parent's threads nor a right to its locks."""
+        self._process = os.getpid()
+        self._model: EncodeBatch | None = None
+        self._loading = threading.Lock()
+        self._changed = threading.Condition()  # guards all that follows
+        self._cache = VectorCache(self._cache_bytes)
+        self._waiting: dict[str, list[_Call]] = {}
+        self._calls: deque[_Call] = deque()  # those with texts that no round has taken yet
+        self._served = deque([1, 1], maxlen=2)  # by the last rounds
+        self._worker: threading.Thread | None = None
+        self._closed = False
 
     def encode(self, texts: Sequence[str], *, keep: Collection[str] = ()) -> NDArray[np.float32]:
         """Encode `N` texts; each distinct one is encoded once, so that equal texts get bit-identical vectors.
 
         Args:
             texts: `N` non-empty texts.
-            keep: Those of them whose vectors stay in the cache for later calls, such as references.
+            keep: Those of them whose vectors should stay at hand for later calls, such as references. Others stay
+                while there is room: a completion that comes again, in a group or in another reward's call, gets the
+                same vector, and costs nothing.
 
         Returns:
             Array of shape (N, D), float32, rows of norm 1; of shape (0, 0) for no texts.
@@ -111,48 +140,197 @@ class Engine:
         """
         if not len(texts):
             return np.zeros((0, 0), dtype=np.float32)
-        with self._lock:
-            vectors = {text: vector for text in dict.fromkeys(texts) if (vector := self._cache.get(text)) is not None}
-            missing = sorted((text for text in dict.fromkeys(texts) if text not in vectors), key=_longest_first)
-            for start in range(0, len(missing), self._batch_size):
-                batch = missing[start : start + self._batch_size]
-                vectors.update(zip(batch, self._forward(batch), strict=True))
-            for text in keep:
-                self._cache.put(text, vectors[text])
-        return np.stack([vectors[text] for text in texts])
+        if self._process != os.getpid():
+            with _table_lock:
+                if self._process != os.getpid():
+                    self._start_over()
+        if threading.current_thread() is self._worker:
+            raise EncoderError("an encoder's `encode` must not encode with itself; call the model underneath")
+        self.open()
+        call = self._ask(texts, keep)
+        self._wait(call)
+        if call.error is not None:
+            raise call.error
+        return np.stack([call.vectors[text] for text in texts])
 
-    def _forward(self, batch: list[str]) -> NDArray[np.float32]:
-        if self._encode_batch is None:
-            self._encode_batch = self._open_model()
-        return checked_unit_rows(self._encode_batch(batch), batch)
+    def open(self) -> EncodeBatch:
+        """The model, loaded unless it is.
 
+        In the thread of whoever comes first, because what decides its device (the current GPU) belongs to threads.
+        """
+        with self._loading:
+            if self._model is None:
+                self._model = self._open_model()
+            return self._model
 
-def checked_unit_rows(vectors: object, texts: Sequence[str]) -> NDArray[np.float32]:
-    """What an encoder returned, as float32; an `EncoderError` unless it is one finite unit row a text."""
-    try:
-        rows = np.asarray(vectors, dtype=np.float32)
-    except (TypeError, ValueError) as error:
-        raise EncoderError(f"an encoder must return an array, got {type(vectors).__name__}: {error}") from error
-    if rows.ndim != 2 or rows.shape[0] != len(texts):  # noqa: PLR2004 - a matrix
-        raise EncoderError(f"an encoder must return one row a text, shape ({len(texts)}, D); got shape {rows.shape}")
-    norms = np.linalg.norm(rows.astype(np.float64), axis=1)
-    bad = np.flatnonzero(~(np.abs(norms - 1.0) <= _UNIT_SLACK))  # catches NaN, too
-    if bad.size:
-        row = int(bad[0])
-        raise EncoderError(
-            f"an encoder must return finite rows of norm 1, got norm {norms[row]:.6g} for {texts[row][:60]!r}; "
-            "normalise its output, and check its weights if the norm is NaN"
-        )
-    return rows
+    def close(self) -> None:
+        """Let go of model, vectors and worker, when the calls that run have ended; a later call loads anew."""
+        with self._changed:
+            self._closed = True
+            worker, busy = self._worker, bool(self._waiting)
+            self._changed.notify_all()
+            if worker is None:
+                self._let_go()
+        if worker is not None and not busy and worker is not threading.current_thread():
+            worker.join()
+
+    @property
+    def model(self) -> EncodeBatch | None:
+        """The model, if it is loaded."""
+        return self._model
+
+    def _let_go(self) -> None:
+        self._model = None
+        self._cache = VectorCache(self._cache_bytes)
+
+    # The caller's side.
+
+    def _ask(self, texts: Sequence[str], keep: Collection[str]) -> _Call:
+        call = _Call(keep)
+        missing = []
+        with self._changed:
+            for text in dict.fromkeys(texts):
+                vector = self._cache.get(text, keep=text in call.keep)
+                if vector is not None:
+                    call.vectors[text] = vector
+                    continue
+                call.missing += 1
+                if text in self._waiting:
+                    self._waiting[text].append(call)
+                else:
+                    self._waiting[text] = [call]
+                    missing.append(text)
+            call.todo.extend(sorted(missing, key=longest_first))
+            if call.todo:
+                self._calls.append(call)
+            if not call.missing:
+                call.done.set()
+            else:
+                self._call_worker()
+        return call
+
+    def _call_worker(self) -> None:
+        if self._worker is None or not self._worker.is_alive():
+            self._worker = threading.Thread(target=self._work, name="semreward-encoder", daemon=True)
+            self._worker.start()
+        self._changed.notify_all()
+
+    def _wait(self, call: _Call) -> None:
+        total = call.missing
+        bar = _progress_bar(total) if total > self._progress_above else None
+        try:
+            while not call.done.wait(_LOOK_S if bar is None else _PROGRESS_S):
+                if bar is not None:
+                    bar.update(total - call.missing - bar.n)
+                self._look_after(call)
+        except BaseException as error:
+            call.fail(error)  # an interrupted caller's texts are not encoded for nobody
+            raise
+        finally:
+            if bar is not None:
+                bar.update(total - call.missing - bar.n)
+                bar.close()
+
+    def _look_after(self, call: _Call) -> None:
+        if sys.is_finalizing():
+            raise EncoderError("the interpreter is shutting down, and its encoders with it")
+        with self._changed:
+            if not call.done.is_set():
+                self._call_worker()
+
+    # The worker's side.
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._calls or self._closed, timeout=_IDLE_S)
+                if not self._calls:
+                    self._worker = None
+                    if self._closed:
+                        self._let_go()
+                    return
+                self._gather()
+                texts = self._next_round()
+            self._run(texts)
+            del texts
+
+    def _run(self, texts: list[str]) -> None:
+        left = set(texts)
+        failure: BaseException = EncoderError("the model left a text without a vector")
+        try:
+            batches = outcomes(
+                self.open(),
+                sorted(texts, key=longest_first),
+                batch_size=self._batch_size,
+                wanted=self._any_wanted,
+            )
+            for batch, outcome in batches:
+                self._deliver(batch, outcome)
+                left.difference_update(batch)
+        except BaseException as error:  # noqa: BLE001 - raised again in the threads that wait for it
+            failure = error
+        self._deliver([text for text in left if self._any_wanted([text])], failure)
+
+    def _gather(self) -> None:
+        """Wait until as many callers are here as the last rounds served, at most `gather_ms`."""
+        expected = max(self._served)
+        end = time.monotonic() + self._gather_s
+        while len(self._calls) < expected and (left := end - time.monotonic()) > 0:
+            self._changed.wait(left)
+
+    def _next_round(self) -> list[str]:
+        """An equal share of each caller's texts, so that none with few waits for one with many."""
+        share = max(1, _ROUND_TEXTS // len(self._calls))
+        self._served.append(len(self._calls))
+        texts: list[str] = []
+        for call in self._calls:
+            texts.extend(call.todo.popleft() for _ in range(min(share, len(call.todo))))
+        self._calls = deque(call for call in self._calls if call.todo)
+        return [text for text in texts if self._wanted(text)]
+
+    def _wanted(self, text: str) -> bool:
+        """Whether someone still waits for a text; one that nobody waits for is forgotten."""
+        if all(call.done.is_set() for call in self._waiting.get(text, ())):
+            self._waiting.pop(text, None)
+            return False
+        return True
+
+    def _any_wanted(self, texts: list[str]) -> bool:
+        with self._changed:
+            return any([self._wanted(text) for text in texts])  # a list: each of them is looked at
+
+    def _deliver(self, batch: list[str], outcome: object) -> None:
+        """Hand a batch's rows, or what went wrong, to those who wait for its texts."""
+        rows = outcome if isinstance(outcome, BaseException) else rows_or_errors(outcome, batch)
+        with self._changed:
+            for at, text in enumerate(batch):
+                calls = self._waiting.pop(text, ())
+                row = rows if isinstance(rows, BaseException) else rows[at]
+                if isinstance(row, BaseException):
+                    for call in calls:
+                        call.fail(row)
+                    continue
+                self._cache.put(text, row, keep=any(text in call.keep for call in calls))
+                for call in calls:
+                    call.vectors[text] = row
+                    call.missing -= 1
+                    if not call.missing:
+                        call.done.set()
 
 
 def engine_of(encoder: Encoder) -> Engine:
-    """The process's engine for an encoder: equal encoders share one, with its model and its cache."""
+    """The process's engine for an encoder: equal encoders share one, with its model, its cache and its worker."""
     key = _key(encoder)
     with _table_lock:
         if key not in _engines:
             if isinstance(encoder, LazyEncoder):
-                engine = Engine(encoder.open_model, batch_size=encoder.batch_size, cache_bytes=encoder.cache_bytes)
+                engine = Engine(
+                    encoder.open_model,
+                    batch_size=encoder.batch_size,
+                    cache_bytes=encoder.cache_bytes,
+                    gather_ms=getattr(encoder, "gather_ms", DEFAULT_GATHER_MS),
+                    progress_above=getattr(encoder, "progress_above", DEFAULT_PROGRESS_ABOVE),
+                )
             else:
                 engine = Engine(lambda: encoder.encode)
             _engines[key] = engine
@@ -160,9 +338,11 @@ def engine_of(encoder: Encoder) -> Engine:
 
 
 def close_engine(encoder: Encoder) -> None:
-    """Forget an encoder's engine, so that its model and its cached vectors can be freed; a later use loads anew."""
+    """Forget an encoder's engine: model, vectors and worker go when its last call has ended; a later use loads anew."""
     with _table_lock:
-        _engines.pop(_key(encoder), None)
+        engine = _engines.pop(_key(encoder), None)
+    if engine is not None:
+        engine.close()
 
 
 def check_encoder(encoder: object) -> None:
@@ -181,9 +361,10 @@ def check_encoder(encoder: object) -> None:
         )
 
 
-def _longest_first(text: str) -> tuple[int, str]:
-    """Longest first, so that running out of memory shows at the first batch; ties in one order, for reproducibility."""
-    return -len(text), text
+def _progress_bar(texts: int) -> Any:  # tqdm has no types
+    from tqdm.auto import tqdm
+
+    return tqdm(total=texts, desc="encoding", unit="text")
 
 
 def _key(encoder: Encoder) -> Hashable:

@@ -1,14 +1,16 @@
 """Semantic similarity to a reference, thresholded and rescaled (eq. 1 and 2 of the paper)."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from semreward.encoders.engine import check_encoder, engine_of
 from semreward.encoders.local import SentenceTransformerEncoder
+from semreward.errors import ArgumentError, EncoderUnavailableError
 from semreward.protocols import Completion, Encoder
 from semreward.rewards.base import (
     CompletionReward,
@@ -20,6 +22,13 @@ from semreward.rewards.base import (
 )
 from semreward.shaping import SATURATION, check_threshold, threshold_rescale
 
+logger = logging.getLogger(__name__)
+
+ErrorPolicy: TypeAlias = Literal["raise", "none"]
+"""What a call becomes whose encoder cannot be reached: an error, or rows without a reward."""
+
+ERROR_POLICIES: tuple[ErrorPolicy, ...] = ("raise", "none")
+
 
 @dataclass(frozen=True)
 class SemanticSimilarityReward(CompletionReward):
@@ -28,7 +37,8 @@ class SemanticSimilarityReward(CompletionReward):
     $$R(y, y^*) = \max\left(0, \frac{\cos(f(y), f(y^*)) - \tau}{1 - \tau}\right)$$
 
     A value is a float in [0, 1]. An empty completion earns 0 whatever the threshold. Of several references the best
-    match counts. A row is `None` only where its reference is missing and `on_missing="none"`.
+    match counts. A row is `None` only where its reference is missing and `on_missing="none"`, or where the server behind
+    its encoder cannot be reached and `on_error="none"`.
 
     Args:
         encoder: f: path or hub id of a sentence-transformers model, or an object with `encode` and `fingerprint`.
@@ -36,12 +46,17 @@ class SemanticSimilarityReward(CompletionReward):
             default: `semreward.calibrate_threshold` measures it.
         reference_column: Name of the column with a string, or a list of strings, a row.
         on_missing: `"raise"`, or `"none"` to let rows without a reference pass without a reward.
+        on_error: `"raise"`, or `"none"` to let a call pass whose encoder cannot be reached (`EncoderUnavailableError`,
+            of encoders behind a server; no other error): its rows get no reward, but for empty completions, which
+            earn 0 without an encoder. Each such call is logged as a warning, and its rows without a reward are counted
+            in the metric `<name>/encoder_errors`, which is 0 for the other calls.
         name: Metric key.
         reasoning: What becomes of `<think>` blocks; see `semreward.text.remove_reasoning`.
 
     Raises:
         ArgumentError: `threshold` is outside [-1, 1), or another parameter is out of its range.
         EncoderNotFoundError: `encoder` is a path at which nothing is.
+        EncoderUnavailableError: At a call, the encoder cannot be reached and `on_error="raise"`.
 
     Source:
         Su et al. 2026, section 3.4.1, eq. 1 and 2, https://arxiv.org/abs/2605.14366. The paper does not say what an
@@ -64,12 +79,15 @@ class SemanticSimilarityReward(CompletionReward):
     threshold: float
     reference_column: str = "reference"
     on_missing: MissingPolicy = "raise"
+    on_error: ErrorPolicy = "raise"
     name: str = "semantic_similarity"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_threshold(self.threshold)
         check_missing_policy(self.on_missing)
+        if self.on_error not in ERROR_POLICIES:
+            raise ArgumentError(f"`on_error` must be one of {', '.join(ERROR_POLICIES)}; got {self.on_error!r}")
         object.__setattr__(self, "encoder", as_encoder(self.encoder))
 
     def similarity(
@@ -83,22 +101,23 @@ class SemanticSimilarityReward(CompletionReward):
 
         Returns:
             Array of shape (N,), float64, in [-1, 1]: the best match of each row; 0 for an empty completion; NaN where
-            the reference is missing and `on_missing="none"`.
+            the reference is missing and `on_missing="none"`, or the encoder cannot be reached and `on_error="none"`.
 
         Raises:
             ArgumentError: Lengths differ, or a reference breaks a rule.
+            EncoderUnavailableError: The encoder cannot be reached and `on_error="raise"`.
         """
-        return self._cosines(answers_of(completions, reasoning=self.reasoning), {self.reference_column: reference})
+        return self._cosines(answers_of(completions, reasoning=self.reasoning), {self.reference_column: reference})[0]
 
     def _score(self, answers: list[str], columns: Mapping[str, Any]) -> Scores:
-        cosines = self._cosines(answers, columns)
+        cosines, unreached = self._cosines(answers, columns)
         present = ~np.isnan(cosines)
         answered = np.array([bool(answer) for answer in answers], dtype=bool)
         rewards = np.full(len(answers), np.nan)
         rewards[present] = threshold_rescale(cosines[present], self.threshold) * answered[present]
-        metrics = {}
+        metrics = {} if self.on_error == "raise" else {"encoder_errors": float(unreached)}
         if present.any():
-            metrics = {
+            metrics |= {
                 "similarity": float(cosines[present].mean()),
                 "dead_zone": float((rewards[present] == 0).mean()),
                 "saturation": float((rewards[present] >= SATURATION).mean()),
@@ -107,17 +126,26 @@ class SemanticSimilarityReward(CompletionReward):
         raw = [float(value) if here else None for value, here in zip(cosines, present, strict=True)]
         return Scores(values, metrics, {"similarity": raw})
 
-    def _cosines(self, answers: list[str], columns: Mapping[str, Any]) -> NDArray[np.float64]:
+    def _cosines(self, answers: list[str], columns: Mapping[str, Any]) -> tuple[NDArray[np.float64], int]:
+        """The rows' cosines, NaN where there is none, and how many there are not because of the encoder."""
         references = references_of(columns, self.reference_column, rows=len(answers), on_missing=self.on_missing)
         rows = [row for row, texts in enumerate(references) if texts is not None and answers[row]]
         wanted = {text for row in rows for text in references[row] or ()}
         texts = list(dict.fromkeys([*(answers[row] for row in rows), *sorted(wanted)]))
-        vectors = dict(zip(texts, _exact_unit_rows(engine_of(self.encoder).encode(texts, keep=wanted)), strict=True))
         cosines = np.array([np.nan if texts is None else 0.0 for texts in references])
+        try:
+            vectors = dict(
+                zip(texts, _exact_unit_rows(engine_of(self.encoder).encode(texts, keep=wanted)), strict=True)
+            )
+        except EncoderUnavailableError as error:
+            if self.on_error == "raise":
+                raise
+            logger.warning("%s: %d rows get no reward: %s", self.name, len(rows), error)
+            cosines[rows] = np.nan
+            return cosines, len(rows)
         for row in rows:
             cosines[row] = max(float(vectors[answers[row]] @ vectors[text]) for text in references[row] or ())
-        clipped: NDArray[np.float64] = np.clip(cosines, -1.0, 1.0)
-        return clipped
+        return np.clip(cosines, -1.0, 1.0), 0
 
 
 def _exact_unit_rows(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
