@@ -42,11 +42,21 @@ def test_kept_texts_are_not_encoded_again(counting):
     assert counting.batches[1] == ["second"]
 
 
-def test_texts_that_are_not_kept_are_encoded_again(counting):
+def test_other_texts_stay_while_there_is_room(counting):
     engine = engine_of(counting)
     engine.encode(["completion"])
     engine.encode(["completion"])
-    assert counting.batches == [["completion"], ["completion"]]
+    assert counting.batches == [["completion"]]
+
+
+def test_other_texts_take_no_room_from_kept_ones():
+    counting = CountingEncoder()
+    engine = Engine(lambda: counting.encode, cache_bytes=2_000)
+    engine.encode(["reference"], keep=["reference"])
+    for number in range(20):
+        engine.encode([f"completion {number}"])
+    engine.encode(["reference"])
+    assert [text for batch in counting.batches for text in batch].count("reference") == 1
 
 
 def test_references_are_encoded_once_across_calls(counting):
@@ -56,11 +66,11 @@ def test_references_are_encoded_once_across_calls(counting):
     assert [text for batch in counting.batches for text in batch].count("the reference") == 1
 
 
-def test_completions_are_not_kept(counting):
+def test_a_completion_that_comes_again_is_not_encoded_again(counting):
     reward = SemanticSimilarityReward(counting, threshold=0.5)
     for _ in range(2):
         reward(completions=["the completion"], reference=["the reference"])
-    assert [text for batch in counting.batches for text in batch].count("the completion") == 2
+    assert [text for batch in counting.batches for text in batch].count("the completion") == 1
 
 
 def test_rows_come_back_in_the_order_of_the_texts():

@@ -97,6 +97,7 @@ def test_a_half_precision_pass_agrees_within_a_hundredth(local_encoder, encoder_
 def test_padding_changes_no_vector(local_encoder, sentences):
     local_encoder.close()
     alone = np.concatenate([local_encoder.encode([text]) for text in sentences])
+    local_encoder.close()
     assert local_encoder.encode(sentences) == pytest.approx(alone, abs=1e-5)
 
 

@@ -1,5 +1,6 @@
 """From a round's texts to their rows: cut into batches, made ready one ahead of the forward pass, and checked."""
 
+import contextlib
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -40,7 +41,7 @@ def longest_first(text: str) -> tuple[int, str]:
 
 
 def outcomes(
-    model: EncodeBatch, texts: list[str], *, batch_size: int, wanted: Callable[[list[str]], bool]
+    model: "EncodeBatch | PreparingModel", texts: list[str], *, batch_size: int, wanted: Callable[[list[str]], bool]
 ) -> Iterator[tuple[list[str], object]]:
     """Batches of texts, each with what the model made of it: its rows, or the exception that it raised.
 
@@ -53,8 +54,9 @@ def outcomes(
     if not texts:
         return
     batches: Iterator[tuple[list[str], Any]]
+    forward: Callable[[Any], object]
     if isinstance(model, PreparingModel):
-        batches, forward = ahead(model.prepared(texts), len(texts)), cast("EncodeBatch", model.forward)
+        batches, forward = ahead(model.prepared(texts), len(texts)), model.forward
     else:
         cuts = (texts[start : start + batch_size] for start in range(0, len(texts), batch_size))
         batches, forward = ((batch, batch) for batch in cuts), model
@@ -80,25 +82,14 @@ def ahead(batches: Iterator[tuple[list[str], Any]], texts: int) -> Iterator[tupl
         texts: How many texts all batches hold: where the first one holds them all, no thread is started.
     """
     first = next(batches, None)
-    if first is None or len(first[0]) == texts:
-        if first is not None:
-            yield first
+    if first is None:
+        return
+    if len(first[0]) == texts:
+        yield first
         return
     ready: queue.Queue[tuple[list[str], Any] | BaseException | None] = queue.Queue(maxsize=2)
     abandoned = threading.Event()
-
-    def fill() -> None:
-        last: BaseException | None = None
-        try:
-            for batch in batches:
-                ready.put(batch)
-                if abandoned.is_set():
-                    return
-        except BaseException as error:  # noqa: BLE001 - raised again in the consumer's thread
-            last = error
-        ready.put(last)
-
-    helper = threading.Thread(target=fill, name="semreward-tokenizer", daemon=True)
+    helper = threading.Thread(target=_fill, args=(ready, batches, abandoned), name="semreward-tokenizer", daemon=True)
     helper.start()
     try:
         yield first
@@ -108,11 +99,22 @@ def ahead(batches: Iterator[tuple[list[str], Any]], texts: int) -> Iterator[tupl
             yield item
     finally:
         abandoned.set()
-        while helper.is_alive():
-            try:
-                ready.get(timeout=0.01)
-            except queue.Empty:
-                continue
+        while helper.is_alive():  # it may be putting what nobody takes any more
+            with contextlib.suppress(queue.Empty):
+                ready.get_nowait()
+            helper.join(0.001)
+
+
+def _fill(ready: "queue.Queue[Any]", batches: Iterator[Any], abandoned: threading.Event) -> None:
+    last: BaseException | None = None
+    try:
+        for batch in batches:
+            ready.put(batch)
+            if abandoned.is_set():
+                return
+    except BaseException as error:  # noqa: BLE001 - raised again in the consumer's thread
+        last = error
+    ready.put(last)
 
 
 def rows_or_errors(vectors: object, texts: Sequence[str]) -> Sequence[Vector | EncoderError] | EncoderError:

@@ -256,20 +256,22 @@ class Engine:
 
     def _run(self, texts: list[str]) -> None:
         left = set(texts)
+
+        def wanted(batch: list[str]) -> bool:
+            if not self._any_wanted(batch):
+                left.difference_update(batch)
+                return False
+            return True
+
         failure: BaseException = EncoderError("the model left a text without a vector")
         try:
-            batches = outcomes(
-                self.open(),
-                sorted(texts, key=longest_first),
-                batch_size=self._batch_size,
-                wanted=self._any_wanted,
-            )
-            for batch, outcome in batches:
-                self._deliver(batch, outcome)
+            longest = sorted(texts, key=longest_first)
+            for batch, outcome in outcomes(self.open(), longest, batch_size=self._batch_size, wanted=wanted):
                 left.difference_update(batch)
+                self._deliver(batch, outcome)
         except BaseException as error:  # noqa: BLE001 - raised again in the threads that wait for it
             failure = error
-        self._deliver([text for text in left if self._any_wanted([text])], failure)
+        self._deliver(list(left), failure)
 
     def _gather(self) -> None:
         """Wait until as many callers are here as the last rounds served, at most `gather_ms`."""
@@ -297,7 +299,8 @@ class Engine:
 
     def _any_wanted(self, texts: list[str]) -> bool:
         with self._changed:
-            return any([self._wanted(text) for text in texts])  # a list: each of them is looked at
+            wanted = [self._wanted(text) for text in texts]  # each of them is looked at
+        return any(wanted)
 
     def _deliver(self, batch: list[str], outcome: object) -> None:
         """Hand a batch's rows, or what went wrong, to those who wait for its texts."""

@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from semreward.encoders.engine import DEFAULT_BATCH_SIZE, DEFAULT_CACHE_BYTES, EncodeBatch, close_engine, engine_of
+from semreward.encoders.engine import (
+    DEFAULT_CACHE_BYTES,
+    DEFAULT_GATHER_MS,
+    DEFAULT_PROGRESS_ABOVE,
+    EncodeBatch,
+    close_engine,
+    engine_of,
+)
+from semreward.encoders.forward import ModelForward, check_model
 from semreward.errors import ArgumentError, EncoderNotFoundError
 
 if TYPE_CHECKING:
@@ -23,11 +31,22 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Dtype: TypeAlias = Literal["auto", "float32", "bfloat16", "float16"]
+Backend: TypeAlias = Literal["torch", "onnx", "openvino"]
+BACKENDS: tuple[Backend, ...] = ("torch", "onnx", "openvino")
 DTYPES: tuple[Dtype, ...] = ("auto", "float32", "bfloat16", "float16")
+
+# Tokens a forward pass: what fills the processor, and does not crowd out the policy beside it.
+_CPU_BATCH_TOKENS = 4096
+_ACCELERATOR_BATCH_TOKENS = 32_768
+
+# How far the cosine of a text with itself may be from 1, over two passes.
+_TOLERANCE = 1e-4
+_HALF_TOLERANCE = 1e-2
 
 # What decides an encoder's vectors, beside its configuration files: the weights that are read (safetensors before
 # pickled ones, as the libraries prefer them) and the tokenizer.
 _WEIGHT_PATTERNS = ("*.safetensors", "pytorch_model*.bin")
+_BACKEND_PATTERNS = {"torch": (), "onnx": ("onnx/*.onnx", "*.onnx"), "openvino": ("openvino/*.bin", "openvino_*.bin")}
 _TOKENIZER_FILES = frozenset(
     {
         "tokenizer.json",
@@ -82,8 +101,15 @@ class SentenceTransformerEncoder:
         max_tokens: Longest input in tokens; the rest of a text is not seen. `None`: the model's own limit.
         prompt: Text put before each input, such as `"query: "`, where the encoder was trained with one.
         revision: Branch, tag or commit of a hub model.
-        batch_size: Texts a forward pass.
-        cache_bytes: Bound of the cache that keeps the references' vectors.
+        attention: Attention kernel, as transformers names it: `"sdpa"`, `"eager"`, `"flash_attention_2"` (with which
+            sentence-transformers leaves out all padding, where the model allows it). `None`: the library's choice.
+        backend: sentence-transformers' own switch: `"torch"`, `"onnx"` or `"openvino"`; the last two need its extras,
+            and `dtype` does not reach them.
+        batch_tokens: Tokens a forward pass, padding included. `None`: 4,096 on a CPU, 32,768 on an accelerator.
+        batch_size: Texts a forward pass, at most.
+        cache_bytes: Bound of the cache of vectors: of references first, of completions in the room that is left.
+        gather_ms: How long a forward pass may wait for other callers while there are several; a lone one never waits.
+        progress_above: A call with more new texts than this shows a progress bar.
 
     Raises:
         EncoderNotFoundError: `name_or_path` is a path, and no model is there.
@@ -97,19 +123,27 @@ class SentenceTransformerEncoder:
     max_tokens: int | None = None
     prompt: str | None = None
     revision: str | None = None
-    batch_size: int = DEFAULT_BATCH_SIZE
+    attention: str | None = None
+    backend: Backend = "torch"
+    batch_tokens: int | None = None
+    batch_size: int = 1024
     cache_bytes: int = DEFAULT_CACHE_BYTES
+    gather_ms: float = DEFAULT_GATHER_MS
+    progress_above: int = DEFAULT_PROGRESS_ABOVE
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name_or_path", resolved_name(self.name_or_path))
         if self.dtype not in DTYPES:
             raise ArgumentError(f"`dtype` must be one of {', '.join(DTYPES)}; got {self.dtype!r}")
-        if self.max_tokens is not None and self.max_tokens < 1:
-            raise ArgumentError(f"`max_tokens` must be at least 1 or None, got {self.max_tokens}")
-        if self.batch_size < 1:
-            raise ArgumentError(f"`batch_size` must be at least 1, got {self.batch_size}")
-        if self.cache_bytes < 0:
-            raise ArgumentError(f"`cache_bytes` must not be negative, got {self.cache_bytes}")
+        if self.backend not in BACKENDS:
+            raise ArgumentError(f"`backend` must be one of {', '.join(BACKENDS)}; got {self.backend!r}")
+        for name in ("max_tokens", "batch_tokens", "batch_size"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ArgumentError(f"`{name}` must be at least 1, got {value}")
+        for name in ("cache_bytes", "gather_ms", "progress_above"):
+            if getattr(self, name) < 0:
+                raise ArgumentError(f"`{name}` must not be negative, got {getattr(self, name)}")
 
     @property
     def fingerprint(self) -> str:
@@ -117,16 +151,28 @@ class SentenceTransformerEncoder:
 
         Device and dtype are left out. A hub model that is not in the local cache is downloaded first.
         """
-        content = _folder_fingerprint(model_folder(self.name_or_path, self.revision))
+        content = _folder_fingerprint(model_folder(self.name_or_path, self.revision), self.backend)
         return hashlib.sha256(f"{content}|{self.max_tokens}|{self.prompt or ''}".encode()).hexdigest()[:16]
 
     def encode(self, texts: Sequence[str], /) -> NDArray[np.float32]:
         """Encode `N` non-empty texts into unit rows, shape (N, D), float32; see `semreward.encoders.engine`."""
         return engine_of(self).encode(texts)
 
+    def warmup(self) -> None:
+        """Load the model and try it now, rather than at the first reward.
+
+        Worth calling before a trainer is made that changes how models are loaded (DeepSpeed ZeRO-3) or run.
+        """
+        engine_of(self).open()
+
     def close(self) -> None:
-        """Let go of the loaded model; the next use loads it again."""
+        """Let go of the loaded model and of all vectors; the next use loads it again."""
         close_engine(self)
+
+    @property
+    def truncated_texts(self) -> int:
+        """How many texts were longer than the model's window since it was loaded in this process."""
+        return getattr(engine_of(self).model, "truncated_texts", 0)
 
     def open_model(self) -> EncodeBatch:
         """Load the model on its device and return its forward pass. For the engine; users call `encode`."""
@@ -135,20 +181,26 @@ class SentenceTransformerEncoder:
 
         device = resolved_device(self.device)
         dtype = resolved_dtype(self.dtype, device)
+        options: dict[str, Any] = {"dtype": dtype} if self.backend == "torch" else {}
+        if self.attention is not None:
+            options["attn_implementation"] = self.attention
         model = SentenceTransformer(
-            self.name_or_path, device=str(device), revision=self.revision, model_kwargs={"dtype": dtype}
+            self.name_or_path, device=str(device), revision=self.revision, backend=self.backend, model_kwargs=options
         )
         model.eval()
         limit_tokens(model, self.max_tokens)
+        forward = ModelForward(
+            model, prompt=self.prompt, batch_tokens=self._batch_tokens(device), batch_size=self.batch_size
+        )
+        exact = dtype == torch.float32 and self.backend == "torch"
+        check_model(forward, model, tolerance=_TOLERANCE if exact else _HALF_TOLERANCE)
         logger.info("encoder %s loaded on %s in %s", self.name_or_path, device, dtype)
-
-        def forward(batch: list[str]) -> NDArray[np.float32]:
-            vectors: torch.Tensor = model.encode(
-                batch, batch_size=len(batch), prompt=self.prompt, convert_to_tensor=True, show_progress_bar=False
-            )
-            return torch.nn.functional.normalize(vectors.float(), dim=1).cpu().numpy()
-
         return forward
+
+    def _batch_tokens(self, device: "torch.device") -> int:
+        if self.batch_tokens is not None:
+            return self.batch_tokens
+        return _CPU_BATCH_TOKENS if device.type == "cpu" else _ACCELERATOR_BATCH_TOKENS
 
 
 def resolved_name(name_or_path: str | os.PathLike[str]) -> str:
@@ -237,21 +289,21 @@ def model_folder(name_or_path: str, revision: str | None = None) -> Path:
         return Path(snapshot_download(name_or_path, revision=revision))
 
 
-def _folder_fingerprint(folder: Path) -> str:
+def _folder_fingerprint(folder: Path, backend: Backend) -> str:
     digest = hashlib.sha256()
-    for path in _relevant_files(folder):
+    for path in _relevant_files(folder, backend):
         digest.update(path.relative_to(folder).as_posix().encode())
         status = path.stat()
         digest.update(_file_digest(path, status.st_size, status.st_mtime_ns))
     return digest.hexdigest()
 
 
-def _relevant_files(folder: Path) -> Iterator[Path]:
+def _relevant_files(folder: Path, backend: Backend) -> Iterator[Path]:
     """The files that decide the vectors, in a fixed order; checkpoints of a training that lie beside them do not."""
     modules = folder / "modules.json"
     paths = [module["path"] for module in json.loads(modules.read_text(encoding="utf-8"))] if modules.is_file() else []
     for subfolder in sorted({folder, *(folder / path for path in paths)}):
-        for pattern in _WEIGHT_PATTERNS:
+        for pattern in (*_BACKEND_PATTERNS[backend], *_WEIGHT_PATTERNS):
             if weights := sorted(subfolder.glob(pattern)):
                 yield from weights
                 break
