@@ -279,13 +279,13 @@ def test_a_reward_is_the_same_after_pickling(encoder):
 def test_a_reward_prints_its_parameters(encoder):
     assert repr(SemanticSimilarityReward(encoder, threshold=0.5)) == (
         "SemanticSimilarityReward(name='semantic_similarity', reasoning='remove', encoder=BigramEncoder(width=64), "
-        "threshold=0.5, reference_column='reference', on_missing='raise')"
+        "threshold=0.5, reference_column='reference', on_missing='raise', on_error='raise')"
     )
 
 
 def test_the_signature_renders_what_decides_the_numbers(encoder):
     assert SemanticSimilarityReward(encoder, threshold=0.5).signature() == (
-        "SemanticSimilarityReward|encoder:bigrams-64|name:semantic_similarity|on_missing:raise|reasoning:remove|"
+        "SemanticSimilarityReward|encoder:bigrams-64|name:semantic_similarity|on_error:raise|on_missing:raise|reasoning:remove|"
         f"reference_column:reference|threshold:0.5|semreward:{semreward.__version__}"
     )
 

@@ -85,7 +85,8 @@ class EmbeddingServerEncoder:
         api_key: Sent as a bearer token. It is in no repr, log, pickle, signature or error: an unpickled encoder reads
             the key from `api_key_env`.
         api_key_env: Environment variable that holds the key where none is given; without it, no key is sent.
-        timeout_s: Seconds that encoding a call's texts takes at most, all attempts included.
+        timeout_s: Seconds that encoding a call's texts takes at most, all attempts included; a call of more than a few
+            thousand texts has them for each few thousand. A call that comes while others are served waits for them.
         attempt_timeout_s: Seconds after which an attempt is given up; `None`: a third of `timeout_s`.
         prompt: Text put before each input, such as `"query: "`, where the model was trained with one.
         max_chars: Longest text in characters, without the prompt; the rest is not sent. `None`: all of it.
@@ -242,7 +243,7 @@ class _CutTexts:
             self._cut += cut
             logger.log(
                 level,
-                "%d of %d texts for the embedding server at %s were cut at max_chars=%d: the rewards do not see the rest",
+                "%d of %d texts for the embedding server at %s were cut at max_chars=%d; rewards do not see the rest",
                 self._cut,
                 self._seen,
                 self._place,
@@ -308,13 +309,11 @@ def _check_count(name: str, value: object) -> None:
         raise ArgumentError(f"`{name}` must be an integer of at least 1, got {value!r}")
 
 
-def _as_members(extra_body: object) -> str:
+def _as_members(extra_body: Mapping[str, Any] | str) -> str:
     """The members of a JSON object as text, in one order."""
     try:
-        members = json.loads(extra_body) if isinstance(extra_body, str) else extra_body
-        if not isinstance(members, Mapping) or not all(isinstance(name, str) for name in members):
-            raise TypeError
-        text = json.dumps(dict(members), sort_keys=True, ensure_ascii=False, allow_nan=False)
+        members = dict(json.loads(extra_body) if isinstance(extra_body, str) else extra_body)
+        text = json.dumps(members, sort_keys=True, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError):
         raise ArgumentError(
             f"`extra_body` must be a mapping that JSON can write, got {str(extra_body)[:80]!r}"

@@ -1,7 +1,5 @@
-"""The conversation with an embedding server: requests within its limits, attempts within a deadline, checked answers."""
+"""The conversation with an embedding server: requests within its limits, attempts until a deadline, checked answers."""
 
-import base64
-import binascii
 import json
 import logging
 import os
@@ -12,14 +10,13 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import httpx2
 import numpy as np
 from numpy.typing import NDArray
 
+from semreward.encoders.answers import WrongAnswerError, message_of, retry_after_s, unit_rows
 from semreward.errors import EncoderError, EncoderUnavailableError
 
 logger = logging.getLogger(__name__)
@@ -35,8 +32,9 @@ _BYTES_OF_FRAME = 2**16
 _FIRST_WAIT_S = 0.1
 _LONGEST_WAIT_S = 5.0
 
-# How much later than its deadline a call may end, so that an attempt that ends with it can say why it failed.
-_GRACE_S = 0.2
+# How much of a call's time is kept back (this part of it, or these seconds), so that the last attempt can still say why
+# it failed.
+_KEPT_PART, _KEPT_S = 0.05, 0.2
 
 _TOO_LARGE = frozenset({413, 422})
 _PASSING = frozenset({408, 424, 425, 429})  # 424: how TEI says that its model failed
@@ -60,10 +58,6 @@ class Failure:
     action: Literal["retry", "halve", "stop"] = "retry"
     answered: bool = False
     retry_after_s: float = 0.0
-
-
-class WrongAnswerError(ValueError):
-    """An answer does not hold one usable vector a text; never leaves this module."""
 
 
 class StoppedError(RuntimeError):
@@ -144,12 +138,13 @@ class EmbeddingServer:
             EncoderUnavailableError: The deadline passed, or would pass while waiting as long as the server asks.
             EncoderError: The server refuses the request, or its answers are wrong until the deadline.
         """
-        call = Call(time.monotonic() + self._timeout_s)
+        kept_s = min(_KEPT_S, _KEPT_PART * self._timeout_s)
+        call = Call(time.monotonic() + self._timeout_s - kept_s)
         chunks = list(self._chunks([_as_json(text) for text in texts]))
         pool = ThreadPoolExecutor(min(self._max_concurrency, len(chunks)), thread_name_prefix="semreward-server")
         try:
             futures = [pool.submit(self._embed_chunk, chunk, call) for chunk in chunks]
-            done, pending = wait(futures, call.remaining_s() + _GRACE_S, return_when=FIRST_EXCEPTION)
+            done, pending = wait(futures, call.remaining_s() + kept_s, return_when=FIRST_EXCEPTION)
             failed = next((error for future in done if (error := future.exception()) is not None), None)
             if failed is not None:
                 raise failed
@@ -232,29 +227,35 @@ class EmbeddingServer:
     def _attempt(self, encoded: list[bytes], call: Call) -> NDArray[np.float32] | Failure:
         """One request; what fails is returned rather than raised, as exceptions of the client carry its headers."""
         key = self._key()
+        limit_s = min(self._attempt_timeout_s, call.remaining_s())
+        if call.stopped.is_set() or limit_s == 0:
+            return Failure("got no attempt in time")
+        answer = self._answer(encoded, key, limit_s)
+        if isinstance(answer, Failure):
+            return answer
+        response, content = answer
+        if not response.is_success:
+            return self._refusal(response, _shown(message_of(content), key))
+        try:
+            return self._of_one_width(unit_rows(content, len(encoded)))
+        except WrongAnswerError as error:
+            return Failure(f"answered wrongly: {_shown(str(error), key)}", answered=True)
+
+    def _answer(self, encoded: list[bytes], key: str | None, limit_s: float) -> tuple[httpx2.Response, bytes] | Failure:
+        """What the server says to one request, within the limits of time and size."""
         headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
         if key is not None:
             headers["Authorization"] = f"Bearer {key}"
-        limit_s = min(self._attempt_timeout_s, call.remaining_s())
-        if call.stopped.is_set() or limit_s == 0:
-            return Failure("no time was left for an attempt")
         body = self._body_start + b", ".join(encoded) + b"]}"
+        deadline = time.monotonic() + limit_s
         try:
             with self._client.stream("POST", self._url, content=body, headers=headers, timeout=limit_s) as response:
-                content = _read(response, _BYTES_OF_FRAME + _BYTES_A_VECTOR * len(encoded), time.monotonic() + limit_s)
+                content = _read(response, _BYTES_OF_FRAME + _BYTES_A_VECTOR * len(encoded), deadline)
         except httpx2.TimeoutException as error:
             return Failure(f"did not answer within {limit_s:.3g} s ({type(error).__name__})")
         except httpx2.HTTPError as error:
             return Failure(f"could not be reached ({type(error).__name__}: {_shown(str(error), key)})")
-        if isinstance(content, Failure):
-            return content
-        if not response.is_success:
-            return self._refusal(response, _shown(_message(content), key))
-        try:
-            rows = _rows(content, len(encoded))
-            return self._of_one_width(rows)
-        except WrongAnswerError as error:
-            return Failure(f"answered wrongly: {_shown(str(error), key)}", answered=True)
+        return content if isinstance(content, Failure) else (response, content)
 
     def _of_one_width(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
         if self._width is None:
@@ -270,7 +271,7 @@ class EmbeddingServer:
             remedy = "even one text is too much for it: cut texts by `max_chars`, and check `model` and `extra_body`"
             return Failure(what, remedy, action="halve")
         if status in _PASSING or status >= 500:  # noqa: PLR2004 - the server's own errors
-            return Failure(what, retry_after_s=_retry_after_s(response.headers.get("Retry-After")))
+            return Failure(what, retry_after_s=retry_after_s(response.headers.get("Retry-After")))
         if status in {401, 403}:
             return Failure(what, self._key_remedy, action="stop")
         if status in {404, 405}:
@@ -324,83 +325,9 @@ def _read(response: httpx2.Response, max_bytes: int, deadline: float) -> bytes |
     return b"".join(blocks)
 
 
-def _rows(content: bytes, count: int) -> NDArray[np.float32]:
-    """The vectors of an answer, in the order of the texts, as unit rows of shape (count, D)."""
-    try:
-        answer: Any = json.loads(content)
-    except (ValueError, RecursionError):
-        raise WrongAnswerError(f"no JSON, but {content[:_BYTES_OF_FRAME].decode(errors='replace')}") from None
-    items = answer.get("data") if isinstance(answer, dict) else None
-    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-        raise WrongAnswerError(f"no list `data` of objects, but {_message(content)}")
-    if len(items) != count:
-        raise WrongAnswerError(f"{len(items)} vectors for {count} texts")
-    vectors = [_vector(item.get("embedding")) for item in _in_order(items)]
-    if len({vector.size for vector in vectors}) != 1:
-        raise WrongAnswerError("vectors of different widths")
-    rows = np.stack(vectors).astype(np.float64)
-    with np.errstate(over="ignore", invalid="ignore"):
-        norms = np.linalg.norm(rows, axis=1, keepdims=True)
-    if not (np.isfinite(norms) & (norms > 0)).all():
-        raise WrongAnswerError("a vector that is zero or not finite")
-    return (rows / norms).astype(np.float32)
-
-
-def _in_order(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The items by their index; as they come where none has one."""
-    indices = [item.get("index") for item in items]
-    if all(index is None for index in indices):
-        return items
-    if any(type(index) is not int for index in indices) or sorted(indices) != list(range(len(items))):
-        raise WrongAnswerError("an index that is missing, repeated or out of range")
-    return sorted(items, key=lambda item: int(item["index"]))
-
-
-def _vector(value: object) -> NDArray[np.floating[Any]]:
-    """A vector as a server wrote it: a list of numbers, or little-endian float32 in base64."""
-    try:
-        if isinstance(value, str):
-            return np.frombuffer(base64.b64decode(value, validate=True), dtype="<f4")
-        vector = np.asarray(value if isinstance(value, list) else None)
-    except (ValueError, binascii.Error, OverflowError, RecursionError):
-        raise WrongAnswerError("a vector that cannot be read") from None
-    if vector.ndim != 1 or vector.size == 0 or vector.dtype.kind not in "fiu":
-        raise WrongAnswerError("a vector that is no list of numbers")
-    return vector.astype(np.float64)
-
-
-def _message(content: bytes) -> str:
-    """What a server says in an error: the message in it, where it is JSON of the usual form, or its text."""
-    found: Any
-    try:
-        found = json.loads(content)
-    except (ValueError, RecursionError):
-        return content.decode(errors="replace")
-    for name in ("error", "message", "detail"):
-        if isinstance(found, dict) and found.get(name):
-            found = found[name]
-    return found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
-
-
 def _shown(text: str, key: str | None) -> str:
     """The beginning of a foreign text on one line, without the API key, should the text repeat it."""
     for secret in (key, json.dumps(key)[1:-1]) if key else ():
         text = text.replace(secret, "***")
     line = " ".join(text.split())
     return line if len(line) <= _SHOWN_CHARACTERS else line[: _SHOWN_CHARACTERS - 3] + "..."
-
-
-def _retry_after_s(value: str | None) -> float:
-    """Seconds that a `Retry-After` header asks to wait, given as a number or as a date; 0 where it says nothing."""
-    if value is None:
-        return 0.0
-    try:
-        seconds = float(value)
-    except ValueError:
-        try:
-            moment = parsedate_to_datetime(value)
-        except (TypeError, ValueError, IndexError, OverflowError):
-            return 0.0
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
-        seconds = (moment - datetime.now(timezone.utc)).total_seconds()
-    return seconds if seconds > 0 else 0.0

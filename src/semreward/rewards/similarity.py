@@ -37,8 +37,8 @@ class SemanticSimilarityReward(CompletionReward):
     $$R(y, y^*) = \max\left(0, \frac{\cos(f(y), f(y^*)) - \tau}{1 - \tau}\right)$$
 
     A value is a float in [0, 1]. An empty completion earns 0 whatever the threshold. Of several references the best
-    match counts. A row is `None` only where its reference is missing and `on_missing="none"`, or where the server behind
-    its encoder cannot be reached and `on_error="none"`.
+    match counts. A row is `None` only where its reference is missing and `on_missing="none"`, or where the encoder's
+    server cannot be reached and `on_error="none"`.
 
     Args:
         encoder: f: path or hub id of a sentence-transformers model, or an object with `encode` and `fingerprint`.
