@@ -52,6 +52,7 @@ class ModelForward:
         self._batch_size = batch_size
         self._unpadded = bool(getattr(model, "_can_flatten_inputs", lambda: False)())
         self._next_log = 0.0
+        self.counts_texts = True
         self.texts = 0
         self.truncated_texts = 0
 
@@ -170,6 +171,8 @@ class ModelForward:
             return torch.nn.functional.normalize(vectors.float(), dim=1).cpu().numpy()
 
     def _count_truncated(self, features: Features, texts: int) -> None:
+        if not self.counts_texts:
+            return
         self.texts += texts
         limit, mask = self._model.max_seq_length, features.get("attention_mask")
         encodings = getattr(features, "encodings", None)
@@ -222,8 +225,9 @@ def check_model(forward: ModelForward, model: "SentenceTransformer", tolerance: 
             )
         if not bool(weight.detach().float().sum().isfinite()):
             raise EncoderError(f"the encoder's weight `{name}` is not finite; the checkpoint is damaged")
-    text = _PROBES[-1]
-    together, alone = forward(list(_PROBES))[-1], forward([text])[0]
+    forward.counts_texts = False
+    together, alone = forward(list(_PROBES))[-1], forward([_PROBES[-1]])[0]
+    forward.counts_texts = True
     cosine = float(together @ alone)
     if not abs(cosine - 1.0) <= tolerance:  # catches NaN, too
         raise EncoderError(

@@ -4,9 +4,14 @@ A reward is called as TRL calls one: by keyword, with lists of equal length. `Re
 ours shares; `CompletionReward` adds reading the answers out of the completions and checking rows.
 """
 
+import asyncio
 import dataclasses
+import functools
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, TypeVar
 
@@ -70,6 +75,58 @@ class Reward(ABC):
         """All that decides the numbers, on one line: parameters, the encoder's fingerprint, the package version."""
         parameters = [f"{item.name}:{_rendered(getattr(self, item.name))}" for item in dataclasses.fields(self)]
         return "|".join([type(self).__qualname__, *sorted(parameters), f"semreward:{semreward.__version__}"])
+
+    def as_async(self) -> "AsyncReward":
+        """This reward as a coroutine function, for trainers that await rewards together; see `AsyncReward`."""
+        return AsyncReward(self)
+
+
+@dataclass(frozen=True)
+class AsyncReward:
+    """A reward whose `__call__` is a coroutine: it runs in a thread and leaves the event loop free.
+
+    Trainers that await many samples at once lose nothing by it: the encoder's worker takes all that are under way in
+    one forward pass. It has its reward's name, pickles, and takes its place in a `CompositeReward`. A call that is
+    cancelled ends at once; what its thread had begun runs to its end unseen.
+
+    Args:
+        reward: The reward that is called.
+
+    Example:
+        >>> import asyncio
+        >>> from semreward import LanguageConsistencyReward
+        >>> reward = LanguageConsistencyReward("bo").as_async()
+        >>> asyncio.run(reward(completions=["བོད་ཡིག", "Tibetan"]))
+        [1.0, 0.0]
+    """
+
+    reward: Reward
+
+    @property
+    def __name__(self) -> str:
+        return self.reward.name
+
+    async def __call__(self, **arguments: Any) -> RewardValues:
+        """Score `N` completions, see the reward's own `__call__`."""
+        call = functools.partial(copy_context().run, self.reward, **arguments)
+        return await asyncio.get_running_loop().run_in_executor(_async_threads(), call)
+
+    def signature(self) -> str:
+        """The signature of the reward: awaiting it changes no number."""
+        return self.reward.signature()
+
+
+# Enough callers to fill a forward pass; the default executor of an event loop has as few as five on a small machine.
+_ASYNC_THREADS = 64
+
+
+@functools.lru_cache(maxsize=1)
+def _async_threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_ASYNC_THREADS, thread_name_prefix="semreward-async")
+
+
+if hasattr(os, "register_at_fork"):  # a forked child has none of these threads
+    os.register_at_fork(after_in_child=_async_threads.cache_clear)
 
 
 @dataclass(frozen=True)
@@ -266,7 +323,7 @@ def check_missing_policy(on_missing: str) -> None:
 
 
 def _rendered(value: object) -> str:
-    if isinstance(value, Reward):
+    if isinstance(value, (Reward, AsyncReward)):
         return f"[{value.signature()}]"
     if isinstance(value, tuple):
         return "(" + ",".join(_rendered(item) for item in value) + ")"

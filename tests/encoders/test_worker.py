@@ -1,0 +1,440 @@
+"""The engine under many callers: gathering, isolation of errors, threads and processes that come and go."""
+
+import multiprocessing
+import os
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tqdm.auto
+
+from doubles import BigramEncoder, LazyBigramEncoder
+from semreward import SemanticSimilarityReward, SentenceTransformerEncoder
+from semreward.encoders import engine as engine_module
+from semreward.encoders.batches import ahead
+from semreward.encoders.engine import Engine, close_engine, engine_of
+from semreward.errors import EncoderError
+
+ENCODER = BigramEncoder()
+
+
+class Recorder:
+    """A forward pass that takes a while, and remembers its batches and threads."""
+
+    def __init__(self, seconds=0.0):
+        self.seconds = seconds
+        self.batches = []
+        self.threads = set()
+
+    def __call__(self, batch):
+        self.batches.append(batch)
+        self.threads.add(threading.current_thread())
+        time.sleep(self.seconds)
+        if "bad" in batch:
+            raise ValueError("a bad text")
+        return ENCODER.encode(batch)
+
+
+def together(count, call):
+    """The results, or the exceptions, of `call(0)` ... `call(count - 1)`, each in a thread of its own, at once."""
+    start = threading.Barrier(count)
+
+    def run(number):
+        start.wait()
+        try:
+            return call(number)
+        except Exception as error:  # noqa: BLE001 - looked at by the test
+            return error
+
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(run, range(count)))
+
+
+def while_busy(recorder, engine, calls):
+    """The outcomes of calls that came in while a forward pass ran, and are therefore gathered."""
+    busy = threading.Thread(target=engine.encode, args=(["first"],))
+    busy.start()
+    while not recorder.batches:
+        time.sleep(0.001)
+    outcomes = together(len(calls), lambda number: engine.encode(calls[number]))
+    busy.join()
+    return outcomes
+
+
+def test_callers_with_one_text_each_share_forward_passes():
+    recorder = Recorder(0.01)
+    engine = Engine(lambda: recorder)
+    results = together(64, lambda number: engine.encode([f"text {number}"]))
+    assert all(np.array_equal(row, ENCODER.encode([f"text {number}"])) for number, row in enumerate(results))
+    assert len(recorder.batches) <= 8
+
+
+def test_callers_that_come_again_and_again_share_forward_passes():
+    recorder = Recorder(0.002)
+    engine = Engine(lambda: recorder, gather_ms=200)
+    together(16, lambda number: [engine.encode([f"text {number} {turn}"]) for turn in range(10)])
+    assert len(recorder.batches) <= 40
+
+
+def test_a_lone_caller_does_not_wait():
+    engine = Engine(Recorder, gather_ms=10_000)
+    start = time.monotonic()
+    for turn in range(20):
+        engine.encode([f"text {turn}"])
+    assert time.monotonic() - start < 5
+
+
+def test_a_caller_who_stays_alone_waits_twice_at_most():
+    recorder = Recorder(0.01)
+    engine = Engine(lambda: recorder, gather_ms=100)
+    together(8, lambda number: engine.encode([f"text {number}"]))
+    start = time.monotonic()
+    for turn in range(10):
+        engine.encode([f"alone {turn}"])
+    assert time.monotonic() - start < 0.1 * 2 + 10 * 0.01 + 0.3
+
+
+def test_a_text_that_is_on_its_way_is_not_encoded_twice():
+    recorder = Recorder(0.01)
+    engine = Engine(lambda: recorder, cache_bytes=0)
+    while_busy(recorder, engine, [["same", f"other {number}"] for number in range(8)])
+    assert [text for batch in recorder.batches for text in batch].count("same") <= 2
+
+
+def test_callers_of_one_text_get_bit_identical_vectors():
+    rng = np.random.default_rng(0)
+    recorder = Recorder(0.01)
+
+    def noisy(batch):  # never the same vector twice
+        recorder(batch)
+        rows = rng.normal(size=(len(batch), 8))
+        return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+    engine = Engine(lambda: noisy)
+    results = together(16, lambda number: engine.encode([f"own {number}", "same"])[1])
+    assert all(np.array_equal(row, results[0]) for row in results)
+    assert np.array_equal(engine.encode(["same"])[0], results[0])
+
+
+def test_a_failed_batch_fails_only_those_whose_texts_were_in_it():
+    recorder = Recorder(0.05)
+    engine = Engine(lambda: recorder, batch_size=1)
+    outcomes = while_busy(recorder, engine, [["good"], ["bad"], ["better"], ["bad", "fine"]])
+    assert [isinstance(outcome, ValueError) for outcome in outcomes] == [False, True, False, True]
+
+
+def test_a_bad_row_fails_only_those_who_asked_for_it():
+    def forward(batch):
+        time.sleep(0.02)
+        rows = ENCODER.encode(batch)
+        rows[[at for at, text in enumerate(batch) if text == "broken"]] = np.nan
+        return rows
+
+    engine = Engine(lambda: forward)
+    outcomes = together(8, lambda number: engine.encode(["broken" if number == 3 else f"text {number}"]))
+    assert [isinstance(outcome, EncoderError) for outcome in outcomes] == [number == 3 for number in range(8)]
+
+
+def test_a_failure_is_not_remembered():
+    engine = Engine(Recorder)
+    for _ in range(2):
+        with pytest.raises(ValueError, match="a bad text"):
+            engine.encode(["bad"])
+    assert engine.encode(["good"]).shape == (1, 64)
+
+
+def test_the_rest_of_a_failed_call_is_not_encoded():
+    recorder = Recorder()
+    engine = Engine(lambda: recorder, batch_size=1)
+    with pytest.raises(ValueError, match="a bad text"):
+        engine.encode(["longer than bad", "bad", "a", "b"])
+    engine.encode(["c"])
+    assert recorder.batches == [["longer than bad"], ["bad"], ["c"]]
+
+
+def test_a_model_that_exits_stops_its_caller_not_its_worker():
+    def forward(batch):
+        if batch == ["exit"]:
+            raise SystemExit("out")
+        return ENCODER.encode(batch)
+
+    engine = Engine(lambda: forward)
+    with pytest.raises(SystemExit):
+        engine.encode(["exit"])
+    assert engine.encode(["a"]).shape == (1, 64)
+
+
+def test_an_interrupted_caller_leaves_the_others_alone(monkeypatch):
+    monkeypatch.setattr(engine_module, "_LOOK_S", 0.01)
+    recorder = Recorder(0.1)
+    engine = Engine(lambda: recorder, batch_size=1)
+
+    def interrupt(call):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine, "_look_after", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            engine.encode(["in its forward pass", "interrupted"])
+    assert engine.encode(["other"]).shape == (1, 64)
+    assert ["interrupted"] not in recorder.batches
+    assert not engine._waiting
+
+
+def test_an_encoder_that_encodes_with_itself_is_told():
+    class Circular(BigramEncoder):
+        def encode(self, texts, /):
+            return engine_of(self).encode(texts)
+
+    encoder = Circular()
+    with pytest.raises(EncoderError, match="must not encode with itself"):
+        engine_of(encoder).encode(["a"])
+    close_engine(encoder)
+
+
+def test_a_small_call_does_not_wait_for_a_large_one(monkeypatch):
+    monkeypatch.setattr(engine_module, "_ROUND_TEXTS", 8)
+    recorder = Recorder(0.002)
+    engine = Engine(lambda: recorder, batch_size=4)
+    large = threading.Thread(target=engine.encode, args=([f"large {number}" for number in range(800)],))
+    large.start()
+    engine.encode(["small"])
+    running = large.is_alive()
+    large.join()
+    assert running
+
+
+def test_rows_stay_in_order_under_concurrency():
+    engine = Engine(lambda: Recorder(0.001), batch_size=8)
+    texts = [[f"{'x' * (number * place % 17)} {number} {place}" for place in range(20)] for number in range(16)]
+    results = together(16, lambda number: engine.encode(texts[number]))
+    assert all(np.array_equal(rows, ENCODER.encode(asked)) for rows, asked in zip(results, texts, strict=True))
+
+
+def test_forward_passes_run_in_one_daemon_thread():
+    recorder = Recorder(0.001)
+    engine = Engine(lambda: recorder)
+    together(8, lambda number: engine.encode([f"text {number}"]))
+    assert [thread.daemon for thread in recorder.threads] == [True]
+    assert threading.current_thread() not in recorder.threads
+
+
+def test_a_worker_starts_with_the_first_text():
+    engine = Engine(Recorder)
+    before = engine._worker
+    engine.encode(["a"])
+    assert before is None
+    assert engine._worker.is_alive()
+
+
+def test_a_worker_is_gone_after_closing():
+    recorder = Recorder()
+    engine = Engine(lambda: recorder)
+    engine.encode(["a"])
+    engine.close()
+    assert not any(thread.is_alive() for thread in recorder.threads)
+
+
+def test_a_closed_engine_works_again_and_vanishes_again():
+    recorder = Recorder()
+    engine = Engine(lambda: recorder)
+    engine.close()
+    assert engine.encode(["a"]).shape == (1, 64)
+    engine.close()
+    assert not any(thread.is_alive() for thread in recorder.threads)
+
+
+def test_closing_lets_a_running_call_end():
+    recorder = Recorder(0.1)
+    engine = Engine(lambda: recorder)
+    with ThreadPoolExecutor(1) as pool:
+        call = pool.submit(engine.encode, ["a"])
+        while not recorder.batches:
+            time.sleep(0.001)
+        engine.close()
+        assert call.result().shape == (1, 64)
+
+
+def test_an_idle_worker_ends_and_another_starts(monkeypatch):
+    monkeypatch.setattr(engine_module, "_IDLE_S", 0.01)
+    recorder = Recorder()
+    engine = Engine(lambda: recorder)
+    engine.encode(["a"])
+    for thread in recorder.threads:
+        thread.join(5)
+    engine.encode(["b"])
+    assert len(recorder.threads) == 2
+
+
+def test_a_model_is_loaded_in_its_callers_thread():
+    threads = []
+
+    def open_model():
+        threads.append(threading.current_thread())
+        return ENCODER.encode
+
+    Engine(open_model).encode(["a"])
+    assert threads == [threading.current_thread()]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_encodes_with_an_engine_its_parent_used():
+    engine = Engine(Recorder)
+    engine.encode(["a"])
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if np.array_equal(engine.encode(["b"]), ENCODER.encode(["b"])) else 1)
+    deadline = time.monotonic() + 10
+    while (ended := os.waitpid(child, os.WNOHANG)) == (0, 0) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    if ended == (0, 0):
+        os.kill(child, 9)
+        os.waitpid(child, 0)
+    assert ended == (child, 0)
+
+
+def score(reward):
+    return reward(completions=["one", "two"], reference=["one", "three"])
+
+
+def test_a_spawned_child_computes_the_same_rewards():
+    reward = SemanticSimilarityReward(LazyBigramEncoder(name="spawned"), threshold=0.1)
+    expected = score(reward)  # the parent's engine runs while its child starts
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        assert pool.apply(reward, kwds={"completions": ["one", "two"], "reference": ["one", "three"]}) == expected
+    close_engine(reward.encoder)
+
+
+def resident_bytes():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc")
+def test_a_long_stream_of_texts_stays_within_the_caches_memory():
+    budget = 16 * 2**20
+    row = np.zeros(128, dtype=np.float32)
+    row[0] = 1.0
+    engine = Engine(lambda: lambda batch: np.tile(row, (len(batch), 1)), batch_size=1024, cache_bytes=budget)
+    engine.encode(["first"])
+    before = resident_bytes()
+    for start in range(0, 100_000, 2_000):
+        texts = [f"a completion with the number {number}" for number in range(start, start + 2_000)]
+        engine.encode(texts, keep=texts[::8])
+    assert engine._cache.used_bytes > 0.9 * budget
+    assert resident_bytes() - before < budget + 50 * 10**6
+
+
+@pytest.fixture
+def bars(monkeypatch):
+    """The progress bars that were shown, instead of showing them."""
+    shown = []
+
+    class Bar:
+        def __init__(self, total, **_):
+            self.total, self.n, self.closed = total, 0, False
+            shown.append(self)
+
+        def update(self, by):
+            self.n += by
+
+        def close(self):
+            self.closed = True
+
+    monkeypatch.setattr(tqdm.auto, "tqdm", Bar)
+    monkeypatch.setattr(engine_module, "_PROGRESS_S", 0.001)
+    return shown
+
+
+def test_a_progress_bar_is_shown_above_the_stated_number(bars):
+    Engine(lambda: Recorder(0.005), progress_above=9, batch_size=2).encode([f"text {number}" for number in range(10)])
+    assert [(bar.total, bar.n, bar.closed) for bar in bars] == [(10, 10, True)]
+
+
+def test_no_progress_bar_is_shown_at_the_stated_number(bars):
+    Engine(Recorder, progress_above=10).encode([f"text {number}" for number in range(10)])
+    assert bars == []
+
+
+def test_texts_that_are_at_hand_need_no_progress_bar(bars):
+    engine = Engine(Recorder, progress_above=5)
+    texts = [f"text {number}" for number in range(10)]
+    engine.encode(texts[:5], keep=texts[:5])
+    engine.encode(texts)
+    assert bars == []
+
+
+def test_a_progress_bar_is_closed_when_its_call_fails(bars):
+    engine = Engine(Recorder, progress_above=0, batch_size=1)
+    with pytest.raises(ValueError, match="a bad text"):
+        engine.encode(["bad"])
+    assert [bar.closed for bar in bars] == [True]
+
+
+def test_batches_are_made_ready_while_one_is_worked_on():
+    made = []
+
+    def batches():
+        for number in range(4):
+            made.append(number)
+            yield [str(number)], number
+
+    consumer = ahead(batches(), 4)
+    next(consumer)
+    deadline = time.monotonic() + 5
+    while len(made) < 3 and time.monotonic() < deadline:
+        time.sleep(0.001)
+    assert len(made) >= 3
+    assert [inputs for _, inputs in consumer] == [1, 2, 3]
+
+
+def test_a_single_batch_needs_no_helper():
+    threads = []
+
+    def batches():
+        threads.append(threading.current_thread())
+        yield ["a", "b"], None
+
+    assert list(ahead(batches(), 2)) == [(["a", "b"], None)]
+    assert threads == [threading.current_thread()]
+
+
+def test_a_helper_ends_with_its_consumer():
+    before = threading.active_count()
+    consumer = ahead(((([str(number)], number) for number in range(100))), 100)
+    next(consumer)
+    consumer.close()
+    assert threading.active_count() == before
+
+
+def test_what_goes_wrong_in_the_helper_is_raised_in_the_consumer():
+    def batches():
+        yield ["a"], 0
+        raise ValueError("no more")
+
+    with pytest.raises(ValueError, match="no more"):
+        list(ahead(batches(), 2))
+
+
+def test_nothing_to_make_ready_is_nothing():
+    assert list(ahead(iter(()), 0)) == []
+
+
+def test_many_threads_share_a_real_tokenizer(encoder_folder, captions):
+    encoder = SentenceTransformerEncoder(str(encoder_folder), device="cpu", cache_bytes=20_000)
+    texts = [text for pair in captions for text in pair]
+    expected = dict(zip(texts, encoder.encode(texts), strict=True))
+    encoder.close()
+
+    def call_often(number):
+        rng = np.random.default_rng(number)
+        for _ in range(25):
+            asked = [texts[place] for place in rng.integers(len(texts), size=3)]
+            assert encoder.encode(asked) == pytest.approx(np.stack([expected[text] for text in asked]), abs=1e-5)
+
+    outcomes = together(16, call_often)
+    encoder.close()
+    assert outcomes == [None] * 16
