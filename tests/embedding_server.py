@@ -131,17 +131,24 @@ def faulty(state: ServerState, request: Request, fault: str | None) -> tuple[int
     elif fault == "count":
         rows = rows[:-1]
     elif fault in {"nan", "null"}:
-        rows[-1]["embedding"] = [float("nan") if fault == "nan" else None] * len(items(state.encoder, request)[-1])
+        width = state.encoder.encode(["a"]).shape[1]
+        rows[-1]["embedding"] = written(np.full(width, np.nan), request) if fault == "nan" else [None] * width
     return 200, {"Content-Type": "application/json"}, json.dumps({"object": "list", "data": rows}).encode()
 
 
 def items(encoder: Any, request: Request) -> list[dict[str, Any]]:
     vectors = 3.0 * encoder.encode(request.body["input"])
+    return [
+        {"object": "embedding", "index": index, "embedding": written(vector, request)}
+        for index, vector in enumerate(vectors)
+    ]
+
+
+def written(vector: Any, request: Request) -> str | list[float]:
     if request.body["encoding_format"] == "base64":
-        written = [base64.b64encode(vector.astype("<f4").tobytes()).decode() for vector in vectors]
-    else:
-        written = vectors.astype(np.float32).tolist()
-    return [{"object": "embedding", "index": index, "embedding": vector} for index, vector in enumerate(written)]
+        return base64.b64encode(vector.astype("<f4").tobytes()).decode()
+    numbers: list[float] = vector.astype(np.float32).tolist()
+    return numbers
 
 
 class EmbeddingTestServer(ThreadingHTTPServer):

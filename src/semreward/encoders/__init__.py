@@ -1,1 +1,1 @@
-"""Sentence encoders: `local` loads models in this process; `engine` is the path all texts take."""
+"""Sentence encoders: `local` loads models in this process, `remote` asks servers; all texts go through `engine`."""

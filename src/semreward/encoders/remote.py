@@ -14,7 +14,14 @@ from urllib.parse import urlsplit
 import numpy as np
 from numpy.typing import NDArray
 
-from semreward.encoders.engine import DEFAULT_CACHE_BYTES, EncodeBatch, close_engine, engine_of
+from semreward.encoders.engine import (
+    DEFAULT_CACHE_BYTES,
+    DEFAULT_GATHER_MS,
+    DEFAULT_PROGRESS_ABOVE,
+    EncodeBatch,
+    close_engine,
+    engine_of,
+)
 from semreward.errors import ArgumentError
 
 logger = logging.getLogger(__name__)
@@ -96,7 +103,9 @@ class EmbeddingServerEncoder:
         texts_per_request: Texts a request at most. A server that takes fewer (413, 422) gets fewer from then on.
         bytes_per_request: Bytes of texts a request at most; a longer text travels alone.
         max_concurrency: Requests at a time.
-        cache_bytes: Bound of the cache that keeps the references' vectors.
+        cache_bytes: Bound of the cache of vectors: of references first, of completions in the room that is left.
+        gather_ms: How long texts may wait for those of other callers while there are several; a lone one never waits.
+        progress_above: A call with more new texts than this shows a progress bar.
 
     Raises:
         ArgumentError: An argument is out of its range; at the first use, that a key was given where the encoder was
@@ -125,6 +134,8 @@ class EmbeddingServerEncoder:
     bytes_per_request: int = 1_000_000
     max_concurrency: int = 8
     cache_bytes: int = DEFAULT_CACHE_BYTES
+    gather_ms: float = DEFAULT_GATHER_MS
+    progress_above: int = DEFAULT_PROGRESS_ABOVE
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "base_url", _checked_base_url(self.base_url))
@@ -137,8 +148,9 @@ class EmbeddingServerEncoder:
             _check_seconds(name, getattr(self, name))
         for name in ("max_chars", "texts_per_request", "bytes_per_request", "max_concurrency"):
             _check_count(name, getattr(self, name))
-        if self.cache_bytes < 0:
-            raise ArgumentError(f"`cache_bytes` must not be negative, got {self.cache_bytes}")
+        for name in ("cache_bytes", "gather_ms", "progress_above"):
+            if getattr(self, name) < 0:
+                raise ArgumentError(f"`{name}` must not be negative, got {getattr(self, name)}")
         object.__setattr__(self, "extra_body", _as_members(self.extra_body))
         if isinstance(self.api_key, str):
             object.__setattr__(self, "api_key", ApiKey(_checked_key(self.api_key, "`api_key`")))
@@ -171,6 +183,21 @@ class EmbeddingServerEncoder:
         self._key()
         return engine_of(self).encode(texts)
 
+    def warmup(self) -> None:
+        """Encode a short text now, so that a wrong address, model or key shows before the first reward.
+
+        Raises:
+            EncoderUnavailableError: As `encode` raises it.
+            EncoderError: As `encode` raises it.
+            ArgumentError: As `encode` raises it.
+        """
+        self.encode(_PROBES[:1])
+
+    @property
+    def truncated_texts(self) -> int:
+        """How many texts were cut at `max_chars` since the connections were opened in this process."""
+        return getattr(engine_of(self).model, "truncated_texts", 0)
+
     def close(self) -> None:
         """Let go of the connections and the cached vectors; the next use opens them again."""
         close_engine(self)
@@ -195,12 +222,7 @@ class EmbeddingServerEncoder:
             bytes_per_request=self.bytes_per_request,
             max_concurrency=self.max_concurrency,
         )
-        cut_texts = _CutTexts(self.max_chars, self.prompt or "", place)
-
-        def forward(batch: list[str]) -> NDArray[np.float32]:
-            return server.embed(cut_texts(batch))
-
-        return forward
+        return _ServedModel(server.embed, max_chars=self.max_chars, prompt=self.prompt or "", place=place)
 
     def _latest_key(self) -> str | None:
         """The key that an equal encoder was given last in this process, or this one's own."""
@@ -227,29 +249,29 @@ class EmbeddingServerEncoder:
 _given_keys: dict[EmbeddingServerEncoder, ApiKey] = {}
 
 
-class _CutTexts:
-    """Puts the prompt before texts and cuts them at `max_chars`, of which it keeps count."""
+class _ServedModel:
+    """Cuts texts at `max_chars`, of which it keeps count, puts the prompt before them and has them embedded."""
 
-    def __init__(self, max_chars: int | None, prompt: str, place: str) -> None:
+    def __init__(self, embed: EncodeBatch, *, max_chars: int | None, prompt: str, place: str) -> None:
+        self._embed = embed
         self._max_chars, self._prompt, self._place = max_chars, prompt, place
-        self._seen = self._cut = 0
+        self.texts = self.truncated_texts = 0
 
-    def __call__(self, texts: Sequence[str]) -> list[str]:
-        cut = 0 if self._max_chars is None else sum(len(text) > self._max_chars for text in texts)
-        self._seen += len(texts)
-        if cut:
+    def __call__(self, batch: list[str]) -> NDArray[np.float32]:
+        self.texts += len(batch)
+        if self._max_chars is not None and (cut := sum(len(text) > self._max_chars for text in batch)):
             # The first one is news; later ones only raise the count.
-            level = logging.INFO if self._cut else logging.WARNING
-            self._cut += cut
+            level = logging.INFO if self.truncated_texts else logging.WARNING
+            self.truncated_texts += cut
             logger.log(
                 level,
-                "%d of %d texts for the embedding server at %s were cut at max_chars=%d; rewards do not see the rest",
-                self._cut,
-                self._seen,
-                self._place,
+                "%d of %d texts so far were longer than max_chars=%d; what lies beyond is not sent to the server at %s",
+                self.truncated_texts,
+                self.texts,
                 self._max_chars,
+                self._place,
             )
-        return [self._prompt + text[: self._max_chars] for text in texts]
+        return self._embed([self._prompt + text[: self._max_chars] for text in batch])
 
 
 @lru_cache(maxsize=256)

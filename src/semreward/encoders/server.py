@@ -179,22 +179,24 @@ class EmbeddingServer:
     def _embed_chunk(self, encoded: list[bytes], call: Call) -> NDArray[np.float32]:
         if len(encoded) > self._texts_per_request:  # learned since the chunk was made
             return self._embed_parts(encoded, self._texts_per_request, call)
-        attempts, unanswered = 0, False
+        attempts, unanswered, told = 0, False, ""
         while True:
             outcome = self._attempt(encoded, call)
             if not isinstance(outcome, Failure):
                 return outcome
             attempts += 1
-            unanswered |= not outcome.answered
+            if attempts == 1 or call.remaining_s() > 0:  # the last attempt, cut off by the deadline, tells nothing
+                unanswered |= not outcome.answered
+                told = outcome.what
             if outcome.action == "halve" and len(encoded) > 1:
                 return self._embed_halves(encoded, outcome, call)
             if outcome.action != "retry":
                 raise EncoderError(f"the embedding server at {self._place} {outcome.what}; {outcome.remedy}")
             wait_s = max(outcome.retry_after_s, self._wait_s(attempts))
             if wait_s >= call.remaining_s():
-                tries = f"{outcome.what}, at attempt {attempts}"
-                asked = outcome.retry_after_s >= call.remaining_s() > 0
-                tries += f", and asks to wait {outcome.retry_after_s:.3g} s" if asked else ""
+                tries = f"{told}, at attempt {attempts}"
+                if outcome.retry_after_s > call.remaining_s():
+                    tries += f", and it asks to wait {outcome.retry_after_s:.3g} s"
                 raise self._unavailable(tries) if unanswered else self._wrong(tries)
             call.repeated.append(outcome.what)
             if call.stopped.wait(wait_s):
