@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import tqdm.auto
 
 from doubles import BigramEncoder, LazyBigramEncoder
@@ -278,6 +279,15 @@ def test_a_model_is_loaded_in_its_callers_thread():
 
     Engine(open_model).encode(["a"])
     assert threads == [threading.current_thread()]
+
+
+def test_a_worker_works_on_its_callers_gpu(monkeypatch):
+    chosen = []
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 3)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda gpu: chosen.append((gpu, threading.current_thread().name)))
+    Engine(Recorder).encode(["a"])
+    assert chosen == [(3, "semreward-encoder")]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")

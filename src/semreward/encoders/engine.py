@@ -211,7 +211,9 @@ class Engine:
 
     def _call_worker(self) -> None:
         if self._worker is None or not self._worker.is_alive():
-            self._worker = threading.Thread(target=self._work, name="semreward-encoder", daemon=True)
+            self._worker = threading.Thread(
+                target=self._work, args=(_current_gpu(),), name="semreward-encoder", daemon=True
+            )
             self._worker.start()
         self._changed.notify_all()
 
@@ -240,7 +242,9 @@ class Engine:
 
     # The worker's side.
 
-    def _work(self) -> None:
+    def _work(self, gpu: int | None) -> None:
+        if gpu is not None:
+            sys.modules["torch"].cuda.set_device(gpu)
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._calls or self._closed, timeout=_IDLE_S)
@@ -267,8 +271,8 @@ class Engine:
         try:
             longest = sorted(texts, key=longest_first)
             for batch, outcome in outcomes(self.open(), longest, batch_size=self._batch_size, wanted=wanted):
-                left.difference_update(batch)
                 self._deliver(batch, outcome)
+                left.difference_update(batch)
         except BaseException as error:  # noqa: BLE001 - raised again in the threads that wait for it
             failure = error
         self._deliver(list(left), failure)
@@ -362,6 +366,12 @@ def check_encoder(encoder: object) -> None:
             "`encoder` must be a path or hub id, or an object with `encode(texts)` and `fingerprint`; "
             f"got {encoder if isinstance(encoder, type) else type(encoder).__name__}"
         )
+
+
+def _current_gpu() -> int | None:
+    """The GPU that this thread works on, which a thread that it starts does not inherit."""
+    torch: Any = sys.modules.get("torch")
+    return torch.cuda.current_device() if torch is not None and torch.cuda.is_initialized() else None
 
 
 def _progress_bar(texts: int) -> Any:  # tqdm has no types
