@@ -229,6 +229,26 @@ def test_a_kept_vector_does_not_keep_its_batch_alive():
     assert cache.get("a").base is None
 
 
+def test_a_vector_that_is_asked_to_be_kept_later_is_kept_from_then_on():
+    vector = np.zeros(4, dtype=np.float32)
+    cache = VectorCache(2 * VectorCache._size("a", vector))
+    cache.put("a", vector, keep=False)
+    cache.get("a", keep=True)
+    for text in "bcd":
+        cache.put(text, vector, keep=False)
+    assert cache.get("a") is not None
+
+
+def test_among_vectors_that_are_not_kept_the_least_recently_used_one_goes_first():
+    vector = np.zeros(4, dtype=np.float32)
+    cache = VectorCache(2 * VectorCache._size("a", vector))
+    for text in "ab":
+        cache.put(text, vector, keep=False)
+    cache.get("a")
+    cache.put("c", vector, keep=False)
+    assert [text for text in "abc" if cache.get(text) is not None] == ["a", "c"]
+
+
 def test_a_cache_of_no_bytes_keeps_nothing():
     engine = Engine(lambda: BigramEncoder().encode, cache_bytes=0)
     engine.encode(["a"], keep=["a"])

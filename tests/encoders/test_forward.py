@@ -112,6 +112,8 @@ def test_tokenising_and_forward_passes_overlap_in_two_threads(encoder_folder, te
 def test_a_text_that_no_tokenizer_takes_fails_alone(encoder_folder, texts):
     encoder = SentenceTransformerEncoder(str(encoder_folder), device="cpu")
     with pytest.raises((TypeError, UnicodeError)):
+        engine_of(encoder).open()(["\ud800"])
+    with pytest.raises((TypeError, UnicodeError)):
         encoder.encode([*texts[:4], "a lone surrogate \ud800"])
     batches = {tuple(batch): inputs for batch, inputs in forward_of(model_of(encoder)).prepared(["\ud800", "a"])}
     encoder.close()
@@ -123,7 +125,9 @@ def model_of(encoder):
     return engine_of(encoder).open()._model
 
 
-def test_an_older_sentence_transformers_gives_the_same_vectors(model, texts):
+@pytest.mark.parametrize("prompt", [None, "query: "])
+@pytest.mark.parametrize("prompt_length", [None, 2])
+def test_an_older_sentence_transformers_gives_the_same_vectors(model, texts, prompt, prompt_length):
     class Older:
         def __getattr__(self, name):
             if name == "preprocess":
@@ -137,10 +141,10 @@ def test_an_older_sentence_transformers_gives_the_same_vectors(model, texts):
             return dict(model.preprocess(texts))
 
         def _get_prompt_length(self, prompt):
-            return None
+            return prompt_length
 
-    older = forward_of(Older(), prompt="query: ")
-    assert older(texts) == pytest.approx(forward_of(model, prompt="query: ")(texts), abs=1e-5)
+    older = forward_of(Older(), prompt=prompt)
+    assert older(texts) == pytest.approx(forward_of(model, prompt=prompt)(texts), abs=1e-5)
 
 
 def test_a_shortened_dimension_is_kept(encoder_folder, texts):

@@ -184,6 +184,15 @@ def test_an_interrupted_caller_leaves_the_others_alone(monkeypatch):
     assert not engine._waiting
 
 
+def test_nobody_waits_for_an_interpreter_that_shuts_down(monkeypatch):
+    monkeypatch.setattr(engine_module, "_LOOK_S", 0.01)
+    engine = Engine(lambda: Recorder(0.3))
+    engine.encode(["before"])
+    monkeypatch.setattr(engine_module.sys, "is_finalizing", lambda: True)
+    with pytest.raises(EncoderError, match="shutting down"):
+        engine.encode(["after"])
+
+
 def test_an_encoder_that_encodes_with_itself_is_told():
     class Circular(BigramEncoder):
         def encode(self, texts, /):
