@@ -55,6 +55,9 @@ REWARDS = {
     ),
     "composite_of_composites": (CompositeReward([(paper_reward(BigramEncoder(), "bo", 0.3), 1.0)], name="outer"), None),
     "paper": (paper_reward(BigramEncoder(), "bo", 0.3), (0.0, 2.5)),
+    "awaited_similarity": (similarity().as_async(), (0.0, 1.0)),
+    "awaited_paper": (paper_reward(BigramEncoder(), "bo", 0.3).as_async(), (0.0, 2.5)),
+    "awaited_composite": (CompositeReward([(similarity(on_missing="none").as_async(), 1.0)]).as_async(), (0.0, 1.0)),
 }
 
 
@@ -70,7 +73,9 @@ def test_a_reward_of_ours_passes(reward, examples):
     assert report.passed, str(report)
 
 
-@pytest.mark.parametrize("reward", ["similarity", "language_column", "bleu", "chrf", "composite", "paper"])
+@pytest.mark.parametrize(
+    "reward", ["similarity", "language_column", "bleu", "chrf", "composite", "paper", "awaited_paper"]
+)
 def test_nothing_but_the_spawned_process_is_left_out(reward):
     reward, bounds = REWARDS[reward]
     assert skipped(check_reward(reward, EXAMPLES, bounds=bounds, spawn=False)) == {"spawned_process"}

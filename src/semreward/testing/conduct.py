@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from semreward.protocols import RewardFunction
+from semreward.rewards.base import AsyncReward
 from semreward.rewards.calling import call_all, reward_name, run_to_end
 from semreward.rewards.composite import CompositeReward
 from semreward.testing.probe import Batch, NotApplicableError, Probe, rule, short, take
@@ -186,6 +187,7 @@ def _logged(probe: Probe, batch: Batch) -> tuple[list[tuple[Any, Any]], list[tup
 
 def _own_names(reward: object) -> tuple[str, ...]:
     """Under which names a reward may log: its own and, as metrics belong to components, those of its components."""
+    reward = reward.reward if isinstance(reward, AsyncReward) else reward
     parts = reward.rewards if isinstance(reward, CompositeReward) else []
     return (reward_name(reward), *(name for part in parts for name in _own_names(part)))
 

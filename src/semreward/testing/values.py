@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any
 
+from semreward.rewards.base import AsyncReward
 from semreward.rewards.calling import call_all, is_torch_module, reward_name
 from semreward.rewards.composite import CompositeReward
 from semreward.testing.probe import (
@@ -362,7 +363,8 @@ def _missing_value(probe: Probe) -> str | None:
                 return f"with `{name}` None at row {row}, {len(outcome)} values came back for {probe.rows} completions"
             if outcome[row] is None:
                 continue
-            if isinstance(probe.reward, CompositeReward):
+            reward = probe.reward.reward if isinstance(probe.reward, AsyncReward) else probe.reward
+            if isinstance(reward, CompositeReward):
                 raise NotApplicableError("a composite only drops the component that lacks a value; check that one")
             return f"with `{name}` None at row {row}, that row earned {short(outcome[row])}"
     if not tried:
