@@ -15,6 +15,7 @@ from doubles import BigramEncoder
 datasets = pytest.importorskip("datasets", reason="needs the extra `train`")
 peft = pytest.importorskip("peft", reason="needs the extra `train`")
 trl = pytest.importorskip("trl", reason="needs the extra `train`")
+trl_utils = pytest.importorskip("trl.trainer.utils", reason="needs the extra `train`")
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*gradient_checkpointing. is deprecated:FutureWarning")
 
@@ -166,6 +167,25 @@ def test_components_given_as_a_list_are_logged_by_the_trainer(
 ) -> None:
     reward = paper_reward(BigramEncoder())
     trainer = train(algorithm, policy_folder, reward.rewards, rows["plain"], tmp_path, reward_weights=reward.weights)
+    last = trainer.state.log_history[STEPS - 1]
+    assert {
+        "rewards/semantic_similarity/mean",
+        "rewards/language_consistency/mean",
+        "semantic_similarity/dead_zone",
+    } <= last.keys()
+
+
+@pytest.mark.skipif(
+    not hasattr(trl_utils, "is_async_callable"), reason="this TRL does not know objects whose call is async"
+)
+@pytest.mark.parametrize("algorithm", CLASSES)
+def test_awaited_rewards_are_awaited_by_the_trainer(
+    algorithm: str, policy_folder: Path, rows: dict[str, Any], tmp_path: Path
+) -> None:
+    reward = paper_reward(BigramEncoder())
+    awaited = [part.as_async() for part in reward.rewards]
+    trainer = train(algorithm, policy_folder, awaited, rows["plain"], tmp_path, reward_weights=reward.weights)
+    assert all(map(trl_utils.is_async_callable, awaited))
     last = trainer.state.log_history[STEPS - 1]
     assert {
         "rewards/semantic_similarity/mean",
