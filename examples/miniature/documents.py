@@ -47,25 +47,29 @@ Document = tuple[Segment, ...]
 
 
 class Mix(NamedTuple):
-    """Shares of the kinds of documents, which sum to 1, and how much code-switching they contain.
+    """How the kinds of documents are weighted, and how much code-switching they contain.
+
+    The default weights are shares, which sum to 1; others need not.
 
     Attributes:
         captions: Chinese captions.
         topics: Chinese about other topics.
         reading: Reading comprehension as chat.
-        copying: A row of words and its copy, or a request to repeat a sentence and the reply.
+        copying: A row of words and its copy.
+        echoing: A request to repeat a caption, as chat, and the reply.
         tibetan: Tibetan captions.
         parallel: A Chinese caption and its Tibetan translation, in either order.
         switched_documents: Share of the Tibetan sentences that code-switch.
         switched_slots: Share of the words that are Chinese in those.
     """
 
-    captions: float = 0.04
-    topics: float = 0.12
-    reading: float = 0.28
-    copying: float = 0.18
+    captions: float = 0.05
+    topics: float = 0.13
+    reading: float = 0.32
+    copying: float = 0.06
+    echoing: float = 0.0
     tibetan: float = 0.06
-    parallel: float = 0.32
+    parallel: float = 0.35
     switched_documents: float = 0.4
     switched_slots: float = 0.4
 
@@ -76,7 +80,7 @@ def sample_documents(rng: random.Random, count: int, mix: Mix, excluded: Collect
     Args:
         rng: Source of randomness.
         count: Number of documents.
-        mix: Shares of their kinds.
+        mix: Weights of their kinds.
         excluded: Reading passages that must not occur, because evaluation uses them.
 
     Yields:
@@ -87,6 +91,7 @@ def sample_documents(rng: random.Random, count: int, mix: Mix, excluded: Collect
         lambda: (Segment(sample_text(rng, FAMILIAR)),),
         lambda: _reading(rng, excluded),
         lambda: _copying(rng),
+        lambda: _echoing(rng),
         lambda: (Segment(_tibetan(rng, mix)),),
         lambda: _parallel(rng, mix),
     )
@@ -122,10 +127,13 @@ def _parallel(rng: random.Random, mix: Mix) -> Document:
 
 
 def _copying(rng: random.Random) -> Document:
-    """Return a row of unrelated words followed by its copy, or a request to repeat a sentence and the reply."""
-    if rng.random() < 0.4:  # noqa: PLR2004 - fewer rows than requests
-        text = "".join(rng.choices(VOCABULARY, k=rng.randint(4, 10)))
-        return (Segment(f"复述：{text}\n{text}"),)
+    """Return a row of unrelated words followed by its copy."""
+    text = "".join(rng.choices(VOCABULARY, k=rng.randint(4, 10)))
+    return (Segment(f"复述：{text}\n{text}"),)
+
+
+def _echoing(rng: random.Random) -> Document:
+    """Return a request to repeat a caption and the reply."""
     text = _caption(rng)
     request = rng.choice(REQUESTS_TO_REPEAT).format(text)
     return Segment(CHAT_TURN.format(prompt=request), 0.2), Segment(text + "<|im_end|>\n", 2.0)

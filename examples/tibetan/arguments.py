@@ -156,6 +156,7 @@ class WorldArguments:
     world_questions: int = 500
     world_drift_texts: int = 200
     world_pretrain_steps: int = 2000
+    world_echoing: float = field(default=0.0, metadata={"help": "How much pretraining is requests to repeat."})
     world_policy_width: int = 128
     world_policy_layers: int = 3
     world_encoder_width: int = 128

@@ -3,6 +3,7 @@
 import dataclasses
 from pathlib import Path
 
+from miniature.documents import Mix
 from miniature.models import EncoderShape, PolicyShape
 from miniature.reading import PROMPT
 from miniature.world import WorldSettings
@@ -20,6 +21,7 @@ def world_settings(arguments: WorldArguments, seed: int) -> WorldSettings:
         questions=arguments.world_questions,
         drift_texts=arguments.world_drift_texts,
         pretrain_steps=arguments.world_pretrain_steps,
+        mix=Mix(echoing=arguments.world_echoing),
         policy=PolicyShape(width=arguments.world_policy_width, layers=arguments.world_policy_layers),
         encoder=EncoderShape(width=width),
         held_out_encoder=EncoderShape(width=3 * width // 4, layers=3),  # differs, so that the two err differently

@@ -37,7 +37,8 @@ def passages_of(documents: list[Document]) -> set[str]:
 
 def test_shares_of_the_kinds_sum_to_one() -> None:
     mix = Mix()
-    assert mix.captions + mix.topics + mix.reading + mix.copying + mix.tibetan + mix.parallel == pytest.approx(1)
+    kinds = mix.captions, mix.topics, mix.reading, mix.copying, mix.echoing, mix.tibetan, mix.parallel
+    assert sum(kinds) == pytest.approx(1)
 
 
 def test_share_of_tibetan_sentences_is_the_stated_one(documents: list[Document]) -> None:
@@ -76,7 +77,7 @@ def test_answers_weigh_more_than_what_they_answer(documents: list[Document]) -> 
 
 
 def test_copying_shows_every_character_of_the_drift_texts() -> None:
-    only_copying = Mix(captions=0, topics=0, reading=0, copying=1, tibetan=0, parallel=0)
+    only_copying = Mix(captions=0, topics=0, reading=0, copying=1, echoing=0, tibetan=0, parallel=0)
     assert set(CHARACTERS) <= set("".join(map(text_of, documents_of(only_copying))))
 
 
