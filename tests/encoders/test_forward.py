@@ -93,7 +93,7 @@ def test_padding_on_the_left_is_cut_on_the_left():
 
 
 def test_tokenising_and_forward_passes_overlap_in_two_threads(encoder_folder, texts, monkeypatch):
-    monkeypatch.setattr(forward_module, "_FIRST_PORTION", 8)
+    monkeypatch.setattr(forward_module, "_FIRST_CPU_PORTION", 8)
     encoder = SentenceTransformerEncoder(str(encoder_folder), device="cpu", batch_tokens=300)
     encoder.warmup()
     tokenising, passing = set(), set()
@@ -368,6 +368,7 @@ def test_texts_without_padding_are_batched_by_their_likely_tokens():
         prompts={},
         default_prompt_name=None,
         max_seq_length=512,
+        device=torch.device("cpu"),
         _can_flatten_inputs=lambda: True,
     )
     texts = ["x" * (300 - number) for number in range(40)]

@@ -23,8 +23,9 @@ Features: TypeAlias = Mapping[str, Any]
 """What sentence-transformers makes of texts: tensors by name, and a few values that describe them."""
 
 # Texts are tokenised in growing portions: a small first one, so that the model starts soon, then large ones, so that
-# texts of one length in tokens meet in a batch.
+# texts of one length in tokens meet in a batch. A CPU is slow enough to begin with a large one.
 _FIRST_PORTION = 64
+_FIRST_CPU_PORTION = 1024
 _LARGEST_PORTION = 4096
 
 # For models whose tokens cannot be counted in advance, a cautious guess.
@@ -68,7 +69,7 @@ class ModelForward:
 
     def prepared(self, texts: list[str]) -> Iterator[tuple[list[str], Any]]:
         """Tokenise texts, longest first, and cut them into batches of at most `batch_tokens`."""
-        size = _FIRST_PORTION
+        size = _FIRST_CPU_PORTION if self._model.device.type == "cpu" else _FIRST_PORTION
         start = 0
         while start < len(texts):
             portion = texts[start : start + size]

@@ -35,8 +35,9 @@ Backend: TypeAlias = Literal["torch", "onnx", "openvino"]
 BACKENDS: tuple[Backend, ...] = ("torch", "onnx", "openvino")
 DTYPES: tuple[Dtype, ...] = ("auto", "float32", "bfloat16", "float16")
 
-# Tokens a forward pass: what fills the processor, and does not crowd out the policy beside it.
-_CPU_BATCH_TOKENS = 4096
+# Tokens a forward pass. On a CPU, small batches stay in its caches and need little padding (1,024 beat 4,096 by 15-20 %
+# on MiniLM); on an accelerator, what fills it and does not crowd out the policy beside it.
+_CPU_BATCH_TOKENS = 1024
 _ACCELERATOR_BATCH_TOKENS = 32_768
 
 # How far the cosine of a text with itself may be from 1, over two passes.
@@ -105,7 +106,7 @@ class SentenceTransformerEncoder:
             sentence-transformers leaves out all padding, where the model allows it). `None`: the library's choice.
         backend: sentence-transformers' own switch: `"torch"`, `"onnx"` or `"openvino"`; the last two need its extras,
             and `dtype` does not reach them.
-        batch_tokens: Tokens a forward pass, padding included. `None`: 4,096 on a CPU, 32,768 on an accelerator.
+        batch_tokens: Tokens a forward pass, padding included. `None`: 1,024 on a CPU, 32,768 on an accelerator.
         batch_size: Texts a forward pass, at most.
         cache_bytes: Bound of the cache of vectors: of references first, of completions in the room that is left.
         gather_ms: How long a forward pass may wait for other callers while there are several; a lone one never waits.
