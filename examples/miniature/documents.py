@@ -49,7 +49,7 @@ Document = tuple[Segment, ...]
 class Mix(NamedTuple):
     """How the kinds of documents are weighted, and how much code-switching they contain.
 
-    The default weights are shares, which sum to 1; others need not.
+    Only the proportions of the first seven matter; they need not sum to 1.
 
     Attributes:
         captions: Chinese captions.

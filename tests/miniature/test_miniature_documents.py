@@ -6,7 +6,7 @@ from collections.abc import Collection
 import pytest
 import regex
 
-from miniature.documents import Document, Mix, sample_documents
+from miniature.documents import REQUESTS_TO_REPEAT, Document, Mix, sample_documents
 from miniature.topics import CHARACTERS, UNFAMILIAR, sample_text
 
 COUNT = 3000
@@ -35,15 +35,21 @@ def passages_of(documents: list[Document]) -> set[str]:
     return {match[1] for match in found if match}
 
 
-def test_shares_of_the_kinds_sum_to_one() -> None:
-    mix = Mix()
-    kinds = mix.captions, mix.topics, mix.reading, mix.copying, mix.echoing, mix.tibetan, mix.parallel
-    assert sum(kinds) == pytest.approx(1)
+def test_requests_to_repeat_are_off_by_default(documents: list[Document]) -> None:
+    openings = {request.partition("{}")[0] for request in REQUESTS_TO_REPEAT}
+    assert not any(opening in text_of(document) for document in documents for opening in openings)
+
+
+def test_reply_to_a_request_repeats_it() -> None:
+    only_echoing = Mix(captions=0, topics=0, reading=0, copying=0, echoing=1, tibetan=0, parallel=0)
+    for request, reply in documents_of(only_echoing):
+        assert reply.text.removesuffix("<|im_end|>\n") in request.text
 
 
 def test_share_of_tibetan_sentences_is_the_stated_one(documents: list[Document]) -> None:
     mix = Mix()
-    assert len(tibetan_sentences(documents)) / COUNT == pytest.approx(mix.tibetan + mix.parallel, abs=0.03)
+    total = mix.captions + mix.topics + mix.reading + mix.copying + mix.echoing + mix.tibetan + mix.parallel
+    assert len(tibetan_sentences(documents)) / COUNT == pytest.approx((mix.tibetan + mix.parallel) / total, abs=0.03)
 
 
 def test_code_switching_occurs_in_the_stated_share_of_tibetan_sentences(documents: list[Document]) -> None:
