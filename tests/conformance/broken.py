@@ -4,8 +4,11 @@ import asyncio
 import itertools
 import math
 import os
+import re
+import signal
 import threading
 import time
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -203,6 +206,27 @@ class Tripled(Sound):
         return 3 * overlap(answer, reference)
 
 
+class DeclaresTooLittle(Sound):
+    bounds = (0.0, 0.5)
+
+
+class DeclaresNoRange(Sound):
+    bounds = "from 0 to 1"
+
+
+class DeclaresNothingness(Sound):
+    bounds = (1.0, 0.0)
+
+
+class DeclaresItsRange(Sound):
+    bounds = (0.0, 1.0)
+
+
+class BeyondFloat32(Sound):
+    def value(self, answer, reference):
+        return 1e39 if overlap(answer, reference) == 1 else 0.0
+
+
 class NegativeForBlank(Sound):
     def value(self, answer, reference):
         return overlap(answer, reference) if answer else -1.0
@@ -256,6 +280,11 @@ class MeanOfNothing(Sound):
         return values if sum(values) / len(values) >= 0 else []
 
 
+class PaysForLength(Sound):
+    def value(self, answer, reference):
+        return overlap(answer, reference) + len(answer) / 10
+
+
 # ---- what it is given
 
 
@@ -283,7 +312,7 @@ class ChangesMessages(Sound):
 
 
 def no_further_columns(*, completions, reference, prompts=None, completion_ids=None, trainer_state=None, **hooks):
-    if not hooks.keys() <= {"log_metric", "log_extra"}:
+    if not hooks.keys() <= {"log_metric", "log_extra", "environments"}:
         raise TypeError(f"unexpected {sorted(hooks)}")
     return sound_function(completions, reference)
 
@@ -292,6 +321,29 @@ def everything_is_a_column(completions, reference, prompts=None, completion_ids=
     if any(len(column) != len(completions) for column in columns.values()):
         raise ValueError("columns differ in length")
     return sound_function(completions, reference)
+
+
+def takes_no_token_ids(completions, reference, completion_ids=None, **columns):
+    if completion_ids is not None:
+        raise TypeError("completion_ids must be None")
+    return sound_function(completions, reference)
+
+
+class BirdsFirst(Sound):
+    def values(self, answers, columns):
+        bonus = len(answers) > 1 and answers[0] == "birds sing"
+        return [value + bonus for value in super().values(answers, columns)]
+
+
+class AloneIsBetter(Sound):
+    def finish(self, values):
+        return [value + (len(values) == 1) for value in values]
+
+
+class SharesABudget(Sound):
+    def values(self, answers, columns):
+        room = 3 if sum(map(len, answers)) > 10_000 else None
+        return super().values([answer[:room] for answer in answers], columns)
 
 
 class FirstRowWins(Sound):
@@ -323,7 +375,7 @@ class Jitters(Sound):
 
 class TextOnly(Sound):
     def answers(self, completions):
-        return [completion.split("</think>")[-1].strip() for completion in completions]
+        return [answer_text("" + completion) for completion in completions]
 
 
 class RendersMessages(Sound):
@@ -333,7 +385,21 @@ class RendersMessages(Sound):
 
 class MessagesOnly(Sound):
     def answers(self, completions):
-        return [completion[0]["content"].split("</think>")[-1].strip() for completion in completions]
+        return [answer_text("" + completion[-1]["content"]) for completion in completions]
+
+
+class NoPlainText(Sound):
+    def answers(self, completions):
+        if any(isinstance(completion, str) for completion in completions):
+            raise TypeError("completions must be messages")
+        return super().answers(completions)
+
+
+class FirstMessage(Sound):
+    def answers(self, completions):
+        return [
+            answer_text(completion if isinstance(completion, str) else completion[:1]) for completion in completions
+        ]
 
 
 class NoParts(Sound):
@@ -358,6 +424,18 @@ class ReadsReasoning(Sound):
         return [answer_text(completion, reasoning="keep") for completion in completions]
 
 
+class KeepsUnfinishedReasoning(Sound):
+    def answers(self, completions):
+        texts = [answer_text(completion, reasoning="keep") for completion in completions]
+        return [text.split("</think>")[-1].strip() for text in texts]
+
+
+class NeedsTheOpeningTag(Sound):
+    def answers(self, completions):
+        texts = [answer_text(completion, reasoning="keep") for completion in completions]
+        return [re.sub("<think>.*?(</think>|$)", "", text, flags=re.DOTALL).strip() for text in texts]
+
+
 class ZeroWithoutColumn(Sound):
     def values(self, answers, columns):
         return super().values(answers, columns) if "reference" in columns else [0.0] * len(answers)
@@ -376,6 +454,16 @@ class ShortestWins(Sound):
 class ZeroForNone(Sound):
     def value(self, answer, reference):
         return 0.0 if reference is None else overlap(answer, reference)
+
+
+class ReadsAnything(Sound):
+    def value(self, answer, reference):
+        return overlap(answer, reference if reference is None else str(reference))
+
+
+class EqualOrNothing(Sound):
+    def value(self, answer, reference):
+        return overlap(answer, reference) if isinstance(reference, (str, type(None))) else float(answer == reference)
 
 
 class DropsNone(Sound):
@@ -401,6 +489,15 @@ class KeepsTheCall(Sound):
         self.current = super().answers(completions)
         time.sleep(0.002)
         return self.current
+
+
+class KeepsTheCallInItsThread(SoundAsync):
+    current = threading.local()
+
+    async def __call__(self, **arguments):
+        self.current.values = Sound.__call__(self, **arguments)
+        await asyncio.sleep(0.002)
+        return self.current.values
 
 
 class HoldsALock(Sound):
@@ -437,9 +534,105 @@ class BoundToItsProcess(Sound):
         return overlap(answer, reference)
 
 
+class NeedsAGpu(Sound):
+    def finish(self, values):
+        if os.environ.get("CUDA_VISIBLE_DEVICES") == "":
+            raise RuntimeError("No CUDA GPUs are available")
+        return values
+
+
+class BeginsInTheMainThread(Sound):
+    begun = False
+
+    def finish(self, values):
+        if not self.begun:
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)  # only the main thread may do this
+            type(self).begun = True
+        return values
+
+
+class LoadsWithoutALock(Sound):
+    model = None
+
+    def finish(self, values):
+        if self.model is None:
+            type(self).model = []
+            time.sleep(0.2)
+            self.model.append(overlap)
+        return [value + 0 * len(self.model[0].__name__) for value in values]
+
+
+class ForgetsValuesInThreads(BoundToItsProcess):
+    def value(self, answer, reference):
+        elsewhere = os.getpid() != self.process and threading.current_thread() is not threading.main_thread()
+        return 0.0 if elsewhere else overlap(answer, reference)
+
+
+class CarriesWeights(Sound):
+    def __init__(self):
+        self.weights = bytes(2**21)
+
+
+class LoadsWeightsIntoItself(Sound):
+    weights = b""
+
+    def finish(self, values):
+        self.weights = bytes(2**21)
+        return values
+
+
+KEY = "a-key-that-nobody-may-see"
+
+
+class CarriesAKey(Sound):
+    def __init__(self, key=KEY):
+        self.key = key
+
+
+class ShowsAKey(Sound):
+    def __repr__(self):
+        return f"ShowsAKey({KEY!r})"
+
+
+class SignsWithAKey(Sound):
+    def signature(self):
+        return f"sound with {KEY}"
+
+
 class SignedWithAddress(Sound):
     def signature(self):
         return f"sound@{id(self)}"
+
+
+class SignedWithCounter(Sound):
+    calls = itertools.count()
+
+    def signature(self):
+        return f"sound, asked {next(self.calls)} times"
+
+
+class CannotSign(Sound):
+    def signature(self):
+        raise ConnectionError("no server")
+
+
+@dataclass(frozen=True)
+class Weighted(Sound):
+    weight: float = 1.0
+    lower: bool = False
+    note: str = field(default="", compare=False)
+
+    def value(self, answer, reference):
+        return self.weight * overlap(answer, reference)
+
+    def signature(self):
+        return f"Weighted(weight={self.weight}, lower={self.lower})"
+
+
+@dataclass(frozen=True)
+class ForgetsAParameter(Weighted):
+    def signature(self):
+        return f"Weighted(weight={self.weight})"
 
 
 class SignedWithNumber(Sound):
@@ -480,6 +673,16 @@ class LogsForeignMetric(Sound):
 class LogsNaN(Sound):
     def log_metrics(self, log_metric, values):
         log_metric("sound/spread", math.nan)
+
+
+class Wrapper(Sound):
+    name = "wrapper"
+
+    def __init__(self, reward):
+        self.reward = reward
+
+    def __call__(self, **arguments):
+        return self.reward(**arguments)
 
 
 # ---- exceptions

@@ -51,7 +51,9 @@ def test_ragged_examples_are_refused_by_their_row():
         check(examples=[ROW, {"completion": "text"}])
 
 
-@pytest.mark.parametrize("column", ["completions", "prompts", "trainer_state", "log_metric", "log_extra"])
+@pytest.mark.parametrize(
+    "column", ["completions", "prompts", "environments", "trainer_state", "log_metric", "log_extra"]
+)
 def test_a_column_that_trainers_pass_themselves_is_refused(column):
     with pytest.raises(ArgumentError, match=f"must not have a column `{column}`"):
         check(examples=[{**ROW, column: "text"}])
@@ -72,6 +74,33 @@ def test_a_tolerance_that_is_no_distance_is_refused(tolerance):
 def test_bounds_that_are_no_range_are_refused(bounds):
     with pytest.raises(ArgumentError, match=r"`bounds` must be \(low, high\)"):
         check(bounds=bounds)
+
+
+@pytest.mark.parametrize(
+    "case",
+    ["text", {}, {"completions": ["one"]}, {"completions": "two"}, {"completions": ["one", 2]}],
+    ids=["text", "empty", "one", "string", "number"],
+)
+def test_an_ordered_case_without_two_answers_is_refused_by_its_place(case):
+    with pytest.raises(ArgumentError, match=r"must be a mapping with `completions`, at least two .* at place 1"):
+        check(ordered=[{"completions": ["one", "two"], "reference": "one"}, case])
+
+
+def test_a_single_ordered_case_must_be_wrapped():
+    with pytest.raises(ArgumentError, match="`ordered` must be a list of cases"):
+        check(ordered={"completions": ["one", "two"]})
+
+
+@pytest.mark.parametrize("column", ["completion", "prompts", "log_metric"])
+def test_a_reserved_column_of_an_ordered_case_is_refused(column):
+    with pytest.raises(ArgumentError, match=f"must not have a column `{column}`"):
+        check(ordered=[{"completions": ["one", "two"], column: "text"}])
+
+
+@pytest.mark.parametrize("secrets", ["text", [""], [b"key"]], ids=["text", "empty", "bytes"])
+def test_secrets_that_are_no_texts_are_refused(secrets):
+    with pytest.raises(ArgumentError, match="`secrets` must be a list of non-empty strings"):
+        check(secrets=secrets)
 
 
 def test_importing_the_kit_imports_neither_torch_nor_hypothesis():

@@ -1,5 +1,7 @@
 """Each rule of the kit is tried on a reward that breaks it, and on nothing else."""
 
+import json
+import subprocess
 import sys
 
 import numpy as np
@@ -10,9 +12,20 @@ from semreward import LanguageConsistencyReward
 from semreward.errors import ContractError
 from semreward.testing import CHECK_NAMES, check_reward
 
-FORM_CHECKS = {"plain_form", "conversational_form", "content_parts_form", "reasoning_ignored"}
-COLUMN_CHECKS = {"missing_column", "mismatched_lengths", "missing_value"}
+FORM_CHECKS = {
+    "plain_form",
+    "conversational_form",
+    "content_parts_form",
+    "several_messages",
+    "reasoning_ignored",
+}
+COLUMN_CHECKS = {"missing_column", "mismatched_lengths", "missing_value", "wrong_type"}
+PROCESS_CHECKS = {"spawned_process", "async_grpo_call"}  # with spawn=False
+UNASKED_CHECKS = {"ordered_cases", "hides_secrets"}  # without the arguments that they check
 UNIT = {"bounds": (0.0, 1.0)}
+ORDERED = {"ordered": [{"completions": ["the cat", "a cat, or dog, or bird", ""], "reference": "the cat"}]}
+SECRETS = {"secrets": [broken.KEY]}
+SPAWN = {"spawn": True}
 
 # Reward, the checks that must fail and no others, arguments of check_reward.
 BROKEN = [
@@ -33,7 +46,11 @@ BROKEN = [
     (broken.Booleans(), {"python_floats"}, {}),
     (broken.IntegerForBlank(), {"python_floats"}, {}),
     (broken.NotANumber(), {"finite_values"}, UNIT),
+    (broken.BeyondFloat32(), {"finite_values"}, {}),
     (broken.Tripled(), {"within_bounds"}, UNIT),
+    (broken.DeclaresTooLittle(), {"within_bounds"}, {}),
+    (broken.DeclaresNoRange(), {"within_bounds"}, {}),
+    (broken.DeclaresNothingness(), {"within_bounds"}, {}),
     (broken.NegativeForBlank(), {"within_bounds"}, UNIT),
     (broken.NeverApplies(), {"applies_to_examples"}, {}),
     (broken.Moody(), {"deterministic"}, {}),
@@ -43,36 +60,60 @@ BROKEN = [
     (broken.SmallBatches(), {"hostile_texts"}, {}),
     (broken.NothingForNothing(), {"empty_batch"}, {}),
     (broken.MeanOfNothing(), {"empty_batch"}, {}),
+    (broken.PaysForLength(), {"ordered_cases"}, ORDERED),
     (broken.ChangesColumn(), {"inputs_unchanged"}, {}),
     (broken.SplitsInPlace(), {"inputs_unchanged"}, {}),
     (broken.ChangesMessages(), {"inputs_unchanged"}, {}),
     (broken.no_further_columns, {"ignores_unknown_columns"}, {}),
     (broken.everything_is_a_column, {"takes_trainer_arguments"}, {}),
+    (broken.takes_no_token_ids, {"grpo_call"}, {}),
+    (broken.BirdsFirst(), {"row_order"}, {}),
+    (broken.AloneIsBetter(), {"batch_split"}, {}),
     (broken.FirstRowWins(), {"row_order", "batch_split", "identical_rows"}, {}),
-    (broken.MinusMean(), {"batch_split"}, {}),
+    (broken.MinusMean(), {"batch_split", "hostile_neighbours"}, {}),
     (broken.SharedAmongCopies(), {"identical_rows"}, {}),
     (broken.DropsCopies(), {"identical_rows", "hostile_texts"}, {}),
     (broken.Jitters(), {"identical_rows"}, {}),
+    (broken.SharesABudget(), {"hostile_neighbours"}, {}),
     (broken.TextOnly(), {"conversational_form", "content_parts_form"}, {}),
     (broken.RendersMessages(), {"conversational_form", "content_parts_form"}, {}),
     (broken.MessagesOnly(), {"plain_form", "content_parts_form"}, {"examples": broken.CONVERSATIONS}),
+    (broken.NoPlainText(), {"plain_form"}, {"examples": broken.CONVERSATIONS}),
     (broken.NoParts(), {"content_parts_form"}, {}),
+    (broken.FirstMessage(), {"several_messages"}, {}),
     (broken.ReadsReasoningField(), {"conversational_form"}, {}),
     (broken.ReadsReasoning(), {"reasoning_ignored"}, {}),
+    (broken.NeedsTheOpeningTag(), {"reasoning_ignored"}, {}),
+    (broken.KeepsUnfinishedReasoning(), {"unfinished_reasoning"}, {}),
     (broken.ZeroWithoutColumn(), {"missing_column"}, {}),
     (broken.UnclearWithoutColumn(), {"missing_column"}, {}),
     (broken.ShortestWins(), {"mismatched_lengths"}, {}),
     (broken.ZeroForNone(), {"missing_value"}, {}),
     (broken.DropsNone(), {"missing_value"}, {}),
+    (broken.ReadsAnything(), {"wrong_type"}, {}),
+    (broken.EqualOrNothing(), {"wrong_type"}, {}),
     (broken.RunsALoop(), {"inside_event_loop"}, {}),
     (broken.KeepsTheCall(), {"threads"}, {}),
+    (broken.KeepsTheCallInItsThread(), {"awaited_together"}, {}),
     (broken.HoldsALock(), {"pickles"}, {}),
     (broken.make_closure(2.0), {"pickles"}, {}),
     (broken.ForgetsItsScale(2.0), {"pickles"}, {}),
     (broken.ForgetsItsName("named"), {"pickles"}, {}),
-    (broken.BoundToItsProcess(), {"spawned_process"}, {"spawn": True}),
+    (broken.CarriesWeights(), {"pickles_without_weights"}, {}),
+    (broken.LoadsWeightsIntoItself(), {"pickles_without_weights"}, {}),
+    (broken.CarriesAKey(), {"hides_secrets"}, SECRETS),
+    (broken.ShowsAKey(), {"hides_secrets"}, SECRETS),
+    (broken.SignsWithAKey(), {"hides_secrets"}, SECRETS),
+    (broken.BoundToItsProcess(), {"spawned_process"}, SPAWN),
+    (broken.NeedsAGpu(), {"spawned_process"}, SPAWN),
+    (broken.BeginsInTheMainThread(), {"async_grpo_call"}, SPAWN),
+    (broken.LoadsWithoutALock(), {"async_grpo_call"}, SPAWN),
+    (broken.ForgetsValuesInThreads(), {"async_grpo_call"}, SPAWN),
     (broken.SignedWithAddress(), {"signature"}, {}),
     (broken.SignedWithNumber(), {"signature"}, {}),
+    (broken.SignedWithCounter(), {"signature"}, {}),
+    (broken.CannotSign(), {"signature"}, {}),
+    (broken.ForgetsAParameter(), {"signature_complete"}, {}),
     (broken.LogsForeignColumn(), {"log_columns"}, {}),
     (broken.LogsShortColumn(), {"log_columns"}, {}),
     (broken.LogsTwice(), {"log_columns"}, {}),
@@ -104,13 +145,21 @@ def test_only_the_broken_rules_fail(reward, failing, options):
     assert named(report, "failed") == failing, str(report)
 
 
-def test_every_check_is_broken_by_a_reward():
-    assert set().union(*(failing for _, failing, _ in BROKEN)) == set(CHECK_NAMES)
+def test_every_check_is_the_only_one_that_some_reward_fails():
+    assert {name for _, failing, _ in BROKEN for name in failing if len(failing) == 1} == set(CHECK_NAMES)
 
 
 @pytest.mark.parametrize(
     "reward",
-    [broken.Sound(), broken.SoundAsync(), broken.NotForAll(), broken.sound_function, broken.sound_coroutine],
+    [
+        broken.Sound(),
+        broken.SoundAsync(),
+        broken.NotForAll(),
+        broken.DeclaresItsRange(),
+        broken.Weighted(0.5),
+        broken.sound_function,
+        broken.sound_coroutine,
+    ],
     ids=title,
 )
 @pytest.mark.parametrize("examples", [broken.EXAMPLES, broken.CONVERSATIONS], ids=["plain", "conversational"])
@@ -119,13 +168,122 @@ def test_a_sound_reward_passes(reward, examples):
     assert report.passed, str(report)
 
 
-def test_a_sound_reward_leaves_only_the_optional_checks_out():
+def test_a_sound_reward_leaves_only_what_it_lacks_unchecked():
     report = checked(broken.Sound(), bounds=(0.0, 1.0))
-    assert named(report, "skipped") == {"spawned_process", "signature"}
+    assert named(report, "skipped") == PROCESS_CHECKS | UNASKED_CHECKS | {
+        "awaited_together",
+        "signature",
+        "signature_complete",
+    }
 
 
-def test_a_sound_reward_passes_in_a_spawned_process():
-    assert "spawned_process" in named(checked(broken.Sound(), spawn=True), "passed")
+@pytest.mark.parametrize("reward", [broken.Sound(), broken.SoundAsync()], ids=title)
+def test_a_sound_reward_passes_in_a_spawned_process(reward):
+    assert named(checked(reward, spawn=True), "passed") >= PROCESS_CHECKS
+
+
+def test_one_process_answers_all_checks(monkeypatch):
+    started = []
+    monkeypatch.setattr(
+        subprocess, "run", lambda *args, _run=subprocess.run, **named: started.append(args) or _run(*args, **named)
+    )
+    checked(broken.Sound(), spawn=True)
+    assert len(started) == 1
+
+
+def test_a_reward_that_declares_its_range_is_held_to_it():
+    assert "within_bounds" in named(checked(broken.DeclaresItsRange()), "passed")
+
+
+def test_a_range_that_is_passed_goes_before_the_declared_one():
+    assert "within_bounds" in named(checked(broken.DeclaresTooLittle(), bounds=(0.0, 1.0)), "passed")
+
+
+def test_ordered_answers_in_order_pass():
+    cases = [{"completions": ["the cat", "the hat", "xyz", ""], "reference": "the cat", "prompt": "?"}]
+    assert "ordered_cases" in named(checked(broken.Sound(), ordered=cases), "passed")
+
+
+def test_ordered_answers_may_be_messages():
+    cases = [{"completions": [row["completion"] for row in broken.CONVERSATIONS[:2]], "reference": "the cat sat"}]
+    assert "ordered_cases" in named(checked(broken.Sound(), ordered=cases), "passed")
+
+
+def test_every_answer_that_is_out_of_order_is_named_with_both_values():
+    cases = [
+        {"completions": ["the cat", ""], "reference": "the cat"},
+        {"completions": ["the", "cat the", "the cat!", "t"], "reference": "the cat"},
+    ]
+    message = message_of(checked(broken.Sound(), ordered=cases), "ordered_cases")
+    assert "case 1: 'cat the' earned 1.0, more than the better answer 'the' earned 0.5" in message
+    assert "'the cat!' earned 1.0, more than the better answer 'the' earned 0.5" in message
+    assert "case 0" not in message
+
+
+def test_ordered_answers_within_the_tolerance_are_equal():
+    cases = [{"completions": ["the", "the cat", "x"], "reference": "the cat"}]
+    assert "ordered_cases" in named(checked(broken.Sound(), ordered=cases, tolerance=0.5, bounds=(0, 1)), "failed")
+    cases = [{"completions": ["the ca", "the cat", ""], "reference": "the cats"}]
+    assert "ordered_cases" in named(checked(broken.Sound(), ordered=cases, tolerance=0.2), "passed")
+
+
+def test_ordered_answers_that_all_earn_the_same_fail():
+    cases = [{"completions": ["the cat", "cat the"], "reference": "the cat"}]
+    message = message_of(checked(broken.Sound(), ordered=cases), "ordered_cases")
+    assert "the best, 'the cat' earned 1.0, and the worst, 'cat the' earned 1.0" in message
+
+
+def test_an_ordered_answer_without_a_value_fails():
+    cases = [{"completions": ["the cat", "a dog", ""], "reference": "the cat"}]
+    message = message_of(checked(broken.NotForAll(), ordered=cases), "ordered_cases")
+    assert "'a dog' earned None, which cannot be ordered" in message
+
+
+def test_an_ordered_case_that_cannot_be_called_fails():
+    cases = [{"completions": ["the cat", ""]}]
+    assert "it raised KeyError: 'reference'" in message_of(checked(broken.Sound(), ordered=cases), "ordered_cases")
+
+
+def test_a_secret_is_not_repeated_in_the_report():
+    report = checked(broken.CarriesAKey(), **SECRETS)
+    assert "one shows in its pickle;" in message_of(report, "hides_secrets")
+    assert broken.KEY not in str(report)
+
+
+def test_a_reward_that_cannot_be_pickled_may_hide_its_secrets():
+    assert "hides_secrets" in named(checked(broken.HoldsALock(), **SECRETS), "passed")
+
+
+def test_parameters_that_decide_no_number_need_not_be_signed():
+    assert {"signature", "signature_complete"} <= named(checked(broken.Weighted()), "passed")
+
+
+def test_the_parameter_that_a_signature_leaves_out_is_named():
+    message = message_of(checked(broken.ForgetsAParameter()), "signature_complete")
+    assert "another `lower` than False left it as it was" in message
+
+
+def test_what_a_concurrent_start_raised_is_quoted():
+    message = message_of(checked(broken.BeginsInTheMainThread(), spawn=True), "async_grpo_call")
+    assert "it raised ValueError: signal only works in main thread" in message
+
+
+def test_what_is_earned_in_a_concurrent_start_is_compared():
+    message = message_of(checked(broken.ForgetsValuesInThreads(), spawn=True), "async_grpo_call")
+    assert "row 0 earned 0.0 instead of 1.0" in message
+
+
+def test_metrics_of_wrapped_rewards_are_named_after_them():
+    report = checked(broken.Wrapper(broken.Sound()))
+    assert report.passed, str(report)
+
+
+def test_a_report_is_plain_data():
+    report = checked(broken.Tripled(), bounds=(0.0, 1.0))
+    data = json.loads(json.dumps(report.to_dict()))
+    assert (data["reward"], data["passed"], data["counts"]["failed"]) == ("sound", False, 1)
+    assert [row["name"] for row in data["results"]] == list(CHECK_NAMES)
+    assert all(row.keys() == {"name", "status", "message"} for row in data["results"])
 
 
 def test_a_reward_in_main_is_not_spawned(monkeypatch):
@@ -180,7 +338,7 @@ def test_an_interrupt_is_not_caught():
 
 def test_the_error_lists_every_failure():
     report = checked(broken.FirstRowWins())
-    with pytest.raises(ContractError, match=r"(?s)3 of 31 checks:.*row_order: .*batch_split: .*identical_rows: "):
+    with pytest.raises(ContractError, match=r"(?s)3 of 42 checks:.*row_order: .*batch_split: .*identical_rows: "):
         report.raise_on_failure()
 
 
@@ -195,7 +353,7 @@ def test_the_report_prints_a_line_for_each_check():
 
 def test_the_report_prints_a_summary_first():
     report = checked(broken.Tripled(), bounds=(0.0, 1.0))
-    assert str(report).splitlines()[0] == "sound: 28 passed, 1 failed, 2 skipped"
+    assert str(report).splitlines()[0] == "sound: 34 passed, 1 failed, 7 skipped"
 
 
 def test_an_expected_failure_is_skipped_with_its_reason():
@@ -251,8 +409,9 @@ def test_columns_may_hold_arrays_and_mappings():
 
 
 def test_examples_without_columns_leave_columns_unchecked():
-    report = checked(LanguageConsistencyReward("en"), examples=[{"completion": "yes"}, {"completion": "是"}])
-    assert named(report, "skipped") == COLUMN_CHECKS | {"spawned_process", "within_bounds"}
+    rows = [{"completion": "yes"}, {"completion": "是"}]
+    report = checked(LanguageConsistencyReward("en"), examples=rows, **UNIT)
+    assert named(report, "skipped") == COLUMN_CHECKS | PROCESS_CHECKS | UNASKED_CHECKS | {"awaited_together"}
 
 
 def test_examples_without_a_value_in_the_column_leave_missing_values_unchecked():
@@ -262,8 +421,9 @@ def test_examples_without_a_value_in_the_column_leave_missing_values_unchecked()
 
 def test_examples_may_be_content_parts():
     parts = [[{"role": "assistant", "content": [{"type": "text", "text": text}]}] for text in ("yes", "是")]
-    report = checked(LanguageConsistencyReward("en"), examples=[{"completion": completion} for completion in parts])
-    assert named(report, "skipped") == COLUMN_CHECKS | {"spawned_process", "within_bounds"}
+    rows = [{"completion": completion} for completion in parts]
+    report = checked(LanguageConsistencyReward("en"), examples=rows, **UNIT)
+    assert named(report, "skipped") == COLUMN_CHECKS | PROCESS_CHECKS | UNASKED_CHECKS | {"awaited_together"}
 
 
 def test_completions_that_are_more_than_text_leave_the_forms_unchecked():

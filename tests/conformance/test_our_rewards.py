@@ -33,6 +33,14 @@ CONVERSATIONS = [
     }
     for row in EXAMPLES
 ]
+# From best to worst, for every reward here.
+ORDERED = [
+    {
+        "completions": [ROWS[0][0], "བོད་ཀྱི་སྐད།", "he bought apples", ""],
+        "reference": ROWS[0][1],
+        "language": "bo",
+    }
+]
 
 
 def similarity(**options):
@@ -69,16 +77,18 @@ def skipped(report):
 @pytest.mark.parametrize("examples", [EXAMPLES, CONVERSATIONS], ids=["plain", "conversational"])
 def test_a_reward_of_ours_passes(reward, examples):
     reward, bounds = REWARDS[reward]
-    report = check_reward(reward, examples, bounds=bounds, spawn=False)
+    report = check_reward(reward, examples, bounds=bounds, ordered=ORDERED, spawn=False)
     assert report.passed, str(report)
 
 
 @pytest.mark.parametrize(
     "reward", ["similarity", "language_column", "bleu", "chrf", "composite", "paper", "awaited_paper"]
 )
-def test_nothing_but_the_spawned_process_is_left_out(reward):
+def test_nothing_is_left_out_but_other_processes_and_what_a_reward_has_not(reward):
+    left_out = {"spawned_process", "async_grpo_call", "hides_secrets"}
+    left_out |= set() if reward.startswith("awaited") else {"awaited_together"}
     reward, bounds = REWARDS[reward]
-    assert skipped(check_reward(reward, EXAMPLES, bounds=bounds, spawn=False)) == {"spawned_process"}
+    assert skipped(check_reward(reward, EXAMPLES, bounds=bounds, ordered=ORDERED, spawn=False)) == left_out
 
 
 def test_a_composite_that_may_miss_a_component_leaves_missing_values_to_the_components():
@@ -104,7 +114,8 @@ def test_keeping_the_reasoning_is_an_expected_failure():
 def test_the_paper_reward_passes_with_a_model_that_each_process_loads(encoder_folder):
     encoder = SentenceTransformerEncoder(str(encoder_folder))
     report = check_reward(paper_reward(encoder, "bo", 0.3), EXAMPLES, bounds=(0.0, 2.5))
-    assert {result.name for result in report.results if result.status == "passed"} >= {"spawned_process", "threads"}
+    passed = {result.name for result in report.results if result.status == "passed"}
+    assert passed >= {"spawned_process", "async_grpo_call", "threads"}
     assert report.passed, str(report)
 
 

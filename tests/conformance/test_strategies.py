@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semreward import LanguageConsistencyReward
-from semreward.errors import ArgumentError, MissingDependencyError, UnknownLanguageError
+from semreward.errors import MissingDependencyError, UnknownLanguageError
 from semreward.testing import completions, conversations, texts
 from semreward.text import answer_text
 
@@ -58,9 +58,9 @@ def test_an_unknown_script_is_refused():
         texts(["Abcd"])
 
 
-def test_scripts_given_as_one_string_are_refused():
-    with pytest.raises(ArgumentError):
-        texts("Tibt")
+@given(texts("Tibt"))
+def test_one_script_may_be_given_as_a_string(text):
+    assert LanguageConsistencyReward("bo")(completions=[text]) == [1.0]
 
 
 def test_without_hypothesis_the_error_names_the_command(monkeypatch):

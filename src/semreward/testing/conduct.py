@@ -1,27 +1,16 @@
-"""Rules of how a reward behaves in threads, in other processes and towards the trainer's log."""
+"""Rules of how a reward behaves in event loops, in threads and towards the trainer's log."""
 
+import asyncio
 import copy
 import math
-import os
-import pickle
-import subprocess
-import sys
-import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
-from semreward.protocols import RewardFunction
-from semreward.rewards.base import AsyncReward
-from semreward.rewards.calling import call_all, reward_name, run_to_end
-from semreward.rewards.composite import CompositeReward
-from semreward.testing.probe import Batch, NotApplicableError, Probe, rule, short, take
+from semreward.rewards.calling import is_async, reward_name, run_to_end
+from semreward.testing.probe import CALLS, Batch, NotApplicableError, Probe, parts_of, rule, short, take
 
-_THREADS = 8
 _CALLS_A_THREAD = 2
-_SPAWN_TIMEOUT_S = 300
-_CHILD = "from semreward.testing.conduct import answer_parent; answer_parent()"
 
 
 @rule(
@@ -42,88 +31,35 @@ def _inside_event_loop(probe: Probe) -> str | None:
     after="deterministic",
 )
 def _threads(probe: Probe) -> str | None:
-    batches = [
-        take(probe.batch, ((row + shift) % probe.rows for row in range(probe.rows))) for shift in range(_THREADS)
-    ]
+    batches = probe.shifted
     expected = [probe.values(batch) for batch in batches]
-    start = threading.Barrier(_THREADS)
+    start = threading.Barrier(CALLS)
 
     def call(batch: Batch) -> list[list[Any]]:
         start.wait()
         return [probe.values(batch) for _ in range(_CALLS_A_THREAD)]
 
-    with ThreadPoolExecutor(_THREADS) as pool:
+    with ThreadPoolExecutor(CALLS) as pool:
         answers = list(pool.map(call, batches))
-    for answer, wanted in zip(answers, expected, strict=True):
-        for values in answer:
-            if difference := probe.difference(values, wanted):
-                return difference
-    return None
+    wanted = [values for values in expected for _ in range(_CALLS_A_THREAD)]
+    return probe.first_difference([values for answer in answers for values in answer], wanted)
 
 
 @rule(
-    "a pickled copy must load and earn the same values",
-    remedy="define the reward at module level, and leave models, clients and locks out in __getstate__",
+    "calls that one event loop awaits together must earn what they earn one after the other",
+    remedy="keep nothing of a call on the reward or in its thread while awaiting",
     after="deterministic",
 )
-def _pickles(probe: Probe) -> str | None:
-    _, twin = _pickled(probe)
-    if reward_name(twin) != probe.name:
-        return f"{probe.name!r} came back as {reward_name(twin)!r}"
-    return probe.difference(list(call_all([twin], copy.deepcopy(probe.batch))[0]))
+def _awaited_together(probe: Probe) -> str | None:
+    if not is_async(probe.reward):
+        raise NotApplicableError("the reward is not async")
+    batches = probe.shifted
+    expected = [probe.values(batch) for batch in batches]
 
+    async def call() -> list[Any]:
+        return await asyncio.gather(*(probe.reward(**copy.deepcopy(batch)) for batch in batches))  # type: ignore[arg-type] # async, see above
 
-@rule(
-    "`signature()` must return a constant string that survives pickling",
-    remedy="render parameters, not objects or addresses",
-    after="pickles",
-)
-def _signature(probe: Probe) -> str | None:
-    render = getattr(probe.reward, "signature", None)
-    if not callable(render):
-        raise NotApplicableError("the reward has no `signature()`")
-    first = render()
-    if not isinstance(first, str) or not first:
-        return f"it returned {short(first)}"
-    twin: Any = _pickled(probe)[1]
-    second = twin.signature()
-    return None if second == first else f"{short(first)} came back as {short(second)}"
-
-
-@rule(
-    "a pickled copy must earn the same values in a spawned process",
-    remedy="open what the reward needs at its first call in each process",
-    after="pickles",
-)
-def _spawned_process(probe: Probe) -> str | None:
-    if not probe.spawn:
-        raise NotApplicableError("spawn=False")
-    content, _ = _pickled(probe)
-    if b"__main__" in content:
-        raise NotApplicableError("the reward is defined in __main__, which a new process lacks; move it to a module")
-    with tempfile.TemporaryDirectory() as folder:
-        answer = Path(folder, "answer.pickle")
-        done = subprocess.run(  # noqa: S603 - this interpreter, a fixed program
-            [sys.executable, "-c", _CHILD, str(answer)],
-            input=pickle.dumps((content, probe.batch)),
-            capture_output=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-            timeout=_SPAWN_TIMEOUT_S,
-            check=False,
-        )
-        if done.returncode:
-            lines = done.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
-            return f"it ended with status {done.returncode}: {lines[-1]}"
-        name, values = pickle.loads(answer.read_bytes())  # noqa: S301 - written by that process
-    return probe.difference(values) if name == probe.name else f"{probe.name!r} is called {name!r} there"
-
-
-def answer_parent() -> None:
-    """In the new interpreter: call the reward that standard input carries, and write down its name and values."""
-    content, batch = pickle.loads(sys.stdin.buffer.read())  # noqa: S301 - written by the parent
-    reward = pickle.loads(content)  # noqa: S301
-    values = list(call_all([reward], batch)[0])
-    Path(sys.argv[1]).write_bytes(pickle.dumps((reward_name(reward), values)))
+    return probe.first_difference(run_to_end(call), expected)
 
 
 @rule(
@@ -165,11 +101,6 @@ def _log_metrics(probe: Probe) -> str | None:
     return None
 
 
-def _pickled(probe: Probe) -> tuple[bytes, RewardFunction]:
-    content = pickle.dumps(probe.reward)
-    return content, pickle.loads(content)  # noqa: S301 - just written
-
-
 def _logged(probe: Probe, batch: Batch) -> tuple[list[tuple[Any, Any]], list[tuple[Any, Any]]]:
     """What one call hands to `log_extra`, and what to `log_metric`."""
     extras: list[tuple[Any, Any]] = []
@@ -187,9 +118,7 @@ def _logged(probe: Probe, batch: Batch) -> tuple[list[tuple[Any, Any]], list[tup
 
 def _own_names(reward: object) -> tuple[str, ...]:
     """Under which names a reward may log: its own and, as metrics belong to components, those of its components."""
-    reward = reward.reward if isinstance(reward, AsyncReward) else reward
-    parts = reward.rewards if isinstance(reward, CompositeReward) else []
-    return (reward_name(reward), *(name for part in parts for name in _own_names(part)))
+    return (reward_name(reward), *(name for part in parts_of(reward) for name in _own_names(part)))
 
 
 def _misnamed(probe: Probe, key: object) -> str | None:
@@ -201,10 +130,8 @@ def _misnamed(probe: Probe, key: object) -> str | None:
 
 CONDUCT_RULES = (
     _inside_event_loop,
+    _awaited_together,
     _threads,
-    _pickles,
-    _spawned_process,
-    _signature,
     _log_columns,
     _log_metrics,
 )

@@ -2,6 +2,7 @@
 
 import copy
 import math
+import pickle
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,6 +10,7 @@ from typing import Any, TypeAlias
 
 from semreward.protocols import RewardFunction
 from semreward.rewards.calling import call_all, reward_name
+from semreward.testing.child import ChildAnswer, call_in_child
 
 Batch: TypeAlias = dict[str, list[Any]]
 """The lists of a call: `completions`, `prompts` where the examples have them, and the columns."""
@@ -33,7 +35,11 @@ HOSTILE_TEXTS = (
 )
 """What policies do produce: blank, unprintable, joined, right to left, unfinished, ten thousand characters."""
 
+CALLS = 8
+"""Calls that are under way at the same time, where concurrency is checked."""
+
 REASONING = "<think>Hmm, 我想 that བོད means Tibet: 42.</think>\n"
+UNFINISHED_REASONING = "<think>Hmm, 我想 that བོད means"
 
 
 class NotApplicableError(Exception):
@@ -48,7 +54,9 @@ class Probe:
         reward: The reward.
         batch: The examples.
         tolerance: How far values of one text may lie apart in two calls.
-        bounds: The declared range, if any.
+        bounds: The range that was named for it, if any.
+        ordered: Batches of one prompt each, their completions from best to worst.
+        secrets: Texts that must show nowhere.
         spawn: Whether a process may be started.
     """
 
@@ -56,13 +64,24 @@ class Probe:
     batch: Batch
     tolerance: float
     bounds: tuple[float, float] | None
+    ordered: list[Batch]
+    secrets: tuple[str, ...]
     spawn: bool
 
     def __post_init__(self) -> None:
+        self.first_signature = self.signature()
         try:
             self.name = reward_name(self.reward)
         except Exception:  # noqa: BLE001 - the rule about names tells it
             self.name = type(self.reward).__name__
+
+    def signature(self) -> Any:
+        """What the reward's `signature()` returns, or what it raised; `None` where it has none."""
+        render = getattr(self.reward, "signature", None)
+        try:
+            return render() if callable(render) else None
+        except Exception as error:  # noqa: BLE001 - the rule about signatures tells it
+            return error
 
     def call(self, batch: Batch | None = None, **extras: Any) -> Any:
         """What the reward returns for copies of a batch, by default of the examples."""
@@ -104,6 +123,16 @@ class Probe:
         }
 
     @property
+    def shifted(self) -> list[Batch]:
+        """As many batches as calls are under way at a time, each beginning with another row while there are enough."""
+        return [take(self.batch, ((row + shift) % self.rows for row in range(self.rows))) for shift in range(CALLS)]
+
+    def first_difference(self, answers: Iterable[Sequence[Any]], expected: Iterable[Sequence[Any]]) -> str | None:
+        """The first difference between the values of several calls and those that were expected."""
+        pairs = zip(answers, expected, strict=True)
+        return next(filter(None, (self.difference(list(values), wanted) for values, wanted in pairs)), None)
+
+    @property
     def used_columns(self) -> list[str]:
         """The columns without which the reward raises or returns other values.
 
@@ -119,6 +148,25 @@ class Probe:
             raise NotApplicableError("the reward uses no column of the examples")
         return used
 
+    @property
+    def pickled(self) -> bytes:
+        """The reward as bytes; raises what pickling raises."""
+        return pickle.dumps(self.reward)
+
+    @cached_property
+    def child(self) -> ChildAnswer:
+        """What a pickled copy answers in a new process.
+
+        Raises:
+            NotApplicableError: It may not be started, or would lack the reward's definition.
+        """
+        if not self.spawn:
+            raise NotApplicableError("spawn=False")
+        content = self.pickled
+        if b"__main__" in content:
+            raise NotApplicableError("the reward is defined in __main__, which new processes lack; move it to a module")
+        return call_in_child(content, self.batch, [as_trainers_call(batch) for batch in self.shifted])
+
     @cached_property
     def hostile(self) -> Exception | list[Any]:
         """What came of `HOSTILE_TEXTS`."""
@@ -126,10 +174,14 @@ class Probe:
 
     def outcome_of_texts(self, texts: Sequence[str]) -> Exception | list[Any]:
         """What comes of texts that are completions of one example, in the form that its own has."""
+        return self.outcome(self.with_texts(texts))
+
+    def with_texts(self, texts: Sequence[str]) -> Batch:
+        """Texts as completions of one example that earns a number, in the form that its own has."""
         row = next((row for row, value in enumerate(self.expected) if value is not None), 0)
         form = form_of(self.batch["completions"][row])
         completions = [form(text, "assistant") for text in texts]
-        return self.outcome({**take(self.batch, [row] * len(texts)), "completions": completions})
+        return {**take(self.batch, [row] * len(texts)), "completions": completions}
 
     def difference(self, values: Sequence[Any], expected: Sequence[Any] | None = None) -> str | None:
         """The first difference between values and those of the plain call, in words; `None` within the tolerance."""
@@ -186,6 +238,26 @@ def rule(says: str, *, remedy: str, after: str | None = None) -> Callable[[Calla
     return made
 
 
+def as_trainers_call(batch: Batch) -> Batch:
+    """A batch with the prompts and token ids that trainers always pass, made up where the examples have none."""
+    form = form_of(batch["completions"][0])
+    rows = len(batch["completions"])
+    return {
+        "prompts": [form("?", "user") for _ in range(rows)],
+        "completion_ids": [[1, 2, 3] for _ in range(rows)],
+        **batch,
+    }
+
+
+def parts_of(reward: object) -> list[RewardFunction]:
+    """The rewards that a reward is made of: its `rewards`, as a composite has them, or the `reward` that it wraps."""
+    parts = getattr(reward, "rewards", None)
+    if isinstance(parts, (list, tuple)):
+        return [part for part in parts if callable(part)]
+    inner = getattr(reward, "reward", None)
+    return [inner] if callable(inner) else []
+
+
 def take(batch: Batch, rows: Iterable[int]) -> Batch:
     """A batch of the given rows of another."""
     rows = list(rows)
@@ -225,6 +297,16 @@ def message(text: str, role: str) -> list[dict[str, Any]]:
 def reasoned_message(text: str, role: str) -> list[dict[str, Any]]:
     """One message with its reasoning in a field of its own, as chat templates leave it."""
     return [{"role": role, "content": text, "reasoning_content": REASONING}]
+
+
+def after_a_tool(text: str, role: str) -> list[dict[str, Any]]:
+    """The last of several messages: the model called a tool, read its result, and then said the text."""
+    call = {"type": "function", "function": {"name": "look_up", "arguments": {"word": "བོད"}}}
+    return [
+        {"role": role, "content": "", "tool_calls": [call]},
+        {"role": "tool", "name": "look_up", "content": "Tibet 西藏 42"},
+        {"role": role, "content": text},
+    ]
 
 
 def content_parts(text: str, role: str) -> list[dict[str, Any]]:

@@ -7,74 +7,97 @@ from typing import TYPE_CHECKING, Any
 
 import regex
 
-from semreward.errors import MissingDependencyError
+from semreward.errors import MissingDependencyError, UnknownLanguageError
 from semreward.languages import expand_scripts
-from semreward.testing.probe import REASONING, content_parts, message
+from semreward.testing.probe import REASONING, after_a_tool, content_parts, message, reasoned_message
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
 _FIRST_SURROGATE, _LAST_SURROGATE = 0xD800, 0xDFFF
 
+# What belongs to no script, and stands among the letters of all: spaces, digits and punctuation of several kinds, marks
+# that combine, signs that join or turn letters without being seen, an emoji.
+_SHARED_SIGNS = (
+    " \t\n\u00a0\u3000"
+    "0٣९½№.,!?…«»“”()（）。、👩"
+    "\u0301\u0323\u034f\u200b\u200c\u200d\u200e\u200f\u202e\u202c\u2060\ufe0f\ufeff"
+)
 
-def texts(scripts: Iterable[str] = (), *, max_size: int = 40) -> "SearchStrategy[str]":
-    """Texts in the given scripts.
+
+def texts(scripts: str | Iterable[str] = (), *, max_size: int = 40) -> "SearchStrategy[str]":
+    """Texts in the given scripts, easy and hard ones.
 
     Args:
-        scripts: ISO 15924 codes such as `"Tibt"` or `"Jpan"`; none: any Unicode text without surrogates, also empty.
+        scripts: An ISO 15924 code such as `"Tibt"` or `"Jpan"`, or several; none: any Unicode text without surrogates,
+            also empty.
         max_size: Longest text, in characters, >= 1.
 
     Returns:
-        Strategy of texts with at least one letter, all of whose letters belong to the scripts; their marks, digits and
-        punctuation and spaces come among them.
+        Strategy of texts with at least one letter, all of whose letters belong to the scripts. Among them come the
+        scripts' marks, digits and punctuation, in any order, and what belongs to no script: spaces, digits,
+        punctuation, combining marks, zero-width signs, direction controls, emoji. Not normalised: some texts are in
+        NFC, others not.
 
     Raises:
         MissingDependencyError: Hypothesis is not installed.
-        UnknownLanguageError: A script is unknown to Unicode.
+        UnknownLanguageError: A script is unknown to Unicode, or has no letters (Braille).
 
     Example:
         >>> from hypothesis import given
         >>> from semreward import LanguageConsistencyReward
-        >>> @given(texts(["Tibt"]))
+        >>> @given(texts("Tibt"))
         ... def test_tibetan_text_is_tibetan(text):
         ...     assert LanguageConsistencyReward("bo")(completions=[text]) == [1.0]
         >>> test_tibetan_text_is_tibetan()
     """
     st = _strategies()
-    codes = tuple(scripts)
+    codes = (scripts,) if isinstance(scripts, str) else tuple(scripts)
     if not codes:
         text: SearchStrategy[str] = st.text(max_size=max_size)
         return text
+    signs = _signs(expand_scripts(codes))
+    if not signs[0]:
+        raise UnknownLanguageError(f"`scripts` must have letters, and Unicode knows none of {', '.join(codes)}")
     # Drawn by their place: Hypothesis would render a hundred thousand Han characters into the strategy's repr.
-    letters, others = (st.integers(0, len(signs) - 1).map(signs.__getitem__) for signs in _signs(expand_scripts(codes)))
-    # A letter at the start: a text without any is in no script.
-    rest = st.text(letters | others, max_size=max_size - 1)
-    started: SearchStrategy[str] = st.builds(str.__add__, letters, rest)
-    return started
+    letters, others = (st.integers(0, len(kind) - 1).map(kind.__getitem__) for kind in signs)
+    # A text without any letter is in no script, but the letter need not come first.
+    before = min(2, (max_size - 1) // 2)
+    made: SearchStrategy[str] = st.builds(
+        "{}{}{}".format,
+        st.text(others, max_size=before),
+        letters,
+        st.text(letters | others, max_size=max_size - 1 - before),
+    )
+    return made
 
 
-def completions(scripts: Iterable[str] = (), *, max_size: int = 40) -> "SearchStrategy[str | list[dict[str, Any]]]":
-    """Completions as trainers hand them over: a text, one message, or one message of content parts.
+def completions(
+    scripts: str | Iterable[str] = (), *, max_size: int = 40
+) -> "SearchStrategy[str | list[dict[str, Any]]]":
+    """Completions as trainers hand them over: a text, a message of text or of content parts, messages around a tool.
 
     Args:
         scripts: As for `texts`; the answer's.
         max_size: As for `texts`.
 
     Returns:
-        Strategy of completions, some of them with a closed `<think>` block before the answer.
+        Strategy of completions, some of them with reasoning: a closed `<think>` block before the answer, one whose
+        opening tag the chat template wrote, or a field of its own.
     """
     st = _strategies()
-    thoughts = st.sampled_from(["", REASONING])
+    thoughts = st.sampled_from(["", REASONING, REASONING.removeprefix("<think>")])
     answers = st.builds(str.__add__, thoughts, texts(scripts, max_size=max_size))
     said = st.just("assistant")
+    forms = (message, reasoned_message, content_parts, after_a_tool)
     made: SearchStrategy[str | list[dict[str, Any]]] = st.one_of(
-        answers, st.builds(message, answers, said), st.builds(content_parts, answers, said)
+        answers, *(st.builds(form, answers, said) for form in forms)
     )
     return made
 
 
 def conversations(
-    scripts: Iterable[str] = (), *, max_turns: int = 3, max_size: int = 40
+    scripts: str | Iterable[str] = (), *, max_turns: int = 3, max_size: int = 40
 ) -> "SearchStrategy[list[dict[str, Any]]]":
     """Prompts in conversational form: turns of user and assistant, a user's first and last, sometimes a system message.
 
@@ -114,11 +137,11 @@ def _strategies() -> Any:
 
 @lru_cache(maxsize=64)
 def _signs(scripts: frozenset[str]) -> tuple[str, str]:
-    """All letters of the scripts, and everything else that they have, with a space."""
+    """All letters of the scripts, and everything else that may stand among them."""
     own = "".join(rf"\p{{sc={script}}}" for script in sorted(scripts))
     letters = regex.findall(rf"[\p{{L}}&&[{own}]]", _unicode(), regex.V1)
     others = regex.findall(rf"[[{own}]--\p{{L}}]", _unicode(), regex.V1)
-    return "".join(letters), "".join([" ", *others])
+    return "".join(letters), "".join([_SHARED_SIGNS, *others])
 
 
 @lru_cache(maxsize=1)
