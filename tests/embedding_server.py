@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from doubles import BigramEncoder
+from semreward import EmbeddingServerEncoder
 
 FAULTS = ("429", "429-date", "500", "hang", "truncated", "shuffled", "count", "nan", "null", "html")
 """What a faulty server does instead of answering well; after `shuffled`, the answer is right but in another order."""
@@ -179,3 +180,13 @@ def embedding_server(**options: Any) -> Iterator[ServerState]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def encoder_of(state: ServerState, **options: Any) -> EmbeddingServerEncoder:
+    """The encoder behind a server."""
+    return EmbeddingServerEncoder(state.base_url, "bigrams", **{"timeout_s": 10, **options})
+
+
+def answering(status: int, body: bytes = b"", **headers: str) -> contextlib.AbstractContextManager[ServerState]:
+    """A server that answers every request in one way."""
+    return embedding_server(respond=lambda request: (status, headers, body))

@@ -7,6 +7,7 @@ Callers hand their missing texts to the worker and sleep. While a forward pass r
 up, and the next round takes it all together: many callers with one text each are as fast as one with many.
 """
 
+import math
 import os
 import sys
 import threading
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 
 from semreward.encoders.batches import EncodeBatch, checked_unit_rows, longest_first, outcomes, rows_or_errors
 from semreward.encoders.cache import Vector, VectorCache
-from semreward.errors import ArgumentTypeError, EncoderError
+from semreward.errors import ArgumentTypeError, EncoderError, EncoderUnavailableError
 from semreward.protocols import Encoder
 
 __all__ = [
@@ -54,7 +55,7 @@ _PROGRESS_S = 0.2
 class LazyEncoder(Protocol):
     """An encoder that loads its model only when its engine asks for it.
 
-    It may also have `gather_ms` and `progress_above`, see `Engine`.
+    It may also have `gather_ms`, `progress_above` and `timeout_s`, see `Engine`.
     """
 
     batch_size: int
@@ -92,6 +93,7 @@ class Engine:
         gather_ms: How long a round waits for other callers. It waits only if the last rounds served several, and only
             until as many have come again: a lone caller never waits.
         progress_above: A call with more missing texts than this shows a progress bar.
+        timeout_s: How long a call may take, waiting for others included; `None`: as long as it takes.
     """
 
     def __init__(
@@ -102,12 +104,14 @@ class Engine:
         cache_bytes: int = DEFAULT_CACHE_BYTES,
         gather_ms: float = DEFAULT_GATHER_MS,
         progress_above: int = DEFAULT_PROGRESS_ABOVE,
+        timeout_s: float | None = None,
     ) -> None:
         self._open_model = open_model
         self._batch_size = batch_size
         self._cache_bytes = cache_bytes
         self._gather_s = gather_ms / 1000
         self._progress_above = progress_above
+        self._timeout_s = timeout_s
         self._start_over()
 
     def _start_over(self) -> None:
@@ -137,6 +141,7 @@ class Engine:
 
         Raises:
             EncoderError: The model returned something else than one finite unit vector a text.
+            EncoderUnavailableError: The call took longer than `timeout_s`.
         """
         if not len(texts):
             return np.zeros((0, 0), dtype=np.float32)
@@ -219,12 +224,15 @@ class Engine:
 
     def _wait(self, call: _Call) -> None:
         total = call.missing
+        end = math.inf if self._timeout_s is None else time.monotonic() + self._timeout_s
         bar = _progress_bar(total) if total > self._progress_above else None
         try:
-            while not call.done.wait(_LOOK_S if bar is None else _PROGRESS_S):
+            while not call.done.wait(min(_LOOK_S if bar is None else _PROGRESS_S, max(0.0, end - time.monotonic()))):
                 if bar is not None:
                     bar.update(total - call.missing - bar.n)
                 self._look_after(call)
+                if time.monotonic() >= end:
+                    call.fail(self._too_late(call, total))
         except BaseException as error:
             call.fail(error)  # an interrupted caller's texts are not encoded for nobody
             raise
@@ -232,6 +240,12 @@ class Engine:
             if bar is not None:
                 bar.update(total - call.missing - bar.n)
                 bar.close()
+
+    def _too_late(self, call: _Call, total: int) -> EncoderUnavailableError:
+        return EncoderUnavailableError(
+            f"{total - call.missing} of {total} texts were encoded within `timeout_s` ({self._timeout_s:g} s); encode "
+            "fewer at a time, raise `timeout_s`, or let rewards pass: on_error='none'"
+        )
 
     def _look_after(self, call: _Call) -> None:
         if sys.is_finalizing():
@@ -337,6 +351,7 @@ def engine_of(encoder: Encoder) -> Engine:
                     cache_bytes=encoder.cache_bytes,
                     gather_ms=getattr(encoder, "gather_ms", DEFAULT_GATHER_MS),
                     progress_above=getattr(encoder, "progress_above", DEFAULT_PROGRESS_ABOVE),
+                    timeout_s=getattr(encoder, "timeout_s", None),
                 )
             else:
                 engine = Engine(lambda: encoder.encode)

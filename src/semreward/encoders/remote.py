@@ -92,8 +92,7 @@ class EmbeddingServerEncoder:
         api_key: Sent as a bearer token. It is in no repr, log, pickle, signature or error: an unpickled encoder reads
             the key from `api_key_env`.
         api_key_env: Environment variable that holds the key where none is given; without it, no key is sent.
-        timeout_s: Seconds that encoding a call's texts takes at most, all attempts included; a call of more than a few
-            thousand texts has them for each few thousand. A call that comes while others are served waits for them.
+        timeout_s: Seconds that a call of `encode` takes at most, all attempts and waiting for other calls included.
         attempt_timeout_s: Seconds after which an attempt is given up; `None`: a third of `timeout_s`.
         prompt: Text put before each input, such as `"query: "`, where the model was trained with one.
         max_chars: Longest text in characters, without the prompt; the rest is not sent. `None`: all of it.

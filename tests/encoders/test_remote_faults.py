@@ -1,0 +1,241 @@
+import contextlib
+import logging
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from doubles import BigramEncoder
+from embedding_server import FAULTS, answering, embedding_server, encoder_of
+from semreward import EmbeddingServerEncoder
+from semreward.errors import EncoderError, EncoderUnavailableError
+
+TEXTS = [f"text number {number} {'x' * (number % 7)}" for number in range(100)]
+EXPECTED = BigramEncoder().encode(TEXTS)
+
+
+# Faults
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_request_that_fails_in_passing_is_repeated(fault):
+    with embedding_server(faults=[fault], fault_share=0.4) as state:
+        encoder = encoder_of(state, texts_per_request=10, attempt_timeout_s=0.5)
+        assert encoder.encode(TEXTS) == pytest.approx(EXPECTED, abs=1e-6)
+        assert state.done[fault]
+
+
+@pytest.mark.parametrize("encoding", ["float", "base64"])
+def test_ten_thousand_texts_survive_a_server_that_fails_at_every_fifth_request(encoding):
+    texts = [f"{number} short" for number in range(10_000)]
+    with embedding_server(encoder=BigramEncoder(8)) as faultless:
+        wanted = encoder_of(faultless, encoding=encoding).encode(texts)
+    with embedding_server(encoder=BigramEncoder(8), faults=FAULTS, fault_share=0.2) as state:
+        rows = encoder_of(state, encoding=encoding, timeout_s=60, attempt_timeout_s=0.5).encode(texts)
+        assert set(state.done) == set(FAULTS)
+        assert state.done.total() > 0.1 * len(state.requests)
+    assert np.array_equal(rows, wanted)
+
+
+def test_repeated_requests_are_logged(caplog):
+    with embedding_server(faults=["500"], fault_share=0.5) as state, caplog.at_level(logging.INFO, logger="semreward"):
+        encoder_of(state, texts_per_request=10).encode(TEXTS)
+    assert "requests to the embedding server at 127.0.0.1" in caplog.text
+
+
+def test_a_server_is_given_the_time_that_it_asks_for():
+    times = []
+
+    def busy_at_first(request):
+        times.append(time.monotonic())
+        return (429, {"Retry-After": "1"}, b"") if len(times) == 1 else None
+
+    with embedding_server(respond=busy_at_first) as state:
+        encoder_of(state).encode(["a"])
+    assert times[1] - times[0] >= 1.0
+
+
+def test_a_wait_beyond_the_deadline_is_not_begun():
+    with answering(429, **{"Retry-After": "3600"}) as state:
+        start = time.monotonic()
+        with pytest.raises(EncoderUnavailableError, match="it asks to wait 3.6e\\+03 s"):
+            encoder_of(state).encode(["a"])
+    assert time.monotonic() - start < 3
+
+
+@pytest.mark.parametrize("value", ["soon", "-5", "nan", "Tue, 99 Nov 2020", ""])
+def test_a_retry_after_that_cannot_be_read_is_passed_over(value):
+    answers = [(503, {"Retry-After": value}, b"")]
+    with embedding_server(respond=lambda request: answers.pop() if answers else None) as state:
+        assert len(encoder_of(state).encode(["a"])) == 1
+
+
+BROKEN = {
+    "no JSON": b"<html>",
+    "no list `data`": b'{"error": {"message": "model is loading"}}',
+    "no list `data` ": b"[1, 2]",
+    "1 vectors for 2 texts": b'{"data": [{"index": 0, "embedding": [1, 2]}]}',
+    "an index": b'{"data": [{"index": 0, "embedding": [1, 2]}, {"index": 0, "embedding": [1, 2]}]}',
+    "an index ": b'{"data": [{"index": 0, "embedding": [1, 2]}, {"index": "1", "embedding": [1, 2]}]}',
+    "different widths": b'{"data": [{"index": 0, "embedding": [1, 2]}, {"index": 1, "embedding": [1, 2, 3]}]}',
+    "zero or not finite": b'{"data": [{"index": 0, "embedding": [1, 2]}, {"index": 1, "embedding": [0, 0]}]}',
+    "zero or not finite ": b'{"data": [{"index": 0, "embedding": [1, 2]}, {"index": 1, "embedding": [1e300, 1]}]}',
+    "no list of numbers": b'{"data": [{"index": 0, "embedding": [1, 2]}, {"index": 1, "embedding": ["1", "2"]}]}',
+    "no list of numbers ": b'{"data": [{"index": 0, "embedding": [1, 2]}, {"index": 1}]}',
+    "no list of numbers  ": b'{"data": [{"index": 0, "embedding": [1, 2]}, {"index": 1, "embedding": []}]}',
+    "cannot be read": b'{"data": [{"index": 0, "embedding": "????"}, {"index": 1, "embedding": "AAAA"}]}',
+    "no JSON ": b"[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("reason", BROKEN)
+def test_a_server_that_never_answers_rightly_is_an_encoder_error(reason):
+    with answering(200, BROKEN[reason]) as state, pytest.raises(EncoderError, match=reason.strip()):
+        encoder_of(state, timeout_s=0.6, attempt_timeout_s=0.6).encode(["a", "b"])
+
+
+def test_a_width_that_changes_is_an_encoder_error(server):
+    encoder = encoder_of(server, timeout_s=0.8, attempt_timeout_s=0.8)
+    encoder.encode(["a"])
+    server.encoder = BigramEncoder(32)
+    with pytest.raises(EncoderError, match="vectors of 32 numbers, after vectors of 64"):
+        encoder.encode(["b"])
+
+
+def test_answers_are_bounded_in_bytes():
+    with answering(200, b" " * 3_000_000) as state, pytest.raises(EncoderError, match="more than 327680 bytes"):
+        encoder_of(state).encode(["a"])
+
+
+def test_a_long_error_is_shown_in_part():
+    with answering(400, b"word " * 1_000_000) as state, pytest.raises(EncoderError) as caught:
+        encoder_of(state).encode(["a"])
+    assert len(str(caught.value)) < 500
+
+
+# Servers that are away, and requests that they refuse
+
+
+def test_a_dead_server_is_an_error_inside_the_deadline(dead_url):
+    start = time.monotonic()
+    with pytest.raises(EncoderUnavailableError, match=r"127\.0\.0\.1:\d+ gave no vectors within `timeout_s` \(1 s\)"):
+        EmbeddingServerEncoder(dead_url, "bigrams", timeout_s=1).encode(TEXTS)
+    assert time.monotonic() - start < 2
+
+
+def test_a_server_that_hangs_is_an_error_inside_the_deadline():
+    with embedding_server(delay_s=3) as state:
+        start = time.monotonic()
+        with pytest.raises(EncoderUnavailableError, match="did not answer within"):
+            encoder_of(state, timeout_s=1).encode(TEXTS)
+        assert time.monotonic() - start < 2
+
+
+@pytest.mark.parametrize("first", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"], ids=["headers", "body"])
+def test_a_server_that_drips_is_an_error_inside_the_deadline(first):
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+        def drip():
+            connection, _ = listener.accept()
+            with connection, contextlib.suppress(OSError):
+                connection.sendall(first or b"HTTP/1.1 200 OK\r\nX-Long: ")
+                for _ in range(40):
+                    connection.sendall(b"1")
+                    time.sleep(0.05)
+
+        pool.submit(drip)
+        start = time.monotonic()
+        with pytest.raises(EncoderUnavailableError):
+            EmbeddingServerEncoder(url, "bigrams", timeout_s=1, attempt_timeout_s=0.9).encode(["a"])
+        assert time.monotonic() - start < 1.8
+
+
+def test_a_server_that_is_too_slow_for_all_texts_is_an_error_inside_the_deadline():
+    with embedding_server(delay_s=0.2) as state:
+        start = time.monotonic()
+        with pytest.raises(EncoderUnavailableError):
+            encoder_of(state, timeout_s=0.9, texts_per_request=10, max_concurrency=2).encode(TEXTS)
+        assert time.monotonic() - start < 1.5
+
+
+def test_the_deadline_holds_for_more_texts_than_are_sent_in_one_go():
+    with embedding_server(delay_s=0.3) as state:
+        encoder = encoder_of(state, timeout_s=1, attempt_timeout_s=1, texts_per_request=10_000)
+        start = time.monotonic()
+        with pytest.raises(EncoderUnavailableError, match="of 40000 texts were encoded within"):
+            encoder.encode([f"text {number}" for number in range(40_000)])
+        assert time.monotonic() - start < 2
+
+
+def test_the_deadline_holds_while_others_are_served():
+    with embedding_server(delay_s=0.8) as state, ThreadPoolExecutor(1) as pool:
+        encoder = encoder_of(state, timeout_s=1, attempt_timeout_s=1)
+        first = pool.submit(encoder.encode, ["first"])
+        while not state.requests:
+            time.sleep(0.01)
+        with pytest.raises(EncoderUnavailableError, match="0 of 1 texts were encoded within"):
+            encoder.encode(["second"])
+        assert first.result().shape[0] == 1
+
+
+def test_a_server_that_comes_back_is_used_again(dead_url):
+    failing = [True]
+    with embedding_server(respond=lambda request: (503, {}, b"") if failing[0] else None) as state:
+        encoder = encoder_of(state, timeout_s=0.8, attempt_timeout_s=0.8)
+        with pytest.raises(EncoderUnavailableError, match="answered 503"):
+            encoder.encode(["a"])
+        failing[0] = False
+        assert len(encoder.encode(["a"])) == 1
+
+
+@pytest.mark.parametrize("status", [413, 422])
+def test_requests_that_are_too_large_are_halved(status):
+    def small_only(request):
+        return (status, {}, b"batch too large") if len(request.body["input"]) > 10 else None
+
+    with embedding_server(respond=small_only) as state:
+        assert encoder_of(state).encode(TEXTS) == pytest.approx(EXPECTED, abs=1e-6)
+        assert max(size for size in state.sizes if size <= 10) == 8
+
+
+def test_the_size_that_a_server_takes_is_remembered(caplog):
+    def small_only(request):
+        return (422, {}, b"batch too large") if len(request.body["input"]) > 16 else None
+
+    with embedding_server(respond=small_only) as state, caplog.at_level(logging.WARNING, logger="semreward"):
+        encoder = encoder_of(state, max_concurrency=1)
+        encoder.encode(TEXTS)
+        assert sum(size > 16 for size in state.sizes) == 1
+    assert "it gets 16 a request" in caplog.text
+
+
+def test_one_text_that_is_too_large_is_an_error_with_its_remedy():
+    with answering(413, b"payload") as state, pytest.raises(EncoderError, match="even one text .* `max_chars`"):
+        encoder_of(state).encode(["a", "b"])
+
+
+REFUSALS = {
+    400: "`model` and `extra_body`",
+    401: "environment variable SEMREWARD_API_KEY",
+    403: "environment variable SEMREWARD_API_KEY",
+    404: "`base_url` must be the parent of /embeddings",
+    405: "`base_url` must be the parent of /embeddings",
+    307: "redirects",
+}
+
+
+@pytest.mark.parametrize("status", REFUSALS)
+def test_a_refusal_is_not_repeated_and_names_its_remedy(status):
+    with answering(status, b'{"error": {"message": "not like this"}}', Location="/elsewhere") as state:
+        with pytest.raises(EncoderError, match=rf"127\.0\.0\.1:\d+ answered {status} not like this; ") as caught:
+            encoder_of(state).encode(["a"])
+        assert REFUSALS[status] in str(caught.value)
+        assert len(state.requests) == 1
+
+
+def test_a_refusal_is_not_taken_for_a_server_that_is_away():
+    assert not issubclass(EncoderError, EncoderUnavailableError)
+    assert not issubclass(EncoderUnavailableError, EncoderError)
