@@ -1,12 +1,16 @@
+import json
 import math
 
 import numpy as np
 import pytest
 
-from semreward import Calibration, SemanticSimilarityReward, calibrate_threshold
-from semreward.errors import ArgumentError
+from doubles import BigramEncoder, CountingEncoder
+from semreward import Calibration, LanguageConsistencyReward, SemanticSimilarityReward, calibrate_threshold
+from semreward.calibration import area_under_curve, best_split, calibrate, equal_share, mismatched_references
+from semreward.errors import ArgumentError, ArgumentTypeError
 
 SIMILARITIES = [0.1, 0.2, 0.3, 0.4, 0.9]
+NEGATIVES = [-0.1, 0.05, 0.25]
 
 
 @pytest.mark.parametrize(
@@ -40,13 +44,169 @@ def test_all_samples_count_whatever_their_shape():
     assert calibrate_threshold(np.zeros((3, 4))).samples == 12
 
 
+# Negatives.
+
+
+def test_youdens_point_lies_in_the_middle_of_the_gap_that_tells_samples_from_negatives():
+    calibration = calibrate_threshold([0.5, 0.7, 0.9], negatives=[0.0, 0.2], statistic="youden")
+    assert calibration.threshold == pytest.approx(0.35)
+
+
+def test_youdens_point_is_the_lowest_of_equally_good_ones():
+    # Between 0.1 and 0.2: 2/2 - 1/2; between 0.5 and 0.6: 1/2 - 0/2.
+    assert best_split(np.array([0.2, 0.6]), np.array([0.1, 0.5])).threshold == pytest.approx(0.15)
+
+
+def test_youdens_index_is_the_difference_of_two_shares():
+    assert best_split(np.array([0.2, 0.6, 0.8]), np.array([0.1, 0.4])).youden == pytest.approx(2 / 3)
+
+
+def test_youdens_point_pays_what_is_above_it_and_nothing_else():
+    calibration = calibrate_threshold(SIMILARITIES, negatives=NEGATIVES, statistic="youden")
+    # At 0.05 < tau < 0.1 all samples and 1 of 3 negatives are paid: 1 - 1/3; from 0.25 on, 3 of 5: 3/5.
+    assert (calibration.threshold, calibration.negatives_paid, calibration.dead_zone) == pytest.approx(
+        (0.075, 1 / 3, 0)
+    )
+
+
+def test_youdens_point_needs_negatives():
+    with pytest.raises(ArgumentError, match="`negatives` must be given for statistic='youden'"):
+        calibrate_threshold(SIMILARITIES, statistic="youden")
+
+
+@pytest.mark.parametrize("negatives", [[0.95], SIMILARITIES])
+def test_youdens_point_is_refused_where_no_threshold_tells_samples_apart(negatives):
+    with pytest.raises(ArgumentError, match="no threshold tells them apart"):
+        calibrate_threshold(SIMILARITIES, negatives=negatives, statistic="youden")
+
+
+def test_the_area_under_the_curve_counts_the_pairs_in_order():
+    calibration = calibrate_threshold(SIMILARITIES, negatives=NEGATIVES)
+    assert calibration.auc == pytest.approx(13 / 15)  # 0.25 is above 0.1 and 0.2
+
+
+def test_ties_count_half_of_the_area_under_the_curve():
+    assert area_under_curve(np.array([0.5, 0.5, 0.7]), np.array([0.5])) == pytest.approx(2 / 3)
+
+
+def test_the_overlap_is_what_the_best_threshold_gets_wrong():
+    assert calibrate_threshold([0.2, 0.6, 0.8], negatives=[0.1, 0.4]).overlap == pytest.approx(1 / 3)
+
+
+def test_negatives_that_earn_something_are_counted():
+    assert calibrate_threshold([0.1, 0.3], negatives=[0.1, 0.2, 0.21, 0.9]).negatives_paid == pytest.approx(1 / 2)
+
+
+def test_the_number_and_the_mean_of_negatives_are_reported():
+    calibration = calibrate_threshold(SIMILARITIES, negatives=NEGATIVES)
+    assert (calibration.negatives, calibration.negative_similarity) == (3, pytest.approx(0.2 / 3))
+
+
+def test_negatives_leave_the_other_statistics_alone():
+    alone = calibrate_threshold(SIMILARITIES)
+    assert calibrate_threshold(SIMILARITIES, negatives=NEGATIVES).threshold == alone.threshold
+
+
+def test_without_negatives_nothing_is_said_of_them():
+    calibration = calibrate_threshold(SIMILARITIES)
+    assert (calibration.negatives, calibration.negatives_paid, calibration.auc, calibration.overlap) == (None,) * 4
+
+
+# Groups.
+
+GROUPS = [[0.1, 0.2, 0.3, 0.9], [0.1, 0.1, 0.2, 0.3], [1.0, 1.0, 1.0, 1.0], [0.6, 0.7, 0.8, 0.9]]  # the mean is 0.575
+
+
+def test_groups_that_teach_nothing_are_measured_where_samples_come_in_groups():
+    calibration = calibrate_threshold(GROUPS)
+    assert (calibration.equal_groups, calibration.dead_groups) == (2 / 4, 1 / 4)
+
+
+def test_the_size_of_the_groups_is_that_of_the_samples_by_default():
+    calibration = calibrate_threshold(GROUPS)
+    assert (calibration.group_size, calibration.samples_per_prompt) == (4, 4)
+
+
+def test_smaller_groups_are_drawn_from_each_prompts_samples():
+    # Of the six pairs of a prompt, 3, 6, 6 and 0 earn the same; the first two prompts' earn nothing.
+    calibration = calibrate_threshold(GROUPS, group_size=2)
+    assert (calibration.equal_groups, calibration.dead_groups) == pytest.approx((15 / 24, 9 / 24))
+
+
+def test_pooled_samples_are_drawn_from_all_prompts():
+    calibration = calibrate_threshold([0.0, 0.0, 0.0, 0.9, 1.0], statistic="median", group_size=2)
+    assert (calibration.equal_groups, calibration.dead_groups) == pytest.approx((3 / 10, 3 / 10))
+
+
+def test_pooled_samples_say_that_prompts_are_not_known():
+    assert calibrate_threshold(SIMILARITIES, group_size=2).samples_per_prompt is None
+
+
+def test_without_a_group_size_nothing_is_said_of_groups_of_pooled_samples():
+    calibration = calibrate_threshold(SIMILARITIES)
+    assert (calibration.group_size, calibration.equal_groups, calibration.dead_groups) == (None,) * 3
+
+
+def test_one_sample_a_prompt_makes_no_groups():
+    assert calibrate_threshold(np.array([SIMILARITIES]).T).group_size is None
+
+
+def test_rewards_that_differ_by_rounding_are_equal():
+    assert equal_share([[0.5, 0.5 + 1e-9], [0.5, 0.5 + 1e-4]], 2) == 1 / 2
+
+
+@pytest.mark.parametrize("group_size", [0, 1, 5, 2.0, True])
+def test_a_group_size_out_of_range_is_refused(group_size):
+    with pytest.raises(ArgumentError, match="`group_size` must be a whole number from 2 to 4"):
+        calibrate_threshold(GROUPS, group_size=group_size)
+
+
+def test_samples_of_three_axes_are_refused():
+    with pytest.raises(ArgumentError, match=r"shape \(N,\) or \(P, M\)"):
+        calibrate_threshold(np.zeros((2, 2, 2)))
+
+
+# Files and printing.
+
+FULL = {"negatives": NEGATIVES, "group_size": 3, "encoder_fingerprint": "abc"}
+
+
 def test_a_calibration_is_the_same_after_saving(tmp_path):
-    calibration = calibrate_threshold(SIMILARITIES, statistic=0.25, encoder_fingerprint="abc")
+    calibration = calibrate_threshold(SIMILARITIES, statistic=0.25, **FULL)
     calibration.save(tmp_path / "tau.json")
     assert Calibration.load(tmp_path / "tau.json") == calibration
 
 
-@pytest.mark.parametrize("content", ["", "[]", '"text"', "{}", '{"threshold": 0.5, "tau": 1}'])
+def test_a_file_of_the_first_version_still_loads(tmp_path):
+    first = {
+        "threshold": 0.5,
+        "statistic": "mean",
+        "samples": 4,
+        "mean_similarity": 0.5,
+        "mean_reward": 0.2,
+        "dead_zone": 0.5,
+        "saturation": 0.0,
+        "encoder_fingerprint": "abc",
+    }
+    (tmp_path / "tau.json").write_text(json.dumps(first))
+    calibration = Calibration.load(tmp_path / "tau.json")
+    assert (calibration.threshold, calibration.auc) == (0.5, None)
+
+
+def test_a_file_with_fields_of_a_later_version_still_loads(tmp_path):
+    calibration = calibrate_threshold(SIMILARITIES)
+    calibration.save(tmp_path / "tau.json")
+    content = json.loads((tmp_path / "tau.json").read_text())
+    (tmp_path / "tau.json").write_text(json.dumps({**content, "shape": "ramp"}))
+    assert Calibration.load(tmp_path / "tau.json") == calibration
+
+
+def test_a_file_names_the_version_that_measured_it(tmp_path):
+    calibrate_threshold(SIMILARITIES).save(tmp_path / "tau.json")
+    assert json.loads((tmp_path / "tau.json").read_text())["semreward"].count(".") == 2
+
+
+@pytest.mark.parametrize("content", ["", "[]", '"text"', "{}", "3", '{"threshold": 0.5, "tau": 1}'])
 def test_a_file_with_something_else_is_refused(tmp_path, content):
     path = tmp_path / "tau.json"
     path.write_text(content)
@@ -54,9 +214,63 @@ def test_a_file_with_something_else_is_refused(tmp_path, content):
         Calibration.load(path)
 
 
+@pytest.mark.parametrize("threshold", ["0.5", math.nan, 1.0, None])
+def test_a_file_without_a_lawful_threshold_is_refused(tmp_path, threshold):
+    calibrate_threshold(SIMILARITIES).save(tmp_path / "tau.json")
+    content = json.loads((tmp_path / "tau.json").read_text())
+    (tmp_path / "tau.json").write_text(json.dumps({**content, "threshold": threshold}))
+    with pytest.raises(ArgumentError, match="saved calibration: `threshold`"):
+        Calibration.load(tmp_path / "tau.json")
+
+
 def test_a_missing_file_is_not_found(tmp_path):
     with pytest.raises(FileNotFoundError):
         Calibration.load(tmp_path / "none.json")
+
+
+def test_a_calibration_prints_one_line_a_number():
+    printed = str(calibrate_threshold(GROUPS, **FULL)).splitlines()
+    assert [line.split("  ")[0] for line in printed] == [
+        "threshold",
+        "similarity",
+        "reward",
+        "dead zone",
+        "saturation",
+        "dead groups",
+        "equal groups",
+        "mismatched",
+        "mismatched paid",
+        "AUC",
+        "overlap",
+        "encoder",
+    ]
+
+
+def test_a_calibration_prints_only_what_was_measured():
+    printed = str(calibrate_threshold(SIMILARITIES))
+    assert not any(word in printed for word in ("groups", "mismatched", "AUC", "None", "nan"))
+
+
+def test_a_printed_calibration_says_where_shares_of_groups_are_bounds():
+    bounded = {
+        shape: "at least" in str(calibrate_threshold(similarities, group_size=2))
+        for shape, similarities in (("pooled", SIMILARITIES), ("groups", GROUPS))
+    }
+    assert bounded == {"pooled": True, "groups": False}
+
+
+@pytest.mark.parametrize(("statistic", "said"), [("median", "median"), (0.25, "quantile 0.25"), ("youden", "youden")])
+def test_a_printed_calibration_names_its_statistic(statistic, said):
+    first = str(calibrate_threshold(SIMILARITIES, negatives=NEGATIVES, statistic=statistic)).splitlines()[0]
+    assert first.endswith(f"{said}, 5 samples")
+
+
+def test_the_number_of_a_calibration_is_its_threshold():
+    calibration = calibrate_threshold(SIMILARITIES)
+    assert float(calibration) == calibration.threshold
+
+
+# Refusals.
 
 
 @pytest.mark.parametrize("similarities", [[], [0.5]])
@@ -65,28 +279,136 @@ def test_too_few_samples_are_refused(similarities):
         calibrate_threshold(similarities)
 
 
+def test_no_negatives_at_all_are_refused():
+    with pytest.raises(ArgumentError, match="`negatives` must hold at least 1"):
+        calibrate_threshold(SIMILARITIES, negatives=[])
+
+
 @pytest.mark.parametrize("statistic", ["mode", 0.0, 1.0, 1.5, math.nan, 1, None])
 def test_an_unknown_statistic_is_refused(statistic):
     with pytest.raises(ArgumentError, match="`statistic`"):
         calibrate_threshold(SIMILARITIES, statistic=statistic)
 
 
-@pytest.mark.parametrize("similarities", [[1.0, 1.0], [0.5, math.nan], [3.0, 3.0]])
-def test_samples_that_give_no_threshold_are_refused(similarities):
-    with pytest.raises(ArgumentError, match="below 1"):
-        calibrate_threshold(similarities)
+def test_samples_that_repeat_their_references_give_no_threshold():
+    with pytest.raises(ArgumentError, match="must be below 1"):
+        calibrate_threshold([1.0, 1.0])
 
 
-@pytest.mark.parametrize("similarities", [[-2.0, 0.1], [-3.0, -3.0]])
-def test_a_sample_out_of_range_is_refused(similarities):
-    with pytest.raises(ArgumentError):
-        calibrate_threshold(similarities)
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, -2.0, 3.0])
+@pytest.mark.parametrize("name", ["similarities", "negatives"])
+def test_what_is_no_cosine_is_refused_by_its_place(name, wrong):
+    given = {"similarities": SIMILARITIES, name: [0.1, wrong]}
+    with pytest.raises(ArgumentError, match=f"`{name}` must be cosines in .* at position 1"):
+        calibrate_threshold(given.pop("similarities"), **given)
 
 
-def test_a_calibrated_reward_is_zero_on_its_dead_zone(encoder):
-    completions, references = ["abcd", "abxy", "wxyz"], ["abcd"] * 3
-    similarities = SemanticSimilarityReward(encoder, threshold=0.0).similarity(completions, references)
-    calibration = calibrate_threshold(similarities, encoder_fingerprint=encoder.fingerprint)
-    reward = SemanticSimilarityReward(encoder, threshold=calibration.threshold)
-    values = np.array(reward(completions=completions, reference=references))
+def test_what_rounding_adds_to_a_cosine_is_cut():
+    assert calibrate_threshold([1.0 + 1e-7, 0.0]).mean_similarity == 0.5
+
+
+# References of other prompts.
+
+
+def test_every_row_gets_a_reference_of_another_row():
+    references = [f"reference {number}" for number in range(7)]
+    others = mismatched_references(references)
+    assert all(own != other for own, other in zip(references, others, strict=True))
+    assert sorted(others) == references
+
+
+def test_rows_of_one_reference_get_the_same_other_one():
+    assert mismatched_references(["a", "a", "b", "b"]) == ["b", "b", "a", "a"]
+
+
+def test_no_row_gets_a_text_of_its_own():
+    references = [["a", "b"], ["b", "c"], ["c", "d"], "a", "d", [" a ", "e"]]
+    own = [{"a", "b"}, {"b", "c"}, {"c", "d"}, {"a"}, {"d"}, {"a", "e"}]
+    others = [set(map(str.strip, other)) for other in mismatched_references(references)]
+    assert not any(mine & other for mine, other in zip(own, others, strict=True))
+
+
+def test_mismatches_do_not_depend_on_the_order_of_rows():
+    references = ["one", "two", "three", "four", "five"]
+    forward = dict(zip(references, mismatched_references(references), strict=True))
+    backward = dict(zip(references[::-1], mismatched_references(references[::-1]), strict=True))
+    assert forward == backward
+
+
+@pytest.mark.parametrize("references", [["a", "a"], ["a", " a"], [["a", "b"], ["b", "c"], ["c", "b"]]])
+def test_references_that_share_a_text_with_all_others_are_refused(references):
+    with pytest.raises(ArgumentError, match="shares a text with all others"):
+        mismatched_references(references)
+
+
+# The whole way, from samples.
+
+COMPLETIONS = ["abcd", "abxy", "wxyz", "wxab"]
+REFERENCES = ["abcd", "abcd", "wxyz", "wxyz"]
+
+
+@pytest.fixture
+def reward(encoder):
+    return SemanticSimilarityReward(encoder, threshold=0.0)
+
+
+def test_a_calibration_from_samples_is_that_of_their_similarities(reward, encoder):
+    similarities = reward.similarity(COMPLETIONS, REFERENCES).reshape(2, 2)
+    negatives = reward.similarity(COMPLETIONS, REFERENCES[::-1])
+    expected = calibrate_threshold(similarities, negatives=negatives, encoder_fingerprint=encoder.fingerprint)
+    assert calibrate(reward, COMPLETIONS, REFERENCES, samples_per_prompt=2) == expected
+
+
+def test_a_calibration_from_samples_does_not_depend_on_the_rewards_threshold(reward):
+    other = reward.replace(threshold=0.9)
+    assert calibrate(other, COMPLETIONS, REFERENCES) == calibrate(reward, COMPLETIONS, REFERENCES)
+
+
+def test_a_calibration_from_samples_may_do_without_mismatched_references(reward):
+    assert calibrate(reward, COMPLETIONS, ["same"] * 4, mismatched=False).auc is None
+
+
+def test_a_calibration_from_samples_takes_messages_and_several_references(reward):
+    messages = [[{"role": "assistant", "content": f"<think>?</think>{text}"}] for text in COMPLETIONS]
+    several = [[reference] for reference in REFERENCES]
+    assert calibrate(reward, messages, several) == calibrate(reward, COMPLETIONS, REFERENCES)
+
+
+def test_mismatched_references_cost_no_encoding():
+    encoder = CountingEncoder()
+    calibrate(SemanticSimilarityReward(encoder, threshold=0.0), COMPLETIONS, REFERENCES)
+    assert sorted(text for batch in encoder.batches for text in batch) == sorted({*COMPLETIONS, *REFERENCES})
+
+
+def test_a_missing_reference_is_refused_even_where_the_reward_lets_it_pass(reward):
+    with pytest.raises(ArgumentError, match="at row 1"):
+        calibrate(reward.replace(on_missing="none"), COMPLETIONS, ["a", None, "b", "c"])
+
+
+def test_samples_that_are_no_whole_groups_are_refused(reward):
+    with pytest.raises(ArgumentError, match="3 samples of each prompt, got 4 completions"):
+        calibrate(reward, COMPLETIONS, REFERENCES, samples_per_prompt=3)
+
+
+@pytest.mark.parametrize("samples", [0, -1, 1.5, True])
+def test_a_number_of_samples_that_is_none_is_refused(reward, samples):
+    with pytest.raises(ArgumentError, match="`samples_per_prompt` must be a whole number at least 1"):
+        calibrate(reward, COMPLETIONS, REFERENCES, samples_per_prompt=samples)
+
+
+@pytest.mark.parametrize("references", [REFERENCES[:3], [*REFERENCES, "more"]])
+def test_references_of_another_number_are_refused(reward, references):
+    with pytest.raises(ArgumentError, match="`references` must have one value a completion: 4 expected"):
+        calibrate(reward, COMPLETIONS, references)
+
+
+@pytest.mark.parametrize("thing", [BigramEncoder(), LanguageConsistencyReward("bo"), None])
+def test_what_is_no_similarity_reward_is_refused(thing):
+    with pytest.raises(ArgumentTypeError, match="`reward` must be a SemanticSimilarityReward"):
+        calibrate(thing, COMPLETIONS, REFERENCES)
+
+
+def test_a_calibrated_reward_is_zero_on_its_dead_zone(reward):
+    calibration = calibrate(reward, COMPLETIONS, REFERENCES)
+    values = np.array(reward.replace(threshold=calibration)(completions=COMPLETIONS, reference=REFERENCES))
     assert (values == 0).mean() == calibration.dead_zone

@@ -47,3 +47,7 @@ class MissingDependencyError(SemRewardError, ImportError):
 
 class SemRewardWarning(UserWarning):
     """A likely mistake with a defined result."""
+
+
+class CalibrationMismatchWarning(SemRewardWarning):
+    """A threshold was calibrated with another encoder than the one that judges."""

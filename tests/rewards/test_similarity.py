@@ -1,13 +1,22 @@
+import copy
 import math
 import pickle
+import warnings
 
 import numpy as np
 import pytest
 
 import semreward
 from doubles import BigramEncoder, CountingEncoder
-from semreward import SemanticSimilarityReward, threshold_rescale
-from semreward.errors import ArgumentError, ArgumentTypeError, MissingColumnError
+from semreward import SemanticSimilarityReward, calibrate_threshold, threshold_rescale
+from semreward.encoders.engine import close_engine
+from semreward.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    CalibrationMismatchWarning,
+    EncoderUnavailableError,
+    MissingColumnError,
+)
 
 
 class TableEncoder:
@@ -294,3 +303,131 @@ def test_all_texts_of_a_call_are_encoded_together():
     encoder = CountingEncoder()
     SemanticSimilarityReward(encoder, threshold=0.5)(completions=["a", "b"], reference=["c", "d"])
     assert len(encoder.batches) == 1
+
+
+# A calibration as the threshold.
+
+
+def calibration_of(fingerprint):
+    return calibrate_threshold([0.4, 0.6], encoder_fingerprint=fingerprint)
+
+
+@pytest.fixture
+def encoder_in_use():
+    """An encoder that no other test has used, with a threshold or without."""
+    encoder = BigramEncoder(width=96)
+    close_engine(encoder)
+    yield encoder
+    close_engine(encoder)
+
+
+def test_a_calibration_is_a_threshold(encoder):
+    reward = SemanticSimilarityReward(encoder, threshold=calibration_of(encoder.fingerprint))
+    assert reward == SemanticSimilarityReward(encoder, threshold=0.5)
+
+
+def test_the_threshold_of_a_calibrated_reward_is_a_number(encoder):
+    threshold = SemanticSimilarityReward(encoder, threshold=calibration_of("another")).threshold
+    assert (isinstance(threshold, float), repr(threshold)) == (True, "0.5")
+
+
+def test_a_calibrated_reward_has_the_signature_of_its_numbers(encoder):
+    calibrated = SemanticSimilarityReward(encoder, threshold=calibration_of(encoder.fingerprint))
+    assert calibrated.signature() == SemanticSimilarityReward(encoder, threshold=0.5).signature()
+
+
+def test_a_threshold_of_the_same_encoder_does_not_warn(encoder_in_use):
+    reward = SemanticSimilarityReward(encoder_in_use, threshold=calibration_of(encoder_in_use.fingerprint))
+    assert reward(completions=["ab"], reference=["ab"]) == pytest.approx([1.0])  # warnings of semreward are errors here
+
+
+def test_a_threshold_of_another_encoder_warns_with_both_fingerprints(encoder_in_use):
+    reward = SemanticSimilarityReward(encoder_in_use, threshold=calibration_of("0123"))
+    with pytest.warns(CalibrationMismatchWarning, match="fingerprint 0123, .* has bigrams-96, .* calibrate again"):
+        reward(completions=["ab"], reference=["ab"])
+
+
+def test_a_threshold_of_another_encoder_still_is_the_threshold(encoder_in_use):
+    reward = SemanticSimilarityReward(encoder_in_use, threshold=calibration_of("0123"))
+    with pytest.warns(CalibrationMismatchWarning):
+        values = reward(completions=["ab", "ba"], reference=["ab", "ab"])
+    assert values == reward.replace(threshold=0.5)(completions=["ab", "ba"], reference=["ab", "ab"])
+
+
+def warnings_of(*calls):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for call in calls:
+            call(completions=["ab"], reference=["ab"])
+    return [warning.category for warning in caught]
+
+
+def test_a_mismatch_warns_once(encoder_in_use):
+    reward = SemanticSimilarityReward(encoder_in_use, threshold=calibration_of("0123"))
+    assert warnings_of(reward, reward, reward.replace(name="again")) == [CalibrationMismatchWarning]
+
+
+def test_each_foreign_encoder_is_warned_of(encoder_in_use):
+    rewards = [SemanticSimilarityReward(encoder_in_use, threshold=calibration_of(print_)) for print_ in ("01", "23")]
+    assert warnings_of(*rewards) == [CalibrationMismatchWarning] * 2
+
+
+def test_the_similarities_of_a_calibrated_reward_are_checked_too(encoder_in_use):
+    reward = SemanticSimilarityReward(encoder_in_use, threshold=calibration_of("0123"))
+    with pytest.warns(CalibrationMismatchWarning):
+        reward.similarity(["ab"], ["ab"])
+
+
+def test_a_call_that_needs_no_encoder_checks_none(encoder_in_use):
+    reward = SemanticSimilarityReward(encoder_in_use, threshold=calibration_of("0123"))
+    assert reward(completions=[""], reference=["ab"]) == [0.0]  # warnings of semreward are errors here
+
+
+@pytest.mark.parametrize("carry", [copy.deepcopy, lambda reward: pickle.loads(pickle.dumps(reward))])
+def test_a_carried_reward_remembers_what_it_was_calibrated_with(encoder_in_use, carry):
+    reward = carry(SemanticSimilarityReward(encoder_in_use, threshold=calibration_of("0123")))
+    with pytest.warns(CalibrationMismatchWarning):
+        reward(completions=["ab"], reference=["ab"])
+
+
+def test_a_reward_whose_encoder_is_replaced_is_checked_anew(encoder, encoder_in_use):
+    reward = SemanticSimilarityReward(encoder, threshold=calibration_of(encoder.fingerprint))
+    with pytest.warns(CalibrationMismatchWarning):
+        reward.replace(encoder=encoder_in_use)(completions=["ab"], reference=["ab"])
+
+
+def test_a_threshold_that_is_given_by_hand_is_not_checked(encoder_in_use):
+    reward = SemanticSimilarityReward(encoder_in_use, threshold=calibration_of("0123"))
+    known = [reward.replace(threshold=0.6), reward.replace(threshold=float(calibration_of("0123")))]
+    assert warnings_of(*known) == []
+
+
+def test_a_calibration_without_a_fingerprint_is_not_checked(encoder_in_use):
+    assert warnings_of(SemanticSimilarityReward(encoder_in_use, threshold=calibration_of(None))) == []
+
+
+def test_a_fingerprint_is_read_at_the_first_call_and_not_again():
+    class Asked(CountingEncoder):
+        asked = 0
+
+        @property
+        def fingerprint(self):
+            self.asked += 1
+            return "0123"
+
+    encoder = Asked()
+    reward = SemanticSimilarityReward(encoder, threshold=calibration_of("0123"))
+    before = encoder.asked
+    for _ in range(3):
+        reward(completions=["ab"], reference=["ab"])
+    assert (before, encoder.asked) == (0, 1)
+
+
+def test_an_encoder_that_cannot_tell_its_fingerprint_now_is_one_that_cannot_be_reached():
+    class Away(CountingEncoder):
+        @property
+        def fingerprint(self):
+            raise EncoderUnavailableError("nobody answers")
+
+    reward = SemanticSimilarityReward(Away(), threshold=calibration_of("0123"), on_error="none")
+    assert reward(completions=["ab"], reference=["ab"]) == [None]

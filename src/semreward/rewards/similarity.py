@@ -1,16 +1,18 @@
 """Semantic similarity to a reference, thresholded and rescaled (eq. 1 and 2 of the paper)."""
 
 import logging
+import warnings
+import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from semreward.encoders.engine import check_encoder, engine_of
+from semreward.encoders.engine import Engine, check_encoder, engine_of
 from semreward.encoders.local import SentenceTransformerEncoder
-from semreward.errors import ArgumentError, EncoderUnavailableError
+from semreward.errors import ArgumentError, CalibrationMismatchWarning, EncoderUnavailableError
 from semreward.protocols import Completion, Encoder
 from semreward.rewards.base import (
     CompletionReward,
@@ -30,6 +32,31 @@ ErrorPolicy: TypeAlias = Literal["raise", "none"]
 ERROR_POLICIES: tuple[ErrorPolicy, ...] = ("raise", "none")
 
 
+@runtime_checkable
+class MeasuredThreshold(Protocol):
+    """A threshold and the encoder that it was measured with: a `semreward.Calibration`."""
+
+    @property
+    def threshold(self) -> float:
+        """tau, in [-1, 1)."""
+        ...
+
+    @property
+    def encoder_fingerprint(self) -> str | None:
+        """The fingerprint of the encoder; `None` where it is not known."""
+        ...
+
+    def __float__(self) -> float:
+        """tau, in [-1, 1)."""
+        ...
+
+
+class _Tau(float):
+    """A threshold that remembers its encoder. A number in all else, so that a reward with it compares and prints so."""
+
+    encoder_fingerprint: str | None = None
+
+
 @dataclass(frozen=True)
 class SemanticSimilarityReward(CompletionReward):
     r"""How close a completion's meaning is to its reference's, judged by a frozen sentence encoder.
@@ -43,7 +70,8 @@ class SemanticSimilarityReward(CompletionReward):
     Args:
         encoder: f: path or hub id of a sentence-transformers model, or an object with `encode` and `fingerprint`.
         threshold: tau in [-1, 1), "a minimal semantic adequacy level"; no value fits two encoders, so there is no
-            default: `semreward.calibrate_threshold` measures it.
+            default: `semreward.calibrate` measures it. A `Calibration` is taken as it is: the attribute is then its
+            number, and the first call with an encoder of another fingerprint warns (`CalibrationMismatchWarning`).
         reference_column: Name of the column with a string, or a list of strings, a row.
         on_missing: `"raise"`, or `"none"` to let rows without a reference pass without a reward.
         on_error: `"raise"`, or `"none"` to let a call pass whose encoder cannot be reached (`EncoderUnavailableError`,
@@ -76,7 +104,7 @@ class SemanticSimilarityReward(CompletionReward):
 
     encoder: Encoder
     _: KW_ONLY
-    threshold: float
+    threshold: float | MeasuredThreshold
     reference_column: str = "reference"
     on_missing: MissingPolicy = "raise"
     on_error: ErrorPolicy = "raise"
@@ -84,7 +112,11 @@ class SemanticSimilarityReward(CompletionReward):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_threshold(self.threshold)
+        if isinstance(self.threshold, MeasuredThreshold):
+            tau = _Tau(self.threshold)
+            tau.encoder_fingerprint = self.threshold.encoder_fingerprint
+            object.__setattr__(self, "threshold", tau)
+        check_threshold(self.threshold)  # type: ignore[arg-type] # a number by now
         check_missing_policy(self.on_missing)
         if self.on_error not in ERROR_POLICIES:
             raise ArgumentError(f"`on_error` must be one of {', '.join(ERROR_POLICIES)}; got {self.on_error!r}")
@@ -114,7 +146,7 @@ class SemanticSimilarityReward(CompletionReward):
         present = ~np.isnan(cosines)
         answered = np.array([bool(answer) for answer in answers], dtype=bool)
         rewards = np.full(len(answers), np.nan)
-        rewards[present] = threshold_rescale(cosines[present], self.threshold) * answered[present]
+        rewards[present] = threshold_rescale(cosines[present], float(self.threshold)) * answered[present]
         metrics = {} if self.on_error == "raise" else {"encoder_errors": float(unreached)}
         if present.any():
             metrics |= {
@@ -137,6 +169,8 @@ class SemanticSimilarityReward(CompletionReward):
             vectors = dict(
                 zip(texts, _exact_unit_rows(engine_of(self.encoder).encode(texts, keep=wanted)), strict=True)
             )
+            if texts:
+                _check_calibration(self.encoder, getattr(self.threshold, "encoder_fingerprint", None))
         except EncoderUnavailableError as error:
             if self.on_error == "raise":
                 raise
@@ -154,6 +188,26 @@ def _exact_unit_rows(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
     unit: NDArray[np.float64] = rows / norms
     return unit
+
+
+def _check_calibration(encoder: Encoder, measured: str | None) -> None:
+    """Warn, once for a loaded encoder, of a threshold that was measured with another one."""
+    known = _checked.setdefault(engine_of(encoder), set())
+    if measured is None or measured in known:
+        return
+    used = encoder.fingerprint  # hashes the weights, or asks a server
+    known.add(measured)
+    if used != measured:
+        warnings.warn(
+            f"`threshold` was calibrated with the encoder of fingerprint {measured}, but this reward's encoder has "
+            f"{used}, and no threshold fits two encoders; calibrate again with this one, or, to keep the number "
+            "knowingly, pass it alone: threshold=float(calibration)",
+            CalibrationMismatchWarning,
+            stacklevel=2,
+        )
+
+
+_checked: weakref.WeakKeyDictionary[Engine, set[str]] = weakref.WeakKeyDictionary()
 
 
 def as_encoder(encoder: object) -> Encoder:

@@ -1,0 +1,380 @@
+"""A threshold, what it does to the samples that it was measured on, and the file that keeps both.
+
+Legend: P prompts, M samples a prompt, G completions of a group in training, N = P x M samples in all.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+import semreward
+from semreward.calibration.measures import (
+    Floats,
+    Split,
+    area_under_curve,
+    best_split,
+    equal_share,
+    mismatched_references,
+)
+from semreward.errors import ArgumentError, ArgumentTypeError
+from semreward.protocols import Completion
+from semreward.rewards.base import check_column
+from semreward.rewards.similarity import SemanticSimilarityReward
+from semreward.shaping import SATURATION, check_threshold, threshold_rescale
+
+Statistic: TypeAlias = Literal["mean", "median", "youden"] | float
+"""What becomes tau: the samples' mean, their median, Youden's point, or the given quantile of theirs in (0, 1)."""
+
+# How far rounding may carry a cosine of unit vectors beyond [-1, 1], as in `threshold_rescale`.
+_COSINE_SLACK = 1e-3
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A threshold and what it does to the samples it was measured on; prints as a table.
+
+    A `SemanticSimilarityReward` takes it as its `threshold`, and warns when its encoder is another one.
+
+    Attributes:
+        threshold: tau, in [-1, 1).
+        statistic: What of the similarities it is.
+        samples: N, how many similarities it was measured on.
+        mean_similarity: Their mean, in [-1, 1].
+        mean_reward: Their mean reward under this threshold, in [0, 1].
+        dead_zone: Share of samples that earn 0.
+        saturation: Share of samples that earn at least 0.95.
+        encoder_fingerprint: The encoder that judged; `None` where it was not given.
+        samples_per_prompt: M; `None` where it is not known which samples share a prompt.
+        group_size: G; `None` where no group was asked for, and then so are the two shares of groups.
+        dead_groups: Expected share of groups in which all completions earn 0.
+        equal_groups: Expected share of groups in which all completions earn the same, 0 or not: they teach nothing
+            under GRPO. Measured where G is M, expected for groups drawn from a prompt's samples where G is less. Where
+            M is `None`, samples are drawn from all prompts together, which is an estimate from below: prompts differ,
+            and completions of one prompt are more alike than those of several.
+        negatives: How many similarities to mismatched references were given; `None` without any, and then so are the
+            numbers that follow.
+        negative_similarity: Their mean, in [-1, 1].
+        negatives_paid: Share of them that earns more than 0 under this threshold.
+        auc: Probability that a sample is closer to its own reference than some sample to a mismatched one, ties
+            counting half, in [0, 1]. 0.5: the encoder does not tell them apart.
+        overlap: 1 - Youden's index: the share of samples at or below the best threshold and the share of negatives
+            above it, added, in [0, 1]. 0: one threshold tells all of them apart.
+    """
+
+    threshold: float
+    statistic: Statistic
+    samples: int
+    mean_similarity: float
+    mean_reward: float
+    dead_zone: float
+    saturation: float
+    encoder_fingerprint: str | None = None
+    samples_per_prompt: int | None = None
+    group_size: int | None = None
+    dead_groups: float | None = None
+    equal_groups: float | None = None
+    negatives: int | None = None
+    negative_similarity: float | None = None
+    negatives_paid: float | None = None
+    auc: float | None = None
+    overlap: float | None = None
+
+    def __post_init__(self) -> None:
+        check_threshold(self.threshold)
+
+    def __float__(self) -> float:
+        return self.threshold
+
+    def __str__(self) -> str:
+        rows = self.rows()
+        names, values = (max(len(row[place]) for row in rows) for place in (0, 1))
+        return "\n".join(f"{name:<{names}}  {value:>{values}}  {meaning}".rstrip() for name, value, meaning in rows)
+
+    def rows(self) -> list[tuple[str, str, str]]:
+        """The table as it prints: for each number that was measured its name, its value, and what it says."""
+        origin = self.statistic if isinstance(self.statistic, str) else f"quantile {self.statistic:g}"
+        rows = [
+            ("threshold", f"{self.threshold:.4f}", f"{origin}, {self.samples} samples"),
+            ("similarity", f"{self.mean_similarity:.4f}", "mean of the samples"),
+            ("reward", f"{self.mean_reward:.4f}", "mean of the samples"),
+            ("dead zone", f"{self.dead_zone:.1%}", "of the samples earn 0"),
+            ("saturation", f"{self.saturation:.1%}", f"of the samples earn {SATURATION} or more"),
+        ]
+        bound = ", at least: prompts are not known" if self.samples_per_prompt is None else ""
+        if self.equal_groups is not None and self.dead_groups is not None:
+            rows += [
+                ("dead groups", f"{self.dead_groups:.1%}", f"of groups of {self.group_size} earn nothing{bound}"),
+                ("equal groups", f"{self.equal_groups:.1%}", f"of groups of {self.group_size} earn one value{bound}"),
+            ]
+        if self.auc is not None and self.overlap is not None:
+            rows += [
+                ("mismatched", f"{self.negative_similarity:.4f}", f"mean of {self.negatives} mismatched references"),
+                ("mismatched paid", f"{self.negatives_paid:.1%}", "of them earn more than 0"),
+                ("AUC", f"{self.auc:.4f}", "samples against mismatched references"),
+                ("overlap", f"{self.overlap:.4f}", "0: one threshold tells them apart, 1: none does"),
+            ]
+        return [*rows, ("encoder", self.encoder_fingerprint or "-", "fingerprint")]
+
+    def save(self, path: str | Path) -> None:
+        """Write it as JSON, with the version of the package that measured it."""
+        content = {**dataclasses.asdict(self), "semreward": semreward.__version__}
+        Path(path).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Calibration":
+        """Read what `save` wrote, in this version of the package or another.
+
+        Fields that an older version did not know are `None`; those that this one does not know are left out.
+
+        Raises:
+            ArgumentError: The file holds something else.
+        """
+        try:
+            content = json.loads(Path(path).read_text(encoding="utf-8"))
+            known = {field.name for field in dataclasses.fields(cls)}
+            return cls(**{name: value for name, value in dict(content).items() if name in known})
+        except (TypeError, ValueError) as error:
+            raise ArgumentError(f"{path} must be a saved calibration: {error}; calibrate again") from error
+
+
+def calibrate(
+    reward: SemanticSimilarityReward,
+    completions: Sequence[Completion],
+    references: Sequence[str | Sequence[str]],
+    *,
+    samples_per_prompt: int = 1,
+    group_size: int | None = None,
+    mismatched: bool = True,
+    statistic: Statistic = "mean",
+) -> Calibration:
+    """Measure tau for a reward: `reward.replace(threshold=calibrate(reward, completions, references))`.
+
+    The reward's encoder judges each completion against its own reference, and for comparison against one of another
+    prompt: with references in the order of their texts, that of the row half of them further on, or the next one after
+    it that shares no text with the completion's own. That depends on no seed and not on the order of prompts.
+
+    Args:
+        reward: Reads and judges the completions; its threshold does not matter.
+        completions: N samples of the cold-start policy, those of a prompt side by side, as a trainer hands them over.
+        references: Their N references, each a string or a list of strings.
+        samples_per_prompt: M. 1: nothing is known of groups.
+        group_size: G, as for `calibrate_threshold`.
+        mismatched: Whether to compare with mismatched references, which takes no further encoding where vectors fit
+            the encoder's cache.
+        statistic: As for `calibrate_threshold`.
+
+    Returns:
+        The calibration, with the encoder's fingerprint.
+
+    Raises:
+        ArgumentTypeError: `reward` is no `SemanticSimilarityReward`, or a row has the wrong type.
+        ArgumentError: Lengths differ, a reference is missing, all references share a text so that none is mismatched,
+            or as `calibrate_threshold` raises it.
+        EncoderUnavailableError: The encoder cannot be reached.
+
+    Example:
+        >>> import numpy as np
+        >>> class Letters:  # a real encoder is a trained model; this one counts letters
+        ...     fingerprint = "letters"
+        ...     def encode(self, texts):
+        ...         counts = np.array([[text.count(letter) for letter in "abcd"] for text in texts], dtype=np.float32)
+        ...         return counts / np.linalg.norm(counts, axis=1, keepdims=True)
+        >>> reward = SemanticSimilarityReward(Letters(), threshold=0.0)
+        >>> samples = ["aab", "ab", "cd", "cdd"]
+        >>> calibration = calibrate(reward, samples, ["ab", "ab", "cd", "cd"], samples_per_prompt=2)
+        >>> print(calibration)  # doctest: +NORMALIZE_WHITESPACE
+        threshold        0.9743  mean, 4 samples
+        similarity       0.9743  mean of the samples
+        reward           0.5000  mean of the samples
+        dead zone         50.0%  of the samples earn 0
+        saturation        50.0%  of the samples earn 0.95 or more
+        dead groups        0.0%  of groups of 2 earn nothing
+        equal groups       0.0%  of groups of 2 earn one value
+        mismatched       0.0000  mean of 4 mismatched references
+        mismatched paid    0.0%  of them earn more than 0
+        AUC              1.0000  samples against mismatched references
+        overlap          0.0000  0: one threshold tells them apart, 1: none does
+        encoder         letters  fingerprint
+        >>> calibrated = reward.replace(threshold=calibration)
+        >>> [round(value, 3) for value in calibrated(completions=["aab", "ab"], reference=["ab", "ab"])]
+        [0.0, 1.0]
+    """
+    if not isinstance(reward, SemanticSimilarityReward):
+        raise ArgumentTypeError(
+            f"`reward` must be a SemanticSimilarityReward, got {type(reward).__name__}; "
+            "of a composite, pass that component"
+        )
+    _check_count("samples_per_prompt", samples_per_prompt, 1)
+    check_column("references", references, len(completions))
+    if len(completions) % samples_per_prompt:
+        raise ArgumentError(
+            f"`completions` must hold {samples_per_prompt} samples of each prompt, got {len(completions)} completions; "
+            "leave out the prompts that have fewer"
+        )
+    strict = reward.replace(on_missing="raise", on_error="raise")
+    cosines = strict.similarity(completions, references)
+    negatives = strict.similarity(completions, mismatched_references(references)) if mismatched else None
+    return calibrate_threshold(
+        cosines if samples_per_prompt == 1 else cosines.reshape(-1, samples_per_prompt),
+        negatives=negatives,
+        statistic=statistic,
+        group_size=group_size,
+        encoder_fingerprint=reward.encoder.fingerprint,
+    )
+
+
+def calibrate_threshold(
+    similarities: ArrayLike | Sequence[float],
+    *,
+    negatives: ArrayLike | Sequence[float] | None = None,
+    statistic: Statistic = "mean",
+    group_size: int | None = None,
+    encoder_fingerprint: str | None = None,
+) -> Calibration:
+    r"""Measure tau on a cold-start policy's own samples; `calibrate` also computes their similarities.
+
+    Sample completions from the cold-start policy for prompts it was not trained on, and take their similarities to the
+    references, `SemanticSimilarityReward.similarity(...)`. The paper's tau is "a minimal semantic adequacy level
+    achieved after cold-start fine-tuning"; which statistic that is, it does not state. The mean is our default: about
+    half of the samples then start in the dead zone, and reinforcement learning refines the better half. Youden's point
+    tells samples from mismatched references best, at $\arg\max_\tau P(s > \tau) - P(s^- > \tau)$; tau is the middle
+    between the two neighbouring similarities, the lowest where several do equally well.
+
+    Args:
+        similarities: Cosines of samples and references, in [-1, 1], at least 2: of shape (P, M) where M samples share a
+            prompt, else of shape (N,).
+        negatives: Cosines of samples and references of other prompts, in [-1, 1], any shape.
+        statistic: `"mean"`, `"median"` or a quantile in (0, 1) of the similarities, or `"youden"`, which needs
+            `negatives`.
+        group_size: G, the completions of a prompt that training compares, from 2 to M; M by default. Without known
+            prompts, from 2 to N, and the shares of groups are estimates from below.
+        encoder_fingerprint: `encoder.fingerprint`, to be stored beside the threshold.
+
+    Returns:
+        The threshold, and what it does to samples, groups and negatives.
+
+    Raises:
+        ArgumentError: Fewer than 2 similarities, one outside [-1, 1], an unknown statistic, a group size out of its
+            range, a threshold that would be 1, or negatives that no threshold tells from the samples.
+
+    Source:
+        Su et al. 2026, section 3.4.1, https://arxiv.org/abs/2605.14366. Youden 1950, "Index for rating diagnostic
+        tests", https://doi.org/10.1002/1097-0142(1950)3:1<32::AID-CNCR2820030106>3.0.CO;2-3
+
+    Example:
+        >>> calibration = calibrate_threshold([0.2, 0.4, 0.6, 0.8])
+        >>> round(calibration.threshold, 3), calibration.dead_zone, calibration.saturation
+        (0.5, 0.5, 0.0)
+        >>> round(calibrate_threshold([0.4, 0.6, 0.8], negatives=[0.1, 0.5], statistic="youden").threshold, 3)
+        0.55
+        >>> calibrate_threshold([[0.1, 0.2, 0.9], [0.3, 0.2, 0.1]], group_size=2).equal_groups  # of 6 pairs, 1 + 3
+        0.6666666666666666
+    """
+    samples = _checked("similarities", similarities, least=2)
+    against = None if negatives is None else _checked("negatives", negatives, least=1)
+    split = None if against is None else best_split(samples.reshape(-1), against.reshape(-1))
+    threshold = _statistic(samples.reshape(-1), statistic, split)
+    if not threshold < 1.0:
+        raise ArgumentError(
+            f"the {statistic} of the similarities must be below 1 to be a threshold, got {threshold}; "
+            "the samples repeat their references"
+        )
+    rewards = threshold_rescale(samples, threshold)
+    return Calibration(
+        threshold=threshold,
+        statistic=statistic,
+        samples=int(samples.size),
+        mean_similarity=float(samples.mean()),
+        mean_reward=float(rewards.mean()),
+        dead_zone=float((rewards == 0).mean()),
+        saturation=float((rewards >= SATURATION).mean()),
+        encoder_fingerprint=encoder_fingerprint,
+        **_of_groups(rewards, group_size),
+        **_of_negatives(samples, against, threshold, split),
+    )
+
+
+def _checked(name: str, similarities: ArrayLike | Sequence[float], *, least: int) -> Floats:
+    values = np.asarray(similarities, dtype=np.float64)
+    if values.size < least:
+        raise ArgumentError(f"`{name}` must hold at least {least} samples, got {values.size}; sample more completions")
+    wrong = ~(np.abs(values) <= 1 + _COSINE_SLACK)  # also where one is NaN
+    if wrong.any():
+        place = int(np.flatnonzero(wrong)[0])
+        raise ArgumentError(
+            f"`{name}` must be cosines in [-1, 1], got {values.reshape(-1)[place]} at position {place}; leave out rows "
+            "without a reference, and give vectors of unit norm"
+        )
+    return np.clip(values, -1.0, 1.0)
+
+
+def _statistic(values: Floats, statistic: Statistic, split: Split | None) -> float:
+    if statistic == "mean":
+        return float(values.mean())
+    if statistic == "median":
+        return float(np.median(values))
+    if statistic == "youden":
+        return _youden(split)
+    if isinstance(statistic, float) and 0.0 < statistic < 1.0:
+        return float(np.quantile(values, statistic))
+    raise ArgumentError(f"`statistic` must be 'mean', 'median', 'youden' or a quantile in (0, 1), got {statistic!r}")
+
+
+def _youden(split: Split | None) -> float:
+    if split is None:
+        raise ArgumentError("`negatives` must be given for statistic='youden', got None; or choose another statistic")
+    if not split.youden > 0:
+        raise ArgumentError(
+            "`negatives` must be below the similarities for statistic='youden', but no threshold tells them apart; "
+            "this encoder cannot judge these samples: adapt it, or choose another statistic knowingly"
+        )
+    return split.threshold
+
+
+def _of_groups(rewards: Floats, group_size: int | None) -> Mapping[str, Any]:
+    """The fields of a `Calibration` that speak of groups."""
+    in_groups = rewards.ndim == 2 and rewards.shape[1] > 1  # noqa: PLR2004 - prompts x samples
+    if rewards.ndim > 2:  # noqa: PLR2004
+        raise ArgumentError(f"`similarities` must have shape (N,) or (P, M), got {rewards.shape}; reshape them")
+    grouped = rewards if in_groups else rewards.reshape(1, -1)
+    if group_size is None and in_groups:
+        group_size = grouped.shape[1]
+    if group_size is None:
+        return {}
+    _check_count("group_size", group_size, 2, grouped.shape[1])
+    return {
+        "samples_per_prompt": grouped.shape[1] if in_groups else None,
+        "group_size": group_size,
+        "dead_groups": equal_share(grouped, group_size, value=0.0),
+        "equal_groups": equal_share(grouped, group_size),
+    }
+
+
+def _of_negatives(
+    samples: Floats, negatives: Floats | None, threshold: float, split: Split | None
+) -> Mapping[str, Any]:
+    """The fields of a `Calibration` that speak of negatives."""
+    if negatives is None or split is None:
+        return {}
+    return {
+        "negatives": int(negatives.size),
+        "negative_similarity": float(negatives.mean()),
+        "negatives_paid": float((negatives > threshold).mean()),
+        "auc": area_under_curve(samples.reshape(-1), negatives.reshape(-1)),
+        "overlap": 1.0 - split.youden,
+    }
+
+
+def _check_count(name: str, value: object, least: int, most: int | None = None) -> None:
+    is_count = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not is_count or value < least or (most is not None and value > most):  # type: ignore[operator] # an int by then
+        limits = f"at least {least}" if most is None else f"from {least} to {most}"
+        raise ArgumentError(
+            f"`{name}` must be a whole number {limits}, got {value!r}; sample more completions a prompt"
+        )
