@@ -1,17 +1,65 @@
 """The kit's Hypothesis strategies make what they promise."""
 
+import contextlib
+import re
 import sys
+import unicodedata
 
 import pytest
-from hypothesis import given, settings
+from babel import Locale
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from semreward import LanguageConsistencyReward
 from semreward.errors import MissingDependencyError, UnknownLanguageError
 from semreward.testing import completions, conversations, texts
-from semreward.text import answer_text
 
 SCRIPTS = st.sampled_from(["Tibt", "Hani", "Jpan", "Latn", "Grek", "Arab", "Deva", "Hang", "Mong"])
+NO_LETTERS = {"Brai", "Sgnw", "Zinh", "Zyyy", "Zzzz"}  # dots, signs, and what belongs to no script
+
+
+def every_script():
+    """Codes of all scripts of ISO 15924 that Unicode has."""
+    for code in sorted(Locale("en").scripts.keys() - NO_LETTERS):
+        with contextlib.suppress(UnknownLanguageError):
+            yield LanguageConsistencyReward(scripts=(code,))
+
+
+REWARDS = list(every_script())
+
+
+def drawn(strategy, number):
+    """So many values of a strategy, the same ones in every run."""
+    found = []
+
+    @settings(max_examples=number, phases=[Phase.generate], derandomize=True, database=None)
+    @given(strategy)
+    def collect(value):
+        found.append(value)
+
+    collect()
+    return found
+
+
+@pytest.fixture(scope="module", params=["Latn", "Tibt"])
+def some_texts(request):
+    return drawn(texts(request.param), 200)
+
+
+@pytest.fixture(scope="module")
+def some_completions():
+    return drawn(completions("Latn"), 100)
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_texts_come_in_every_script(data):
+    reward = data.draw(st.sampled_from(REWARDS))
+    assert reward(completions=[data.draw(texts(reward.scripts))]) == [1.0]
+
+
+def test_there_are_as_many_scripts_as_unicode_has():
+    assert len(REWARDS) > 150
 
 
 @settings(max_examples=50)
@@ -22,14 +70,41 @@ def test_texts_are_in_their_scripts(data):
     assert LanguageConsistencyReward(scripts=scripts)(completions=[text]) == [1.0]
 
 
-@given(texts(["Tibt"], max_size=3))
-def test_texts_are_as_long_as_allowed(text):
-    assert 1 <= len(text) <= 3
+@given(texts("Tibt"))
+def test_one_script_may_be_given_as_a_string(text):
+    assert LanguageConsistencyReward("bo")(completions=[text]) == [1.0]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_texts_are_as_long_as_allowed(size):
+    @given(texts(["Tibt"], max_size=size))
+    def check(text):
+        assert 1 <= len(text) <= size
+
+    check()
 
 
 @given(texts())
 def test_texts_in_any_script_can_be_encoded(text):
     assert text.encode().decode() == text
+
+
+@pytest.mark.parametrize(
+    "is_hard",
+    [
+        lambda text: unicodedata.normalize("NFC", text) != text,
+        lambda text: unicodedata.category(text[0])[0] != "L",
+        lambda text: any(unicodedata.category(sign) == "Cf" for sign in text),
+        lambda text: any(unicodedata.category(sign) == "Mn" for sign in text),
+        lambda text: any(unicodedata.category(sign) == "Nd" for sign in text),
+        lambda text: any(unicodedata.category(sign)[0] == "P" for sign in text),
+        lambda text: "\n" in text,
+        lambda text: any(ord(sign) > 0xFFFF for sign in text),
+    ],
+    ids=["not_nfc", "no_letter_first", "unseen", "mark", "digit", "punctuation", "line_feed", "astral"],
+)
+def test_texts_are_hard_in_every_way(some_texts, is_hard):
+    assert any(map(is_hard, some_texts))
 
 
 @settings(max_examples=25)
@@ -38,11 +113,19 @@ def test_completions_have_an_answer_in_their_script(completion):
     assert LanguageConsistencyReward("bo")(completions=[completion]) == [1.0]
 
 
-@settings(max_examples=25)
-@given(st.lists(completions(["Latn"]), min_size=30, max_size=30))
-def test_completions_come_as_text_and_as_messages(batch):
-    assert {type(completion) for completion in batch} <= {str, list}
-    assert all(answer_text(completion) for completion in batch)
+@pytest.mark.parametrize(
+    "is_form",
+    [
+        lambda completion: isinstance(completion, str) and "<think>" in completion,
+        lambda completion: isinstance(completion, str) and re.search("^(?!<think>).*</think>", completion, re.DOTALL),
+        lambda completion: isinstance(completion, list) and "reasoning_content" in completion[-1],
+        lambda completion: isinstance(completion, list) and isinstance(completion[-1]["content"], list),
+        lambda completion: isinstance(completion, list) and len(completion) == 3,
+    ],
+    ids=["closed", "prefilled", "field", "parts", "tool"],
+)
+def test_completions_come_in_every_form(some_completions, is_form):
+    assert any(map(is_form, some_completions))
 
 
 @settings(max_examples=25)
@@ -58,9 +141,9 @@ def test_an_unknown_script_is_refused():
         texts(["Abcd"])
 
 
-@given(texts("Tibt"))
-def test_one_script_may_be_given_as_a_string(text):
-    assert LanguageConsistencyReward("bo")(completions=[text]) == [1.0]
+def test_a_script_without_letters_is_refused():
+    with pytest.raises(UnknownLanguageError, match="must have letters, and Unicode knows none of Brai"):
+        texts("Brai")
 
 
 def test_without_hypothesis_the_error_names_the_command(monkeypatch):
