@@ -1,6 +1,7 @@
 """Pure mathematics of rewards: how a similarity becomes a reward, how rewards become one."""
 
-from typing import overload
+import math
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -89,3 +90,51 @@ def weighted_sum(values_NK: ArrayLike, weights_K: ArrayLike) -> NDArray[np.float
     with np.errstate(over="ignore"):  # callers look at what comes out
         total = (np.where(missing, 0.0, values) * weights).sum(axis=1)
     return np.where(missing.all(axis=1), np.nan, total)
+
+
+def break_even_similarity(
+    similarity_weight: float = 1.5, language_weight: float = 1.0, *, threshold: float | None = None
+) -> float:
+    r"""By how much more similarity an answer in the wrong language beats one in the right language under a plain sum.
+
+    Of two answers that earn $a S + b L$, the one in the wrong language ($L = 0$) earns more than the one in the right
+    language ($L = 1$) as soon as its $S$ is higher by more than
+
+    $$\Delta = \frac{b}{a}, \qquad \text{in cosine above } \tau: \quad \Delta_{cos} = (1 - \tau) \frac{b}{a}$$
+
+    Args:
+        similarity_weight: a, finite and > 0.
+        language_weight: b, finite and >= 0.
+        threshold: tau in [-1, 1), for a gap in cosine; `None` for one in similarity after `threshold_rescale`.
+
+    Returns:
+        The gap, >= 0. Rescaled similarities differ by at most 1 and cosines above tau by at most 1 - tau: from there on
+        (b >= a) no similarity makes up for the language. An answer in the right language whose cosine is at or below
+        tau is beaten from a cosine of `threshold + gap` on.
+
+    Raises:
+        ArgumentError: A weight or the threshold is out of its range.
+
+    Source:
+        Follows from Su et al. 2026, eq. 4, https://arxiv.org/abs/2605.14366; the paper does not state it.
+
+    Example:
+        >>> round(break_even_similarity(1.5, 1.0), 3)  # the paper's weights
+        0.667
+        >>> round(break_even_similarity(1.5, 1.0, threshold=0.55), 3)  # in cosine
+        0.3
+    """
+    if not is_finite_number(similarity_weight) or not similarity_weight > 0:
+        raise ArgumentError(f"`similarity_weight` must be a finite number above 0, got {similarity_weight!r}")
+    if not is_finite_number(language_weight) or not language_weight >= 0:
+        raise ArgumentError(f"`language_weight` must be a finite number of at least 0, got {language_weight!r}")
+    if threshold is not None:
+        check_threshold(threshold)
+    scale = 1.0 if threshold is None else 1.0 - float(threshold)
+    return scale * float(language_weight) / float(similarity_weight)
+
+
+def is_finite_number(value: Any) -> bool:
+    """Whether a value is a real number, of Python or NumPy, neither infinite nor NaN nor a truth value."""
+    is_number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, (bool, np.bool_))
+    return is_number and math.isfinite(value)

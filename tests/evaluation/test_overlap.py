@@ -5,7 +5,7 @@ import semreward
 from reference import sacrebleu_sentences
 from semreward.errors import ArgumentError, ArgumentTypeError
 from semreward.evaluation import bleu_score, chrf_score, rouge_l_score
-from semreward.evaluation.overlap import common_subsequence_length, rouge_l_f1
+from semreward.rewards.overlap import common_subsequence_length, rouge_l_f1
 
 SCORES = pytest.mark.parametrize("score", [bleu_score, chrf_score, rouge_l_score])
 

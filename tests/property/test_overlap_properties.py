@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from semreward import BleuReward, ChrfReward
 from semreward.evaluation import bleu_score, chrf_score, rouge_l_score
-from semreward.evaluation.overlap import common_subsequence_length, rouge_l_f1
+from semreward.rewards.overlap import common_subsequence_length, rouge_l_f1
 from semreward.evaluation.reading import comparable_text, reading_f1, reading_tokens
 from semreward.text import units
 

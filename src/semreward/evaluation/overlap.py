@@ -5,7 +5,7 @@ from typing import Any
 
 from semreward.evaluation.score import Score, evaluated_answers, evaluated_references, signature_of
 from semreward.protocols import Completion
-from semreward.rewards.overlap import sacrebleu_module
+from semreward.rewards.overlap import rouge_l_f1, sacrebleu_module
 from semreward.text import ReasoningPolicy, units
 
 # sacrebleu counts in percent.
@@ -118,42 +118,6 @@ def rouge_l_score(
     rows = evaluated_references(references, len(answers))
     scores = [max(rouge_l_f1(answer, text) for text in texts) for answer, texts in zip(answers, rows, strict=True)]
     return Score(sum(scores) / len(scores), signature_of("ROUGE-L", nrefs=_references_a_row(rows), beta=1, tok="units"))
-
-
-def rouge_l_f1(completion: str, reference: str) -> float:
-    """ROUGE-L F1 of one pair of texts, in [0, 1]; symmetric, 1 where the units agree, 0 where none is common.
-
-    Example:
-        >>> rouge_l_f1("a c", "a b c")  # LCS = 2, P = 1, R = 2/3
-        0.8
-    """
-    completed, wanted = units(completion), units(reference)
-    common = common_subsequence_length(completed, wanted)
-    return 2 * common / (len(completed) + len(wanted)) if common else 0.0
-
-
-def common_subsequence_length(first: Sequence[str], second: Sequence[str]) -> int:
-    """Length of the longest common subsequence of two sequences.
-
-    Bit i of `row` is 0 where the length grows from `first[:i]` to `first[:i + 1]`; each unit of `second` updates all
-    bits at once.
-
-    Source:
-        Hyyrö 2004, "Bit-parallel LCS-length computation revisited".
-
-    Example:
-        >>> common_subsequence_length("abcbdab", "bdcaba")
-        4
-    """
-    places: dict[str, int] = {}
-    for place, unit in enumerate(first):
-        places[unit] = places.get(unit, 0) | 1 << place
-    full = (1 << len(first)) - 1
-    row = full
-    for unit in second:
-        matched = row & places.get(unit, 0)
-        row = ((row + matched) | (row - matched)) & full
-    return len(first) - row.bit_count()
 
 
 def _corpus_score(name: str, metric: Any, answers: list[str], rows: list[tuple[str, ...]]) -> Score:

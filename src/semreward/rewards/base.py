@@ -7,6 +7,7 @@ ours shares; `CompletionReward` adds reading the answers out of the completions 
 import asyncio
 import dataclasses
 import functools
+import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -49,6 +50,11 @@ class Reward(ABC):
     @property
     def __name__(self) -> str:
         return self.name
+
+    @property
+    def bounds(self) -> tuple[float, float] | None:
+        """Least and greatest value that it can return, both finite; `None` where it declares none."""
+        return None
 
     @abstractmethod
     def __call__(
@@ -106,6 +112,11 @@ class AsyncReward:
     def __name__(self) -> str:
         return self.reward.name
 
+    @property
+    def bounds(self) -> tuple[float, float] | None:
+        """The bounds of the reward."""
+        return self.reward.bounds
+
     async def __call__(self, **arguments: Any) -> RewardValues:
         """Score `N` completions, see the reward's own `__call__`."""
         call = functools.partial(copy_context().run, self.reward, **arguments)
@@ -148,6 +159,8 @@ class Scores:
 class CompletionReward(Reward):
     """A reward that judges each completion's answer text, alone or against columns of its row.
 
+    Its values lie in [0, 1]; a subclass with other values says so by a `bounds` property of its own.
+
     Args:
         reasoning: What becomes of `<think>` blocks; see `semreward.text.remove_reasoning`.
     """
@@ -158,6 +171,11 @@ class CompletionReward(Reward):
         super().__post_init__()
         if self.reasoning not in REASONING_POLICIES:
             raise ArgumentError(f"`reasoning` must be one of {', '.join(REASONING_POLICIES)}; got {self.reasoning!r}")
+
+    @property
+    def bounds(self) -> tuple[float, float] | None:
+        """Least and greatest value that it can return: 0 and 1."""
+        return (0.0, 1.0)
 
     def __call__(
         self,
@@ -173,7 +191,7 @@ class CompletionReward(Reward):
 
         Args:
             completions: `N` texts, or `N` lists of messages.
-            prompts: `N` prompts, not used.
+            prompts: `N` prompts; used by rewards that name `prompts` among their columns.
             completion_ids: `N` lists of token ids, not used.
             log_metric: The trainer's `log_metric(name, value)`, if it offers one.
             log_extra: The trainer's `log_extra(column, values)`, if it offers one.
@@ -189,7 +207,7 @@ class CompletionReward(Reward):
         """
         check_rows(completions, {"prompts": prompts, "completion_ids": completion_ids})
         answers = answers_of(completions, reasoning=self.reasoning)
-        scores = self._score(answers, columns)
+        scores = self._score(answers, columns if prompts is None else {**columns, "prompts": prompts})
         if log_metric is not None:
             for key, value in scores.metrics.items():
                 log_metric(f"{self.name}/{key}", value)
@@ -200,7 +218,22 @@ class CompletionReward(Reward):
 
     @abstractmethod
     def _score(self, answers: list[str], columns: Mapping[str, Any]) -> Scores:
-        """Score `N` answer texts (possibly empty), given all columns of the call."""
+        """Score `N` answer texts (possibly empty), given all columns of the call, and its prompts as `prompts`."""
+
+
+def reward_bounds(reward: object) -> tuple[float, float] | None:
+    """The range that a reward function of any make declares by an attribute `bounds`, its partial's function's for one.
+
+    Returns:
+        Two finite numbers, low <= high; `None` where it declares nothing of the kind.
+    """
+    while isinstance(reward, functools.partial):
+        reward = reward.func
+    try:
+        low, high = map(float, getattr(reward, "bounds", None))  # type: ignore[arg-type] # what is no pair is caught
+    except (TypeError, ValueError):
+        return None
+    return (low, high) if math.isfinite(low) and math.isfinite(high) and low <= high else None
 
 
 def check_rows(completions: Any, others: Mapping[str, Any]) -> None:

@@ -1,7 +1,8 @@
-"""Overlap with a reference: BLEU and chrF, the rewards that semantic ones are compared with (Table 5 of the paper)."""
+"""Overlap with a reference: BLEU, chrF and ROUGE-L, with which semantic rewards are compared (Table 5 of the paper)."""
 
+import functools
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +22,7 @@ _PERCENT = 100.0
 
 @dataclass(frozen=True, kw_only=True)
 class OverlapReward(CompletionReward):
-    """What BLEU and chrF share: a row's references, and the scale from percent to [0, 1].
+    """What BLEU, chrF and ROUGE-L share: a row's references.
 
     Args:
         reference_column: Name of the column with a string, or a list of strings, a row.
@@ -34,21 +35,36 @@ class OverlapReward(CompletionReward):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_missing_policy(self.on_missing)
+
+    def _score(self, answers: list[str], columns: Mapping[str, Any]) -> Scores:
+        references = references_of(columns, self.reference_column, rows=len(answers), on_missing=self.on_missing)
+        overlap = self._overlap_function()
+        return Scores(
+            [
+                None if texts is None else overlap(answer, texts)
+                for answer, texts in zip(answers, references, strict=True)
+            ]
+        )
+
+    @abstractmethod
+    def _overlap_function(self) -> Callable[[str, tuple[str, ...]], float]:
+        """What tells, for one call, how much an answer has of its references, in [0, 1]."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SacrebleuReward(OverlapReward):
+    """What BLEU and chrF share: sacrebleu computes them, in percent."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
         sacrebleu_module()  # a missing library shows here, not in the middle of a training
 
     def signature(self) -> str:
         """All that decides the numbers, sacrebleu's version included."""
         return f"{super().signature()}|sacrebleu:{sacrebleu_module().__version__}"
 
-    def _score(self, answers: list[str], columns: Mapping[str, Any]) -> Scores:
-        references = references_of(columns, self.reference_column, rows=len(answers), on_missing=self.on_missing)
-        metric = self._metric()
-        return Scores(
-            [
-                None if texts is None else self._overlap(metric, answer, texts)
-                for answer, texts in zip(answers, references, strict=True)
-            ]
-        )
+    def _overlap_function(self) -> Callable[[str, tuple[str, ...]], float]:
+        return functools.partial(self._overlap, self._metric())
 
     def _overlap(self, metric: Any, answer: str, references: tuple[str, ...]) -> float:
         prepared = self._prepared(answer)
@@ -68,7 +84,7 @@ class OverlapReward(CompletionReward):
 
 
 @dataclass(frozen=True, kw_only=True)
-class BleuReward(OverlapReward):
+class BleuReward(SacrebleuReward):
     """Sentence BLEU against a row's reference.
 
     $$R(y, y^*) = BLEU(y, y^*) / 100$$
@@ -110,7 +126,7 @@ class BleuReward(OverlapReward):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChrfReward(OverlapReward):
+class ChrfReward(SacrebleuReward):
     """Sentence chrF against a row's reference.
 
     $$R(y, y^*) = chrF_2(y, y^*) / 100$$
@@ -146,6 +162,81 @@ class ChrfReward(OverlapReward):
     @staticmethod
     def _prepared(text: str) -> str:
         return text
+
+
+@dataclass(frozen=True, kw_only=True)
+class RougeLReward(OverlapReward):
+    r"""Sentence ROUGE-L against a row's reference: how much of both is their longest common subsequence.
+
+    $$R(y, y^*) = \frac{2 P Q}{P + Q}, \quad P = \frac{LCS(y, y^*)}{|y|}, \quad Q = \frac{LCS(y, y^*)}{|y^*|}$$
+
+    A value is a float in [0, 1]; 1 where the units agree, 0 where none is common and for an empty completion. Lengths
+    count `semreward.text.units` (Han characters, Tibetan syllables, words). Of several references the best match
+    counts. A row is `None` only where its reference is missing and `on_missing="none"`. Needs no further library; two
+    texts of 10,000 units take some hundredths of a second.
+
+    Args:
+        reference_column: Name of the column with a string, or a list of strings, a row.
+        on_missing: `"raise"`, or `"none"` to let rows without a reference pass without a reward.
+        name: Metric key.
+        reasoning: What becomes of `<think>` blocks; see `semreward.text.remove_reasoning`.
+
+    Raises:
+        ArgumentError: A parameter is out of its range.
+
+    Source:
+        Lin 2004, https://aclanthology.org/W04-1013, at the level of sentences with beta = 1.
+
+    Example:
+        >>> reward = RougeLReward()
+        >>> reward(completions=["a c", "x", ""], reference=["a b c"] * 3)
+        [0.8, 0.0, 0.0]
+    """
+
+    name: str = "rouge_l"
+
+    def _overlap_function(self) -> Callable[[str, tuple[str, ...]], float]:
+        return _best_rouge_l
+
+
+def _best_rouge_l(answer: str, references: tuple[str, ...]) -> float:
+    return max(rouge_l_f1(answer, reference) for reference in references)
+
+
+def rouge_l_f1(completion: str, reference: str) -> float:
+    """ROUGE-L F1 of one pair of texts, in [0, 1]; symmetric, 1 where the units agree, 0 where none is common.
+
+    Example:
+        >>> rouge_l_f1("a c", "a b c")  # LCS = 2, P = 1, R = 2/3
+        0.8
+    """
+    completed, wanted = units(completion), units(reference)
+    common = common_subsequence_length(completed, wanted)
+    return 2 * common / (len(completed) + len(wanted)) if common else 0.0
+
+
+def common_subsequence_length(first: Sequence[str], second: Sequence[str]) -> int:
+    """Length of the longest common subsequence of two sequences.
+
+    Bit i of `row` is 0 where the length grows from `first[:i]` to `first[:i + 1]`; each unit of `second` updates all
+    bits at once.
+
+    Source:
+        Hyyrö 2004, "Bit-parallel LCS-length computation revisited".
+
+    Example:
+        >>> common_subsequence_length("abcbdab", "bdcaba")
+        4
+    """
+    places: dict[str, int] = {}
+    for place, unit in enumerate(first):
+        places[unit] = places.get(unit, 0) | 1 << place
+    full = (1 << len(first)) - 1
+    row = full
+    for unit in second:
+        matched = row & places.get(unit, 0)
+        row = ((row + matched) | (row - matched)) & full
+    return len(first) - row.bit_count()
 
 
 def sacrebleu_module() -> Any:

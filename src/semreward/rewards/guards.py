@@ -1,0 +1,376 @@
+"""Guards: what a semantic reward does not see about an answer, each as a reward that is 1 where nothing is wrong.
+
+They are meant as gates of a `CompositeReward`, or as factors of one's own. A guard compares an answer with its
+reference and its source by counting, without any model, in time linear in the texts. It never says that an answer is
+good.
+"""
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
+from typing import Any
+
+import regex
+
+from semreward.errors import ArgumentError, ArgumentTypeError
+from semreward.protocols import Completion
+from semreward.rewards.base import (
+    CompletionReward,
+    MissingPolicy,
+    Scores,
+    check_missing_policy,
+    column_of,
+    is_column,
+    references_of,
+)
+from semreward.rewards.ngrams import copied_share, repeated_share
+from semreward.rewards.numerals import digit_numbers, written_numbers
+from semreward.shaping import is_finite_number
+from semreward.text import answer_text
+
+_SPACE = regex.compile(r"\s+")
+
+
+@dataclass(frozen=True)
+class Guard(CompletionReward):
+    """What the guards share: a row's texts, of which one that cannot be judged is `None`.
+
+    Args:
+        on_missing: `"raise"`, or `"none"` to let rows pass without a value whose reference or source is missing.
+    """
+
+    _: KW_ONLY
+    on_missing: MissingPolicy = "raise"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_missing_policy(self.on_missing)
+
+    def _score(self, answers: list[str], columns: Mapping[str, Any]) -> Scores:
+        rows = self._rows(columns, len(answers))
+        values = [
+            None if row is None else self._value(answer, row) if answer else 0.0
+            for answer, row in zip(answers, rows, strict=True)
+        ]
+        return Scores(values)
+
+    @abstractmethod
+    def _rows(self, columns: Mapping[str, Any], rows: int) -> Sequence[Any]:
+        """What each row is judged against; `None` where it is missing."""
+
+    @abstractmethod
+    def _value(self, answer: str, row: Any) -> float:
+        """The value of one answer that is not empty, in [0, 1]."""
+
+
+@dataclass(frozen=True)
+class LengthRatioGuard(Guard):
+    r"""1 where an answer is about as long as its reference, 0 where it is far shorter or longer.
+
+    $$R(y, y^*) = \min\left(1, \frac{q - (1 - \rho) a}{\rho a}, \frac{(1 + \rho) b - q}{\rho b}\right)
+    \text{ in } [0, 1], \qquad q = |y| / |y^*|$$
+
+    with a = `low`, b = `high`, and rho = `ramp` the width of the soft edges; without them, 1 for $a \le q \le b$ and 0
+    elsewhere. |y| counts the characters of the normalised text but for white space: letters, marks, tshegs, punctuation
+    and also what is invisible, so that nothing can be added for free; an ideograph counts one. Of several references
+    the one that suits best counts. An empty answer earns 0. A row is `None` only where its reference is missing and
+    `on_missing="none"`.
+
+    Args:
+        low: Least ratio, >= 0 and at most `high`; `0` leaves short answers alone.
+        high: Greatest ratio, finite.
+        ramp: Width of the soft edges as a share of `low` and `high`, in [0, 1].
+        slack: Characters by which an answer may always be longer or shorter, >= 0: short references have valid
+            wordings that differ by a word.
+        reference_column: Name of the column with a string, or a list of strings, a row. They must be in the language of
+            the answer: Tibetan takes 4 to 5 times as many characters as Chinese.
+        on_missing: `"raise"`, or `"none"` to let rows without a reference pass without a value.
+        name: Metric key.
+        reasoning: What becomes of `<think>` blocks; see `semreward.text.remove_reasoning`.
+
+    Raises:
+        ArgumentError: A parameter is out of its range.
+
+    Source:
+        A semantic reward alone is reported to drive answers into verbosity: arXiv 2605.29502. The measure is ours.
+
+    Example:
+        >>> guard = LengthRatioGuard(0.5, 2.0, slack=0)
+        >>> guard(completions=["abcd", "a", "abcdefghi"], reference=["abcd"] * 3)
+        [1.0, 0.0, 0.0]
+        >>> guard.replace(ramp=0.5)(completions=["abcdefghij"], reference=["abcd"])  # 2.5: half-way from 2 to 3
+        [0.5]
+    """
+
+    low: float = 0.5
+    high: float = 2.0
+    _: KW_ONLY
+    ramp: float = 0.0
+    slack: int = 2
+    reference_column: str = "reference"
+    name: str = "length_ratio"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not (is_finite_number(self.low) and is_finite_number(self.high) and 0 <= self.low <= self.high):
+            raise ArgumentError(
+                f"`low` and `high` must be finite with 0 <= low <= high, got low={self.low!r}, high={self.high!r}"
+            )
+        check_share("ramp", self.ramp)
+        if not is_finite_number(self.slack) or self.slack < 0:
+            raise ArgumentError(f"`slack` must be a number of characters of at least 0, got {self.slack!r}")
+
+    def _rows(self, columns: Mapping[str, Any], rows: int) -> Sequence[Any]:
+        return references_of(columns, self.reference_column, rows=rows, on_missing=self.on_missing)
+
+    def _value(self, answer: str, row: tuple[str, ...]) -> float:
+        length = len(_SPACE.sub("", answer))
+        return max(self._fit(length, len(_SPACE.sub("", reference))) for reference in row)
+
+    def _fit(self, length: int, wanted: int) -> float:
+        low, high = self.low * wanted - self.slack, self.high * wanted + self.slack
+        too_short = _beyond(low - length, self.ramp * self.low * wanted)
+        return min(too_short, _beyond(length - high, self.ramp * self.high * wanted))
+
+
+@dataclass(frozen=True)
+class RepetitionGuard(Guard):
+    r"""1 where an answer says things once, 0 where much of it repeats what it has said before.
+
+    $$e = \frac{r(y) - r(y^*)}{1 - r(y^*)}, \qquad R = 1 \text{ for } e \le limit, \quad 0 \text{ for } e > limit$$
+
+    r is the share of a text that lies in n-grams which occurred in it before, so that a text said twice has at least
+    1/2 and one said N times (N - 1)/N. White space aside, n-grams are of characters: Tibetan and Chinese write no
+    spaces. `ngram` counts ideographs and Hangul syllables; of other scripts, four characters count as one, for Tibetan
+    repeats its syllables and the tsheg all the time. With a reference, only what exceeds its own repetition counts: a
+    poem may have its refrain. Of several references the most repetitive counts. An empty answer earns 0. A row is
+    `None` only where its reference is missing and `on_missing="none"`.
+
+    Args:
+        limit: Greatest share e, in [0, 1). Below 1/2, an answer that says everything twice earns 0, whatever its
+            reference repeats.
+        ramp: Width of the soft edge above `limit`, in [0, 1]: the value falls linearly to 0 at `limit + ramp`.
+        ngram: Length of the n-grams in ideographs, at least 1; four times as many characters of other scripts. Texts
+            of fewer than two such n-grams repeat nothing that is seen.
+        reference_column: Name of the column with a string, or a list of strings, a row; `None` to judge answers alone
+            (r(y*) = 0).
+        on_missing: `"raise"`, or `"none"` to let rows without a reference pass without a value.
+        name: Metric key.
+        reasoning: What becomes of `<think>` blocks; see `semreward.text.remove_reasoning`.
+
+    Raises:
+        ArgumentError: A parameter is out of its range.
+
+    Source:
+        Repetition as degeneration: Holtzman et al. 2020, https://arxiv.org/abs/1904.09751. The measure is ours.
+
+    Example:
+        >>> guard = RepetitionGuard()
+        >>> guard(completions=["他昨天在市场买了三个苹果。", "他昨天在市场买了三个苹果。" * 2])
+        [1.0, 0.0]
+        >>> poem = "雨一直下个不停。" * 3
+        >>> guard.replace(reference_column="reference")(completions=[poem], reference=[poem])
+        [1.0]
+    """
+
+    _: KW_ONLY
+    limit: float = 0.4
+    ramp: float = 0.0
+    ngram: int = 5
+    reference_column: str | None = None
+    name: str = "repetition"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_share("limit", self.limit, below_one=True)
+        check_share("ramp", self.ramp)
+        check_ngram(self.ngram)
+
+    def _rows(self, columns: Mapping[str, Any], rows: int) -> Sequence[Any]:
+        if self.reference_column is None:
+            return [()] * rows
+        return references_of(columns, self.reference_column, rows=rows, on_missing=self.on_missing)
+
+    def _value(self, answer: str, row: tuple[str, ...]) -> float:
+        own = max((repeated_share(reference, self.ngram) for reference in row), default=0.0)
+        excess = (repeated_share(answer, self.ngram) - own) / (1.0 - own)
+        return _beyond(excess - self.limit, self.ramp)
+
+
+@dataclass(frozen=True)
+class SourceCopyGuard(Guard):
+    r"""1 where an answer is in words of its own or of its reference, 0 where much of it is copied from its source.
+
+    $$R = 1 \text{ for } c(y) \le limit, \quad 0 \text{ for } c(y) > limit$$
+
+    c is the share of an answer's letters that lie in n-grams which occur in the source and in no reference. Names that
+    a translation rightly keeps, which its reference has too, are not copied; digits, punctuation and case do not count.
+    For translation: where source and answer are of one language, as in headlines, honest answers copy. An exact copy is
+    seen as long as its reference shares less than 1 - `limit` of it. An empty answer earns 0, one without letters 1. A
+    row is `None` only where its source or reference is missing and `on_missing="none"`.
+
+    Args:
+        source_column: Name of the column with a text, or messages, a row, all of which count as source; `"prompts"` for
+            the prompts themselves.
+        limit: Greatest share c, in [0, 1).
+        ramp: Width of the soft edge above `limit`, in [0, 1]: the value falls linearly to 0 at `limit + ramp`.
+        ngram: Length of the n-grams in ideographs, at least 1; four times as many letters of other scripts. Shorter
+            answers are compared as a whole.
+        reference_column: Name of the column with a string, or a list of strings, a row; `None` to count all that is in
+            the source as copied.
+        on_missing: `"raise"`, or `"none"` to let rows pass without a value whose source or reference is missing.
+        name: Metric key.
+        reasoning: What becomes of `<think>` blocks; see `semreward.text.remove_reasoning`.
+
+    Raises:
+        ArgumentError: A parameter is out of its range.
+
+    Source:
+        Copies of the source as what fools quality estimation: WALAR (2026), https://arxiv.org/abs/2603.13045. The
+        measure is ours.
+
+    Example:
+        >>> guard = SourceCopyGuard("source")
+        >>> row = {"source": "He lives in Rotterdam.", "reference": "Hij woont in Rotterdam."}
+        >>> answers = ["Rotterdam", "He lives in", "In Rotterdam woont hij."]
+        >>> guard(completions=answers, source=[row["source"]] * 3, reference=[row["reference"]] * 3)
+        [1.0, 0.0, 1.0]
+    """
+
+    source_column: str = "source"
+    _: KW_ONLY
+    limit: float = 0.4
+    ramp: float = 0.0
+    ngram: int = 5
+    reference_column: str | None = "reference"
+    name: str = "source_copy"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_share("limit", self.limit, below_one=True)
+        check_share("ramp", self.ramp)
+        check_ngram(self.ngram)
+
+    def _rows(self, columns: Mapping[str, Any], rows: int) -> Sequence[Any]:
+        sources = sources_of(columns, self.source_column, rows=rows, on_missing=self.on_missing)
+        if self.reference_column is None:
+            return [None if source is None else (source, ()) for source in sources]
+        references = references_of(columns, self.reference_column, rows=rows, on_missing=self.on_missing)
+        return [None if None in pair else pair for pair in zip(sources, references, strict=True)]
+
+    def _value(self, answer: str, row: tuple[str, tuple[str, ...]]) -> float:
+        return _beyond(copied_share(answer, *row, ngram=self.ngram) - self.limit, self.ramp)
+
+
+@dataclass(frozen=True)
+class NumberRecallReward(Guard):
+    r"""How many of a reference's numbers an answer has, and how few that nobody gave it.
+
+    $$R = \frac{2 P Q}{P + Q}, \qquad Q = \frac{|W \cap G|}{|W|}, \quad P = 1 - \frac{|A \setminus K|}{|A|}$$
+
+    W are the values that the reference writes with digits, A those of the answer; G are the answer's values with digits
+    or written out, and K those of the reference and the source, likewise. Q is the recall, P the share of the answer's
+    numbers that are not invented; each is 1 where there is nothing to count. So an answer to a reference without
+    numbers earns 1, unless it invents some: then 1 minus the invented share. Digits of all scripts are equal by value;
+    see `semreward.rewards.numerals` for separators and for the words that are known (Chinese, Tibetan, English). Words
+    help a number to be found and never demand one. Each value counts once. Of several references the best match counts.
+    An empty answer earns 0. A row is `None` only where its reference or source is missing and `on_missing="none"`.
+
+    Args:
+        reference_column: Name of the column with a string, or a list of strings, a row.
+        source_column: Name of a column with a text, or messages, a row, whose numbers are not invented; `"prompts"` for
+            the prompts themselves; `None` to do without.
+        on_missing: `"raise"`, or `"none"` to let rows pass without a value whose reference or source is missing.
+        name: Metric key.
+        reasoning: What becomes of `<think>` blocks; see `semreward.text.remove_reasoning`.
+
+    Source:
+        Ours. That embeddings hardly move when numbers change is a common finding; docs/guards.md measures it.
+
+    Example:
+        >>> reward = NumberRecallReward()
+        >>> reward(completions=["༣ apples", "三个苹果", "4 apples", "some apples"], reference=["3 apples"] * 4)
+        [1.0, 1.0, 0.0, 0.0]
+        >>> reward(completions=["no number", "in 1999"], reference=["none here"] * 2)
+        [1.0, 0.0]
+    """
+
+    _: KW_ONLY
+    reference_column: str = "reference"
+    source_column: str | None = None
+    name: str = "number_recall"
+
+    def _rows(self, columns: Mapping[str, Any], rows: int) -> Sequence[Any]:
+        references = references_of(columns, self.reference_column, rows=rows, on_missing=self.on_missing)
+        if self.source_column is None:
+            return [None if texts is None else ("", texts) for texts in references]
+        sources = sources_of(columns, self.source_column, rows=rows, on_missing=self.on_missing)
+        return [None if None in pair else pair for pair in zip(sources, references, strict=True)]
+
+    def _value(self, answer: str, row: tuple[str, tuple[str, ...]]) -> float:
+        source, references = row
+        said = digit_numbers(answer)
+        known = digit_numbers(source) | (written_numbers(source) if said else frozenset())
+        return max(self._match(answer, said, reference, known) for reference in references)
+
+    def _match(self, answer: str, said: frozenset[str], reference: str, known: frozenset[str]) -> float:
+        wanted = digit_numbers(reference)
+        missing, invented = wanted - said, said - known - wanted
+        if missing:
+            missing -= written_numbers(answer)
+        if invented:
+            invented -= written_numbers(reference)
+        recall = 1.0 - len(missing) / len(wanted) if wanted else 1.0
+        precision = 1.0 - len(invented) / len(said) if said else 1.0
+        return 2.0 * precision * recall / (precision + recall) if precision + recall else 0.0
+
+
+def sources_of(columns: Mapping[str, Any], name: str, *, rows: int, on_missing: MissingPolicy) -> list[str | None]:
+    """Each row's source: a text, or the texts of all its messages; `None` for a missing one under `"none"`.
+
+    Raises:
+        MissingColumnError: The column is absent.
+        ArgumentError: A row's source is `None` under `"raise"`.
+        ArgumentTypeError: A row's source is neither a text nor messages.
+    """
+    found: list[str | None] = []
+    for row, source in enumerate(column_of(columns, name, rows)):
+        if source is not None:
+            found.append(source_text(source, name, row))
+        elif on_missing == "none":
+            found.append(None)
+        else:
+            raise ArgumentError(
+                f"`{name}` must be a text or a list of messages, got None at row {row}; drop the row, or let a guard "
+                "pass it: on_missing='none'"
+            )
+    return found
+
+
+def source_text(source: Completion, name: str, row: int) -> str:
+    """The text of a source: itself, or what its messages say, whoever speaks, one a line."""
+    messages: Sequence[Any] = source if is_column(source) else [source]
+    spoken = [[{**message, "role": "assistant"}] if isinstance(message, Mapping) else message for message in messages]
+    try:
+        return "\n".join(answer_text(message, reasoning="keep") for message in spoken)
+    except ArgumentTypeError as error:
+        raise ArgumentTypeError(f"`{name}` at row {row}: {error}") from None
+
+
+def check_share(name: str, value: float, *, below_one: bool = False) -> None:
+    """Raise `ArgumentError` unless a parameter lies in [0, 1], or in [0, 1)."""
+    if not is_finite_number(value) or not 0 <= value <= 1 or (below_one and value == 1):
+        raise ArgumentError(f"`{name}` must be a number in [0, 1{')' if below_one else ']'}, got {value!r}")
+
+
+def check_ngram(ngram: int) -> None:
+    """Raise `ArgumentError` unless a length of n-grams is a whole number of at least 1."""
+    if not isinstance(ngram, int) or isinstance(ngram, bool) or ngram < 1:
+        raise ArgumentError(f"`ngram` must be a whole number of at least 1, got {ngram!r}")
+
+
+def _beyond(excess: float, ramp: float) -> float:
+    """1 up to an excess of 0, then linearly down to 0 at an excess of `ramp`; at once where that is 0."""
+    if excess <= 0:
+        return 1.0
+    return max(0.0, 1.0 - excess / ramp) if ramp else 0.0

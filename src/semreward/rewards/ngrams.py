@@ -1,0 +1,86 @@
+"""What of a text lies in n-grams: those that it repeats, those that it has from another text.
+
+N-grams are of characters, since Tibetan and Chinese write no spaces. Their length is told in ideographs; an ideograph
+or a Hangul syllable says about as much as four characters of other scripts. An n-gram of 5 is thus 5 ideographs, or 20
+letters, marks and tshegs: about five Tibetan syllables or four English words.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import regex
+
+_IDEOGRAPH = 4
+_DENSE = regex.compile(r"[\p{sc=Han}\p{sc=Hang}]")
+_SPACE = regex.compile(r"\s+")
+_NO_LETTER = regex.compile(r"[^\p{L}\p{M}]+")
+
+
+def repeated_share(text: str, ngram: int = 5) -> float:
+    """Share of a text, white space aside, that lies in n-grams which occurred in it before; linear in its length.
+
+    Args:
+        text: Normalised text.
+        ngram: Length of the n-grams in ideographs, at least 1.
+
+    Returns:
+        A share in [0, 1); 0 for a text of less than one n-gram.
+
+    Example:
+        >>> repeated_share("不要停下来，" * 4)
+        0.75
+    """
+    signs, size = _signs(_SPACE.sub("", text)), ngram * _IDEOGRAPH
+    seen: set[str] = set()
+    repeated = []
+    for start, gram in enumerate(_grams(signs, size)):
+        if gram in seen:
+            repeated.append(start)
+        seen.add(gram)
+    return _covered_share(repeated, size, len(signs))
+
+
+def copied_share(answer: str, source: str, references: Sequence[str] = (), *, ngram: int = 5) -> float:
+    """Share of an answer's letters in n-grams which the source has and no reference; linear in the texts' lengths.
+
+    Args:
+        answer: Normalised text; if it is shorter than an n-gram, it is looked for as a whole.
+        source: Normalised text.
+        references: Normalised texts.
+        ngram: Length of the n-grams in ideographs, at least 1.
+
+    Returns:
+        A share in [0, 1]; 0 for an answer without letters. Letters and their marks count, whatever their case.
+
+    Example:
+        >>> copied_share("今天天气很好，我们走吧", "今天天气很好，出去走走", ngram=3)
+        0.6
+    """
+    signs = _letters(answer)
+    size = min(ngram * _IDEOGRAPH, len(signs))
+    if not size:
+        return 0.0
+    copied = set(_grams(_letters(source), size)).difference(*(_grams(_letters(text), size) for text in references))
+    found = [start for start, gram in enumerate(_grams(signs, size)) if gram in copied]
+    return _covered_share(found, size, len(signs))
+
+
+def _covered_share(starts: Iterable[int], size: int, length: int) -> float:
+    """Share of `length` places that lie in windows of a size, given where those start, in rising order."""
+    covered = end = 0
+    for start in starts:
+        covered += start + size - max(start, end)
+        end = start + size
+    return covered / length if length else 0.0
+
+
+def _letters(text: str) -> str:
+    return _signs(_NO_LETTER.sub("", text.casefold()))
+
+
+def _signs(text: str) -> str:
+    """A text in which what is dense stands for as many characters as it is worth."""
+    return _DENSE.sub(lambda found: found[0] * _IDEOGRAPH, text)
+
+
+def _grams(signs: str, size: int) -> list[str]:
+    return [signs[start : start + size] for start in range(len(signs) - size + 1)]

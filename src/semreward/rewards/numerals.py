@@ -1,0 +1,160 @@
+"""The numbers of a text by value: digits of all scripts, and those that are written out in Chinese, Tibetan, English.
+
+Values are strings in one plain form (`"1234.5"`), so that numbers of any length compare exactly and in linear time.
+"""
+
+import unicodedata
+from functools import lru_cache
+
+import regex
+
+from semreward.text import normalise, units
+
+_GROUP = r"[,'’\u00A0\u2009\u202F]"
+_NUMBER = regex.compile(
+    rf"(?:(?P<whole>\d{{1,3}}(?:{_GROUP}\d{{3}})+)(?!\d)(?:\.(?P<part>\d+))?"  # 1,234,567.8
+    r"|(?P<whole>\d{1,3}(?:\.\d{3}){2,})(?!\d)(?:,(?P<part>\d+))?"  # 1.234.567,8
+    r"|(?P<whole>\d+)(?:\.(?P<part>\d+))?)"
+    r"(?P<scale>百万|百萬|千万|千萬|[万萬亿億])?"
+)
+_SCALES = {None: 0, "万": 4, "萬": 4, "百万": 6, "百萬": 6, "千万": 7, "千萬": 7, "亿": 8, "億": 8}
+_FULL_WIDTH = regex.compile(r"(?<=[０-９])[，．](?=[０-９])")
+_FOREIGN_DIGIT = regex.compile(r"[\p{Nd}--0-9]", regex.V1)
+_SIGNS = str.maketrans({"٫": ".", "٬": ","})
+
+_HAN_PLAIN = str.maketrans("〇○两兩萬億壹贰貳叁參肆伍陆陸柒捌玖拾佰仟", "零零二二万亿一二二三三四五六六七八九十百千")
+_HAN_DIGITS = {sign: value for value, sign in enumerate("零一二三四五六七八九")}
+_HAN_TENS = {"十": 10, "百": 100, "千": 1000}
+_HAN_MYRIADS = {"万": 10**4, "亿": 10**8}
+_HAN_RUN = regex.compile("[零一二三四五六七八九十百千万亿]+")
+_LONGEST_HAN_RUN = 24  # "九千九百九十九万亿..." ends before; longer runs are no numbers, and would make long integers
+
+_TIBETAN_ONES = ["གཅིག", "གཉིས", "གསུམ", "བཞི", "ལྔ", "དྲུག", "བདུན", "བརྒྱད", "དགུ"]
+_TIBETAN_TEENS = ["བཅུ་གཅིག", "བཅུ་གཉིས", "བཅུ་གསུམ", "བཅུ་བཞི", "བཅོ་ལྔ", "བཅུ་དྲུག", "བཅུ་བདུན", "བཅོ་བརྒྱད", "བཅུ་དགུ"]
+_TIBETAN_TENS = ["ཉི་ཤུ", "སུམ་ཅུ", "བཞི་བཅུ", "ལྔ་བཅུ", "དྲུག་ཅུ", "བདུན་ཅུ", "བརྒྱད་ཅུ", "དགུ་བཅུ"]
+_TIBETAN_LINKS = ["ཉེར", "སོ", "ཞེ", "ང", "རེ", "དོན", "གྱ", "གོ"]  # between a ten and its ones, or short for both
+_TIBETAN_FUSING = ("བཞི", "ལྔ", "དགུ", "བཅུ", "ཤུ", "ཅུ", "བརྒྱ")  # what ends in a vowel takes case endings
+_TIBETAN_ENDINGS = ("འི", "འོ", "འང", "འམ", "ས", "ར")
+_ENGLISH_ONES = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+_ENGLISH_TEENS = [
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+]
+_ENGLISH_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+
+
+def digit_numbers(text: str) -> frozenset[str]:
+    """The values that a text writes with digits.
+
+    Decimal digits of every script count by value. Groups of three parted by a comma, an apostrophe or a narrow space
+    are one number, with a point before decimals; points part groups where there are at least two, with a comma before
+    decimals. Zeros that change nothing are dropped, and a Chinese 万 or 亿 behind a number multiplies it. Signs, per
+    cent signs and units of measure are not looked at. Linear in the text's length.
+
+    Example:
+        >>> sorted(digit_numbers("༡༢ yaks, 1,500.50 kg, 007, 3万"))
+        ['12', '1500.5', '30000', '7']
+    """
+    text = _FULL_WIDTH.sub(lambda found: "," if found[0] == "，" else ".", normalise(text))
+    text = _FOREIGN_DIGIT.sub(lambda found: str(unicodedata.decimal(found[0])), text).translate(_SIGNS)
+    return frozenset(
+        _plain(regex.sub(r"\D", "", found["whole"]), found["part"] or "", _SCALES[found["scale"]])
+        for found in _NUMBER.finditer(text)
+    )
+
+
+def written_numbers(text: str) -> frozenset[str]:
+    """The values that a text writes out: Chinese numerals, and Tibetan and English words up to 99.
+
+    Words of other languages are not known, nor are fractions, ordinals of their own (`third`) and Tibetan compounds
+    from a hundred on. What looks like a number need not be one (一些 "some" holds 一), so these values serve to
+    recognise a number that is looked for, not to demand one.
+
+    Example:
+        >>> sorted(written_numbers("三百零五, སུམ་ཅུ་སོ་གཉིས།, twenty-one"))
+        ['21', '305', '32']
+    """
+    plain = normalise(text).translate(_HAN_PLAIN)
+    found = {value for run in _HAN_RUN.findall(plain) for value in _han_values(run)}
+    sequence, place = units(text.casefold()), 0
+    words = _words()
+    while place < len(sequence):
+        length = next((size for size in (4, 3, 2, 1) if tuple(sequence[place : place + size]) in words), 0)
+        if length:
+            found.add(words[tuple(sequence[place : place + length])])
+        place += max(1, length)
+    return frozenset(found)
+
+
+def _plain(whole: str, part: str, shift: int) -> str:
+    """A decimal number times 10**shift without zeros that change nothing."""
+    part = part.ljust(shift, "0")
+    whole, part = (whole + part[:shift]).lstrip("0"), part[shift:].rstrip("0")
+    return f"{whole or '0'}.{part}" if part else whole or "0"
+
+
+def _han_values(run: str) -> set[str]:
+    """What a run of Chinese numerals may stand for: its digits (一九九零; each of 两三年) or its places (三百零五)."""
+    if len(run) > _LONGEST_HAN_RUN:
+        return set()
+    if all(sign in _HAN_DIGITS for sign in run):
+        digits = [str(_HAN_DIGITS[sign]) for sign in run]
+        return {_plain("".join(digits), "", 0), *(digits if len(digits) == 2 else ())}  # noqa: PLR2004 - said above
+    value = _placed_han_value(run)
+    return set() if value is None else {value}
+
+
+def _placed_han_value(run: str) -> str | None:
+    """The value of Chinese numerals by place (三百零五); `None` where they have none."""
+    total = section = 0
+    digit: int | None = None
+    last = 0  # the place that the sign before stood for; 0 behind a digit, a zero and at the start
+    for sign in run:
+        if sign in _HAN_DIGITS:
+            if digit:
+                return None  # 三四十, "thirty or forty"
+            digit = _HAN_DIGITS[sign]
+            last = 0 if digit == 0 else last
+        elif sign in _HAN_TENS:
+            if digit is None and (sign != "十" or section):
+                return None  # 千万, "by all means"
+            section, digit, last = section + (1 if digit is None else digit) * _HAN_TENS[sign], None, _HAN_TENS[sign]
+        else:
+            section += digit or 0
+            if not section and not total:
+                return None  # 万一, "in case"
+            last = _HAN_MYRIADS[sign]
+            total = total + section * last if sign == "万" else (total + section) * last
+            section, digit = 0, None
+    return str(total + section + (digit or 0) * (last // 10 if last > _HAN_TENS["十"] else 1))  # 三百五 is 350
+
+
+@lru_cache(maxsize=1)
+def _words() -> dict[tuple[str, ...], str]:
+    """Tibetan and English number words as sequences of units."""
+    forms = dict(zip(_TIBETAN_ONES, range(1, 10), strict=True)) | dict(zip(_TIBETAN_TEENS, range(11, 20), strict=True))
+    forms |= {"བཅུ": 10, "བརྒྱ": 100, "སྟོང": 1000}
+    for ten, (word, link) in enumerate(zip(_TIBETAN_TENS, _TIBETAN_LINKS, strict=True), start=2):
+        forms[word] = 10 * ten
+        for one, last in enumerate(_TIBETAN_ONES, start=1):
+            forms |= {f"{start}་{last}": 10 * ten + one for start in (f"{word}་{link}", f"{word}་རྩ", link)}
+    forms |= {
+        form + ending: value
+        for form, value in forms.items()
+        for ending in _TIBETAN_ENDINGS
+        if form.endswith(_TIBETAN_FUSING)
+    }
+    forms |= dict(zip(_ENGLISH_ONES, range(1, 10), strict=True)) | dict(zip(_ENGLISH_TEENS, range(10, 20), strict=True))
+    for ten, word in enumerate(_ENGLISH_TENS, start=2):
+        forms[word] = 10 * ten
+        for one, last in enumerate(_ENGLISH_ONES, start=1):
+            forms |= {f"{word}{link}{last}": 10 * ten + one for link in (" ", "-")}
+    return {tuple(units(form)): str(value) for form, value in forms.items()}
