@@ -430,6 +430,13 @@ class KeepsUnfinishedReasoning(Sound):
         return [text.split("</think>")[-1].strip() for text in texts]
 
 
+class FindsTheAnswerInReasoning(Sound):
+    def answers(self, completions):
+        texts = [answer_text(completion, reasoning="keep") for completion in completions]
+        found = [re.search("a dog|birds sing|the cat sat", text) for text in texts]
+        return [match.group() if match else "" for match in found]
+
+
 class NeedsTheOpeningTag(Sound):
     def answers(self, completions):
         texts = [answer_text(completion, reasoning="keep") for completion in completions]

@@ -97,6 +97,11 @@ def test_a_reserved_column_of_an_ordered_case_is_refused(column):
         check(ordered=[{"completions": ["one", "two"], column: "text"}])
 
 
+def test_token_ids_of_an_ordered_case_belong_to_its_answers():
+    with pytest.raises(ArgumentError, match="must have one list an answer: 2 expected, got 1 at place 0"):
+        check(ordered=[{"completions": ["one", "two"], "completion_ids": [[1]]}])
+
+
 @pytest.mark.parametrize("secrets", ["text", [""], [b"key"]], ids=["text", "empty", "bytes"])
 def test_secrets_that_are_no_texts_are_refused(secrets):
     with pytest.raises(ArgumentError, match="`secrets` must be a list of non-empty strings"):

@@ -84,6 +84,7 @@ BROKEN = [
     (broken.ReadsReasoningField(), {"conversational_form"}, {}),
     (broken.ReadsReasoning(), {"reasoning_ignored"}, {}),
     (broken.NeedsTheOpeningTag(), {"reasoning_ignored"}, {}),
+    (broken.FindsTheAnswerInReasoning(), {"reasoning_ignored"}, {}),
     (broken.KeepsUnfinishedReasoning(), {"unfinished_reasoning"}, {}),
     (broken.ZeroWithoutColumn(), {"missing_column"}, {}),
     (broken.UnclearWithoutColumn(), {"missing_column"}, {}),
@@ -202,6 +203,21 @@ def test_a_range_that_is_passed_goes_before_the_declared_one():
 def test_ordered_answers_in_order_pass():
     cases = [{"completions": ["the cat", "the hat", "xyz", ""], "reference": "the cat", "prompt": "?"}]
     assert "ordered_cases" in named(checked(broken.Sound(), ordered=cases), "passed")
+
+
+def test_ordered_answers_come_with_their_own_token_ids():
+    def brevity(completions, completion_ids, **columns):
+        return [1 / len(ids) for ids in completion_ids]
+
+    rows = [{"completion": "a b", "completion_ids": [1, 2]}]
+    cases = [{"completions": ["a", "a b"], "completion_ids": [[1], [1, 2]]}]
+    assert "ordered_cases" in named(checked(brevity, examples=rows, ordered=cases), "passed")
+
+
+def test_examples_that_reason_are_put_into_reasoning_without_their_own():
+    rows = [{**row, "completion": f"<think>hm</think>{row['completion']}"} for row in broken.EXAMPLES]
+    report = checked(broken.Sound(), examples=rows)
+    assert {"reasoning_ignored", "unfinished_reasoning"} <= named(report, "passed")
 
 
 def test_ordered_answers_may_be_messages():

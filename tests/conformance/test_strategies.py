@@ -43,7 +43,7 @@ def drawn(strategy, number):
 
 @pytest.fixture(scope="module", params=["Latn", "Tibt"])
 def some_texts(request):
-    return drawn(texts(request.param), 200)
+    return drawn(texts(request.param), 300)
 
 
 @pytest.fixture(scope="module")

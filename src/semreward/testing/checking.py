@@ -22,6 +22,7 @@ CHECK_NAMES: tuple[str, ...] = tuple(rule.name for rule in _RULES)
 
 # What trainers pass themselves, so that no column of a data set can be called so.
 RESERVED_COLUMNS = frozenset({"completions", "prompts", "environments", "trainer_state", "log_metric", "log_extra"})
+_OF_ANSWERS = frozenset({"completions", "completion_ids"})
 _NO_CASE_COLUMNS = (RESERVED_COLUMNS | {"completion"}) - {"completions"}
 
 
@@ -51,7 +52,7 @@ def check_reward(
             it has one; they are checked on the examples and on degenerate completions.
         ordered: Cases, each a row of columns with `completions` in place of `completion`: at least two answers to one
             prompt, from best to worst, such as gold, paraphrase, unrelated, empty. None may earn more than a better
-            one, and the best must earn more than the worst.
+            one, and the best must earn more than the worst. `completion_ids`, if there are any, are one list an answer.
         secrets: Texts that must show neither in the reward's repr and signature nor in its pickle, such as the API key
             that it was given.
         expected_failures: Checks that the reward is known to fail, each with the reason. They are reported as skipped;
@@ -141,6 +142,11 @@ def _cases_of(ordered: Sequence[Mapping[str, Any]]) -> list[Batch]:
                 "an ordered case must be a mapping with `completions`, at least two of them from best to worst, got "
                 f"{short(case)} at place {place}"
             )
+        if len(case.get("completion_ids", answers)) != len(answers):
+            raise ArgumentError(
+                f"`completion_ids` of an ordered case must have one list an answer: {len(answers)} expected, got "
+                f"{len(case['completion_ids'])} at place {place}"
+            )
         if reserved := _NO_CASE_COLUMNS & case.keys():
             raise ArgumentError(
                 f"an ordered case must not have a column `{min(reserved)}`, got {short(dict(case))} at place {place}; "
@@ -148,7 +154,7 @@ def _cases_of(ordered: Sequence[Mapping[str, Any]]) -> list[Batch]:
             )
         batches.append(
             {
-                argument_of(name): list(answers) if name == "completions" else [value] * len(answers)
+                argument_of(name): list(value) if name in _OF_ANSWERS else [value] * len(answers)
                 for name, value in case.items()
             }
         )

@@ -1,8 +1,8 @@
 """Rules of the forms that completions come in: texts, messages, content parts, with and without reasoning."""
 
 from semreward.testing.probe import (
-    REASONING,
-    UNFINISHED_REASONING,
+    THOUGHT,
+    Batch,
     Form,
     NotApplicableError,
     Probe,
@@ -13,10 +13,9 @@ from semreward.testing.probe import (
     plain,
     reasoned_message,
     rule,
-    said,
     take,
-    text_of,
 )
+from semreward.text import remove_reasoning
 
 
 @rule(
@@ -64,37 +63,43 @@ def _several_messages(probe: Probe) -> str | None:
 
 
 @rule(
-    "a closed <think> block before the answer must not matter",
+    "a closed <think> block before the answer must not matter, even if it holds another answer",
     remedy="read completions with semreward.text.answer_text",
     after="deterministic",
 )
 def _reasoning_ignored(probe: Probe) -> str | None:
-    if difference := _text_difference(probe, REASONING):
-        return difference
-    difference = _text_difference(probe, REASONING.removeprefix("<think>"))
-    return difference and f"with the opening tag left to the chat template, {difference}"
+    batch, rows = probe.in_form(plain)
+    answers = batch["completions"]
+    others = [remove_reasoning(answer) for answer in [*answers[1:], *answers[:1]]]
+    for opening, where in (("<think>", ""), ("", "with the opening tag left to the chat template, ")):
+        pairs = zip(others, answers, strict=True)
+        texts = [f"{opening}{THOUGHT}\n{other}\n</think>\n{answer}" for other, answer in pairs]
+        values = probe.values(_with_texts(probe, rows, texts))
+        if difference := probe.difference(values, [probe.expected[row] for row in rows]):
+            return where + difference
+    return None
 
 
 @rule(
-    "a completion that is cut off while reasoning must earn what an empty one earns",
+    "a completion that is cut off while reasoning must earn what an empty one earns, even if its reasoning holds the "
+    "answer",
     remedy="read completions with semreward.text.answer_text",
     after="reasoning_ignored",
 )
 def _unfinished_reasoning(probe: Probe) -> str | None:
-    outcome, empty = probe.outcome_of_texts([UNFINISHED_REASONING]), probe.outcome_of_texts([""])
+    batch, rows = probe.in_form(plain)
+    empty = probe.outcome(_with_texts(probe, rows, [""] * len(rows)))
     if isinstance(empty, Exception):
-        raise NotApplicableError(f"an empty completion raises {type(empty).__name__}")
-    return f"it raised {said(outcome)}" if isinstance(outcome, Exception) else probe.difference(outcome, empty)
+        raise NotApplicableError(f"empty completions raise {type(empty).__name__}")
+    unfinished = [f"<think>{THOUGHT}\n{remove_reasoning(answer)}" for answer in batch["completions"]]
+    return probe.difference(probe.values(_with_texts(probe, rows, unfinished)), empty)
 
 
-def _text_difference(probe: Probe, before: str) -> str | None:
-    """What changes where a text stands before every answer."""
-    _, rows = probe.in_form(plain)
+def _with_texts(probe: Probe, rows: list[int], texts: list[str]) -> Batch:
+    """The given examples with other texts as their completions, each in the form that it has."""
     batch = take(probe.batch, rows)
-    batch["completions"] = [
-        form_of(completion)(before + (text_of(completion) or ""), "assistant") for completion in batch["completions"]
-    ]
-    return probe.difference(probe.values(batch), [probe.expected[row] for row in rows])
+    pairs = zip(batch["completions"], texts, strict=True)
+    return {**batch, "completions": [form_of(completion)(text, "assistant") for completion, text in pairs]}
 
 
 FORM_RULES = (

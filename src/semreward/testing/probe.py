@@ -38,8 +38,8 @@ HOSTILE_TEXTS = (
 CALLS = 8
 """Calls that are under way at the same time, where concurrency is checked."""
 
-REASONING = "<think>Hmm, 我想 that བོད means Tibet: 42.</think>\n"
-UNFINISHED_REASONING = "<think>Hmm, 我想 that བོད means"
+THOUGHT = "Hmm, 我想 that བོད means Tibet: 42."
+REASONING = f"<think>{THOUGHT}</think>\n"
 
 
 class NotApplicableError(Exception):

@@ -20,7 +20,7 @@ _FIRST_SURROGATE, _LAST_SURROGATE = 0xD800, 0xDFFF
 # that combine, signs that join or turn letters without being seen, an emoji.
 _SHARED_SIGNS = (
     " \t\n\u00a0\u3000"
-    "0٣९½№.,!?…«»“”()（）。、👩"
+    "0٣९½№.,!?…«»“”()（）。、👩🏔𝟙"
     "\u0301\u0323\u034f\u200b\u200c\u200d\u200e\u200f\u202e\u202c\u2060\ufe0f\ufeff"
 )
 
