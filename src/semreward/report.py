@@ -4,6 +4,7 @@ import html
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from semreward.errors import MissingDependencyError
 
@@ -18,6 +19,8 @@ thead th { border-bottom: 2px solid #57606a; }
 figure { margin: 1rem 0; } figcaption, .note { color: #57606a; font-size: .9rem; }
 svg { max-width: 100%; height: auto; }
 """
+
+_LINE_STYLES = ("solid", "dashed", "dotted", "dashdot")
 
 
 class Report:
@@ -77,8 +80,31 @@ class Report:
         Raises:
             MissingDependencyError: matplotlib is not installed.
         """
-        svg = _plot(curves, x, y)
-        self._parts.append(f"<figure>{svg}<figcaption>{html.escape(title)}</figcaption></figure>")
+        self._figure(title, _curves(curves, x, y))
+
+    def bars(
+        self,
+        title: str,
+        bars: Mapping[str, tuple[float, str]],
+        *,
+        lines: Mapping[str, float] | None = None,
+        x: str,
+    ) -> None:
+        """Add a plot of horizontal bars, the first one on top.
+
+        Args:
+            title: What the plot shows.
+            bars: From label to length and group; the bars of a group have one colour.
+            lines: From label to a value that a vertical line marks.
+            x: Label of the horizontal axis, with its unit.
+
+        Raises:
+            MissingDependencyError: matplotlib is not installed.
+        """
+        self._figure(title, _bars(bars, lines or {}, x))
+
+    def _figure(self, title: str, drawing: str) -> None:
+        self._parts.append(f"<figure>{drawing}<figcaption>{html.escape(title)}</figcaption></figure>")
 
     def render(self) -> str:
         """The whole page."""
@@ -101,13 +127,8 @@ def _shown(value: object) -> str:
     return str(value)
 
 
-def _plot(curves: Mapping[str, Sequence[tuple[float, float]]], x: str, y: str) -> str:
-    try:
-        from matplotlib.backends.backend_svg import FigureCanvasSVG
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingDependencyError(f"{error}; install it with: pip install 'semreward[train]'") from error
-    figure = Figure(figsize=(7, 3.2), layout="constrained")
+def _curves(curves: Mapping[str, Sequence[tuple[float, float]]], x: str, y: str) -> str:
+    figure = _figure_of(7, 3.2)
     axes = figure.subplots()
     for label, points in curves.items():
         axes.plot([point[0] for point in points], [point[1] for point in points], label=label)
@@ -116,7 +137,42 @@ def _plot(curves: Mapping[str, Sequence[tuple[float, float]]], x: str, y: str) -
     axes.grid(alpha=0.3)
     if len(curves) > 1:
         axes.legend()
+    return _drawing(figure)
+
+
+def _bars(bars: Mapping[str, tuple[float, str]], lines: Mapping[str, float], x: str) -> str:
+    figure = _figure_of(7, 1.4 + 0.22 * len(bars))
+    axes = figure.subplots()
+    labels = list(bars)
+    for group in dict.fromkeys(group for _, group in bars.values()):
+        own = [label for label in labels if bars[label][1] == group]
+        axes.barh([labels.index(label) for label in own], [bars[label][0] for label in own], label=group)
+    for number, (label, value) in enumerate(lines.items()):
+        axes.axvline(value, color="black", linestyle=_LINE_STYLES[number % len(_LINE_STYLES)], label=label)
+    axes.set_yticks(range(len(labels)), labels)
+    axes.margins(y=0.01)
+    axes.invert_yaxis()
+    axes.set_xlabel(x)
+    axes.grid(alpha=0.3, axis="x")
+    figure.legend(loc="outside upper center", ncols=6)
+    return _drawing(figure)
+
+
+def _figure_of(width: float, height: float) -> Any:
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingDependencyError(f"{error}; install it with: pip install 'semreward[train]'") from error
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _drawing(figure: Any) -> str:
+    """A figure as SVG; the same figure gives the same text."""
+    import matplotlib as mpl
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
     buffer = io.StringIO()
-    FigureCanvasSVG(figure).print_svg(buffer)
+    with mpl.rc_context({"svg.hashsalt": "semreward"}):
+        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None})
     drawing = buffer.getvalue()
     return drawing[drawing.index("<svg") :]
