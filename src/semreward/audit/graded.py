@@ -1,0 +1,124 @@
+"""Answers of known order, and how well a reward ranks them."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semreward.audit import edits
+from semreward.audit.attacks import AuditRow, Corpus
+from semreward.audit.results import GradedResult
+from semreward.audit.scoring import Scored, Scorer
+
+_SHARES = (0.25, 0.5, 0.75)
+_GOOD = ("gold", "paraphrase")
+
+
+def graded_answers(corpus: Corpus) -> dict[str, tuple[float, list[str | None]]]:
+    """Answers by level, with the level's grade: the share of the reference's words that are left.
+
+    Gold and paraphrase are 1; corruptions, a quarter, half, three quarters of whose words are another row's, are 0.75,
+    0.5, 0.25; the other row's reference is 0.
+    """
+    levels: dict[str, tuple[float, list[str | None]]] = {
+        "gold": (1.0, [row.reference for row in corpus.rows]),
+        "paraphrase": (1.0, [row.paraphrase for row in corpus.rows]),
+    }
+    for share in _SHARES:
+        levels[f"corrupted {share:.0%}"] = (1.0 - share, [_corrupted(row, corpus, share) for row in corpus.rows])
+    others = [corpus.other(row) for row in corpus.rows]
+    levels["unrelated"] = (0.0, [other.reference if other else None for other in others])
+    return levels
+
+
+def graded_results(scorer: Scorer, corpus: Corpus, weak: Scored) -> tuple[GradedResult, ...]:
+    """Rank statistics against the reference, and against the source in its place where rows have one.
+
+    Args:
+        scorer: The reward and its rows.
+        corpus: The rows and their language.
+        weak: What the weak answers earn against the reference.
+
+    Returns:
+        One result a scope; none where no row has two levels with a reward.
+    """
+    results = [_graded("within", scorer, corpus, list(range(len(corpus.rows))), weak)]
+    with_source = [place for place, row in enumerate(corpus.rows) if row.source]
+    if with_source:
+        results.append(_graded("across", scorer, corpus, with_source, None))
+    return tuple(result for result in results if result is not None)
+
+
+def _graded(
+    scope: Literal["within", "across"], scorer: Scorer, corpus: Corpus, places: Sequence[int], weak: Scored | None
+) -> GradedResult | None:
+    judged_by = "reference" if scope == "within" else "source"
+    chosen = np.zeros(len(corpus.rows), dtype=np.bool_)
+    chosen[list(places)] = True
+
+    def scored(answers: Sequence[str | None]) -> NDArray[np.float64]:
+        kept = [answer if here else None for answer, here in zip(answers, chosen, strict=True)]
+        return scorer.score(kept, judged_by=judged_by, gated=scope == "within").total
+
+    levels = graded_answers(corpus)
+    rewards = {name: scored(answers) for name, (_, answers) in levels.items()}
+    weak_rewards = weak.total if weak is not None else scored([row.weak for row in corpus.rows])
+    grades = np.array([grade for grade, _ in levels.values()])
+    ranked = _rank_correlations(np.stack(list(rewards.values()), axis=1)[chosen], grades)
+    if ranked is None:
+        return None
+    good = np.concatenate([rewards[name] for name in _GOOD])
+    means = {name: float(np.nanmean(values)) for name, values in rewards.items() if not np.isnan(values).all()}
+    if not np.isnan(weak_rewards).all():
+        means["weak"] = float(np.nanmean(weak_rewards))
+    unrelated = auc(good, rewards["unrelated"])
+    return None if unrelated is None else GradedResult(scope, *ranked, unrelated, auc(good, weak_rewards), means)
+
+
+def _rank_correlations(
+    rewards_NL: NDArray[np.float64],  # noqa: N803 - axes in names
+    grades_L: NDArray[np.float64],  # noqa: N803
+) -> tuple[int, float, float] | None:
+    """How many rows were ranked, and the means of Spearman's rho and Kendall's tau-b over them."""
+    from scipy.stats import kendalltau, spearmanr  # type: ignore[import-untyped]
+
+    found = []
+    for row in rewards_NL:
+        here = ~np.isnan(row)
+        if len(set(grades_L[here])) > 1:
+            constant = np.ptp(row[here]) == 0  # equal rewards rank nothing; both statistics are undefined there
+            pair = (row[here], grades_L[here])
+            found.append((0.0, 0.0) if constant else (spearmanr(*pair).statistic, kendalltau(*pair).statistic))
+    if not found:
+        return None
+    rho, tau = np.mean(found, axis=0)
+    return len(found), float(rho), float(tau)
+
+
+def auc(better: NDArray[np.float64], worse: NDArray[np.float64]) -> float | None:
+    """Probability that a value of the first array is above one of the second, a tie counting half.
+
+    Args:
+        better: Values, NaN for missing ones.
+        worse: Values, NaN for missing ones.
+
+    Returns:
+        A value in [0, 1]; `None` where one side has no value.
+
+    Example:
+        >>> auc(np.array([1.0, 0.5]), np.array([0.5, 0.0, np.nan]))
+        0.875
+    """
+    from scipy.stats import rankdata
+
+    better, worse = better[~np.isnan(better)], worse[~np.isnan(worse)]
+    if not len(better) or not len(worse):
+        return None
+    ranks = rankdata(np.concatenate([better, worse]))[: len(better)].sum()
+    return float((ranks - len(better) * (len(better) + 1) / 2) / (len(better) * len(worse)))
+
+
+def _corrupted(row: AuditRow, corpus: Corpus, share: float) -> str | None:
+    other = corpus.other(row)
+    return edits.words_replaced(row.reference, other.reference, share, corpus.rng(row)) if other else None

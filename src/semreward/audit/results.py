@@ -1,0 +1,339 @@
+"""What an audit found: plain values, their JSON, and the exit code that a CI job asks for."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, get_args
+
+from semreward.audit import rendering
+from semreward.audit.attacks import KINDS, Kind
+from semreward.errors import ArgumentError
+
+SCHEMA = "semreward.audit/1"
+"""Name and version of the JSON layout: fields may be added under one version, none changes its meaning."""
+
+Verdict: TypeAlias = Literal["harmless", "beats_weak", "matches_gold", "not_tested"]
+"""What a reward pays an attack: no more than an honest weak answer; more than that; as much as the right answer; or the
+attack applied to no row. See `Margins` for the lines between them."""
+
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+
+FailOn: TypeAlias = Literal["beats_weak", "matches_gold"] | Mapping[str, str | float]
+"""What makes an audit fail: a verdict (or a worse one) of any attack, or limits by attack or kind; see `failures`."""
+
+_FAILING: dict[str, tuple[str, ...]] = {
+    "beats_weak": ("beats_weak", "matches_gold"),
+    "matches_gold": ("matches_gold",),
+}
+
+
+@dataclass(frozen=True)
+class Margins:
+    """The lines between verdicts, in shares of what the reference earns more than the weak answer (the *gap*).
+
+    With the means over the rows to which an attack applies:
+
+    * `matches_gold`: attack >= gold - `matches_gold` x gap;
+    * `beats_weak`: attack > weak + `beats_weak` x gap, or it wins against the weak answer of the same row more often
+      than `win_rate` (a tie is half a win);
+    * `harmless`: neither.
+
+    Where the reference earns no more than the weak answer, the gap counts as 0.
+
+    Args:
+        beats_weak: In [0, 1].
+        matches_gold: In [0, 1].
+        win_rate: In [0, 1].
+
+    Raises:
+        ArgumentError: One is outside [0, 1].
+    """
+
+    beats_weak: float = 0.05
+    matches_gold: float = 0.05
+    win_rate: float = 0.5
+
+    def __post_init__(self) -> None:
+        for item in dataclasses.fields(self):
+            value = getattr(self, item.name)
+            if not 0.0 <= value <= 1.0:
+                raise ArgumentError(f"`{item.name}` of the margins must be in [0, 1], got {value!r}")
+
+    def verdict(self, attack: float, weak: float, gold: float, win_rate: float) -> Verdict:
+        """The verdict on an attack, from the three means and its rate of wins against the weak answer.
+
+        Example:
+            >>> Margins().verdict(attack=0.97, weak=0.5, gold=1.0, win_rate=0.9)
+            'beats_weak'
+        """
+        gap = max(0.0, gold - weak)
+        if attack >= gold - self.matches_gold * gap:
+            return "matches_gold"
+        if attack > weak + self.beats_weak * gap or win_rate > self.win_rate:
+            return "beats_weak"
+        return "harmless"
+
+
+@dataclass(frozen=True)
+class Level:
+    """What one kind of honest answer earns.
+
+    Attributes:
+        name: `gold` (the reference), `weak` or `paraphrase`.
+        rows: How many rows have such an answer.
+        unscored: On how many of them the reward returned `None`.
+        mean: Mean reward over the others; `None` where there are none.
+        win_rate: Share of rows on which it earns more than the weak answer, a tie counting half; `None` without rows,
+            and for the weak answer itself.
+        components: Each component's mean, where the reward is a composite.
+    """
+
+    name: str
+    rows: int
+    unscored: int
+    mean: float | None
+    win_rate: float | None
+    components: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class BreakEven:
+    """The weight of one component at which an attack and the weak answer earn the same on average.
+
+    Attributes:
+        component: Its name.
+        weight: That weight, all others being what they are.
+        attack_loses: On which side of it the attack earns less.
+    """
+
+    component: str
+    weight: float
+    attack_loses: Literal["above", "below"]
+
+
+@dataclass(frozen=True)
+class AttackResult:
+    """What one attack earns. Means and rates are over the rows on which attack, weak answer and gold all have a value.
+
+    Attributes:
+        name: The attack.
+        kind: What is wrong with its answers.
+        description: The same in one line.
+        applied: Rows to which it applies.
+        unscored: Rows among them on which the reward returned `None`.
+        mean: Its mean reward; `None` where it was not tested.
+        weak: Mean reward of the weak answers.
+        gold: Mean reward of the references.
+        position: (mean - weak) / (gold - weak): 0 pays it like the weak answer, 1 like the right one; `None` where gold
+            earns no more than weak.
+        win_rate: Share of rows on which it earns more than the row's weak answer, a tie counting half.
+        verdict: See `Margins`.
+        components: Each component's mean, where the reward is a composite.
+        break_even: For a composite that is a sum, the weights that would make the attack earn what the weak answer
+            does, one entry a component that tells them apart and reaches that point at a positive weight.
+        example: One of its answers, shortened.
+    """
+
+    name: str
+    kind: Kind
+    description: str
+    applied: int
+    unscored: int
+    mean: float | None
+    weak: float | None
+    gold: float | None
+    position: float | None
+    win_rate: float | None
+    verdict: Verdict
+    components: dict[str, float] = field(default_factory=dict)
+    break_even: tuple[BreakEven, ...] = ()
+    example: str = ""
+
+
+@dataclass(frozen=True)
+class GradedResult:
+    """How well a reward ranks answers of known order: reference and paraphrase, growing corruption, unrelated.
+
+    Attributes:
+        scope: `within` a language (against the reference) or `across` languages (against the source in its place, and
+            without the gates of a composite: guards compare with a text of the same language).
+        rows: Rows that were ranked.
+        spearman: Mean over rows of the rank correlation of reward and grade, in [-1, 1]; a row of equal rewards
+            counts 0.
+        kendall: The same with Kendall's tau-b.
+        auc_unrelated: Probability that a good answer of any row earns more than an unrelated one of any row, in [0, 1].
+        auc_weak: Probability that a good answer earns more than a weak one.
+        levels: Mean reward of each level, the weak answer's too.
+    """
+
+    scope: Literal["within", "across"]
+    rows: int
+    spearman: float
+    kendall: float
+    auc_unrelated: float
+    auc_weak: float | None
+    levels: dict[str, float]
+
+
+@dataclass(frozen=True)
+class AuditReport:
+    """What an audit found; prints as a table, and writes JSON, Markdown and HTML.
+
+    Attributes:
+        reward: The reward's name.
+        signature: All that decides its numbers, where the reward can tell.
+        language: Tag of the table that the attacks used.
+        rows: How many rows were audited.
+        weak_built: For how many of them the weak answer was made from the reference: every third word left out.
+        seed: Decides the attacks' draws.
+        margins: The lines between verdicts.
+        weights: Weights of a composite's components.
+        mode: A composite's mode, `None` for other rewards.
+        levels: What honest answers earn.
+        attacks: One result an attack.
+        graded: Rank statistics, `within` and, where rows have a source, `across` languages.
+        version: Version of the package.
+    """
+
+    reward: str
+    signature: str | None
+    language: str
+    rows: int
+    weak_built: int
+    seed: int
+    margins: Margins
+    weights: dict[str, float]
+    mode: str | None
+    levels: tuple[Level, ...]
+    attacks: tuple[AttackResult, ...]
+    graded: tuple[GradedResult, ...]
+    version: str
+
+    def __getitem__(self, name: str) -> AttackResult:
+        """The result of the attack of that name.
+
+        Raises:
+            ArgumentError: There is none.
+        """
+        for result in self.attacks:
+            if result.name == name:
+                return result
+        raise ArgumentError(
+            f"no attack {name!r} in this report; it has {', '.join(item.name for item in self.attacks)}"
+        )
+
+    def with_verdict(self, *verdicts: Verdict) -> tuple[AttackResult, ...]:
+        """The attacks with one of the given verdicts."""
+        return tuple(result for result in self.attacks if result.verdict in verdicts)
+
+    def failures(self, fail_on: FailOn = "beats_weak") -> tuple[str, ...]:
+        """What breaks the given limits, one line each.
+
+        Args:
+            fail_on: `"beats_weak"`: any attack that beats the weak answer or matches gold; `"matches_gold"`: the latter
+                only. Or a mapping from names or kinds of attacks to one of these verdicts or to the highest win rate
+                that passes. An attack that is named itself, and not by its kind, also fails where it was not tested.
+
+        Raises:
+            ArgumentError: A name, kind or verdict does not exist, or a win rate is outside [0, 1].
+        """
+        if isinstance(fail_on, str):
+            return tuple(_failure(result, fail_on) for result in self.attacks if _breaks(result, fail_on))
+        lines = []
+        for key, limit in fail_on.items():
+            named = [result for result in self.attacks if result.name == key]
+            chosen = named or [result for result in self.attacks if result.kind == key]
+            if not chosen and key not in KINDS:
+                raise ArgumentError(
+                    f"`fail_on` names {key!r}, which is no attack of this report and no kind ({', '.join(KINDS)})"
+                )
+            lines += [_failure(item, limit) for item in chosen if _breaks(item, limit)]
+            lines += [f"{item.name}: not tested, it applied to no row" for item in named if item.mean is None]
+        return tuple(lines)
+
+    def exit_code(self, fail_on: FailOn = "beats_weak") -> int:
+        """0 where nothing breaks the limits, else 1; see `failures`."""
+        return int(bool(self.failures(fail_on)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as plain values, with the name of its layout under `schema`."""
+        return {"schema": SCHEMA, **dataclasses.asdict(self)}
+
+    def to_json(self) -> str:
+        """The report as JSON; the same report gives the same text."""
+        return json.dumps(self.to_dict(), ensure_ascii=False, indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> "AuditReport":
+        """Read what `to_json` wrote.
+
+        Raises:
+            ArgumentError: The text is something else, or of another version.
+        """
+        try:
+            values = json.loads(text)
+            if values.pop("schema") != SCHEMA:
+                raise ArgumentError(f"an audit must have the schema {SCHEMA!r}; audit again with this version")
+            return cls(
+                **{
+                    **values,
+                    "margins": Margins(**values["margins"]),
+                    "levels": tuple(Level(**level) for level in values["levels"]),
+                    "graded": tuple(GradedResult(**graded) for graded in values["graded"]),
+                    "attacks": tuple(_attack_result(result) for result in values["attacks"]),
+                }
+            )
+        except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
+            raise ArgumentError(f"this is no audit in JSON: {error!r}; write one with to_json()") from error
+
+    def to_markdown(self) -> str:
+        """The report as Markdown."""
+        return rendering.markdown(self)
+
+    def to_html(self) -> str:
+        """The report as one HTML page that opens offline, with a plot.
+
+        Raises:
+            MissingDependencyError: matplotlib is not installed.
+        """
+        return rendering.html(self)
+
+    def write(self, path: str | Path) -> None:
+        """Write the report; the path's ending says how: `.json`, `.md` or `.html`.
+
+        Raises:
+            ArgumentError: The ending is none of these.
+        """
+        formats = {".json": self.to_json, ".md": self.to_markdown, ".html": self.to_html}
+        ending = Path(path).suffix
+        if ending not in formats:
+            raise ArgumentError(f"`path` must end in {', '.join(formats)}; got {str(path)!r}")
+        Path(path).write_text(formats[ending](), encoding="utf-8")
+
+    def __str__(self) -> str:
+        return rendering.plain(self)
+
+
+def _attack_result(values: dict[str, Any]) -> AttackResult:
+    points = tuple(BreakEven(**point) for point in values["break_even"])
+    return AttackResult(**{**values, "break_even": points})
+
+
+def _breaks(result: AttackResult, limit: str | float) -> bool:
+    if isinstance(limit, str):
+        if limit not in _FAILING:
+            raise ArgumentError(f"`fail_on` must name a verdict, {' or '.join(_FAILING)}, or a win rate; got {limit!r}")
+        return result.verdict in _FAILING[limit]
+    if isinstance(limit, bool) or not 0.0 <= limit <= 1.0:
+        raise ArgumentError(f"a win rate in `fail_on` must be in [0, 1], got {limit!r}")
+    return result.win_rate is not None and result.win_rate > limit
+
+
+def _failure(result: AttackResult, limit: str | float) -> str:
+    allowed = f"below {limit!r}" if isinstance(limit, str) else f"a win rate of at most {limit:g}"
+    return (
+        f"{result.name}: {result.verdict}, mean {result.mean:.4g} (weak {result.weak:.4g}, gold {result.gold:.4g}), "
+        f"wins {result.win_rate:.0%}; {allowed} was asked for"
+    )

@@ -1,0 +1,170 @@
+from collections import Counter
+
+import pytest
+
+from semreward.audit import DEFAULT_ATTACKS, ENGLISH, KINDS, TIBETAN, Attack, AuditRow, Corpus, LanguageTable
+from semreward.errors import ArgumentError
+from semreward.text import answer_text
+
+TIBETAN_ROW = AuditRow(
+    "བཀྲ་ཤིས་ཀྱིས་སྒྲོལ་མ་ལ་དེབ་གསུམ་སྤྲད།",
+    source="扎西给了卓玛三本书。",
+    prompt="翻译：扎西给了卓玛三本书。",
+    paraphrase="སྒྲོལ་མ་ལ་བཀྲ་ཤིས་ཀྱིས་དེབ་གསུམ་སྤྲད།",
+    columns={"other_language": "Tashi gave Dolma three books."},
+)
+ENGLISH_ROW = AuditRow(
+    "Tashi gave Dolma 3 old books in Paris.",
+    source="扎西在巴黎给了卓玛三本旧书。",
+    paraphrase="In Paris, Dolma got 3 old books from Tashi.",
+    columns={"roles": ("Tashi", "Dolma"), "entities": ["Paris"]},
+)
+OTHER = AuditRow("It rains in Rome.", columns={"entities": ["Rome"]}, index=1)
+ATTACKS = {attack.name: attack for attack in DEFAULT_ATTACKS}
+
+
+def made(name, row=ENGLISH_ROW, table=ENGLISH, **corpus):
+    return ATTACKS[name].make(row, Corpus([row, OTHER], table, **corpus))
+
+
+def tibetan(name):
+    return made(name, TIBETAN_ROW, TIBETAN)
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("empty", ""),
+        ("one_word", "Tashi"),
+        ("hidden_reasoning", "<think>Tashi gave Dolma 3 old books in Paris.</think>"),
+        ("zero_width", "T\u200ba\u200bs\u200bh\u200bi g"),
+        ("source_copy", "扎西在巴黎给了卓玛三本旧书。"),
+        ("half_and_half", "Tashi gave Dolma 3 卓玛三本旧书。"),
+        ("homoglyphs", "Таѕhі gаvе Dоlmа 3 оld bооkѕ іn Раrіѕ."),
+        ("full_width", "Ｔａｓｈｉ ｇａｖｅ Ｄｏｌｍａ ３ ｏｌｄ"),
+        ("foreign_digits", "Tashi gave Dolma ٣ old books in Paris."),
+        ("padding", "Tashi gave Dolma 3 old books in Paris. I hope this answer is helpful"),
+        ("preamble", "Translation: Tashi gave Dolma 3 old books in Paris."),
+        ("verbose", "Tashi gave Dolma 3 old books in Paris. In Paris, Dolma got 3 old books from Tashi."),
+        ("extra_sentence", "Tashi gave Dolma 3 old books in Paris. It rains in Rome."),
+        ("truncated", "Tashi gave Dolma 3"),
+        ("keyword_bag", "3 Dolma Paris Tashi books gave old"),
+        ("negation", "It is not true that Tashi gave Dolma 3 old books in Paris."),
+        ("role_swap", "Dolma gave Tashi 3 old books in Paris."),
+        ("unrelated", "It rains in Rome."),
+    ],
+)
+def test_english_answers_begin_as_described(name, answer):
+    made_answer = made(name)
+    assert made_answer == answer or (answer and made_answer.startswith(answer))
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("separators_only", "་་་་་་་་་་་་"),
+        ("prompt_copy", "翻译：扎西给了卓玛三本书。"),
+        ("other_language", "Tashi gave Dolma three books."),
+        ("half_and_half", "བཀྲ་ཤིས་ཀྱིས་སྒྲོལ་མ 玛三本书。"),
+        ("transliteration", "bkra shis kyis sgrol ma la deb gsum sprad/"),
+        ("homoglyphs", "བཀྲ༌ཤིས༌ཀྱིས༌སྒྲོལ༌མ༌ལ༌དེབ༌གསུམ༌སྤྲད།"),
+        ("preamble", "བོད་ཡིག་ཏུ་བསྒྱུར་ན། བཀྲ་ཤིས་ཀྱིས་སྒྲོལ་མ་ལ་དེབ་གསུམ་སྤྲད།"),
+        ("keyword_bag", "གསུམ་དེབ་བཀྲ་མ་ཤིས་སྒྲོལ་སྤྲད"),
+        ("negation", "བཀྲ་ཤིས་ཀྱིས་སྒྲོལ་མ་ལ་དེབ་གསུམ་མ་སྤྲད།"),
+        ("role_swap", "སྒྲོལ་མས་བཀྲ་ཤིས་ལ་དེབ་གསུམ་སྤྲད།"),
+    ],
+)
+def test_tibetan_answers_are_as_described(name, answer):
+    assert tibetan(name) == answer
+
+
+def test_one_word_of_the_source_stands_in_the_reference():
+    foreign = [word for word in "扎西在巴黎给了卓玛三本旧书" if word in made("one_foreign_word")]
+    assert len(foreign) == 1
+
+
+def test_changed_numbers_keep_everything_else():
+    assert made("numbers_changed").replace(made("numbers_changed")[17], "3") == ENGLISH_ROW.reference
+
+
+def test_a_changed_tibetan_number_is_another_number():
+    assert tibetan("numbers_changed") not in (None, TIBETAN_ROW.reference)
+
+
+def test_a_row_names_its_own_entities():
+    assert made("entity_swap", table=LanguageTable("en")) == "Tashi gave Dolma 3 old books in Rome."
+
+
+def test_an_entity_of_a_known_group_becomes_another_of_it():
+    assert made("entity_swap").removeprefix("Tashi gave Dolma 3 old books in ").rstrip(".") in ENGLISH.entities[0]
+
+
+def test_the_answer_hidden_in_reasoning_is_no_answer():
+    assert answer_text(made("hidden_reasoning")) == ""
+
+
+def test_the_repeated_answer_comes_three_times():
+    assert made("repetition").count(ENGLISH_ROW.reference) == 3
+
+
+def test_what_lies_beyond_the_window_follows_512_words():
+    before = made("beyond_window").partition(OTHER.reference)[0]
+    assert len(before.split()) >= 512
+
+
+def test_what_lies_beyond_the_window_is_another_rows():
+    assert made("beyond_window").endswith(OTHER.reference)
+
+
+def test_the_hub_is_no_attack_on_itself():
+    assert made("hub_sentence", hub=ENGLISH_ROW.reference) is None
+
+
+@pytest.mark.parametrize("name", ["verbose", "source_copy", "prompt_copy", "other_language", "half_and_half"])
+def test_attacks_that_need_a_column_pass_rows_without_it(name):
+    assert made(name, AuditRow("It snows.")) is None
+
+
+@pytest.mark.parametrize("name", ["separators_only", "transliteration", "padding", "preamble", "negation", "role_swap"])
+def test_attacks_that_need_a_table_pass_languages_without_one(name):
+    assert made(name, AuditRow("It snows."), LanguageTable("xx")) is None
+
+
+@pytest.mark.parametrize("name", ["unrelated", "extra_sentence", "beyond_window"])
+def test_attacks_that_need_another_row_pass_a_corpus_of_one_text(name):
+    row = AuditRow("It snows.")
+    assert ATTACKS[name].make(row, Corpus([row, AuditRow("It snows.", index=1)], ENGLISH)) is None
+
+
+@pytest.mark.parametrize("attack", DEFAULT_ATTACKS, ids=lambda attack: attack.name)
+@pytest.mark.parametrize(("row", "table"), [(TIBETAN_ROW, TIBETAN), (ENGLISH_ROW, ENGLISH)], ids=["bo", "en"])
+def test_an_attack_makes_the_same_answer_each_time(attack, row, table):
+    corpus = Corpus([row, OTHER], table, hub="It rains.")
+    assert attack.make(row, corpus) == attack.make(row, corpus)
+
+
+@pytest.mark.parametrize("attack", DEFAULT_ATTACKS, ids=lambda attack: attack.name)
+def test_an_attack_survives_a_reference_of_one_sign(attack):
+    answer = attack.make(AuditRow("字"), Corpus([AuditRow("字")], TIBETAN))
+    assert answer is None or isinstance(answer, str)
+
+
+def test_another_seed_draws_otherwise():
+    assert made("shuffled", seed=0) != made("shuffled", seed=1)
+
+
+def test_more_than_twenty_attacks_ship():
+    assert len({attack.name for attack in DEFAULT_ATTACKS}) >= 30
+
+
+def test_every_kind_has_several_attacks():
+    counts = Counter(attack.kind for attack in DEFAULT_ATTACKS)
+    assert all(counts[kind] >= 3 for kind in KINDS)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "message"), [("", "form", "must not be empty"), ("a", "odd", "must be one of")]
+)
+def test_a_wrong_attack_is_refused(name, kind, message):
+    with pytest.raises(ArgumentError, match=message):
+        Attack(name, kind, "", lambda row, corpus: None)
