@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from semreward.errors import ArgumentError
-from semreward.shaping import check_threshold, threshold_rescale, weighted_sum
+from semreward.shaping import break_even_similarity, check_threshold, is_finite_number, threshold_rescale, weighted_sum
 
 
 @pytest.mark.parametrize(
@@ -83,3 +83,46 @@ def test_a_missing_reward_adds_nothing():
 
 def test_a_row_without_rewards_is_missing():
     assert np.isnan(weighted_sum([[math.nan, math.nan]], [1.5, 1.0])).all()
+
+
+@pytest.mark.parametrize(
+    ("weights", "threshold", "gap"),
+    [
+        ((1.5, 1.0), None, 2 / 3),
+        ((1.5, 1.0), 0.55, 0.3),
+        ((1.5, 1.0), 0.0, 2 / 3),
+        ((1.0, 1.0), 0.5, 0.5),
+        ((2, 0), 0.5, 0),
+    ],
+)
+def test_the_break_even_point_by_hand(weights, threshold, gap):
+    assert break_even_similarity(*weights, threshold=threshold) == pytest.approx(gap)
+
+
+def test_the_papers_weights_break_even_at_two_thirds():
+    assert break_even_similarity() == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize("threshold", [-0.2, 0.0, 0.55, 0.9])
+def test_at_the_break_even_point_both_answers_earn_the_same(threshold):
+    gap = break_even_similarity(1.5, 0.9, threshold=threshold)
+    right, wrong = threshold + 0.1 * (1 - threshold), threshold + 0.1 * (1 - threshold) + gap
+    assert 1.5 * threshold_rescale(right, threshold) + 0.9 == pytest.approx(1.5 * threshold_rescale(wrong, threshold))
+
+
+@pytest.mark.parametrize(
+    "weights", [(0.0, 1.0), (-1.0, 1.0), (math.inf, 1.0), (1.0, -0.1), (1.0, math.nan), ("1", 1.0)]
+)
+def test_weights_that_have_no_break_even_point_are_refused(weights):
+    with pytest.raises(ArgumentError, match="_weight`"):
+        break_even_similarity(*weights)
+
+
+@pytest.mark.parametrize("value", [0, -1.5, np.float32(2), np.int64(3)])
+def test_real_numbers_are_finite_numbers(value):
+    assert is_finite_number(value)
+
+
+@pytest.mark.parametrize("value", [True, np.bool_(True), math.nan, -math.inf, "1", None, 1j, [1.0]])
+def test_other_values_are_no_finite_numbers(value):
+    assert not is_finite_number(value)

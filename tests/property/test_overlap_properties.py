@@ -4,13 +4,15 @@ from hypothesis import strategies as st
 
 from semreward import BleuReward, ChrfReward
 from semreward.evaluation import bleu_score, chrf_score, rouge_l_score
-from semreward.rewards.overlap import common_subsequence_length, rouge_l_f1
 from semreward.evaluation.reading import comparable_text, reading_f1, reading_tokens
+from semreward.rewards.overlap import RougeLReward, common_subsequence_length, rouge_l_f1
 from semreward.text import units
 
 TEXT = st.text("abཀཁ་字三 .，", max_size=12)
 WORDS = TEXT.filter(units)
-REWARDS = pytest.mark.parametrize("reward", [BleuReward(), ChrfReward()], ids=["bleu", "chrf"])
+REWARDS = pytest.mark.parametrize(
+    "reward", [BleuReward(), ChrfReward(), RougeLReward()], ids=["bleu", "chrf", "rouge_l"]
+)
 SCORES = pytest.mark.parametrize("score", [bleu_score, chrf_score, rouge_l_score])
 
 

@@ -8,8 +8,12 @@ import sacrebleu
 from reference import sacrebleu_sentences
 from semreward import BleuReward, ChrfReward
 from semreward.errors import ArgumentError, ArgumentTypeError, MissingColumnError, MissingDependencyError
+from semreward.rewards.overlap import RougeLReward
 
-REWARDS = pytest.mark.parametrize("reward", [BleuReward(), ChrfReward()], ids=["bleu", "chrf"])
+REWARDS = pytest.mark.parametrize(
+    "reward", [BleuReward(), ChrfReward(), RougeLReward()], ids=lambda reward: reward.name
+)
+SACREBLEUS = pytest.mark.parametrize("reward", [BleuReward(), ChrfReward()], ids=lambda reward: reward.name)
 
 
 @pytest.mark.parametrize(("completion", "references", "bleu"), sacrebleu_sentences.BLEU)
@@ -117,6 +121,38 @@ def test_a_reward_is_the_same_after_pickling(reward):
 
 
 @REWARDS
+def test_values_lie_within_the_bounds(reward):
+    assert reward.bounds == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("completion", "reference", "value"),
+    [
+        ("the cat sat", "the cat ran off the mat", 4 / 9),
+        ("a c", "a b c", 4 / 5),
+        ("c a", "a b c", 2 / 5),
+        ("བོད་ཡིག", "བོད་སྐད་ཡིག", 4 / 5),
+        ("我爱北京", "我爱你北京", 8 / 9),
+        ("a c", ["x", "a b c", "a c"], 1.0),
+    ],
+)
+def test_rouge_l_by_hand(completion, reference, value):
+    assert RougeLReward()(completions=[completion], reference=[reference]) == pytest.approx([value])
+
+
+def test_rouge_l_of_thousands_of_units_is_exact():
+    completion, reference = " ".join(["a b"] * 5000), " ".join(["b c a"] * 3000)
+    # "a b" and "b c a" alternate, so every unit but the first can be matched until the shorter one ends
+    common = 6000
+    assert RougeLReward()(completions=[completion], reference=[reference]) == pytest.approx([2 * common / 19000])
+
+
+def test_rouge_l_needs_no_further_library(no_module):
+    no_module("sacrebleu")
+    assert RougeLReward()(completions=["a"], reference=["a"]) == [1.0]
+
+
+@SACREBLEUS
 def test_the_signature_carries_sacrebleus_version(reward):
     assert reward.signature().endswith(f"|sacrebleu:{sacrebleu.__version__}")
 

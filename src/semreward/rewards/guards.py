@@ -29,6 +29,7 @@ from semreward.shaping import is_finite_number
 from semreward.text import answer_text
 
 _SPACE = regex.compile(r"\s+")
+_ARTICLES = {"0", "1"}  # 一, གཅིག and "one" are articles and pronouns more often than numbers
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class LengthRatioGuard(Guard):
         slack: Characters by which an answer may always be longer or shorter, >= 0: short references have valid
             wordings that differ by a word.
         reference_column: Name of the column with a string, or a list of strings, a row. They must be in the language of
-            the answer: Tibetan takes 4 to 5 times as many characters as Chinese.
+            the answer: Tibetan takes about five times as many characters as Chinese.
         on_missing: `"raise"`, or `"none"` to let rows without a reference pass without a value.
         name: Metric key.
         reasoning: What becomes of `<think>` blocks; see `semreward.text.remove_reasoning`.
@@ -271,12 +272,15 @@ class NumberRecallReward(Guard):
     W are the values that the reference writes with digits, A those of the answer; G are the answer's values with digits
     or written out, and K those of the reference and the source, likewise. Q is the recall, P the share of the answer's
     numbers that are not invented; each is 1 where there is nothing to count. So an answer to a reference without
-    numbers earns 1, unless it invents some: then 1 minus the invented share. Digits of all scripts are equal by value;
-    see `semreward.rewards.numerals` for separators and for the words that are known (Chinese, Tibetan, English). Words
-    help a number to be found and never demand one. Each value counts once. Of several references the best match counts.
-    An empty answer earns 0. A row is `None` only where its reference or source is missing and `on_missing="none"`.
+    numbers earns 1, unless it invents some, and 0 where all that it has are. As a gate it closes only where no number
+    is right. Digits of all scripts are equal by value; see `semreward.rewards.numerals` for separators and for the
+    words that are known (Chinese, Tibetan, English). Words help a number to be found, and demand one only with
+    `written_out`. Each value counts once. Of several references the best match counts. An empty answer earns 0. A row
+    is `None` only where its reference or source is missing and `on_missing="none"`.
 
     Args:
+        written_out: Whether numbers from two on that are written out belong to W and A, too. Then 三 and གསུམ have to be
+            right; but what is no number is taken for one (三文鱼 "salmon"), which costs honest answers more.
         reference_column: Name of the column with a string, or a list of strings, a row.
         source_column: Name of a column with a text, or messages, a row, whose numbers are not invented; `"prompts"` for
             the prompts themselves; `None` to do without.
@@ -293,9 +297,12 @@ class NumberRecallReward(Guard):
         [1.0, 1.0, 0.0, 0.0]
         >>> reward(completions=["no number", "in 1999"], reference=["none here"] * 2)
         [1.0, 0.0]
+        >>> reward.replace(written_out=True)(completions=["四个苹果", "三个苹果"], reference=["三个苹果"] * 2)
+        [0.0, 1.0]
     """
 
     _: KW_ONLY
+    written_out: bool = False
     reference_column: str = "reference"
     source_column: str | None = None
     name: str = "number_recall"
@@ -309,20 +316,22 @@ class NumberRecallReward(Guard):
 
     def _value(self, answer: str, row: tuple[str, tuple[str, ...]]) -> float:
         source, references = row
-        said = digit_numbers(answer)
-        known = digit_numbers(source) | (written_numbers(source) if said else frozenset())
-        return max(self._match(answer, said, reference, known) for reference in references)
+        return max(self._match(answer, reference, source) for reference in references)
 
-    def _match(self, answer: str, said: frozenset[str], reference: str, known: frozenset[str]) -> float:
-        wanted = digit_numbers(reference)
-        missing, invented = wanted - said, said - known - wanted
+    def _match(self, answer: str, reference: str, source: str) -> float:
+        wanted, said = self._counted(reference), self._counted(answer)
+        missing, invented = wanted - said, said - wanted
         if missing:
             missing -= written_numbers(answer)
         if invented:
-            invented -= written_numbers(reference)
+            invented -= written_numbers(reference) | digit_numbers(source) | written_numbers(source)
         recall = 1.0 - len(missing) / len(wanted) if wanted else 1.0
         precision = 1.0 - len(invented) / len(said) if said else 1.0
         return 2.0 * precision * recall / (precision + recall) if precision + recall else 0.0
+
+    def _counted(self, text: str) -> frozenset[str]:
+        """The values that count as numbers of a text."""
+        return digit_numbers(text) | (written_numbers(text) - _ARTICLES if self.written_out else frozenset())
 
 
 def sources_of(columns: Mapping[str, Any], name: str, *, rows: int, on_missing: MissingPolicy) -> list[str | None]:
@@ -349,12 +358,15 @@ def sources_of(columns: Mapping[str, Any], name: str, *, rows: int, on_missing: 
 
 def source_text(source: Completion, name: str, row: int) -> str:
     """The text of a source: itself, or what its messages say, whoever speaks, one a line."""
-    messages: Sequence[Any] = source if is_column(source) else [source]
-    spoken = [[{**message, "role": "assistant"}] if isinstance(message, Mapping) else message for message in messages]
-    try:
-        return "\n".join(answer_text(message, reasoning="keep") for message in spoken)
-    except ArgumentTypeError as error:
-        raise ArgumentTypeError(f"`{name}` at row {row}: {error}") from None
+    if isinstance(source, str):
+        return answer_text(source, reasoning="keep")
+    if not is_column(source) or not all(isinstance(message, Mapping) and "content" in message for message in source):
+        raise ArgumentTypeError(
+            f"`{name}` must be a text or a list of messages with `content`, got {str(source)[:80]!r} "
+            f"({type(source).__name__}) at row {row}"
+        )
+    spoken = ({**message, "role": "assistant"} for message in source)
+    return "\n".join(answer_text([message], reasoning="keep") for message in spoken)
 
 
 def check_share(name: str, value: float, *, below_one: bool = False) -> None:
