@@ -2,18 +2,14 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import takewhile
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import regex
 from babel.core import get_global
 
 from semreward.errors import ArgumentError, ArgumentTypeError, UnknownLanguageError
-from semreward.text import normalise
-
-if TYPE_CHECKING:
-    from regex import Pattern
+from semreward.letters import letter_patterns, visible
 
 # ISO 15924 codes that name a combination or a variant, as CLDR's likely subtags use them, and the scripts of Unicode's
 # Script property that they stand for.
@@ -25,6 +21,13 @@ _COMBINED_SCRIPTS = {
     "Jpan": ("Hani", "Hira", "Kana"),
     "Kore": ("Hang", "Hani"),
 }
+
+# Of scripts that are written together, those without which a longer text is in another language.
+_OWN_SCRIPTS = {"Jpan": ("Hira", "Kana"), "Kore": ("Hang",)}
+
+# Languages that are written in two scripts side by side, by the same people: each text keeps to one of them. Others
+# that have several (Uzbek, Azerbaijani, Mongolian, Punjabi) are taken in their likely one; a tag can name another.
+_TWO_SCRIPTS = dict.fromkeys(("bs", "cnr", "sr"), ("Cyrl", "Latn"))
 
 
 def scripts_of(language: str) -> frozenset[str]:
@@ -46,25 +49,49 @@ def scripts_of(language: str) -> frozenset[str]:
         >>> sorted(scripts_of("bo")), sorted(scripts_of("ja"))
         (['Tibt'], ['Hani', 'Hira', 'Kana'])
     """
+    return expand_scripts([script_code(language)])
+
+
+def tag_parts(language: str) -> tuple[str, str | None, str | None]:
+    """The language, by its preferred code, and the script and the region that a tag names.
+
+    Raises:
+        UnknownLanguageError: It is no tag.
+
+    Example:
+        >>> tag_parts("cmn_Hant"), tag_parts("zh-tw")
+        (('zh', 'Hant', None), ('zh', None, 'TW'))
+    """
     if not isinstance(language, str):
         raise ArgumentTypeError(f"`language` must be a BCP-47 tag such as 'bo', got {language!r}")
     subtags = regex.split("[-_]", language.strip())
     if not all(regex.fullmatch(r"[A-Za-z0-9]{1,8}", subtag) for subtag in subtags):
         raise UnknownLanguageError(f"`language` must be a BCP-47 tag such as 'bo' or 'zh-Hant', got {language!r}")
-    base = subtags[0].lower()
     # A single letter begins an extension (`ar-u-nu-latn`: Latin digits), which says nothing about the script.
     details = list(takewhile(lambda tag: len(tag) > 1, subtags[1:]))
-    own_script = next((tag.title() for tag in details if regex.fullmatch("[A-Za-z]{4}", tag)), None)
+    script = next((tag.title() for tag in details if regex.fullmatch("[A-Za-z]{4}", tag)), None)
     region = next((tag.upper() for tag in details if regex.fullmatch("[A-Za-z]{2}|[0-9]{3}", tag)), None)
+    base = subtags[0].lower()
+    alias = get_global("language_aliases").get(base, base)  # of a three-letter code or an old one: bod, cmn, sh
+    return alias.split("_")[0], script, region
+
+
+def script_code(language: str) -> str:
+    """The script that a tag names, or else CLDR's likely one: an ISO 15924 code, perhaps of a combination (Jpan).
+
+    Raises:
+        UnknownLanguageError: CLDR knows no script for the tag.
+    """
+    base, script, region = tag_parts(language)
+    if script:
+        return script
     likely = get_global("likely_subtags")
     maximal = likely.get(f"{base}_{region}") or likely.get(base)
-    if own_script:
-        return expand_scripts([own_script])
     if maximal is None or base == "und":
         raise UnknownLanguageError(
             f"`language` {language!r} has no script in CLDR; name the scripts instead, e.g. scripts=('Tibt',)"
         )
-    return expand_scripts([maximal.split("_")[1]])
+    return str(maximal.split("_")[1])
 
 
 def expand_scripts(scripts: Iterable[str]) -> frozenset[str]:
@@ -112,12 +139,12 @@ class LetterCounts(NamedTuple):
 
 @dataclass(frozen=True)
 class ScriptFilter:
-    """Tells a set of scripts' letters from foreign ones.
+    """Tells a set of scripts' letters from foreign ones; the rule stands in `semreward.letters`.
 
-    Only letters (Unicode general category L) count, after NFC: digits, punctuation, marks and spaces are neutral,
-    although some of them, like the Tibetan tsheg, carry a script. A letter whose Script is Common or Inherited is
-    judged by its Script_Extensions: allowed if an allowed script is among them, neutral if they say Common only,
-    foreign otherwise.
+    Only letters (Unicode general category L) count, after NFC and without zero-width characters: digits, punctuation,
+    marks and spaces are neutral, although some of them, like the Tibetan tsheg, carry a script. A letter whose Script
+    is Common or Inherited is judged by its Script_Extensions: allowed if an allowed script is among them, neutral if
+    they say Common only, foreign otherwise. A font variant (`𝐡`, `ℓ`) is judged as the letter that it is a variant of.
 
     Attributes:
         scripts: Codes of Unicode's Script property, as `scripts_of` and `expand_scripts` return them.
@@ -132,9 +159,9 @@ class ScriptFilter:
             >>> ScriptFilter(scripts_of("bo")).count("བོད་ཡིག། 3 cm")
             LetterCounts(allowed=4, foreign=2)
         """
-        text = normalise(text)
-        allowed, foreign = _letter_patterns(self.scripts)
-        return LetterCounts(len(allowed.findall(text)), len(foreign.findall(text)))
+        text = visible(text)
+        patterns = letter_patterns(self.scripts)
+        return LetterCounts(len(patterns.own.findall(text)), len(patterns.foreign.findall(text)))
 
     def is_consistent(self, text: str) -> bool:
         """Whether a text has letters, all of them allowed. Linear in the text's length.
@@ -144,20 +171,91 @@ class ScriptFilter:
             >>> tibetan.is_consistent("བོད་ཡིག།"), tibetan.is_consistent("བོད་字"), tibetan.is_consistent("་་། 12")
             (True, False, False)
         """
-        text = normalise(text)
-        allowed, foreign = _letter_patterns(self.scripts)
-        return foreign.search(text) is None and allowed.search(text) is not None
+        patterns = letter_patterns(self.scripts)
+        if text.isascii():  # the letters of ASCII are Latin
+            return patterns.own.match("a") is not None and patterns.own.search(text) is not None
+        return patterns.foreign.search(text) is None and patterns.own.search(text) is not None
 
 
-@lru_cache(maxsize=256)
-def _letter_patterns(scripts: frozenset[str]) -> "tuple[Pattern[str], Pattern[str]]":
-    """Patterns of one allowed and one foreign letter."""
-    own = "".join(rf"\p{{sc={script}}}" for script in sorted(scripts))
-    extended = "".join(rf"\p{{scx={script}}}" for script in sorted(scripts))
-    shared = r"[\p{sc=Zyyy}\p{sc=Zinh}]"
-    neutral = rf"[{shared}&&[\p{{scx=Zyyy}}\p{{scx=Zinh}}]]"
-    allowed = rf"[{own}[{shared}&&[{extended}]]]"
-    return (
-        regex.compile(rf"[\p{{L}}&&{allowed}]", regex.V1),
-        regex.compile(rf"[\p{{L}}--{allowed}--{neutral}]", regex.V1),
-    )
+@dataclass(frozen=True)
+class Writing:
+    """How a language is written: in which scripts together, and which of them must show.
+
+    Attributes:
+        alternatives: One set of scripts; for a language of two scripts, two: a text keeps to one of them.
+        own: Scripts without which a longer text is in another language: kana in Japanese, Hangul in Korean. Empty
+            where there is no such script.
+    """
+
+    alternatives: tuple[frozenset[str], ...]
+    own: frozenset[str] = frozenset()
+
+    def is_consistent(self, text: str) -> bool:
+        """Whether a text has letters, all of them of one alternative."""
+        return any(ScriptFilter(scripts).is_consistent(text) for scripts in self.alternatives)
+
+    def closest(self, text: str) -> ScriptFilter:
+        """The alternative that has most of a text's letters; the first of equals."""
+        filters = [ScriptFilter(scripts) for scripts in self.alternatives]
+        return filters[0] if len(filters) == 1 else max(filters, key=lambda judge: judge.count(text).allowed)
+
+    def shows_own(self, text: str, every: int) -> bool:
+        """Whether a text has at least one letter of the own scripts for every so many of the others.
+
+        Args:
+            text: Any text.
+            every: At least 1. A text with fewer letters of the other scripts than that needs none.
+
+        Example:
+            >>> japanese = writing_of("ja")
+            >>> [japanese.shows_own(text, every=4) for text in ["東京", "他买了苹果", "彼は林檎を買った"]]
+            [True, False, True]
+        """
+        if not self.own:
+            return True
+        others = frozenset().union(*self.alternatives) - self.own
+        shown = ScriptFilter(self.own).count(text).allowed
+        return shown >= ScriptFilter(others).count(text).allowed // every
+
+
+def writing_of(language: str) -> Writing:
+    """How a language is written.
+
+    Args:
+        language: A BCP-47 tag, as for `scripts_of`.
+
+    Returns:
+        The scripts of `scripts_of`. Serbian, Bosnian and Montenegrin, unless the tag names a script, have two
+        alternatives, Cyrillic and Latin: a text that mixes them is not consistent.
+
+    Raises:
+        UnknownLanguageError: CLDR knows no script for the tag.
+
+    Example:
+        >>> [sorted(scripts) for scripts in writing_of("sr").alternatives]
+        [['Cyrl'], ['Latn']]
+    """
+    base, script, _ = tag_parts(language)
+    if script is None and base in _TWO_SCRIPTS:
+        return Writing(tuple(expand_scripts([code]) for code in _TWO_SCRIPTS[base]))
+    return writing_in([script_code(language)])
+
+
+def writing_in(scripts: Iterable[str]) -> Writing:
+    """The writing that mixes some scripts freely.
+
+    Args:
+        scripts: ISO 15924 codes, as for `expand_scripts`.
+
+    Raises:
+        ArgumentError: No code was given.
+        UnknownLanguageError: A code is unknown to Unicode.
+
+    Example:
+        >>> sorted(writing_in(["Jpan"]).own)
+        ['Hira', 'Kana']
+    """
+    codes = scripts if isinstance(scripts, str) else tuple(scripts)
+    expanded = expand_scripts(codes)
+    own = frozenset(script for code in codes for script in _OWN_SCRIPTS.get(code.title(), ()))
+    return Writing((expanded,), own)

@@ -23,10 +23,15 @@ TIBETAN_TEXT = st.text(st.sampled_from("ཀཁགངཅཆཇཉཏཐདནཔ�
 )
 
 
+def without_font(character):
+    kind, _, plain = unicodedata.decomposition(character).partition(" ")
+    return chr(int(plain, 16)) if kind == "<font>" else character
+
+
 def one_by_one(scripts, text):
     """Counts letters in the plainest way: each by its category, its script, its script extensions."""
     allowed = foreign = 0
-    for character in unicodedata.normalize("NFC", text).strip():
+    for character in map(without_font, unicodedata.normalize("NFC", regex.sub(r"\p{DI}", "", text))):
         if unicodedata.category(character)[0] != "L":
             continue
         if regex.match(r"\p{sc=Zyyy}|\p{sc=Zinh}", character):
