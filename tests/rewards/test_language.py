@@ -135,8 +135,10 @@ def test_a_reward_is_the_same_after_pickling():
 
 def test_the_signature_renders_what_decides_the_numbers():
     assert LanguageConsistencyReward(scripts=("Tibt", "Hani")).signature() == (
-        "LanguageConsistencyReward|language:None|language_column:None|name:language_consistency|on_missing:raise|"
-        f"reasoning:remove|scripts:(Tibt,Hani)|semreward:{semreward.__version__}"
+        "LanguageConsistencyReward|allow_from_prompt:False|allowed:()|detector:None|detector_threshold:0.5|high:None|"
+        "language:None|language_column:None|low:None|max_left_out:0.5|min_letters:1|name:language_consistency|"
+        "on_missing:raise|own_script_every:None|reasoning:remove|scripts:(Tibt,Hani)|shape:strict|"
+        f"source_column:prompts|strip:()|tolerance:0.0|semreward:{semreward.__version__}"
     )
 
 

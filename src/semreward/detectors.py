@@ -1,0 +1,199 @@
+"""Language detectors: a second opinion where languages share a script, which letters cannot tell apart."""
+
+import hashlib
+import importlib
+import logging
+import math
+import os
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from semreward.errors import ArgumentError, ArgumentTypeError, MissingDependencyError, UnknownLanguageError
+from semreward.languages import expand_scripts, script_code, tag_parts
+
+logger = logging.getLogger(__name__)
+
+LanguageDetector: TypeAlias = Callable[[list[str]], Sequence[str | Mapping[str, float]]]
+"""Maps `N` texts to `N` findings: the language of each, or the probabilities of several languages.
+
+A language is named by a tag with or without fastText's `__label__`: `bo`, `bod`, `bod_Tibt`, `zh-Hans`, `zho_Hans`.
+"""
+
+_LABEL = "__label__"
+_HASH_BLOCK_BYTES = 2**20
+
+# Probabilities that a model's rounding carried just past 1.
+_TOLERANCE = 1e-3
+
+
+def probabilities_of(detector: LanguageDetector, texts: Sequence[str], languages: Sequence[str]) -> list[float]:
+    """How probable a detector finds each text's wanted language. Each distinct text is shown to it once.
+
+    Args:
+        detector: What finds languages.
+        texts: `N` texts.
+        languages: `N` wanted languages, as BCP-47 tags.
+
+    Returns:
+        `N` probabilities in [0, 1]: the sum over the labels that name the language, in whatever script the wanted tag
+        leaves open; 1 or 0 where the detector gives a single label.
+
+    Raises:
+        ArgumentError: The detector's findings are not one a text, or a probability is outside [0, 1].
+        ArgumentTypeError: A finding is neither a label nor a mapping from labels to numbers.
+
+    Example:
+        >>> probabilities_of(lambda texts: [{"zho_Hans": 0.5, "zho_Hant": 0.25} for _ in texts], ["你好"], ["zh"])
+        [0.75]
+    """
+    distinct = list(dict.fromkeys(texts))
+    findings = list(detector(list(distinct))) if distinct else []
+    if len(findings) != len(distinct):
+        raise ArgumentError(f"`detector` must return one finding a text: {len(distinct)} expected, got {len(findings)}")
+    found = dict(zip(distinct, map(_as_mapping, findings), strict=True))
+    return [
+        min(1.0, math.fsum(share for label, share in found[text].items() if names_language(label, language)))
+        for text, language in zip(texts, languages, strict=True)
+    ]
+
+
+def names_language(label: str, language: str) -> bool:
+    """Whether a detector's label names a language.
+
+    Codes of two and three letters agree (`bod` is `bo`), and so do macrolanguages with the member that CLDR takes for
+    them (`cmn` is `zh`, `arb` is `ar`; `yue` is not `zh`). Scripts must agree where both name one, or a region does.
+
+    Example:
+        >>> names_language("__label__bod_Tibt", "bo"), names_language("dzo_Tibt", "bo")
+        (True, False)
+        >>> names_language("zho_Hant", "zh"), names_language("zho_Hant", "zh-CN"), names_language("cmn_Hani", "zh-CN")
+        (True, False, True)
+    """
+    try:
+        label_base, *_ = tag_parts(label.removeprefix(_LABEL))
+    except UnknownLanguageError:  # "other", "not-a-language": such labels name none
+        return False
+    if label_base != tag_parts(language)[0]:
+        return False
+    one, other = _narrowed_script(label.removeprefix(_LABEL)), _narrowed_script(language)
+    if one is None or other is None or one == other:
+        return True
+    return {one, other} != {"Hans", "Hant"} and bool(expand_scripts([one]) & expand_scripts([other]))
+
+
+def _narrowed_script(language: str) -> str | None:
+    """The script that a tag names, itself or by its region."""
+    _, script, region = tag_parts(language)
+    return script_code(language) if script or region else None
+
+
+def _as_mapping(finding: object) -> Mapping[str, float]:
+    if isinstance(finding, str):
+        return {finding: 1.0}
+    if not isinstance(finding, Mapping) or not all(isinstance(label, str) for label in finding):
+        raise ArgumentTypeError(
+            f"`detector` must return a label, or a mapping from labels to probabilities, a text; got {finding!r}"
+        )
+    shares = {label: float(share) for label, share in finding.items()}
+    if not all(0.0 <= share <= 1.0 + _TOLERANCE for share in shares.values()):
+        raise ArgumentError(f"`detector` must return probabilities in [0, 1], got {finding!r}")
+    return shares
+
+
+@dataclass(frozen=True)
+class FastTextDetector:
+    """A fastText language identifier, loaded at its first use: GlotLID, OpenLID, NLLB's, lid.176.
+
+    The object describes a detector and holds no model: it compares, hashes, prints and pickles as what it is, and equal
+    descriptions share one loaded model a process. Threads take turns at it. Line breaks become spaces, since fastText
+    reads one line.
+
+    A detector errs, most of all on short and on mixed texts: measure it on texts whose language you know before it
+    decides over rewards.
+
+    Args:
+        path: File of the model (`model_v3.bin`, `lid.176.ftz`).
+        labels: How many of the most probable labels are looked at, >= 1.
+
+    Raises:
+        ArgumentError: There is no such file, or `labels` is out of its range.
+        MissingDependencyError: At the first call, the fasttext library is not installed.
+        ValueError: At the first call, fastText cannot read the file.
+
+    Source:
+        Joulin et al. 2017, https://aclanthology.org/E17-2068; GlotLID: Kargaran et al. 2023,
+        https://aclanthology.org/2023.findings-emnlp.410
+    """
+
+    path: str
+    _: KW_ONLY
+    labels: int = 8
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", os.fspath(self.path))
+        if not Path(self.path).is_file():
+            raise ArgumentError(f"`path` must be the file of a fastText model, got {self.path!r}; download it first")
+        if not isinstance(self.labels, int) or self.labels < 1:
+            raise ArgumentError(f"`labels` must be an integer >= 1, got {self.labels!r}")
+
+    @property
+    def fingerprint(self) -> str:
+        """Short hash of the model's file and the number of labels."""
+        return f"{_file_hash(self.path)}-{self.labels}"
+
+    def __call__(self, texts: list[str]) -> list[dict[str, float]]:
+        """The most probable languages of `N` texts, and how probable they are."""
+        lines = [" ".join(text.split()) for text in texts]
+        if not lines:
+            return []
+        model, lock = _loaded(self.path)
+        with lock:
+            labels, shares = model.predict(lines, k=self.labels)
+        return [
+            {label.removeprefix(_LABEL): float(share) for label, share in zip(*row, strict=True)}
+            for row in zip(labels, shares, strict=True)
+        ]
+
+
+_loading = threading.Lock()
+
+
+def _loaded(path: str) -> tuple[Any, threading.Lock]:
+    with _loading:  # two threads that come first together load one model
+        return _load(path)
+
+
+@lru_cache(maxsize=4)
+def _load(path: str) -> tuple[Any, threading.Lock]:
+    try:
+        fasttext = importlib.import_module("fasttext")
+    except ModuleNotFoundError as error:
+        if error.name != "fasttext":
+            raise  # fasttext is there, and something that it needs is not
+        raise MissingDependencyError("FastTextDetector needs fasttext; pip install 'semreward[detect]'") from error
+    logger.info("loading the language detector %s", path)
+    return fasttext.load_model(path), threading.Lock()
+
+
+@lru_cache(maxsize=16)
+def _file_hash(path: str) -> str:
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as file:
+        while block := file.read(_HASH_BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()[:16]
+
+
+def _after_fork() -> None:
+    """A forked child may have been born while another thread held a lock."""
+    global _loading  # noqa: PLW0603 - the module's one lock
+    _loading = threading.Lock()
+    _load.cache_clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
