@@ -63,17 +63,16 @@ def _several_messages(probe: Probe) -> str | None:
 
 
 @rule(
-    "a closed <think> block before the answer must not matter, even if it holds another answer",
+    "a closed <think> block before the answer must not matter, even if it holds other answers",
     remedy="read completions with semreward.text.answer_text",
     after="deterministic",
 )
 def _reasoning_ignored(probe: Probe) -> str | None:
     batch, rows = probe.in_form(plain)
     answers = batch["completions"]
-    others = [remove_reasoning(answer) for answer in [*answers[1:], *answers[:1]]]
+    thought = "\n".join([THOUGHT, *map(remove_reasoning, answers)])
     for opening, where in (("<think>", ""), ("", "with the opening tag left to the chat template, ")):
-        pairs = zip(others, answers, strict=True)
-        texts = [f"{opening}{THOUGHT}\n{other}\n</think>\n{answer}" for other, answer in pairs]
+        texts = [f"{opening}{thought}\n</think>\n{answer}" for answer in answers]
         values = probe.values(_with_texts(probe, rows, texts))
         if difference := probe.difference(values, [probe.expected[row] for row in rows]):
             return where + difference

@@ -1,0 +1,73 @@
+"""The chapter "Write a reward of your own and test it": its files work as they stand, and it names every check."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from semreward.testing import CHECK_NAMES
+
+CHAPTER = (Path(__file__).parents[2] / "docs" / "your_own_reward.md").read_text()
+FILES = dict(re.findall(r"^```\w+ title=(\S+)\n(.*?)^```$", CHAPTER, re.DOTALL | re.MULTILINE))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name, content in FILES.items():
+        (tmp_path / name).write_text(content)
+    return tmp_path
+
+
+def run_tests(folder, *arguments, **environment):
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments],
+        cwd=folder,
+        env={**os.environ, "HYPOTHESIS_STORAGE_DIRECTORY": str(folder), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_chapter_has_all_files():
+    assert FILES.keys() == {"glossary.py", "test_glossary.py", "glossary.jsonl", "conftest.py"}
+
+
+def test_the_tests_of_the_chapter_pass(folder):
+    done = run_tests(folder)
+    assert "4 passed" in done.stdout, done.stdout
+
+
+def test_the_tests_of_the_chapter_notice_a_broken_reward(folder):
+    reward = folder / "glossary.py"
+    reward.write_text(reward.read_text().replace("answer_text(completion) for", "str(completion) for"))
+    done = run_tests(folder)
+    assert "reasoning_ignored: a closed <think> block before the answer must not matter" in done.stdout
+    assert "line 4: the row must earn 0.0, but it earned 1.0" in done.stdout
+
+
+def test_the_fixtures_of_the_chapter_can_be_updated(folder):
+    fixtures = folder / "glossary.jsonl"
+    right = fixtures.read_text()
+    fixtures.write_text(right.replace('"expected": 0.5', '"expected": 0.25'))
+    assert "1 passed" in run_tests(folder, "-k", "earns", SEMREWARD_UPDATE="1").stdout
+    assert fixtures.read_text() == right
+
+
+def test_the_switch_of_the_chapter_updates(folder):
+    test = folder / "test_glossary.py"
+    changed = test.read_text().replace("what_it_should():", "what_it_should(update):")
+    test.write_text(changed.replace('"glossary.jsonl"))', '"glossary.jsonl"), update=update)'))
+    fixtures = folder / "glossary.jsonl"
+    right = fixtures.read_text()
+    fixtures.write_text(right.replace('"expected": 0.5', '"expected": 0.25'))
+    assert "1 passed" in run_tests(folder, "-k", "earns", "--update").stdout
+    assert fixtures.read_text() == right
+
+
+def test_the_table_of_the_chapter_names_every_check():
+    table = CHAPTER.split("### What is checked")[1].split("### Fixtures")[0]
+    assert sorted(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == sorted(CHECK_NAMES)
