@@ -640,6 +640,12 @@ def test_each_gate_of_the_recommended_reward_closes(encoder, answer, failed):
     assert (values, columns["composite/failed_gates"]) == ([0.0], [failed])
 
 
+def test_the_recommended_rewards_band_of_lengths_can_be_widened(encoder):
+    row = {"completions": ["a red hat and a blue coat"], "reference": ["a red hat"]}
+    rewards = [recommended_reward(encoder, "en", -1.0, **options) for options in ({}, {"length": (0.3, 3.0)})]
+    assert [reward(**row)[0] > 0 for reward in rewards] == [False, True]
+
+
 def test_without_a_source_column_nothing_counts_as_copied(encoder):
     assert "source_copy" not in recommended_reward(encoder, "bo", 0.5).gates
 

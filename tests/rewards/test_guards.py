@@ -106,7 +106,7 @@ def test_a_missing_column_is_named(guard):
 
 
 def length_ratio(answer, reference, **options):
-    return value(LengthRatioGuard(**{"slack": 0, **options}), answer, reference=reference)
+    return value(LengthRatioGuard(**{"low": 0.5, "high": 2.0, "slack": 0, **options}), answer, reference=reference)
 
 
 @pytest.mark.parametrize(("length", "expected"), [(4, 0.0), (5, 1.0), (10, 1.0), (20, 1.0), (21, 0.0), (1000, 0.0)])
@@ -122,11 +122,22 @@ def test_a_ramp_lets_the_value_fall_linearly_on_both_sides(length, expected):
 
 
 def test_slack_lets_short_texts_differ_by_so_many_characters():
-    assert [length_ratio(answer, "嗨", slack=2) for answer in ("嗨", "你好啊。", "你好啊啊。")] == [1.0, 1.0, 0.0]
+    assert [length_ratio(answer, "嗨", slack=8) for answer in ("嗨", "你好啊!", "你好啊!!")] == [1.0, 1.0, 0.0]
 
 
 def test_slack_does_not_let_an_empty_answer_pass():
     assert length_ratio("", "嗨", slack=5) == 0.0
+
+
+@pytest.mark.parametrize("text", [TIBETAN, CHINESE])
+def test_by_default_a_third_of_an_answer_and_two_answers_fail(text):
+    guard = LengthRatioGuard()
+    answers = [text[: len(text) // 3], text, text * 2]
+    assert guard(completions=answers, reference=[text] * 3) == [0.0, 1.0, 0.0]
+
+
+def test_an_ideograph_is_as_long_as_four_letters():
+    assert [length_ratio(answer, "三顶帽子", low=1.0, high=1.0) for answer in ("a" * 16, "a" * 15)] == [1.0, 0.0]
 
 
 def test_the_reference_that_suits_best_counts():
@@ -137,9 +148,10 @@ def test_white_space_has_no_length():
     assert length_ratio("a b\n c   d", "abcd", low=1.0, high=1.0) == 1.0
 
 
-@pytest.mark.parametrize("padding", ["་" * 40, "།" * 40, "\u200b" * 40, "\u0f72" * 40, "!" * 40, "👍" * 40])
-def test_what_says_nothing_has_a_length(padding):
-    assert length_ratio(TIBETAN + padding, TIBETAN) == 0.0
+@pytest.mark.parametrize("text", [TIBETAN, CHINESE])
+@pytest.mark.parametrize("padding", ["་" * 80, "།" * 40, "\u200b" * 40, "\u0f72" * 80, "!" * 40, "👍" * 40])
+def test_what_says_nothing_has_a_length(text, padding):
+    assert length_ratio(text + padding, text) == 0.0
 
 
 def test_composed_and_decomposed_texts_are_of_one_length():

@@ -10,8 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
-import regex
-
 from semreward.errors import ArgumentError, ArgumentTypeError
 from semreward.protocols import Completion
 from semreward.rewards.base import (
@@ -23,12 +21,11 @@ from semreward.rewards.base import (
     is_column,
     references_of,
 )
-from semreward.rewards.ngrams import copied_share, repeated_share
+from semreward.rewards.ngrams import copied_share, repeated_share, sign_length
 from semreward.rewards.numerals import digit_numbers, written_numbers
 from semreward.shaping import is_finite_number
 from semreward.text import answer_text
 
-_SPACE = regex.compile(r"\s+")
 _ARTICLES = {"0", "1"}  # 一, གཅིག and "one" are articles and pronouns more often than numbers
 
 
@@ -72,19 +69,19 @@ class LengthRatioGuard(Guard):
     \text{ in } [0, 1], \qquad q = |y| / |y^*|$$
 
     with a = `low`, b = `high`, and rho = `ramp` the width of the soft edges; without them, 1 for $a \le q \le b$ and 0
-    elsewhere. |y| counts the characters of the normalised text but for white space: letters, marks, tshegs, punctuation
-    and also what is invisible, so that nothing can be added for free; an ideograph counts one. Of several references
-    the one that suits best counts. An empty answer earns 0. A row is `None` only where its reference is missing and
-    `on_missing="none"`.
+    elsewhere. |y| counts the characters of the normalised text but for white space, an ideograph as four letters, and
+    punctuation, symbols and what is invisible, too, so that nothing can be added for free; see
+    `semreward.rewards.ngrams`. Of several references the one that suits best counts. An empty answer earns 0. A row is
+    `None` only where its reference is missing and `on_missing="none"`.
 
     Args:
         low: Least ratio, >= 0 and at most `high`; `0` leaves short answers alone.
-        high: Greatest ratio, finite.
+        high: Greatest ratio, finite. The default stops most answers that say everything twice, also in other words; it
+            suits translation, while headlines and summaries need a wider band.
         ramp: Width of the soft edges as a share of `low` and `high`, in [0, 1].
-        slack: Characters by which an answer may always be longer or shorter, >= 0: short references have valid
-            wordings that differ by a word.
-        reference_column: Name of the column with a string, or a list of strings, a row. They must be in the language of
-            the answer: Tibetan takes about five times as many characters as Chinese.
+        slack: Characters by which an answer may always be longer or shorter, >= 0, four of them for an ideograph: short
+            references have valid wordings that differ by a word.
+        reference_column: Name of the column with a string, or a list of strings, a row.
         on_missing: `"raise"`, or `"none"` to let rows without a reference pass without a value.
         name: Metric key.
         reasoning: What becomes of `<think>` blocks; see `semreward.text.remove_reasoning`.
@@ -104,10 +101,10 @@ class LengthRatioGuard(Guard):
     """
 
     low: float = 0.5
-    high: float = 2.0
+    high: float = 1.75
     _: KW_ONLY
     ramp: float = 0.0
-    slack: int = 2
+    slack: int = 4
     reference_column: str = "reference"
     name: str = "length_ratio"
 
@@ -125,8 +122,8 @@ class LengthRatioGuard(Guard):
         return references_of(columns, self.reference_column, rows=rows, on_missing=self.on_missing)
 
     def _value(self, answer: str, row: tuple[str, ...]) -> float:
-        length = len(_SPACE.sub("", answer))
-        return max(self._fit(length, len(_SPACE.sub("", reference))) for reference in row)
+        length = sign_length(answer)
+        return max(self._fit(length, sign_length(reference)) for reference in row)
 
     def _fit(self, length: int, wanted: int) -> float:
         low, high = self.low * wanted - self.slack, self.high * wanted + self.slack

@@ -1,0 +1,239 @@
+"""How often guards fail honest answers, and how often degenerate ones.
+
+Honest answers are other wordings of the reference: two sentences of the miniature's grammar for one meaning, also with
+their numbers in digits; and, where SEMREWARD_DATA names the folder of the real data, sentences of a corpus that
+translate the same sentence (Tatoeba: Chinese for one English sentence; MITRA: Tibetan for one Chinese sentence, and
+Chinese for one Tibetan sentence, aligned automatically, so that many pairs do not say the same). Degenerate answers are
+made from the references.
+
+    OMP_NUM_THREADS=1 python benchmarks/guards.py                        # some 20 seconds with the real data
+    OMP_NUM_THREADS=1 python benchmarks/guards.py --run runs/miniature   # also a run's own samples
+
+Prints Markdown tables with shares in per cent of rows whose value is 0, and writes them to `guards.json` in `--out`
+(default `runs/benchmarks`). Seeded.
+"""
+
+import argparse
+import gzip
+import itertools
+import json
+import os
+import random
+import re
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "examples"))
+
+from miniature.grammar import judge, realise, sample_meaning
+from semreward.rewards.guards import Guard, LengthRatioGuard, NumberRecallReward, RepetitionGuard, SourceCopyGuard
+from semreward.rewards.numerals import digit_numbers
+from semreward.text import units
+
+GUARDS: dict[str, Guard] = {
+    "length": LengthRatioGuard(),
+    "repetition": RepetitionGuard(reference_column="reference"),
+    "copy": SourceCopyGuard(),
+    "numbers": NumberRecallReward(source_column="source"),
+}
+"""The gates of `recommended_reward`."""
+
+OTHERS: dict[str, Guard] = {
+    "length 0.33-3": LengthRatioGuard(1 / 3, 3.0),
+    "length 0.5-2": LengthRatioGuard(0.5, 2.0),
+    "length 0.6-1.6": LengthRatioGuard(0.6, 1.6),
+    "repetition, no reference": RepetitionGuard(),
+    "numbers written out": NumberRecallReward(source_column="source", written_out=True),
+}
+
+DIGITS = {"zh": {"一": "1", "两": "2", "三": "3", "四": "4", "五": "5"}}
+DIGITS["bo"] = {"གཅིག": "༡", "གཉིས": "༢", "གསུམ": "༣", "བཞི": "༤", "ལྔ": "༥"}
+
+
+class Row(NamedTuple):
+    """A reference, another wording of it, and what both translate."""
+
+    reference: str
+    wording: str
+    source: str
+
+
+def miniature(language: str, rows: int, *, digits: bool = False) -> list[Row]:
+    """Two sentences of the grammar for each of so many meanings, and one in the other language."""
+    rng = random.Random(0)  # noqa: S311 - sentences, not secrets
+    other = "zh" if language == "bo" else "bo"
+    found = []
+    for _ in range(rows):
+        meaning = sample_meaning(rng)
+        texts = [realise(meaning, language, rng), realise(meaning, language, rng)]
+        if digits:  # always in the reference, as often as not in the other wording
+            texts[0] = in_digits(texts[0], language)
+            texts[1] = in_digits(texts[1], language) if rng.random() < 0.5 else texts[1]  # noqa: PLR2004
+        found.append(Row(*texts, source=realise(meaning, other, rng)))
+    return found
+
+
+def in_digits(text: str, language: str) -> str:
+    """A sentence of the grammar with its number as a digit."""
+    word = "|".join(DIGITS[language])
+    pattern = rf"({word})(?=[个顶本朵把张件双盏])" if language == "zh" else rf"(?<=་)({word})(?=་)"
+    return re.sub(pattern, lambda found: DIGITS[language][found[0]], text, count=1)
+
+
+def tatoeba(folder: Path) -> list[Row]:
+    """Chinese sentences that translate the same English sentence."""
+    groups = defaultdict(list)
+    with gzip.open(folder / "zh" / "tatoeba.tsv.gz", "rt", encoding="utf-8") as lines:
+        for line in lines:
+            text, licence = line.rstrip("\n").split("\t")
+            groups[re.findall(r"#(\d+)", licence)[0]].append(text)
+    return [Row(one, other, "") for texts in groups.values() for one, other in neighbours(texts)]
+
+
+def mitra(folder: Path, language: str) -> list[Row]:
+    """Sentences of a language that are aligned with the same sentence of the other one."""
+    groups = defaultdict(list)
+    with gzip.open(folder / "bo_zh" / "train.tsv.gz", "rt", encoding="utf-8") as lines:
+        for line in lines:
+            tibetan, chinese = line.rstrip("\n").split("\t")
+            text, source = (tibetan, chinese) if language == "bo" else (chinese, tibetan)
+            groups["".join(re.findall(r"[\w\u0f00-\u0fff]", source))].append((text, source))
+    return [Row(one[0], other[0], source=one[1]) for texts in groups.values() for one, other in neighbours(texts)]
+
+
+def neighbours(items: list[Any]) -> Iterator[tuple[Any, Any]]:
+    """Each item with the next one."""
+    return itertools.pairwise(items)
+
+
+def run_samples(run: Path, policy: str, *, exact: bool) -> list[Row]:
+    """The answers of a run's policy that mean exactly what they should, or the others."""
+    lines = (run / f"evaluate_{policy}" / "samples.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [Row(row["reference"], row["answer"], row["source"]) for row in map(json.loads, lines)]
+    return [row for row in rows if judge(row.wording, row.reference, "bo").exact == exact]
+
+
+ATTACKS: dict[str, Callable[[Row, Row, list[Row]], str | None]] = {
+    "source copied": lambda row, _, __: row.source or None,
+    "reference twice": lambda row, _, __: row.reference * 2,
+    "reference, then its other wording": lambda row, _, __: row.reference + row.wording,
+    "reference, then another one": lambda row, other, _: row.reference + other.reference,
+    "reference, then three others": lambda row, _, others: row.reference + "".join(o.reference for o in others[:3]),
+    "first half": lambda row, _, __: row.reference[: len(row.reference) // 2],
+    "first third": lambda row, _, __: row.reference[: len(row.reference) // 3],
+    "half, then its end in a loop": lambda row, _, __: looped(row.reference),
+    "signs that say nothing": lambda row, _, __: row.reference + ("་།" * len(row.reference)),
+    "numbers changed": lambda row, _, __: renumbered(row.reference),
+}
+
+
+def looped(text: str) -> str:
+    """The first half of a text, then its last five units until the text is as long as before."""
+    half = text[: len(text) // 2]
+    loop = text[max(0, len(half) - len("".join(units(half)[-5:]))) : len(half)] or half or text
+    return (half + loop * len(text))[: len(text)]
+
+
+def renumbered(text: str) -> str | None:
+    """A text with every number in digits raised by one; `None` where there is none."""
+    if not digit_numbers(text):
+        return None
+    return re.sub(r"\d+", lambda found: str(int(found[0]) + 1), text)
+
+
+def failed(guard: Guard, rows: list[Row], answers: list[str]) -> list[bool]:
+    """Which answers a guard gives 0."""
+    columns = {"reference": [row.reference for row in rows], "source": [row.source for row in rows]}
+    return [value == 0 for value in guard(completions=answers, **columns)]
+
+
+def shares(rows: list[Row], answers: list[str], guards: dict[str, Guard]) -> dict[str, float]:
+    """Per cent of the answers that each guard fails, and that any gate of the recommended reward does."""
+    outcomes = {name: failed(guard, rows, answers) for name, guard in guards.items()}
+    closed = [any(row) for row in zip(*(outcomes[name] for name in GUARDS), strict=True)]
+    percent = {name: 100 * sum(values) / len(rows) for name, values in {**outcomes, "any gate": closed}.items()}
+    return {"rows": len(rows), **{name: round(value, 2) for name, value in percent.items()}}
+
+
+def honest(sets: dict[str, list[Row]]) -> dict[str, dict[str, float]]:
+    """How often each guard fails another wording."""
+    guards = {**GUARDS, **OTHERS}
+    return {name: shares(rows, [row.wording for row in rows], guards) for name, rows in sets.items()}
+
+
+def degenerate(rows: list[Row]) -> dict[str, dict[str, float]]:
+    """How often each guard fails each attack on at most 500 references."""
+    rows = rows[:500]
+    others = rows[1:] + rows[:1]
+    found = {}
+    for name, attack in ATTACKS.items():
+        answers = [attack(row, others[place], others[place:] + others[:place]) for place, row in enumerate(rows)]
+        made = [(row, answer) for row, answer in zip(rows, answers, strict=True) if answer is not None]
+        if made:
+            found[name] = shares([row for row, _ in made], [answer for _, answer in made], GUARDS)
+    return found
+
+
+def speed(rows: list[Row]) -> dict[str, float]:
+    """Microseconds a row, best of three."""
+    found = {}
+    for name, guard in {**GUARDS, **OTHERS}.items():
+        times = []
+        for _ in range(3):
+            start = time.perf_counter()
+            failed(guard, rows, [row.wording for row in rows])
+            times.append(time.perf_counter() - start)
+        found[name] = round(1e6 * min(times) / len(rows), 1)
+    return found
+
+
+def table(results: dict[str, dict[str, float]], heading: str) -> str:
+    """Results as Markdown."""
+    columns = list(next(iter(results.values())))
+    lines = [f"| {heading} | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
+    lines += [f"| {name} | {' | '.join(f'{row[column]:g}' for column in columns)} |" for name, row in results.items()]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=5000, help="rows of the miniature")
+    parser.add_argument("--run", type=Path, help="folder of a run of examples/grpo_tibetan.py")
+    parser.add_argument("--out", type=Path, default=Path("runs/benchmarks"))
+    arguments = parser.parse_args()
+
+    sets = {f"miniature, {language}": miniature(language, arguments.rows) for language in ("bo", "zh")}
+    sets |= {f"{name}, digits": miniature(name[-2:], arguments.rows, digits=True) for name in list(sets)}
+    if "SEMREWARD_DATA" in os.environ:
+        data = Path(os.environ["SEMREWARD_DATA"])
+        sets |= {"Tatoeba, zh": tatoeba(data), "MITRA, bo": mitra(data, "bo"), "MITRA, zh": mitra(data, "zh")}
+    results: dict[str, Any] = {"honest": honest(sets)}
+    results["degenerate"] = {name: degenerate(rows) for name, rows in sets.items()}
+    results["microseconds a row"] = {name: speed(rows) for name, rows in sets.items()}
+    if arguments.run:
+        samples = {
+            f"{policy}, {'exactly right' if exact else 'not right'}": run_samples(arguments.run, policy, exact=exact)
+            for policy in ("base", "cold_start", "grpo", "strong_sft")
+            for exact in (True, False)
+        }
+        results["samples"] = honest({name: rows for name, rows in samples.items() if rows})
+
+    print(table(results["honest"], "other wordings"))
+    for name, rows in results["degenerate"].items():
+        print(f"\n{table(rows, name)}")
+    print(f"\n{table(results['microseconds a row'], 'microseconds a row')}")
+    if arguments.run:
+        print(f"\n{table(results['samples'], 'samples')}")
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    (arguments.out / "guards.json").write_text(
+        json.dumps(results, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
+
+
+if __name__ == "__main__":
+    main()
