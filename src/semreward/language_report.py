@@ -56,8 +56,7 @@ class LanguageReport:
         verdict = {None: "no language given", True: "consistent", False: "not consistent"}[self.consistent]
         lines = [f"{self.language or 'text'}: {verdict}, {sum(self.letters.values())} letters"]
         for script, count in self.letters.items():
-            name = script_names().get(script, "unknown script")
-            lines.append(f"  {script}  {count:>7}  {self.shares[script]:>6.1%}  {name}")
+            lines.append(f"  {script}  {count:>7}  {self.shares[script]:>6.1%}  {script_names()[script]}")
         shown = self.foreign[:_SHOWN_SPANS]
         lines += [f"  foreign at {span.start}-{span.end}: {_shown(span.text)} ({span.script})" for span in shown]
         if len(self.foreign) > _SHOWN_SPANS:

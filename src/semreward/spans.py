@@ -29,8 +29,8 @@ _SPANS: "dict[SpanKind, regex.Pattern[str]]" = {
     "latex": regex.compile(
         r"\$\$[^$]++\$\$"
         r"|\$(?!\s)[^$\n]++(?<!\s)\$(?!\d)"  # "$5 and $6" are prices
-        r"|\\\((?:[^\\]|\\[^()])*+\\\)"
-        r"|\\\[(?:[^\\]|\\[^\[\]])*+\\\]"
+        r"|(?<!\\)\\\((?:[^\\]|\\[^()])*+\\\)"  # a doubled backslash is a line break, which opens nothing
+        r"|(?<!\\)\\\[(?:[^\\]|\\[^\[\]])*+\\\]"
     ),
     "urls": regex.compile(
         r"(?:(?:https?|ftp)://|www\.)[!#-;=?-_a-~]++"  # printable ASCII without quotes, angle brackets and backticks
@@ -167,7 +167,7 @@ def _term_patterns(terms: "tuple[str | TermPattern, ...]") -> list[Any]:
             by_edges.setdefault((_inside_of(plain[0]), _inside_of(plain[-1])), []).append(plain)
     for (before, after), words in by_edges.items():
         left, right = (f"(?<!{before})" if before else ""), (f"(?!{after})" if after else "")
-        patterns.append(regex.compile(rf"{left}\L<words>{right}", words=words))
+        patterns.append(regex.compile(rf"{left}\L<words>{right}", regex.V1, words=words))
     return patterns
 
 
@@ -177,7 +177,7 @@ def _inside_of(edge: str) -> str:
         return r"\p{N}"
     if not regex.match(r"\p{L}", edge) or _UNSPACED.match(edge) or script_of_letter(edge) == COMMON_SCRIPT:
         return ""
-    return rf"[\p{{sc={script_of_letter(edge)}}}\p{{M}}\p{{N}}]"
+    return rf"[[\p{{sc={script_of_letter(edge)}}}&&\p{{L}}]\p{{M}}\p{{N}}]"
 
 
 class Copies:
