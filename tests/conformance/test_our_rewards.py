@@ -5,6 +5,7 @@ import torch
 
 from conformance import broken
 from doubles import BigramEncoder
+from embedding_server import embedding_server, encoder_of
 from semreward import (
     BleuReward,
     ChrfReward,
@@ -148,6 +149,15 @@ def test_the_paper_reward_passes_with_a_model_that_each_process_loads(encoder_fo
     passed = {result.name for result in report.results if result.status == "passed"}
     assert passed >= {"spawned_process", "async_grpo_call", "threads"}
     assert report.passed, str(report)
+
+
+def test_a_reward_behind_a_server_hides_its_key(monkeypatch):
+    monkeypatch.setenv("SEMREWARD_API_KEY", broken.KEY)  # where other processes find it
+    with embedding_server() as server:
+        reward = SemanticSimilarityReward(encoder_of(server, api_key=broken.KEY), threshold=0.3)
+        report = check_reward(reward, EXAMPLES, ordered=ORDERED, secrets=[broken.KEY])
+    assert report.passed, str(report)
+    assert skipped(report) == {"awaited_together"}
 
 
 class TorchReward(torch.nn.Module):

@@ -7,7 +7,7 @@ import unicodedata
 
 import pytest
 from babel import Locale
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 
 from semreward import LanguageConsistencyReward
@@ -28,27 +28,7 @@ def every_script():
 REWARDS = list(every_script())
 
 
-def drawn(strategy, number):
-    """So many values of a strategy, the same ones in every run."""
-    found = []
-
-    @settings(max_examples=number, phases=[Phase.generate], derandomize=True, database=None)
-    @given(strategy)
-    def collect(value):
-        found.append(value)
-
-    collect()
-    return found
-
-
-@pytest.fixture(scope="module", params=["Latn", "Tibt"])
-def some_texts(request):
-    return drawn(texts(request.param), 300)
-
-
-@pytest.fixture(scope="module")
-def some_completions():
-    return drawn(completions("Latn"), 100)
+ANY_OF_MANY = settings(max_examples=3000, phases=[Phase.generate], database=None)
 
 
 @settings(max_examples=60)
@@ -103,8 +83,9 @@ def test_texts_in_any_script_can_be_encoded(text):
     ],
     ids=["not_nfc", "no_letter_first", "unseen", "mark", "digit", "punctuation", "line_feed", "astral"],
 )
-def test_texts_are_hard_in_every_way(some_texts, is_hard):
-    assert any(map(is_hard, some_texts))
+@pytest.mark.parametrize("script", ["Latn", "Tibt"])
+def test_texts_are_hard_in_every_way(script, is_hard):
+    assert is_hard(find(texts(script), is_hard, settings=ANY_OF_MANY))
 
 
 @settings(max_examples=25)
@@ -124,8 +105,8 @@ def test_completions_have_an_answer_in_their_script(completion):
     ],
     ids=["closed", "prefilled", "field", "parts", "tool"],
 )
-def test_completions_come_in_every_form(some_completions, is_form):
-    assert any(map(is_form, some_completions))
+def test_completions_come_in_every_form(is_form):
+    assert is_form(find(completions("Latn"), is_form, settings=ANY_OF_MANY))
 
 
 @settings(max_examples=25)
@@ -149,4 +130,10 @@ def test_a_script_without_letters_is_refused():
 def test_without_hypothesis_the_error_names_the_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "hypothesis", None)
     with pytest.raises(MissingDependencyError, match="pip install hypothesis"):
+        texts()
+
+
+def test_a_hypothesis_that_is_broken_is_not_called_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "hypothesis.strategies", None)
+    with pytest.raises(ModuleNotFoundError, match="hypothesis.strategies"):
         texts()

@@ -39,8 +39,9 @@ def check_reward(
 ) -> ConformanceReport:
     """Check a reward function, of ours or of anyone's, sync or async, against the reward contract.
 
-    The reward is called about `2 * N + 75` times with `3 * N` examples or fewer: a handful of them suffices, best with
-    two that earn different values. An exception that it raises is a failure of the check that called it.
+    The reward is called about `2 * N + 60` times, with at most `2 * N` or `N + 13` completions: a handful of examples
+    suffices, best with two that earn different values. An exception that it raises is a failure of the check that
+    called it.
 
     Args:
         reward: The reward function, as it would be given to a trainer.

@@ -1,5 +1,6 @@
 """What checks found: one result each, as a table, as an exception, as plain data."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -26,7 +27,7 @@ class CheckResult:
 
 
 @dataclass(frozen=True)
-class Report:
+class Report(ABC):
     """What all checks found about a reward; prints as a table.
 
     Attributes:
@@ -75,8 +76,9 @@ class Report:
         rows = [f"{result.status:<8}{result.name:<{width}}  {result.message}" for result in self.results]
         return "\n".join([f"{self.reward}: {counts}", *rows])
 
+    @abstractmethod
     def _breach(self, failed: int) -> str:
-        return f"fails {failed} of {len(self.results)} checks"
+        """What so many failures mean, after the reward's name."""
 
     def _details(self) -> str:
         return ""
