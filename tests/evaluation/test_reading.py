@@ -1,12 +1,16 @@
 import builtins
 import json
 import os
+import random
+import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from semreward.errors import ArgumentError, ArgumentTypeError, MissingDependencyError
-from semreward.evaluation import CmrcScores, cmrc_scores, reading_prompts
+from semreward.evaluation import CmrcScores, cmrc_scores, first_questions, reading_prompts
 from semreward.evaluation import reading as reading_module
 from semreward.evaluation.reading import comparable_text, reading_f1, reading_tokens
 
@@ -75,10 +79,42 @@ def test_f1_by_hand(prediction, answer, f1):
     assert reading_f1(prediction, answer) == pytest.approx(f1)
 
 
+@given(
+    first=st.lists(st.sampled_from(["北", "京", "ab", "c"])), second=st.lists(st.sampled_from(["北", "京", "ab", "a"]))
+)
+def test_the_longest_common_run_equals_that_of_all_runs(first, second):
+    runs = {tuple(second[start:stop]) for stop in range(len(second) + 1) for start in range(stop)}
+    common = [
+        stop - start for stop in range(len(first) + 1) for start in range(stop) if tuple(first[start:stop]) in runs
+    ]
+    assert reading_module._common_run_length(first, second) == max(common, default=0)
+
+
+def test_a_full_file_of_predictions_is_scored_in_seconds():
+    rng = random.Random(0)
+    letters = [chr(rng.randrange(0x4E00, 0x9FA6)) for _ in range(2_000)] + list("0123456789abc，。")
+    passages = ["".join(rng.choices(letters, k=500)) for _ in range(1_073)]
+    questions = {"data": []}
+    for number, passage in enumerate(passages):  # as many questions and answers as the development set of CMRC 2018
+        spans = [[passage[(start := rng.randrange(400)) : start + 30] for _ in range(3)] for _ in range(3)]
+        questions["data"] += dataset(*((f"{number}-{n}", span) for n, span in enumerate(spans)), passage=passage)[
+            "data"
+        ]
+    predictions = {prompt.id: prompt.passage[:64] for prompt in reading_prompts(questions)}
+    began = time.process_time()
+    cmrc_scores(predictions, questions)
+    assert (len(predictions), time.process_time() - began < 2.0) == (3_219, True)
+
+
 def test_scores_are_means_in_percent():
     questions = dataset(("q1", ["北京"]), ("q2", ["上海"]), ("q3", ["广州"]))
     assert cmrc_scores({"q1": "北京", "q2": "在上海。", "q3": "深圳"}, questions) == CmrcScores(
-        exact_match=pytest.approx(100 / 3), f1=pytest.approx(60.0), average=pytest.approx(140 / 3), total=3, missing=0
+        exact_match=pytest.approx(100 / 3),
+        f1=pytest.approx(60.0),
+        average=pytest.approx(140 / 3),
+        total=3,
+        missing=0,
+        absent=2,
     )
 
 
@@ -98,6 +134,43 @@ def test_exact_match_and_f1_may_come_from_different_answers():
 def test_a_question_without_a_prediction_counts_zero():
     scores = cmrc_scores({"q1": "北京"}, dataset(("q1", ["北京"]), ("q2", ["上海"])))
     assert (scores.average, scores.total, scores.missing) == (50.0, 2, 1)
+
+
+def test_answers_that_stand_in_no_passage_are_counted():
+    questions = dataset(("q1", ["北京"]), ("q2", ["上海"]), ("q3", ["上海", "京"]), ("q4", ["北京 "]))
+    assert cmrc_scores({}, questions).absent == 2
+
+
+def test_an_answer_that_stands_in_no_passage_counts_like_others():
+    assert cmrc_scores({"q": "上海"}, dataset(("q", ["上海"]))).average == 100.0
+
+
+def test_first_questions_are_kept_with_their_passages_and_answers():
+    two = {
+        "data": [*dataset(("a", ["北京"]), ("b", ["上海"]))["data"], *dataset(("c", ["广州"]), passage="文")["data"]]
+    }
+    assert first_questions(two, 1)["data"] == dataset(("a", ["北京"]))["data"]
+
+
+def test_first_questions_may_reach_into_several_articles():
+    two = {"version": "v", "data": [*dataset(("a", ["北京"]))["data"], *dataset(("b", ["广州"]), ("c", []))["data"]]}
+    part = first_questions(two, 2)
+    assert ([prompt.id for prompt in reading_prompts(part)], part["version"]) == (["a", "b"], "v")
+
+
+def test_more_questions_than_there_are_keep_all():
+    assert first_questions(dataset(("a", ["北京"])), 9) == dataset(("a", ["北京"]))
+
+
+def test_first_questions_leave_the_data_set_as_it_is():
+    whole = dataset(("a", ["北京"]), ("b", ["上海"]))
+    first_questions(whole, 1)
+    assert whole == dataset(("a", ["北京"]), ("b", ["上海"]))
+
+
+def test_no_first_questions_are_refused():
+    with pytest.raises(ArgumentError, match="`count` must be at least 1, got 0"):
+        first_questions(dataset(("a", ["北京"])), 0)
 
 
 def test_a_data_set_may_be_a_file(tmp_path):
@@ -187,6 +260,7 @@ def no_module(monkeypatch):
         return real_import(name, *args, **kwargs)
 
     reading_module._word_tokenizer.cache_clear()
+    reading_module._words.cache_clear()
     monkeypatch.setattr(builtins, "__import__", failing)
     yield missing.append
     reading_module._word_tokenizer.cache_clear()

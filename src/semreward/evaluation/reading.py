@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,6 +19,7 @@ Dataset: TypeAlias = Mapping[str, Any] | str | os.PathLike[str]
 _DELETED = str.maketrans("", "", "-:_*^/\\~`+=，。：？！“”；’《》·、「」（）－～『』")
 
 _FIRST_HAN, _LAST_HAN = "\u4e00", "\u9fa5"
+_PARTS = re.compile(f"[{_FIRST_HAN}-{_LAST_HAN}]|[^{_FIRST_HAN}-{_LAST_HAN}]+")
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class CmrcScores:
         average: Mean of the two ("Avg" of Table 3).
         total: Number of questions in the data set.
         missing: How many of them had no prediction; they count 0.
+        absent: How many of them have no answer that stands in the passage, character by character; they count as all
+            others do, though nobody can quote such an answer.
     """
 
     exact_match: float
@@ -37,6 +41,7 @@ class CmrcScores:
     average: float
     total: int
     missing: int
+    absent: int = 0
 
 
 class ReadingPrompt(NamedTuple):
@@ -86,7 +91,7 @@ def cmrc_scores(predictions: Mapping[str, str], dataset: Dataset) -> CmrcScores:
         >>> squad = {"data": [{"paragraphs": [{"context": "他在北京。", "qas": [
         ...     {"id": "q1", "question": "他在哪里？", "answers": [{"text": "北京", "answer_start": 2}]}]}]}]}
         >>> cmrc_scores({"q1": "在北京。"}, squad)  # L = 2, P = 2/3, R = 1
-        CmrcScores(exact_match=0.0, f1=80.0, average=40.0, total=1, missing=0)
+        CmrcScores(exact_match=0.0, f1=80.0, average=40.0, total=1, missing=0, absent=0)
     """
     questions = _questions(dataset)
     _check_predictions(predictions, {question.prompt.id for question in questions})
@@ -99,12 +104,20 @@ def cmrc_scores(predictions: Mapping[str, str], dataset: Dataset) -> CmrcScores:
             )
         if question.prompt.id in predictions:
             prediction = predictions[question.prompt.id]
-            exact += max(int(comparable_text(prediction) == comparable_text(answer)) for answer in question.answers)
-            f1 += max(reading_f1(prediction, answer) for answer in question.answers)
+            text, tokens = comparable_text(prediction), reading_tokens(prediction)
+            answers = dict.fromkeys(question.answers)  # annotators often agree
+            exact += max(int(text == comparable_text(answer)) for answer in answers)
+            f1 += max(_f1(tokens, reading_tokens(answer)) for answer in answers)
     total = len(questions)
-    missing = sum(question.prompt.id not in predictions for question in questions)
     exact_percent, f1_percent = 100.0 * exact / total, 100.0 * f1 / total
-    return CmrcScores(exact_percent, f1_percent, (exact_percent + f1_percent) / 2, total, missing)
+    return CmrcScores(
+        exact_match=exact_percent,
+        f1=f1_percent,
+        average=(exact_percent + f1_percent) / 2,
+        total=total,
+        missing=sum(question.prompt.id not in predictions for question in questions),
+        absent=sum(all(answer not in question.prompt.passage for answer in question.answers) for question in questions),
+    )
 
 
 def reading_prompts(dataset: Dataset) -> Iterator[ReadingPrompt]:
@@ -123,6 +136,42 @@ def reading_prompts(dataset: Dataset) -> Iterator[ReadingPrompt]:
     """
     for question in _questions(dataset):
         yield question.prompt
+
+
+def first_questions(dataset: Dataset, count: int) -> dict[str, Any]:
+    """A data set of only the first questions, to ask and score a part of it.
+
+    Args:
+        dataset: Questions in the layout of SQuAD, or the path of a JSON file with them.
+        count: How many questions to keep, at least 1; all where there are fewer.
+
+    Returns:
+        The same layout; paragraphs and articles without a question are left out.
+
+    Raises:
+        ArgumentError: The data set breaks the layout, holds no questions, or `count` is below 1.
+        ArgumentTypeError: The data set has the wrong type.
+        FileNotFoundError: `dataset` is a path at which nothing is.
+
+    Example:
+        >>> squad = {"data": [{"paragraphs": [{"context": "他在北京。", "qas": [
+        ...     {"id": name, "question": "他在哪里？", "answers": [{"text": "北京"}]} for name in ("q1", "q2")]}]}]}
+        >>> [prompt.id for prompt in reading_prompts(first_questions(squad, 1))]
+        ['q1']
+    """
+    if count < 1:
+        raise ArgumentError(f"`count` must be at least 1, got {count}")
+    kept = {question.prompt.id for question in _questions(dataset)[:count]}
+    content = _content(dataset)
+    articles = []
+    for article in content["data"]:
+        paragraphs = [
+            {**paragraph, "qas": [item for item in paragraph["qas"] if item["id"] in kept]}
+            for paragraph in article["paragraphs"]
+        ]
+        if paragraphs := [paragraph for paragraph in paragraphs if paragraph["qas"]]:
+            articles.append({**article, "paragraphs": paragraphs})
+    return {**content, "data": articles}
 
 
 def comparable_text(text: str) -> str:
@@ -147,14 +196,9 @@ def reading_tokens(text: str) -> list[str]:
         ['2018', '年', 'ab', 'c3.5', '%']
     """
     tokens: list[str] = []
-    run = ""
-    for character in comparable_text(text):
-        if _FIRST_HAN <= character <= _LAST_HAN:
-            tokens += [*_words(run), character]
-            run = ""
-        else:
-            run += character
-    return tokens + _words(run)
+    for part in _PARTS.findall(comparable_text(text)):
+        tokens += part if _FIRST_HAN <= part[0] <= _LAST_HAN else _words(part)
+    return tokens
 
 
 def reading_f1(prediction: str, answer: str) -> float:
@@ -164,28 +208,35 @@ def reading_f1(prediction: str, answer: str) -> float:
         >>> reading_f1("北京大学", "北京的大学")  # the longest common run has 2 tokens: P = 2/4, R = 2/5
         0.4444444444444444
     """
-    predicted, wanted = reading_tokens(prediction), reading_tokens(answer)
+    return _f1(reading_tokens(prediction), reading_tokens(answer))
+
+
+def _f1(predicted: Sequence[str], wanted: Sequence[str]) -> float:
     common = _common_run_length(predicted, wanted)
     return 2 * common / (len(predicted) + len(wanted)) if common else 0.0
 
 
 def _common_run_length(first: Sequence[str], second: Sequence[str]) -> int:
-    """Length of the longest run of tokens that two sequences share."""
+    """Length of the longest run of tokens that two sequences share.
+
+    Each token becomes one character, so that Python's own search of texts finds runs.
+    """
+    characters: dict[str, str] = {}
+    shorter, longer = (
+        "".join(characters.setdefault(token, chr(len(characters))) for token in tokens)
+        for tokens in sorted((first, second), key=len)
+    )
     longest = 0
-    ending = [0] * (len(second) + 1)  # length of the common run that ends at first[i], second[j - 1]
-    for token in first:
-        following = [0] * (len(second) + 1)
-        for place, other in enumerate(second):
-            if token == other:
-                following[place + 1] = ending[place] + 1
-        longest = max(longest, *following)
-        ending = following
+    for start in range(len(shorter)):
+        while start + longest < len(shorter) and shorter[start : start + longest + 1] in longer:
+            longest += 1
     return longest
 
 
-def _words(run: str) -> list[str]:
-    words: list[str] = _word_tokenizer().tokenize(run) if run.strip() else []
-    return words
+@lru_cache(maxsize=2**16)
+def _words(run: str) -> tuple[str, ...]:
+    """The words of a run of other characters than Han; the same numbers and names come again and again."""
+    return tuple(_word_tokenizer().tokenize(run)) if run.strip() else ()
 
 
 @lru_cache(maxsize=1)
