@@ -101,7 +101,8 @@ BROKEN = [
     (broken.ForgetsItsScale(2.0), {"pickles"}, {}),
     (broken.ForgetsItsName("named"), {"pickles"}, {}),
     (broken.CarriesWeights(), {"pickles_without_weights"}, {}),
-    (broken.LoadsWeightsIntoItself(), {"pickles_without_weights"}, {}),
+    (broken.LoadsWeightsIntoItself(), {"unchanged_by_calls", "pickles_without_weights"}, {}),
+    (broken.RemembersCalls(), {"unchanged_by_calls"}, {}),
     (broken.CarriesAKey(), {"hides_secrets"}, SECRETS),
     (broken.ShowsAKey(), {"hides_secrets"}, SECRETS),
     (broken.SignsWithAKey(), {"hides_secrets"}, SECRETS),
@@ -354,7 +355,7 @@ def test_an_interrupt_is_not_caught():
 
 def test_the_error_lists_every_failure():
     report = checked(broken.FirstRowWins())
-    with pytest.raises(ContractError, match=r"(?s)3 of 42 checks:.*row_order: .*batch_split: .*identical_rows: "):
+    with pytest.raises(ContractError, match=r"(?s)3 of 43 checks:.*row_order: .*batch_split: .*identical_rows: "):
         report.raise_on_failure()
 
 
@@ -369,7 +370,7 @@ def test_the_report_prints_a_line_for_each_check():
 
 def test_the_report_prints_a_summary_first():
     report = checked(broken.Tripled(), bounds=(0.0, 1.0))
-    assert str(report).splitlines()[0] == "sound: 34 passed, 1 failed, 7 skipped"
+    assert str(report).splitlines()[0] == "sound: 35 passed, 1 failed, 7 skipped"
 
 
 def test_an_expected_failure_is_skipped_with_its_reason():

@@ -71,6 +71,10 @@ class Probe:
     def __post_init__(self) -> None:
         self.first_signature = self.signature()
         try:
+            self.first_pickle = self.pickled
+        except Exception:  # noqa: BLE001 - the rule about pickling tells it
+            self.first_pickle = b""
+        try:
             self.name = reward_name(self.reward)
         except Exception:  # noqa: BLE001 - the rule about names tells it
             self.name = type(self.reward).__name__

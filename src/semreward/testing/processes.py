@@ -24,6 +24,18 @@ def _pickles(probe: Probe) -> str | None:
 
 
 @rule(
+    "calls must leave nothing behind on the reward: its pickle must be the same before and after them",
+    remedy="keep what a call finds out in the call, and what many calls share out of __getstate__",
+    after="pickles",
+)
+def _unchanged_by_calls(probe: Probe) -> str | None:
+    now = probe.pickled
+    if now == probe.first_pickle:
+        return None
+    return f"{len(probe.first_pickle)} bytes became {len(now)} others"
+
+
+@rule(
     f"a pickle must carry no weights: at most {_LARGEST_PICKLE} bytes, also after calls",
     remedy="leave models and caches out in __getstate__, and load them at the first call in each process",
     after="pickles",
@@ -135,6 +147,7 @@ def _twin(probe: Probe) -> Any:
 
 PROCESS_RULES = (
     _pickles,
+    _unchanged_by_calls,
     _pickles_without_weights,
     _hides_secrets,
     _spawned_process,
