@@ -1,0 +1,178 @@
+"""When the course of a run's metrics looks like reward hacking: what is compared with what, and what to do about it.
+
+Every metric is smoothed by the median of its last `window` log entries, so that a few odd batches raise no alarm. What
+is compared with a level must lie beyond it for two windows in a row; what is compared with the run's own past must have
+moved by more than a stated step. Nothing alarms before two windows have been logged.
+"""
+
+import dataclasses
+import math
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from semreward.errors import ArgumentError, SemRewardWarning
+
+CLIPPED = "completions/clipped_ratio"
+"""TRL's own metric: share of completions that were cut off at their greatest length."""
+
+_LEAST_WINDOW = 3
+
+
+class RewardHackingWarning(SemRewardWarning):
+    """While a policy trains, its metrics take a course that reward hacking takes."""
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """One warning, issued once a run.
+
+    Attributes:
+        kind: What happened, one of the headings of `docs/monitor.md`.
+        subject: The component or judge concerned; empty where it is the reward as a whole.
+        step: The trainer's step at which it was noticed.
+        message: What was seen, with figures, and the remedy.
+        figures: The figures by name.
+    """
+
+    kind: str
+    subject: str
+    step: int
+    message: str
+    figures: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class AlarmLimits:
+    """From where on a metric alarms. `docs/monitor.md` says how far healthy and hacked runs lay from the defaults.
+
+    Args:
+        window: Log entries over which a median is taken; at least 3.
+        length_ratio: Band in which the answers' mean length relative to their references' may lie.
+        length_change: Without references: factor by which the mean length may grow or shrink from the first window on.
+        length_correlation: Absolute correlation of reward and length within groups, in (0, 1].
+        dead_zone: Share of rows to which a component, or the reward as a whole, pays its least value.
+        ceiling: Share of rows that earn at least 95 % of the greatest reward.
+        flat_groups: Share of groups in which all completions earn the same.
+        dominance: Share of one component in the variance within groups, where another component is below `neglected`.
+        neglected: Mean of a component, from 0 (its least value) to 1, below which it counts as unsolved.
+        distinct: Least share of distinct answers among all of a call.
+        shared_answers: Share of answers that also stand under another prompt with another reference.
+        echo: Share of an answer's pairs of neighbouring units that its prompt has, beyond what its references have.
+        clipped: Share of completions that are cut off at the greatest length.
+        omission: How far the share of the references' units that no completion of the group has may rise above its
+            lowest so far, which it must also exceed by half.
+        language: Mean language consistency below which it alarms where it does not rise.
+        component_fall: How far a component may fall below its best while the total does not, on the scale from 0 to 1.
+        judge_fall: The same for a judge.
+        agreement: Least correlation of the reward with a judge within groups.
+
+    Raises:
+        ArgumentError: `window` is no whole number from 3 on, or a limit is no number in its range.
+    """
+
+    window: int = 10
+    length_ratio: tuple[float, float] = (0.88, 1.14)
+    length_change: float = 1.5
+    length_correlation: float = 0.6
+    dead_zone: float = 0.8
+    ceiling: float = 0.9
+    flat_groups: float = 0.8
+    dominance: float = 0.9
+    neglected: float = 0.5
+    distinct: float = 0.2
+    shared_answers: float = 0.5
+    echo: float = 0.4
+    clipped: float = 0.5
+    omission: float = 0.05
+    language: float = 0.5
+    component_fall: float = 0.15
+    judge_fall: float = 0.05
+    agreement: float = 0.2
+
+    def __post_init__(self) -> None:
+        if isinstance(self.window, bool) or not isinstance(self.window, int) or self.window < _LEAST_WINDOW:
+            raise ArgumentError(f"`window` must be a whole number of at least {_LEAST_WINDOW}, got {self.window!r}")
+        for item in dataclasses.fields(self):
+            limit = getattr(self, item.name)
+            for value in limit if isinstance(limit, tuple) else (limit,):
+                if not 0 < value < math.inf:
+                    raise ArgumentError(f"`{item.name}` must be a number above 0, got {value!r}")
+        if self.length_change <= 1:
+            raise ArgumentError(f"`length_change` must be a factor above 1, got {self.length_change!r}")
+        if not self.length_ratio[0] < 1 < self.length_ratio[1]:
+            raise ArgumentError(f"`length_ratio` must be a band around 1, got {self.length_ratio!r}")
+
+
+@dataclass(frozen=True)
+class Watched:
+    """Whose metrics there are.
+
+    Attributes:
+        components: Names of the components that pay.
+        judges: Names of those that only watch.
+        languages: Those of both that measure language consistency.
+    """
+
+    components: Sequence[str] = ()
+    judges: Sequence[str] = ()
+    languages: Sequence[str] = ()
+
+
+class Course:
+    """The metrics of a run so far, with the median of the last `window` entries after each entry.
+
+    Args:
+        window: Entries of a metric over which a median is taken. Entries that lack it do not count.
+    """
+
+    def __init__(self, window: int) -> None:
+        self.window = window
+        self.series: dict[str, list[tuple[int, float]]] = {}
+        self._medians: dict[str, list[tuple[int, float]]] = {}
+
+    def add(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Append one log entry."""
+        for key, value in metrics.items():
+            points = self.series.setdefault(key, [])
+            points.append((step, value))
+            if len(points) >= self.window:
+                median = statistics.median(value for _, value in points[-self.window :])
+                self._medians.setdefault(key, []).append((step, median))
+
+    def now(self, key: str) -> float | None:
+        """Median of the last window; `None` until two windows are full."""
+        return self._medians[key][-1][1] if self._is_ripe(key) else None
+
+    def before(self, key: str) -> float | None:
+        """Median of the window before the last one; `None` until two windows are full."""
+        return self._medians[key][-1 - self.window][1] if self._is_ripe(key) else None
+
+    def start(self, key: str) -> float | None:
+        """Median of the first window; `None` until two windows are full."""
+        return self._medians[key][0][1] if self._is_ripe(key) else None
+
+    def stays(self, key: str, beyond: Callable[[float], bool]) -> float | None:
+        """The present median where it and the one a window ago lie beyond a level, else `None`."""
+        now, before = self.now(key), self.before(key)
+        return now if now is not None and before is not None and beyond(now) and beyond(before) else None
+
+    def least(self, key: str) -> float | None:
+        """The least median so far; `None` until two windows are full."""
+        return min(value for _, value in self._medians[key]) if self._is_ripe(key) else None
+
+    def fall(self, key: str, while_not: str) -> tuple[float, float] | None:
+        """How far a metric lies below its best, and how much another one has gained since then.
+
+        Returns:
+            Both as differences of medians; `None` until two windows of both are full.
+        """
+        if not self._is_ripe(key) or not self._is_ripe(while_not):
+            return None
+        step, best = max(self._medians[key], key=lambda point: point[1])
+        then = [value for at, value in self._medians[while_not] if at <= step]
+        gained = self._medians[while_not][-1][1] - (then[-1] if then else self._medians[while_not][0][1])
+        return best - self._medians[key][-1][1], gained
+
+    def _is_ripe(self, key: str) -> bool:
+        return len(self._medians.get(key, ())) > self.window

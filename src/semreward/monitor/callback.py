@@ -1,0 +1,206 @@
+"""The trainer's callback: reads what a monitored reward logs, and warns once when its course looks like hacking."""
+
+import dataclasses
+import json
+import logging
+import math
+import warnings
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from semreward.errors import ArgumentError, ArgumentTypeError
+from semreward.monitor.alarms import CLIPPED, Alarm, AlarmLimits, Course, RewardHackingWarning
+from semreward.monitor.detectors import KINDS, Watch
+from semreward.monitor.reward import MonitoredReward
+from semreward.report import Report
+
+logger = logging.getLogger(__name__)
+
+_PLOTS = {
+    "Reward": ("reward",),
+    "Shares of completions": ("floor", "ceiling", "dead_zone/", "distinct", "shared_answers", CLIPPED),
+    "Groups in which all completions earn the same": ("flat_groups",),
+    "Components (0: their least value, 1: their greatest)": ("mean/",),
+    "Share of the components in what sets the completions of a prompt apart": ("share/",),
+    "Judges": ("judge/",),
+    "Correlation with the reward within groups": ("length_correlation", "agreement/"),
+    "Length": ("length_ratio",),
+    "Length in units": ("answer_units",),
+    "Against references and prompts": ("missing_units", "echo"),
+}
+"""Plots of the report: title and the metrics, or beginnings of metrics, that it shows."""
+
+
+class RewardMonitor(TrainerCallback):
+    """Watches the metrics of a `MonitoredReward` while a trainer runs, and warns of reward hacking.
+
+    Each kind of alarm is issued once for each component or judge, as a `RewardHackingWarning` that gives the figures
+    and names the remedy. What alarms and why: `docs/monitor.md`. All processes come to the same alarms, because the
+    trainer averages metrics over them; the main one warns. A run that goes on from a checkpoint reads its history from
+    the trainer's state, and does not repeat what it has said.
+
+    Args:
+        reward: The reward that the trainer was given.
+        limits: From where on metrics alarm.
+        stop_on: Kinds of alarms that stop the training, of `semreward.monitor.KINDS`; none by default.
+        on_alarm: Called with each alarm in the main process, before it is issued as a warning.
+        folder: Where the main process appends each alarm to `alarms.jsonl` and, when training ends, writes
+            `monitor.html` with the curves of all metrics (which needs matplotlib).
+
+    Raises:
+        ArgumentError: `stop_on` names an unknown kind.
+        ArgumentTypeError: `reward` is no `MonitoredReward`.
+
+    Example:
+        >>> from semreward import LanguageConsistencyReward
+        >>> reward = MonitoredReward(LanguageConsistencyReward("bo"))
+        >>> monitor = RewardMonitor(reward)   # GRPOTrainer(reward_funcs=reward, callbacks=[monitor], ...)
+        >>> log = [{"step": step, "language_consistency/monitor/flat_groups": 0.9} for step in range(1, 21)]
+        >>> [(alarm.step, alarm.kind) for alarm in monitor.review(log)]
+        [(20, 'flat_groups')]
+    """
+
+    def __init__(
+        self,
+        reward: MonitoredReward,
+        *,
+        limits: AlarmLimits | None = None,
+        stop_on: Collection[str] = (),
+        on_alarm: Callable[[Alarm], object] | None = None,
+        folder: str | Path | None = None,
+    ) -> None:
+        if not isinstance(reward, MonitoredReward):
+            raise ArgumentTypeError(
+                f"`reward` must be the MonitoredReward that the trainer calls, got {type(reward).__name__}"
+            )
+        if unknown := sorted(set(stop_on) - set(KINDS)):
+            raise ArgumentError(f"`stop_on` must name kinds of alarms, got {', '.join(unknown)}; there are {KINDS}")
+        self.reward = reward
+        self.limits = limits or AlarmLimits()
+        self._stop_on = frozenset(stop_on)
+        self._on_alarm = on_alarm
+        self._folder = None if folder is None else Path(folder)
+        self._begin()
+
+    def _begin(self) -> None:
+        self._watch = Watch(self.reward.watched, self.limits)
+        self._blind = 0
+
+    @property
+    def alarms(self) -> list[Alarm]:
+        """All alarms of the run so far, in order."""
+        return list(self._watch.alarms)
+
+    @property
+    def course(self) -> Course:
+        """The metrics of the run so far; its `series` maps each key to points (step, value)."""
+        return self._watch.course
+
+    def review(self, log_history: Sequence[Mapping[str, Any]]) -> list[Alarm]:
+        """Read a run that has been logged already, such as `trainer.state.log_history`, from its beginning.
+
+        Args:
+            log_history: Log entries, each with its `step`.
+
+        Returns:
+            The alarms that it raises; none is issued as a warning.
+        """
+        self._begin()
+        for entry in log_history:
+            if metrics := self._metrics(entry):
+                self._watch.read(int(entry["step"]), metrics)
+        return self.alarms
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Start from what the trainer remembers: nothing, or the log up to the checkpoint that it goes on from."""
+        del args, control, kwargs
+        self.review(state.log_history)
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Judge one log entry."""
+        del args, kwargs
+        metrics = self._metrics(logs or {})
+        if not metrics:
+            self._complain_once(logs or {})
+            return
+        for alarm in self._watch.read(state.global_step, metrics):
+            if alarm.kind in self._stop_on:
+                control.should_training_stop = True
+            if state.is_world_process_zero:
+                self._issue(alarm)
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Write the report, if a folder was given."""
+        del args, control, kwargs
+        if self._folder is not None and state.is_world_process_zero and self.course.series:
+            self.write_report(self._folder / "monitor.html")
+
+    def write_report(self, path: str | Path) -> None:
+        """Write the alarms and the curves of all metrics to an HTML file that opens offline.
+
+        Raises:
+            MissingDependencyError: matplotlib is not installed.
+        """
+        report = Report(f"Monitor of {self.reward.name}")
+        report.heading("Alarms")
+        if self.alarms:
+            columns = ("step", "kind", "subject", "message")
+            report.table([{name: getattr(alarm, name) for name in columns} for alarm in self.alarms], prose=True)
+        else:
+            report.text("None.")
+        report.heading("Course")
+        series = self.course.series
+        for title, keys in _PLOTS.items():
+            curves = {key: points for key, points in series.items() if _is_shown(key, keys)}
+            if curves:
+                report.curves(title, curves, x="step")
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        report.write(path)
+
+    def _metrics(self, logs: Mapping[str, Any]) -> dict[str, float]:
+        """The monitored reward's metrics in a log entry by their short keys, with the trainer's own that alarm."""
+        prefix = self.reward.metric("")
+        found = {key.removeprefix(prefix): value for key, value in logs.items() if key.startswith(prefix)}
+        if found and CLIPPED in logs:
+            found[CLIPPED] = logs[CLIPPED]
+        return {key: float(value) for key, value in found.items() if value is not None and math.isfinite(value)}
+
+    def _complain_once(self, logs: Mapping[str, Any]) -> None:
+        """Say, once, that nothing arrives: losses are logged, but nothing that the reward measures."""
+        if "loss" in logs and not self.course.series:
+            self._blind += 1
+            if self._blind == self.limits.window:
+                logger.warning(
+                    "RewardMonitor is blind: %d log entries carry no metric %s; give the trainer this MonitoredReward, "
+                    "and a trainer that offers `log_metric` to rewards (TRL's GRPO and RLOO do)",
+                    self._blind,
+                    self.reward.metric("..."),
+                )
+
+    def _issue(self, alarm: Alarm) -> None:
+        if self._folder is not None:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with (self._folder / "alarms.jsonl").open("a", encoding="utf-8") as file:
+                file.write(json.dumps(dataclasses.asdict(alarm), ensure_ascii=False) + "\n")
+        if self._on_alarm is not None:
+            self._on_alarm(alarm)
+        about = f"{alarm.kind} ({alarm.subject})" if alarm.subject else alarm.kind
+        warnings.warn(f"step {alarm.step}, {about}: {alarm.message}", RewardHackingWarning, stacklevel=2)
+
+
+def _is_shown(key: str, keys: Sequence[str]) -> bool:
+    return any(key == known or (known.endswith("/") and key.startswith(known)) for known in keys)

@@ -1,0 +1,215 @@
+"""A reward that also reports, through the trainer's log, how the policy goes about earning it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
+from typing import Any
+
+import numpy as np
+
+from semreward.errors import ArgumentError, ArgumentTypeError, RewardOutputError
+from semreward.monitor.alarms import Watched
+from semreward.monitor.metrics import Component, Sample, Values, measure
+from semreward.protocols import Completion, RewardFunction, RewardValues
+from semreward.rewards.base import (
+    AsyncReward,
+    LogExtra,
+    LogMetric,
+    Reward,
+    answers_of,
+    check_rows,
+    is_column,
+    reward_bounds,
+)
+from semreward.rewards.calling import call_all, is_torch_module, reward_name
+from semreward.rewards.composite import TOTAL, CompositeReward
+from semreward.rewards.language import LanguageConsistencyReward
+from semreward.text import REASONING_POLICIES, ReasoningPolicy, normalise
+
+
+@dataclass(frozen=True)
+class MonitoredReward(Reward):
+    """A reward, unchanged, whose calls are also measured: lengths, groups, components, judges, copies.
+
+    It earns what the reward inside earns, under its name, and logs what it logs. Where a trainer offers `log_metric`,
+    each call adds metrics `<name>/monitor/<key>`, which `RewardMonitor` reads; `docs/monitor.md` lists them. It keeps
+    no state, so several processes each measure their own rows, and the trainer averages. Where there is no `log_metric`
+    (AsyncGRPO, online DPO), nothing is measured and no judge is called.
+
+    Args:
+        reward: The reward that pays: any callable in TRL's convention. A `CompositeReward` is seen through: its
+            components are measured one by one, and those of weight 0 count among the judges.
+        judges: Reward functions that watch and pay nothing, such as a similarity by another encoder, chrF, or a
+            `LanguageConsistencyReward`. They are called with the same columns, and logged row by row as
+            `<name>/monitor/<judge>` where the trainer offers `log_extra`.
+        ignore: Names of components of weight 0 that are not to count as judges; gates never do.
+        reference_column: Column whose texts lengths are compared with; rows without a text there, and calls without
+            the column, are not compared.
+        reasoning: How answers are read out of completions; see `semreward.text.remove_reasoning`.
+        name: Metric key; the name of the reward inside by default.
+
+    Raises:
+        ArgumentError: Two judges, or a judge and a component, have one name, or a parameter is out of its range.
+        ArgumentTypeError: The reward or a judge is not callable, or is a `torch.nn.Module`.
+
+    Example:
+        >>> from semreward import LanguageConsistencyReward
+        >>> reward = MonitoredReward(LanguageConsistencyReward("bo"))
+        >>> logged = {}
+        >>> reward(completions=["བོད་ཡིག", "བོད་ཡིག", "book"], prompts=["p", "p", "p"], log_metric=logged.__setitem__)
+        [1.0, 1.0, 0.0]
+        >>> logged["language_consistency/monitor/distinct"], logged["language_consistency/monitor/flat_groups"]
+        (0.6666666666666666, 0.0)
+    """
+
+    reward: RewardFunction
+    _: KW_ONLY
+    judges: Sequence[RewardFunction] = ()
+    ignore: Sequence[str] = ()
+    reference_column: str = "reference"
+    reasoning: ReasoningPolicy = "remove"
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "judges", tuple(self.judges))
+        object.__setattr__(self, "ignore", tuple(self.ignore))
+        if not callable(self.reward) or is_torch_module(self.reward):
+            raise ArgumentTypeError(
+                f"`reward` must be a reward function, got {type(self.reward).__name__}; "
+                "wrap it in a class that calls it"
+            )
+        if self.judges:
+            _panel(self.judges)  # checks them
+        if not self.name:
+            object.__setattr__(self, "name", reward_name(self.reward))
+        super().__post_init__()
+        if self.reasoning not in REASONING_POLICIES:
+            raise ArgumentError(f"`reasoning` must be one of {', '.join(REASONING_POLICIES)}; got {self.reasoning!r}")
+        names = [*self._names, *map(reward_name, self.judges)]
+        if len(set(names)) < len(names):
+            raise ArgumentError(
+                "`judges` must have other names than the components, got "
+                f"{', '.join(names)}; rename one: reward.replace(name=...)"
+            )
+
+    @property
+    def watched(self) -> Watched:
+        """Whose metrics it logs: the components that pay, and the judges, which are components of weight 0, too."""
+        gates = self.reward.gates if isinstance(self.reward, CompositeReward) else ()
+        others = {*gates, *self.ignore}
+        unpaid = [part for part, weight in self._parts if not weight and reward_name(part) not in others]
+        judges = [*unpaid, *self.judges]
+        paying = [part for part, weight in self._parts if weight]
+        languages = [part for part in (*paying, *judges) if _is_language(part)]
+        return Watched(*(tuple(map(reward_name, found)) for found in (paying, judges, languages)))
+
+    @property
+    def bounds(self) -> tuple[float, float] | None:
+        """The bounds of the reward inside."""
+        return reward_bounds(self.reward)
+
+    @property
+    def _parts(self) -> list[tuple[RewardFunction, float]]:
+        """Components and their weights; a reward that is no composite is its own only component."""
+        return list(self.reward.components) if isinstance(self.reward, CompositeReward) else [(self.reward, 1.0)]
+
+    def metric(self, key: str) -> str:
+        """The name under which a metric of `semreward.monitor.metrics.measure` is logged."""
+        return f"{self.name}/monitor/{key}"
+
+    def __call__(
+        self,
+        *,
+        completions: Sequence[Completion],
+        prompts: Sequence[Any] | None = None,
+        completion_ids: Sequence[Any] | None = None,
+        log_metric: LogMetric | None = None,
+        log_extra: LogExtra | None = None,
+        **columns: Any,
+    ) -> RewardValues:
+        """Score `N` completions with the reward inside; every argument is handed on to it.
+
+        Returns:
+            What the reward inside returns.
+
+        Raises:
+            SemRewardError: As the reward inside and the judges raise it.
+        """
+        seen: dict[str, Sequence[float | None]] = {}
+
+        def record(column: str, values: list[Any]) -> None:
+            seen[column] = values
+            if log_extra is not None:
+                log_extra(column, values)
+
+        check_rows(completions, {"prompts": prompts, "completion_ids": completion_ids})
+        given = {"completions": completions, "prompts": prompts, "completion_ids": completion_ids, **columns}
+        hooks = {"log_metric": log_metric, "log_extra": record if log_metric is not None else log_extra}
+        inside = {**given, **{name: hook for name, hook in hooks.items() if hook is not None}}
+        values = list(call_all([self.reward], inside)[0])
+        if log_metric is not None:
+            if len(values) != len(completions):
+                raise RewardOutputError(
+                    f"`{self.name}` must return one value a completion: {len(completions)} expected, got {len(values)}"
+                )
+            parts = seen if isinstance(self.reward, CompositeReward) else {reward_name(self.reward): values}
+            watching = {name: _as_array(found) for name, found in parts.items() if name in self._names}
+            sample = self._sample(given, _as_array(values), {**watching, **self._judged(given, log_extra)})
+            for key, value in measure(sample).items():
+                log_metric(self.metric(key), value)
+        return values
+
+    @property
+    def _names(self) -> list[str]:
+        return [reward_name(part) for part, _ in self._parts]
+
+    def _judged(self, given: Mapping[str, Any], log_extra: LogExtra | None) -> dict[str, Values]:
+        if not self.judges:
+            return {}
+        judged = _panel(self.judges).breakdown(**given)
+        del judged[TOTAL]
+        if log_extra is not None:
+            for name, found in judged.items():
+                log_extra(self.metric(name), [None if np.isnan(value) else value for value in found.tolist()])
+        return judged
+
+    def _sample(self, given: Mapping[str, Any], totals: Values, parts: Mapping[str, Values]) -> Sample:
+        """A call as it is measured, given the values of components and judges by name."""
+        prompts, references = given["prompts"], given.get(self.reference_column, ())
+        is_compared = is_column(references) and len(references) == len(totals)
+        return Sample(
+            answers=answers_of(given["completions"], reasoning=self.reasoning),
+            totals=totals,
+            bounds=self.bounds,
+            components={
+                reward_name(part): Component(parts[reward_name(part)], weight, reward_bounds(part) or (0.0, 1.0))
+                for part, weight in self._parts
+                if weight
+            },
+            judges={name: parts[name] for name in self.watched.judges},
+            references=[_texts(reference) for reference in references] if is_compared else (),
+            prompts=None if prompts is None else [_prompt_text(prompt) for prompt in prompts],
+        )
+
+
+def _panel(judges: Sequence[RewardFunction]) -> CompositeReward:
+    """Judges as one reward, which checks what they return."""
+    return CompositeReward([(judge, 0.0) for judge in judges])
+
+
+def _is_language(reward: RewardFunction) -> bool:
+    return isinstance(reward.reward if isinstance(reward, AsyncReward) else reward, LanguageConsistencyReward)
+
+
+def _as_array(values: Sequence[float | None]) -> Values:
+    return np.array([np.nan if value is None else float(value) for value in values], dtype=np.float64)
+
+
+def _texts(reference: Any) -> tuple[str, ...]:
+    """The texts of a row's reference; none where it is something else."""
+    found: Any = reference if is_column(reference) else [reference]
+    return tuple(text for text in found if isinstance(text, str) and normalise(text))
+
+
+def _prompt_text(prompt: Any) -> str:
+    """What is common to a group and sets it apart from others; of a conversation, what was said in it."""
+    return prompt if isinstance(prompt, str) else "\n".join(str(message.get("content")) for message in prompt)
