@@ -29,6 +29,7 @@ class RunArguments:
     miniature: bool = field(default=False, metadata={"help": "Make a small world on the spot instead of reading data."})
     seeds: list[int] = field(default_factory=list, metadata={"help": "Run once a seed, in folders seed-N."})
     strong_sft: bool = field(default=True, metadata={"help": "Also train the strong-SFT baseline."})
+    monitor: bool = field(default=True, metadata={"help": "Warn of reward hacking while GRPO runs."})
     similarity_only: bool = field(
         default=False, metadata={"help": "Also run GRPO with similarity alone, language consistency at weight 0."}
     )

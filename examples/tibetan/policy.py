@@ -23,6 +23,7 @@ from trl import GRPOConfig, GRPOTrainer, SFTConfig, SFTTrainer
 from miniature.pretraining import raise_malloc_thresholds
 from semreward import CompositeReward
 from semreward.evaluation import token_kl
+from semreward.monitor import MonitoredReward, RewardMonitor
 from tibetan.arguments import PolicyArguments, Settings
 from tibetan.data import Row
 from tibetan.stages import last_whole_checkpoint
@@ -101,7 +102,8 @@ def train_grpo(
     """Go on training the cold-start adapter with GRPO.
 
     Args:
-        folder: Receives the adapter, and checkpoints in `training/`; goes on from the newest of them.
+        folder: Receives the adapter, and checkpoints in `training/`; goes on from the newest of them. The
+            monitor leaves its alarms and curves there.
         rows: Rows with `prompt` and `reference`.
         cold_start: Folder with the cold start's adapter.
         settings: Base model and TRL's hyperparameters.
@@ -113,9 +115,11 @@ def train_grpo(
     set_seed(run.seed)
     config = copy.deepcopy(run)
     config.output_dir = str(folder / "training")
+    monitored = MonitoredReward(reward, ignore=["exact_meaning"])  # a real run has no parser that could warn
     trainer = DriftLoggingTrainer(
         model=load_adapted(load_base(policy.model_name_or_path, run), cold_start, trainable=True),
-        reward_funcs=reward,
+        reward_funcs=monitored if settings.run.monitor else reward,
+        callbacks=[RewardMonitor(monitored, folder=folder)] if settings.run.monitor else [],
         args=config,
         train_dataset=datasets.Dataset.from_list([{key: row[key] for key in ("prompt", "reference")} for row in rows]),
         processing_class=load_tokenizer(policy.model_name_or_path),
