@@ -1,0 +1,128 @@
+"""Answers of a model on disk, written as they come: a run that was interrupted asks only for those that are missing."""
+
+import hashlib
+import json
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+from semreward.errors import ArgumentError, ArgumentTypeError
+
+
+class AnswerFile:
+    """Answers by key, in a file of JSON lines that only grows.
+
+    A line has the members `key` and `answer`, and whatever else helps a person who reads it. Of several lines with one
+    key the last counts. A last line that was cut off while it was written is no answer, and is removed before the next
+    one is added. Threads may add at the same time; two processes may not share a file.
+
+    Args:
+        path: The file, made when the first answer comes; `None`: answers are kept in memory only.
+
+    Raises:
+        ArgumentError: A line but the last is no answer.
+
+    Example:
+        >>> answers = AnswerFile(None)
+        >>> answers.add("key", "an answer")
+        >>> answers["key"], "another" in answers
+        ('an answer', False)
+    """
+
+    def __init__(self, path: str | os.PathLike[str] | None) -> None:
+        self.path = None if path is None else Path(path)
+        self._lock = threading.Lock()
+        self._answers: dict[str, str] = {}
+        self._whole_bytes = 0  # what stands beyond was cut off
+        if self.path is not None and self.path.exists():
+            self._read(self.path)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._answers
+
+    def __getitem__(self, key: str) -> str:
+        return self._answers[key]
+
+    def prepare(self) -> None:
+        """Make the file ready for more, so that a place that cannot be written shows before anything is asked.
+
+        Raises:
+            OSError: The file cannot be written.
+        """
+        if self.path is None:
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("ab") as file:
+            file.truncate(self._whole_bytes)
+
+    def add(self, key: str, answer: str, **more: object) -> None:
+        """Keep an answer.
+
+        Args:
+            key: What it answers.
+            answer: Its text.
+            more: Further members of the line, which nothing reads but people.
+        """
+        line = json.dumps({**more, "key": key, "answer": answer}, ensure_ascii=False) + "\n"
+        content = line.encode("utf-8", errors="surrogatepass")
+        with self._lock:
+            if self.path is not None:
+                with self.path.open("ab") as file:
+                    file.write(content)
+            self._answers[key] = answer
+
+    def _read(self, path: Path) -> None:
+        content = path.read_bytes()
+        self._whole_bytes = content.rfind(b"\n") + 1
+        for number, line in enumerate(content[: self._whole_bytes].split(b"\n")[:-1], start=1):
+            try:
+                record: Any = json.loads(line.decode("utf-8", errors="surrogatepass"))
+                key, answer = record["key"], record["answer"]
+            except (ValueError, TypeError, KeyError):
+                key = answer = None
+            if not isinstance(key, str) or not isinstance(answer, str):
+                raise ArgumentError(
+                    f"line {number} of {os.fspath(path)!r} must be a JSON object with texts `key` and `answer`; remove "
+                    "the line, or give the path of another file"
+                )
+            self._answers[key] = answer
+
+
+def key_of(answerer: str, question: str) -> str:
+    """The key under which an answer is kept: a hash of who is asked, and of everything that is asked.
+
+    Example:
+        >>> key_of("model", "question") == key_of("model", "question"), key_of("model", "a") == key_of("model", "b")
+        (True, False)
+    """
+    content = json.dumps([answerer, question]).encode()
+    return hashlib.sha256(content).hexdigest()
+
+
+def answerer_name(answerer: object, name: str | None, *, argument: str, keeps: bool) -> str:
+    """What whoever answers is called in signatures and keys: the given name, its `signature`, or what Python calls it.
+
+    Args:
+        answerer: A callable, which may have a `signature`.
+        name: The name that the user gives it, or `None`.
+        argument: What the answerer is called in the user's call.
+        keeps: Whether answers outlive the process; then what Python calls a function does not tell it from another.
+
+    Raises:
+        ArgumentError: The answers are kept in a file, and there is neither a name nor a `signature`.
+        ArgumentTypeError: The answerer cannot be called.
+    """
+    if not callable(answerer):
+        raise ArgumentTypeError(f"`{argument}` must be callable, got {type(answerer).__name__}")
+    if name is not None:
+        return name
+    signature = getattr(answerer, "signature", None)
+    if isinstance(signature, str):
+        return signature
+    if keeps:
+        raise ArgumentError(
+            f"`{argument}_name` must say what {answerer!r} is called where its answers are kept in a file, because a "
+            "function does not tell itself from another; give a name that changes with its answers"
+        )
+    return str(getattr(answerer, "__qualname__", type(answerer).__qualname__))
