@@ -198,18 +198,22 @@ def test_a_letter_in_another_encoding_is_another_letter(usual, ours):
     assert paid == ([0.0], [pytest.approx(1.0)])
 
 
-def test_what_lies_beyond_the_window_is_not_seen_and_nobody_says_so(transformer, captions):
-    model = SentenceTransformer(transformer, device="cpu")
-    model.max_seq_length = 8
+SHORT = {"device": "cpu", "processor_kwargs": {"model_max_length": 8}}
+"""How a model is loaded that sees eight tokens."""
+
+
+def test_what_lies_beyond_the_window_is_not_seen_and_nobody_says_so(transformer, captions, caplog):
     answer, drivel = captions[0][1], captions[0][1] + captions[5][0] * 3
-    same, other = model.encode([answer, drivel], normalize_embeddings=True)
+    rows = {"completions": [drivel], "reference": [answer]}
+    paid = make_semantic_reward(transformer, **SHORT)(**rows)
+    said = [record.name for record in caplog.records]
     encoder = SentenceTransformerEncoder(transformer, device="cpu", max_tokens=8)
-    ours = SemanticSimilarityReward(encoder, threshold=0.5)
-    values = ours(completions=[drivel], reference=[answer])
+    values = SemanticSimilarityReward(encoder, threshold=0.5)(**rows)
     counted = encoder.truncated_texts
     encoder.close()
-    assert same @ other == pytest.approx(1.0, abs=1e-5)
-    assert (values, counted) == ([pytest.approx(1.0, abs=1e-5)], 2)  # no encoder sees it: it is counted and logged
+    assert (paid, said) == ([pytest.approx(1.0, abs=1e-5)], [])
+    assert (values, counted) == ([pytest.approx(1.0, abs=1e-5)], 2)  # no encoder sees it: it is counted ...
+    assert "2 of 2 texts so far were longer than 8 tokens" in caplog.text  # ... and logged
 
 
 class PaddingShows(torch.nn.Module):
@@ -320,24 +324,27 @@ def test_two_rewards_of_one_factory_share_a_name(meaning_folder, ours):
         CompositeReward([(ours, 1.0), (ours.replace(threshold=0.8), 1.0)])
 
 
+def model_of(usual):
+    """The model that a closure holds."""
+    return inspect.getclosurevars(usual).nonlocals["model"]
+
+
 def test_token_counts_from_another_thread_switch_truncation_off(transformer, captions):
-    model = SentenceTransformer(transformer, device="cpu")
-    model.max_seq_length = 8
-    long = captions[0][1] * 2
-    alone = model.encode([long], normalize_embeddings=True)[0]
-    tokenizer = model.tokenizer
+    usual = make_semantic_reward(transformer, threshold=0.9, **SHORT)
+    row = {"completions": [captions[0][1] * 2], "reference": [captions[1][1]]}
+    alone = usual(**row)
+    tokenizer = model_of(usual).tokenizer
     prepare = tokenizer.set_truncation_and_padding
 
     def interrupted(**options):  # as when the interpreter switches threads here
         prepare(**options)
         tokenizer.set_truncation_and_padding = prepare
-        counter = threading.Thread(target=lambda: len(tokenizer(long)["input_ids"]))
+        counter = threading.Thread(target=lambda: len(tokenizer(row["completions"][0])["input_ids"]))
         counter.start()
         counter.join()
 
     tokenizer.set_truncation_and_padding = interrupted
-    beside = model.encode([long], normalize_embeddings=True)[0]
-    assert float(alone @ beside) < 0.9999
+    assert abs(usual(**row)[0] - alone[0]) > 0.01
 
 
 def most_at_once(tokenizer, call, rows):
@@ -365,7 +372,7 @@ def test_threads_are_in_the_tokenizer_at_the_same_time(transformer, captions):
     encoder.warmup()
     ours = SemanticSimilarityReward(encoder, threshold=0.5)
     rows = [{"completions": [zh], "reference": [bo]} for zh, bo in captions[:16]]
-    theirs = most_at_once(inspect.getclosurevars(usual).nonlocals["model"].tokenizer, usual, rows)
+    theirs = most_at_once(model_of(usual).tokenizer, usual, rows)
     alone = most_at_once(engine_of(encoder).open()._model.tokenizer, ours, rows)
     encoder.close()
     assert theirs > 1
