@@ -184,6 +184,13 @@ def test_a_sound_reward_passes_in_a_spawned_process(reward):
     assert named(checked(reward, spawn=True), "passed") >= PROCESS_CHECKS
 
 
+def test_examples_that_cannot_be_sent_leave_processes_unchecked():
+    rows = [{**row, "checker": lambda text: text} for row in broken.EXAMPLES]
+    report = checked(broken.Sound(), examples=rows, spawn=True)
+    assert "the examples cannot be sent to a process" in message_of(report, "spawned_process")
+    assert report.passed, str(report)
+
+
 def test_one_process_answers_all_checks(monkeypatch):
     started = []
     monkeypatch.setattr(

@@ -4,6 +4,8 @@ import json
 import logging
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from conformance import broken
 from semreward.errors import ArgumentError, ContractError
@@ -19,9 +21,11 @@ def file(tmp_path):
     return tmp_path / "fixtures.jsonl"
 
 
-@pytest.fixture(autouse=True)
-def without_the_variable(monkeypatch):
-    monkeypatch.delenv(UPDATE_VARIABLE, raising=False)
+@pytest.fixture(autouse=True, scope="module")
+def without_the_variable():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv(UPDATE_VARIABLE, raising=False)
+        yield
 
 
 def checked(file, text, reward=broken.sound_function, **options):
@@ -94,6 +98,34 @@ def test_update_rewrites_nothing_but_the_expected_value(file):
     )
     checked(file, f"\n{line}\r\n{RIGHT}", update=True)
     assert file.read_bytes().decode() == f"\n{line.replace('0.25 ,', '0.4286 ,')}\r\n{RIGHT}"
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@settings(max_examples=50)
+@given(
+    columns=st.dictionaries(st.text(min_size=1).map("column {}".format), JSON_VALUES, max_size=4),
+    expected=st.none() | st.floats(-1e6, 1e6),
+    place=st.integers(0, 5),
+    style=st.fixed_dictionaries(
+        {
+            "ensure_ascii": st.booleans(),
+            "separators": st.sampled_from([(", ", ": "), (",", ":"), (" ,\t", " : ")]),
+        }
+    ),
+)
+def test_update_replaces_one_value_of_any_row(tmp_path_factory, columns, expected, place, style):
+    items = [("completion", "the"), ("reference", "the cats"), *columns.items()]
+    items.insert(place, ("expected", expected))
+    before, after = (json.dumps(dict([*items, ("expected", value)]), **style) for value in (expected, 0.428571))
+    file = tmp_path_factory.mktemp("rows") / "fixtures.jsonl"
+    checked(file, before + "\n", update=True)
+    assert file.read_bytes().decode() == after + "\n"
 
 
 def test_update_appends_a_missing_value_to_its_row(file):

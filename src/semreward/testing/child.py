@@ -36,13 +36,13 @@ class ChildAnswer:
     groups: Sequence[Sequence[Any]] | str = ()
 
 
-def call_in_child(content: bytes, batch: Mapping[str, Any], groups: Sequence[Mapping[str, Any]]) -> ChildAnswer:
+def call_in_child(content: bytes, calls: bytes) -> ChildAnswer:
     """Load a pickled reward in a new process that sees no GPU, and call it.
 
     Args:
         content: The pickled reward.
-        batch: Arguments of the plain call, which comes last.
-        groups: Arguments of the calls that come first, under way at the same time.
+        calls: Pickled arguments: those of the plain call, which comes last, and a list of those of the calls that come
+            first, under way at the same time.
 
     Raises:
         subprocess.TimeoutExpired: There is no answer after five minutes.
@@ -51,7 +51,7 @@ def call_in_child(content: bytes, batch: Mapping[str, Any], groups: Sequence[Map
         answer = Path(folder, "answer.pickle")
         done = subprocess.run(  # noqa: S603 - this interpreter, a fixed program
             [sys.executable, "-c", _PROGRAM, str(answer)],
-            input=pickle.dumps((content, batch, groups)),
+            input=pickle.dumps((content, calls)),
             capture_output=True,
             env={**os.environ, **_NO_GPU, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             timeout=_TIMEOUT_S,
@@ -66,8 +66,9 @@ def call_in_child(content: bytes, batch: Mapping[str, Any], groups: Sequence[Map
 
 def answer_parent() -> None:
     """In the new interpreter: call the reward that standard input carries, and write down its name and values."""
-    content, batch, groups = pickle.loads(sys.stdin.buffer.read())  # noqa: S301 - written by the parent
+    content, calls = pickle.loads(sys.stdin.buffer.read())  # noqa: S301 - written by the parent
     reward = pickle.loads(content)  # noqa: S301
+    batch, groups = pickle.loads(calls)  # noqa: S301
     answers = _answers(reward, groups)
     values = list(call_all([reward], batch)[0])
     Path(sys.argv[1]).write_bytes(pickle.dumps((reward_name(reward), values, answers)))

@@ -169,7 +169,12 @@ class Probe:
         content = self.pickled
         if b"__main__" in content:
             raise NotApplicableError("the reward is defined in __main__, which new processes lack; move it to a module")
-        return call_in_child(content, self.batch, [as_trainers_call(batch) for batch in self.shifted])
+        groups = [as_trainers_call(batch) for batch in self.shifted]
+        try:
+            calls = pickle.dumps((self.batch, groups))
+        except Exception as error:
+            raise NotApplicableError(f"the examples cannot be sent to a process: {said(error)}") from error
+        return call_in_child(content, calls)
 
     @cached_property
     def hostile(self) -> Exception | list[Any]:
