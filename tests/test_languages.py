@@ -1,7 +1,7 @@
 import pytest
 
 from semreward.errors import ArgumentError, ArgumentTypeError, UnknownLanguageError
-from semreward.languages import LetterCounts, ScriptFilter, expand_scripts, scripts_of
+from semreward.languages import LetterCounts, ScriptFilter, expand_scripts, scripts_of, writing_in, writing_of
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,12 @@ from semreward.languages import LetterCounts, ScriptFilter, expand_scripts, scri
         ("qaa-Tibt", {"Tibt"}),
         ("de-1996", {"Latn"}),
         (" en ", {"Latn"}),
+        ("bod", {"Tibt"}),
+        ("cmn", {"Hani"}),
+        ("arb", {"Arab"}),
+        ("khk", {"Cyrl"}),
+        ("iw", {"Hebr"}),
+        ("sh", {"Cyrl"}),
     ],
 )
 def test_a_tag_has_its_own_or_its_likely_scripts(language, scripts):
@@ -127,3 +133,71 @@ def test_lookalikes_of_another_script_are_foreign():
 
 def test_a_long_text_is_judged_in_linear_time():
     assert TIBETAN.count("བོད་" * 100_000).allowed == 200_000
+
+
+@pytest.mark.parametrize("language", ["sr", "bs", "cnr", "sh", "sr-RS"])
+def test_a_language_of_two_scripts_has_two_alternatives(language):
+    assert writing_of(language).alternatives == (frozenset({"Cyrl"}), frozenset({"Latn"}))
+
+
+@pytest.mark.parametrize(("language", "script"), [("sr-Latn", "Latn"), ("sr_Cyrl", "Cyrl"), ("bs-Latn-BA", "Latn")])
+def test_a_script_in_the_tag_leaves_one_alternative(language, script):
+    assert writing_of(language).alternatives == (frozenset({script}),)
+
+
+def test_scripts_that_are_written_together_are_one_alternative():
+    assert writing_of("ja").alternatives == (frozenset({"Hani", "Hira", "Kana"}),)
+
+
+@pytest.mark.parametrize(
+    ("language", "own"), [("ja", {"Hira", "Kana"}), ("ko", {"Hang"}), ("zh", set()), ("bo", set())]
+)
+def test_a_language_that_mixes_scripts_has_scripts_of_its_own(language, own):
+    assert writing_of(language).own == own
+
+
+@pytest.mark.parametrize("scripts", ["Tibt", None, 3])
+def test_a_writing_in_no_collection_is_refused(scripts):
+    with pytest.raises((ArgumentTypeError, TypeError)):
+        writing_in(scripts)
+
+
+@pytest.mark.parametrize("code", ["Xxxx", None, 3])
+def test_a_writing_in_an_unknown_script_is_refused(code):
+    with pytest.raises(UnknownLanguageError, match="script"):
+        writing_in([code])
+
+
+def test_the_closest_alternative_has_most_letters():
+    serbian = writing_of("sr")
+    assert serbian.closest("Он je kupio").scripts == {"Latn"}
+    assert serbian.closest("Он је kup").scripts == {"Cyrl"}
+    assert serbian.closest("123").scripts == {"Cyrl"}
+
+
+@pytest.mark.parametrize(
+    ("text", "every", "shows"),
+    [
+        ("", 1, True),
+        ("東", 1, False),
+        ("東京", 3, True),
+        ("東京都", 3, False),
+        ("東京都の", 3, True),
+        ("東京都東京の", 3, True),
+        ("東京都東京都の", 3, False),
+        ("のの", 1, True),
+    ],
+)
+def test_own_letters_show_often_enough(text, every, shows):
+    assert writing_of("ja").shows_own(text, every) is shows
+
+
+def test_a_language_without_own_scripts_always_shows_them():
+    assert writing_of("zh").shows_own("他买了三个苹果", 1)
+
+
+@pytest.mark.parametrize("text", ["བོད", "12", "", "abc", "ཀa"])
+def test_plain_ascii_is_judged_like_all_else(text):
+    for judge in (TIBETAN, ENGLISH):
+        own, foreign = judge.count(text)
+        assert judge.is_consistent(text) == (own > 0 and foreign == 0)

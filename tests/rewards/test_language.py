@@ -1,7 +1,9 @@
 import pickle
+import re
 
 import numpy as np
 import pytest
+import regex
 
 import semreward
 from semreward import LanguageConsistencyReward
@@ -144,3 +146,279 @@ def test_the_signature_renders_what_decides_the_numbers():
 
 def test_the_name_is_its_function_name():
     assert LanguageConsistencyReward("bo", name="tibetan").__name__ == "tibetan"
+
+
+class Tagger:
+    """A detector: whatever holds a marked syllable is Dzongkha, all else Tibetan."""
+
+    def __init__(self):
+        self.seen = []
+
+    def __call__(self, texts):
+        self.seen.append(list(texts))
+        return [{"dzo_Tibt": 0.8, "bod_Tibt": 0.2} if "ཨིན" in text else {"bod_Tibt": 0.7} for text in texts]
+
+
+class FingerprintedTagger(Tagger):
+    fingerprint = "f00d"
+
+
+def test_the_defaults_are_the_strict_rule():
+    reward = LanguageConsistencyReward("bo")
+    completions = ["བོད་ཡིག", "བོད་字", "`བོད`", "<b>བོད</b>", "GPT", ""]
+    assert reward(completions=completions) == [1.0, 0.0, 1.0, 0.0, 0.0, 0.0]
+
+
+def test_a_tolerance_forgives_up_to_its_share():
+    reward = LanguageConsistencyReward("bo", tolerance=0.25)
+    assert reward(completions=["ཀཁགa", "ཀཁab", "ཀཁགངa"]) == [1.0, 0.0, 1.0]
+
+
+def test_a_ratio_is_the_own_share():
+    assert LanguageConsistencyReward("bo", shape="ratio")(completions=["ཀཁགa", "ཀabc", "a"]) == [0.75, 0.25, 0.0]
+
+
+def test_a_ratio_with_a_tolerance_reaches_one_early_and_zero_at_the_end():
+    reward = LanguageConsistencyReward("bo", shape="ratio", tolerance=0.25)
+    assert reward(completions=["ཀཁགa", "ཀཁab"]) == pytest.approx([1.0, 1 - 0.25 / 0.75])
+
+
+def test_a_ramp_rises_from_low_to_high():
+    reward = LanguageConsistencyReward("bo", shape="ramp", low=0.25, high=0.75)
+    assert reward(completions=["ཀཁགa", "ཀཁab", "ཀabc", "abc", "ཀ"]) == pytest.approx([1.0, 0.5, 0.0, 0.0, 1.0])
+
+
+def test_too_few_letters_earn_nothing():
+    assert LanguageConsistencyReward("bo", min_letters=2)(completions=["ཀ", "ཀཁ", "ཀ12a"]) == [0.0, 1.0, 0.0]
+
+
+def test_kana_are_asked_for_on_demand():
+    reward = LanguageConsistencyReward("ja", own_script_every=4)
+    completions = ["東京", "東京都庁", "東京都庁の", "日本国憲法第九条の"]
+    assert reward(completions=completions) == [1.0, 0.0, 1.0, 0.0]
+
+
+def test_an_own_script_is_asked_of_languages_that_have_one():
+    reward = LanguageConsistencyReward(language_column="language", own_script_every=2)
+    assert reward(completions=["東京"] * 3, language=["ja", "zh", "ko"]) == [0.0, 1.0, 0.0]
+
+
+def test_an_own_script_belongs_to_a_combination_that_is_named():
+    reward = LanguageConsistencyReward(scripts=("Jpan",), own_script_every=2)
+    assert reward(completions=["東京", "東京の"]) == [0.0, 1.0]
+
+
+def test_a_serbian_answer_keeps_to_one_script():
+    assert LanguageConsistencyReward("sr")(completions=["Он је", "On je", "Он je"]) == [1.0, 1.0, 0.0]
+
+
+def test_allowed_terms_and_patterns_do_not_count():
+    reward = LanguageConsistencyReward("bo", allowed=["GPT", re.compile(r"v\d")])
+    assert reward(completions=["ང་ GPT v4 བེད་སྤྱོད།", "GPT v4", "ང་ BERT བེད་སྤྱོད།"]) == [1.0, 0.0, 0.0]
+
+
+def test_spans_of_the_named_kinds_do_not_count():
+    reward = LanguageConsistencyReward("bo", strip=("code", "tags"))
+    assert reward(completions=["<b>བོད་ཡིག</b> `x`", "`བོད`", "བོད་ $x$"]) == [1.0, 0.0, 0.0]
+
+
+def test_an_answer_that_is_left_out_for_the_most_part_earns_nothing():
+    reward = LanguageConsistencyReward("bo", strip=["code"])
+    hidden = "`He bought apples` ཁོང་གིས་ཉོས།"
+    assert reward(completions=[hidden]) == [0.0]
+    assert reward.replace(max_left_out=0.75)(completions=[hidden]) == [1.0]
+
+
+def test_all_that_is_left_out_is_added_up():
+    reward = LanguageConsistencyReward("bo", strip=["code"], allowed=["GPT"], allow_from_prompt=True)
+    completions = ["ཀཁགངཅ `xy` GPT", "ཀཁགངཅ `xy` GPT Li"]
+    assert reward(completions=completions, prompts=["Li"] * 2) == [1.0, 0.0]
+
+
+def test_terms_of_the_prompt_do_not_count():
+    reward = LanguageConsistencyReward("bo", allow_from_prompt=True)
+    completions = ["ཁོང་ Lhasa ལ་སྡོད།", "ཁོང་ Lhasa ལ་སྡོད།", "ཁོང་ Lhasa ལ་སྡོད།"]
+    assert reward(completions=completions, prompts=["他住Lhasa", "他住Paris", None]) == [1.0, 0.0, 0.0]
+
+
+def test_a_conversations_messages_are_one_prompt():
+    reward = LanguageConsistencyReward("bo", allow_from_prompt=True)
+    prompt = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": [{"type": "text", "text": "Lhasa"}]},
+    ]
+    assert reward(completions=["ཁོང་ Lhasa ལ་སྡོད།", "brief ཁོང་གིས་ཉོས།"], prompts=[prompt] * 2) == [1.0, 1.0]
+
+
+def test_terms_of_a_column_do_not_count():
+    reward = LanguageConsistencyReward("bo", allow_from_prompt=True, source_column="source")
+    values = reward(completions=["ཁོང་ Lhasa ལ་སྡོད།"] * 2, source=["Lhasa", None], prompts=["x", "Lhasa"])
+    assert values == [1.0, 0.0]
+
+
+def test_a_copy_of_the_prompt_earns_nothing():
+    prompt = "把这句话翻译成中文：ཁོང་གིས་ཀུ་ཤུ་གསུམ་ཉོས།"
+    reward = LanguageConsistencyReward("zh", allow_from_prompt=True)
+    assert reward(completions=[prompt, prompt + "好", "他买了三个苹果"], prompts=[prompt] * 3) == [0.0, 0.0, 1.0]
+
+
+def test_copying_without_prompts_is_an_error():
+    with pytest.raises(MissingColumnError, match="column `prompts` is missing"):
+        LanguageConsistencyReward("bo", allow_from_prompt=True)(completions=["ཀ"])
+
+
+def test_a_prompt_of_another_type_is_named_by_its_row():
+    with pytest.raises(ArgumentTypeError, match="`prompts` must be a text .* at row 1"):
+        LanguageConsistencyReward("bo", allow_from_prompt=True)(completions=["ཀ", "ཀ"], prompts=["a", 3])
+
+
+def test_a_detector_rejects_what_passed_by_its_letters():
+    reward = LanguageConsistencyReward("bo", detector=Tagger())
+    assert reward(completions=["ཁོང་གིས་", "མིང་ཨིན", "字"]) == [1.0, 0.0, 0.0]
+
+
+def test_a_detector_sees_only_rows_that_passed_and_each_text_once():
+    detector = Tagger()
+    LanguageConsistencyReward("bo", detector=detector)(completions=["ཀ", "字", "", "ཀ", "ཁ"])
+    assert detector.seen == [["ཀ", "ཁ"]]
+
+
+def test_a_detector_is_not_called_where_no_row_passed():
+    detector = Tagger()
+    assert LanguageConsistencyReward("bo", detector=detector)(completions=["字", ""]) == [0.0, 0.0]
+    assert detector.seen == []
+
+
+def test_a_detector_sees_no_span_that_was_left_out():
+    detector = Tagger()
+    LanguageConsistencyReward("bo", detector=detector, strip=["code"])(completions=["ཀཁ `x` ག"])
+    assert detector.seen == [["ཀཁ   ག"]]
+
+
+def test_a_detector_looks_for_the_language_of_the_row():
+    reward = LanguageConsistencyReward(language_column="language", detector=Tagger())
+    assert reward(completions=["མིང་ཨིན", "མིང་ཨིན"], language=["bo", "dz"]) == [0.0, 1.0]
+
+
+def test_a_detectors_threshold_is_the_least_probability():
+    reward = LanguageConsistencyReward("bo", detector=Tagger())
+    values = [reward.replace(detector_threshold=limit)(completions=["ཀ"])[0] for limit in (0.0, 0.7, 0.71)]
+    assert values == [1.0, 1.0, 0.0]
+
+
+def test_a_detector_leaves_a_ratio_as_it_is_or_takes_it_all():
+    reward = LanguageConsistencyReward("bo", detector=Tagger(), shape="ratio")
+    assert reward(completions=["ཀཁགa", "ཨིནa"]) == [0.75, 0.0]
+
+
+def test_rows_without_a_language_are_not_detected():
+    reward = LanguageConsistencyReward(language_column="language", on_missing="none", detector=Tagger())
+    assert reward(completions=["ཀ", "ཀ"], language=[None, "bo"]) == [None, 1.0]
+
+
+def test_the_share_that_a_detector_rejected_is_logged():
+    logged = {}
+    reward = LanguageConsistencyReward("bo", detector=Tagger())
+    reward(completions=["ཀ", "ཨིན", "字"], log_metric=logged.__setitem__)
+    assert logged == {"language_consistency/detector_rejected": 0.5}
+
+
+def test_an_error_of_a_detector_is_raised():
+    def broken(texts):
+        raise RuntimeError("no model")
+
+    with pytest.raises(RuntimeError, match="no model"):
+        LanguageConsistencyReward("bo", detector=broken)(completions=["ཀ"])
+
+
+def test_a_detector_needs_a_language():
+    with pytest.raises(ArgumentError, match="`detector` needs a `language`"):
+        LanguageConsistencyReward(scripts=("Tibt",), detector=Tagger())
+
+
+def test_a_detector_needs_a_language_in_every_row():
+    reward = LanguageConsistencyReward(language_column="language", detector=Tagger())
+    with pytest.raises(ArgumentTypeError, match=r"`language` must be a language tag, got \['Tibt'\] at row 0"):
+        reward(completions=["ཀ"], language=[["Tibt"]])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"shape": "linear"}, "`shape` must be one of"),
+        ({"tolerance": -0.1}, "`tolerance`"),
+        ({"tolerance": 0.5}, "`tolerance` must be below 0.5"),
+        ({"tolerance": float("nan")}, "`tolerance`"),
+        ({"tolerance": True}, "`tolerance`"),
+        ({"shape": "ramp"}, "needs `low` and `high`"),
+        ({"shape": "ramp", "low": 0.5, "high": 0.5}, "`low` must be below `high`"),
+        ({"shape": "ramp", "low": 0.5, "high": 1.5}, "`high` must be a number"),
+        ({"shape": "ramp", "low": -0.5, "high": 0.5}, "`low` must be a number"),
+        ({"shape": "ramp", "low": 0.5, "high": 0.9, "tolerance": 0.1}, "has no `tolerance`"),
+        ({"low": 0.5}, "belong to shape='ramp'"),
+        ({"high": 0.5}, "belong to shape='ramp'"),
+        ({"min_letters": 0}, "`min_letters` must be a whole number of at least 1"),
+        ({"min_letters": 1.5}, "`min_letters`"),
+        ({"own_script_every": 0}, "`own_script_every`"),
+        ({"max_left_out": 1.0}, "`max_left_out`"),
+        ({"max_left_out": -0.1}, "`max_left_out`"),
+        ({"detector_threshold": 1.5}, "`detector_threshold`"),
+        ({"strip": "code"}, "`strip` must be a collection of 'code'"),
+        ({"strip": ["html"]}, "`strip` must be a collection of 'code'"),
+        ({"allowed": [""]}, "`allowed` must hold terms"),
+    ],
+)
+def test_an_option_out_of_its_range_fails_at_construction(options, message):
+    with pytest.raises(ArgumentError, match=message):
+        LanguageConsistencyReward("bo", **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"allowed": "GPT"}, "`allowed`"), ({"allowed": [3]}, "`allowed`"), ({"detector": "bo"}, "`detector`")],
+)
+def test_an_option_of_the_wrong_type_fails_at_construction(options, message):
+    with pytest.raises(ArgumentTypeError, match=message):
+        LanguageConsistencyReward("bo", **options)
+
+
+def test_a_reward_with_patterns_is_the_same_after_pickling():
+    reward = LanguageConsistencyReward("bo", allowed=[re.compile("[A-Z]+"), regex.compile(r"\p{Han}"), "GPT"])
+    assert pickle.loads(pickle.dumps(reward)) == reward
+
+
+def test_a_reward_with_patterns_can_be_replaced_and_hashed():
+    reward = LanguageConsistencyReward("bo", allowed=[re.compile("[A-Z]+")], strip=["code"])
+    assert reward.replace(min_letters=1) == reward
+    assert hash(reward.replace(min_letters=1)) == hash(reward)
+
+
+def test_the_signature_renders_patterns_and_their_flags():
+    reward = LanguageConsistencyReward("bo", allowed=["GPT", re.compile("a", re.IGNORECASE)], strip=["urls", "code"])
+    assert "|allowed:(GPT,(re,a,34))|" in reward.signature()
+    assert "|strip:(urls,code)|" in reward.signature()
+
+
+def test_the_signature_renders_a_detectors_fingerprint():
+    assert LanguageConsistencyReward("bo", detector=FingerprintedTagger()).signature().endswith("|detected_by:f00d")
+    assert "|detector:Tagger|" in LanguageConsistencyReward("bo", detector=Tagger()).signature()
+
+
+def test_every_option_is_part_of_the_signature():
+    reward = LanguageConsistencyReward("bo")
+    changes = [
+        {"shape": "ratio"},
+        {"shape": "ramp", "low": 0.1, "high": 0.9},
+        {"tolerance": 0.1},
+        {"min_letters": 2},
+        {"own_script_every": 8},
+        {"allowed": ["GPT"]},
+        {"allowed": [re.compile("GPT")]},
+        {"allow_from_prompt": True},
+        {"source_column": "source"},
+        {"strip": ["code"]},
+        {"max_left_out": 0.9},
+        {"detector": Tagger()},
+        {"detector_threshold": 0.9},
+    ]
+    assert len({reward.replace(**change).signature() for change in changes} | {reward.signature()}) == len(changes) + 1
