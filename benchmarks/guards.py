@@ -52,6 +52,10 @@ OTHERS: dict[str, Guard] = {
 
 DIGITS = {"zh": {"一": "1", "两": "2", "三": "3", "四": "4", "五": "5"}}
 DIGITS["bo"] = {"གཅིག": "༡", "གཉིས": "༢", "གསུམ": "༣", "བཞི": "༤", "ལྔ": "༥"}
+NUMBER_WORD = {  # as a word of its own: before a measure word, between two tshegs
+    "zh": re.compile(rf"({'|'.join(DIGITS['zh'])})(?=[个顶本朵把张件双盏])"),
+    "bo": re.compile(rf"(?<=་)({'|'.join(DIGITS['bo'])})(?=་)"),
+}
 
 
 class Row(NamedTuple):
@@ -79,9 +83,16 @@ def miniature(language: str, rows: int, *, digits: bool = False) -> list[Row]:
 
 def in_digits(text: str, language: str) -> str:
     """A sentence of the grammar with its number as a digit."""
-    word = "|".join(DIGITS[language])
-    pattern = rf"({word})(?=[个顶本朵把张件双盏])" if language == "zh" else rf"(?<=་)({word})(?=་)"
-    return re.sub(pattern, lambda found: DIGITS[language][found[0]], text, count=1)
+    return NUMBER_WORD[language].sub(lambda found: DIGITS[language][found[0]], text, count=1)
+
+
+def other_word(text: str) -> str | None:
+    """A text with another number word for each; `None` where there is none."""
+    changed = text
+    for language, pattern in NUMBER_WORD.items():
+        words = [*DIGITS[language]]
+        changed = pattern.sub(lambda found, words=words: words[words.index(found[0]) - 1], changed)
+    return None if changed == text else changed
 
 
 def tatoeba(folder: Path) -> list[Row]:
@@ -127,7 +138,8 @@ ATTACKS: dict[str, Callable[[Row, Row, list[Row]], str | None]] = {
     "first third": lambda row, _, __: row.reference[: len(row.reference) // 3],
     "half, then its end in a loop": lambda row, _, __: looped(row.reference),
     "signs that say nothing": lambda row, _, __: row.reference + ("་།" * len(row.reference)),
-    "numbers changed": lambda row, _, __: renumbered(row.reference),
+    "digits changed": lambda row, _, __: renumbered(row.reference),
+    "number words changed": lambda row, _, __: other_word(row.reference),
 }
 
 
@@ -174,7 +186,8 @@ def degenerate(rows: list[Row]) -> dict[str, dict[str, float]]:
         answers = [attack(row, others[place], others[place:] + others[:place]) for place, row in enumerate(rows)]
         made = [(row, answer) for row, answer in zip(rows, answers, strict=True) if answer is not None]
         if made:
-            found[name] = shares([row for row, _ in made], [answer for _, answer in made], GUARDS)
+            guards = {**GUARDS, "numbers written out": OTHERS["numbers written out"]}
+            found[name] = shares([row for row, _ in made], [answer for _, answer in made], guards)
     return found
 
 

@@ -646,6 +646,12 @@ def test_the_recommended_rewards_band_of_lengths_can_be_widened(encoder):
     assert [reward(**row)[0] > 0 for reward in rewards] == [False, True]
 
 
+def test_the_recommended_reward_demands_numbers_that_are_written_out_on_demand(encoder):
+    row = {"completions": ["ཁོས་ཀུ་ཤུ་བཞི་ཉོས།"], "reference": ["ཁོས་ཀུ་ཤུ་གསུམ་ཉོས།"]}
+    rewards = [recommended_reward(encoder, "bo", -1.0, written_out=choice) for choice in (False, True)]
+    assert [reward(**row)[0] > 0 for reward in rewards] == [True, False]
+
+
 def test_without_a_source_column_nothing_counts_as_copied(encoder):
     assert "source_copy" not in recommended_reward(encoder, "bo", 0.5).gates
 

@@ -288,6 +288,7 @@ def recommended_reward(
     source_column: str | None = None,
     reference_column: str = "reference",
     length: tuple[float, float] = (0.5, 1.75),
+    written_out: bool = False,
 ) -> CompositeReward:
     """The paper's reward behind gates: an answer in the wrong language, or a degenerate one, earns nothing.
 
@@ -304,6 +305,8 @@ def recommended_reward(
         reference_column: Column of the reference texts.
         length: Least and greatest length in proportion to the reference's, see `LengthRatioGuard`; widen it for
             headlines and summaries.
+        written_out: Whether numbers that are written out in Chinese, Tibetan or English must be right, too, see
+            `NumberRecallReward`: worth its cost where they carry the meaning, as in captions.
 
     Source:
         Su et al. 2026, eq. 4, https://arxiv.org/abs/2605.14366, for the sum; the gates are ours. The paper tried a
@@ -318,7 +321,7 @@ def recommended_reward(
     """
     columns: dict[str, Any] = {"reference_column": reference_column}
     guards: list[Guard] = [LengthRatioGuard(*length, **columns), RepetitionGuard(**columns)]
-    guards.append(NumberRecallReward(source_column=source_column, **columns))
+    guards.append(NumberRecallReward(source_column=source_column, written_out=written_out, **columns))
     if source_column is not None:
         guards.append(SourceCopyGuard(source_column, **columns))
     paper = paper_reward(encoder, language, threshold, reference_column=reference_column)
