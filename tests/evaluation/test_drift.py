@@ -83,6 +83,25 @@ def test_a_model_does_not_drift_from_itself(model, tokenizer, texts):
     assert (drift.mean, drift.p90) == (0.0, 0.0)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_copy_of_a_model_does_not_drift_from_it(model, tokenizer, texts, dtype):
+    drift = token_kl(copy.deepcopy(model).to(dtype), copy.deepcopy(model).to(dtype), tokenizer, texts)
+    assert 0.0 <= drift.p90 <= 1e-6
+
+
+def test_few_positions_at_a_time_become_log_probabilities(model, adapted, tokenizer, texts, monkeypatch):
+    # what bounds the memory for vocabularies of 150,000 entries: two such arrays beside the logits
+    sizes = []
+
+    def recorded(logits, dim):
+        sizes.append(len(logits))
+        return torch.log_softmax(logits, dim)
+
+    monkeypatch.setattr("semreward.evaluation.drift.log_softmax", recorded)
+    tokens = token_kl(adapted, model, tokenizer, ["".join(texts)]).tokens
+    assert (max(sizes) <= 64 < tokens, sum(sizes)) == (True, 2 * tokens)
+
+
 def test_rounding_makes_no_kl_negative(model, tokenizer, texts):
     nearly = copy.deepcopy(model)
     with torch.no_grad():
