@@ -1,0 +1,153 @@
+"""How well vectors tell translations from other texts: retrieval, separation of true pairs, anisotropy.
+
+Pure functions over unit rows, as encoders return them. Time grows with the square of the number of pairs, memory does
+not. Legend: N pairs, D width, B rows of a block.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semreward.errors import ArgumentError
+
+# Rows of the N x N cosines that are held at a time.
+_BLOCK = 1024
+
+
+class Ranking(NamedTuple):
+    """How high texts rank their own translations among all `N`, each in [0, 1], higher is better.
+
+    Attributes:
+        precision_at_1: Share of texts whose translation comes first; a tie with another text is a miss.
+        reciprocal_rank: Mean of 1 / rank; of texts with equal cosines the translation ranks last.
+    """
+
+    precision_at_1: float
+    reciprocal_rank: float
+
+
+class RetrievalScores(NamedTuple):
+    """Retrieval in both directions.
+
+    Attributes:
+        forward: From an anchor to its positive.
+        backward: From a positive to its anchor.
+    """
+
+    forward: Ranking
+    backward: Ranking
+
+
+def retrieval_scores(anchors_ND: NDArray[np.float32], positives_ND: NDArray[np.float32]) -> RetrievalScores:  # noqa: N803 - axes
+    """Rank the `N` positives by cosine for each anchor, and the other way round.
+
+    Values depend on N: the same encoder finds fewer translations among more candidates. A text that occurs in two
+    pairs ties with itself and counts as missed.
+
+    Args:
+        anchors_ND: Unit rows, shape (N, D), N at least 1.
+        positives_ND: Unit rows of the translations, in the same order.
+
+    Returns:
+        Both directions' scores.
+
+    Raises:
+        ArgumentError: The shapes differ, or there are no rows.
+
+    Example:
+        >>> scores = retrieval_scores(np.eye(2, dtype=np.float32), np.eye(2, dtype=np.float32))
+        >>> scores.forward.precision_at_1, scores.backward.reciprocal_rank
+        (1.0, 1.0)
+    """
+    _check(anchors_ND, positives_ND)
+    return RetrievalScores(_ranking(anchors_ND, positives_ND), _ranking(positives_ND, anchors_ND))
+
+
+def pair_auc(anchors_ND: NDArray[np.float32], positives_ND: NDArray[np.float32]) -> float:  # noqa: N803
+    """The probability that a true pair's cosine is above a mismatched pair's, ties counting half.
+
+    Exact, over all N true and all N (N - 1) mismatched pairs. Anchors may share one scale: unlike retrieval this asks
+    whether one threshold tells right from wrong for all texts, as a reward's tau does.
+
+    Args:
+        anchors_ND: Unit rows, shape (N, D), N at least 2.
+        positives_ND: Unit rows of the translations, in the same order.
+
+    Returns:
+        A value in [0, 1]; 0.5 where cosines say nothing.
+
+    Raises:
+        ArgumentError: The shapes differ, or there are fewer than two rows.
+
+    Example:
+        >>> pair_auc(np.eye(3, dtype=np.float32), np.eye(3, dtype=np.float32))
+        1.0
+    """
+    rows = _check(anchors_ND, positives_ND, at_least=2)
+    own = np.empty(rows, dtype=np.float32)
+    for start, cosines_BN in _blocks(anchors_ND, positives_ND):  # noqa: N806
+        own[start : start + len(cosines_BN)] = cosines_BN.diagonal(start)
+    own.sort()
+    at_most = below = 0.0
+    for start, cosines_BN in _blocks(anchors_ND, positives_ND):  # noqa: N806
+        others = cosines_BN[np.arange(rows) != start + np.arange(len(cosines_BN))[:, None]]
+        at_most += float(np.searchsorted(own, others, side="right").sum(dtype=np.float64))
+        below += float(np.searchsorted(own, others, side="left").sum(dtype=np.float64))
+    negatives = rows * (rows - 1)
+    return 1.0 - (at_most + below) / (2.0 * rows * negatives)
+
+
+def mean_cosine(vectors_ND: NDArray[np.float32]) -> float:  # noqa: N803
+    r"""Anisotropy: the mean cosine of two different rows.
+
+    $$\frac{\lVert\sum_i v_i\rVert^2 - \sum_i \lVert v_i\rVert^2}{N (N - 1)}$$
+
+    Near 0 the vectors use all directions; near 1 they lie in a narrow cone, where unrelated texts look alike and a
+    reward's threshold has little room above them.
+
+    Args:
+        vectors_ND: Unit rows of unrelated texts, shape (N, D), N at least 2.
+
+    Returns:
+        A value in [-1 / (N - 1), 1], exact over all pairs of rows.
+
+    Raises:
+        ArgumentError: There are fewer than two rows.
+
+    Source:
+        Ethayarajh 2019, section 4.1, https://arxiv.org/abs/1909.00512 (there over words in contexts).
+
+    Example:
+        >>> mean_cosine(np.array([[1.0, 0.0], [0.0, 1.0]], dtype=np.float32))
+        0.0
+    """
+    rows = _check(vectors_ND, vectors_ND, at_least=2)
+    vectors = vectors_ND.astype(np.float64)
+    return float((np.square(vectors.sum(axis=0)).sum() - np.square(vectors).sum()) / (rows * (rows - 1)))
+
+
+def _ranking(queries: NDArray[np.float32], candidates: NDArray[np.float32]) -> Ranking:
+    ranks = np.empty(len(queries), dtype=np.int64)
+    for start, cosines_BN in _blocks(queries, candidates):  # noqa: N806
+        own = cosines_BN.diagonal(start)[:, None]
+        ranks[start : start + len(cosines_BN)] = (cosines_BN >= own).sum(axis=1)  # its own is one of them
+    return Ranking(float((ranks == 1).mean()), float((1.0 / ranks).mean()))
+
+
+def _blocks(queries: NDArray[np.float32], candidates: NDArray[np.float32]) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """The first row of each block, and its cosines with all candidates, shape (B, N)."""
+    for start in range(0, len(queries), _BLOCK):
+        yield start, queries[start : start + _BLOCK] @ candidates.T
+
+
+def _check(anchors: NDArray[np.float32], positives: NDArray[np.float32], *, at_least: int = 1) -> int:
+    if anchors.ndim != 2 or anchors.shape != positives.shape:  # noqa: PLR2004 - rows and columns
+        raise ArgumentError(
+            f"vectors must have one shape (N, D) on both sides, got {anchors.shape} and {positives.shape}; "
+            "encode both sides of the same pairs with one encoder"
+        )
+    if len(anchors) < at_least:
+        raise ArgumentError(f"vectors must be of at least {at_least} texts, got {len(anchors)}; pass more of them")
+    return len(anchors)

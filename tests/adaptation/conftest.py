@@ -1,0 +1,34 @@
+"""Small trainings that several modules look at."""
+
+from pathlib import Path
+
+import pytest
+
+from semreward.adaptation import AdaptationConfig, adapt_encoder
+
+
+@pytest.fixture(scope="session")
+def quick(encoder_folder, tmp_path_factory):
+    """Makes a configuration of a few steps; what is given replaces the defaults."""
+
+    def make(**options):
+        folder = options.pop("output_dir", None) or tmp_path_factory.mktemp("models") / "adapted"
+        base = str(options.pop("base", encoder_folder))
+        defaults = {"batch_size": 8, "learning_rate": 5e-3, "epochs": 1, "use_cpu": True}
+        return AdaptationConfig(base, str(folder), **{**defaults, **options})
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def adaptation(quick, captions):
+    """A training long enough to learn something, measured on the way."""
+    config = quick(epochs=12, batch_size=16, measure_steps=10)
+    graded = [(anchor, positive, 1, "across") for anchor, positive in captions[:6]]
+    graded += [(captions[row][0], captions[row + 1][1], 0, "across") for row in range(6)]
+    return adapt_encoder(config, [*captions[12:], captions[12]], captions[:12], graded=graded)
+
+
+@pytest.fixture(scope="session")
+def adapted_folder(adaptation):
+    return Path(adaptation.encoder.name_or_path)

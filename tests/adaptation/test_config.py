@@ -1,0 +1,69 @@
+import pytest
+
+from semreward.adaptation import AdaptationConfig
+from semreward.errors import ArgumentError, EncoderNotFoundError
+
+
+def test_a_base_that_does_not_exist_is_refused():
+    with pytest.raises(EncoderNotFoundError):
+        AdaptationConfig("/nowhere/encoder", "out")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"epochs": 0},
+        {"epochs": float("inf")},
+        {"monolingual_epochs": 0},
+        {"batch_size": 0},
+        {"learning_rate": -1e-5},
+        {"learning_rate": float("nan")},
+        {"embedding_learning_rate": 0.0},
+        {"temperature": 0.0},
+        {"max_tokens": 0},
+        {"warmup_ratio": 1.0},
+        {"warmup_ratio": -0.1},
+        {"weight_decay": -0.1},
+        {"dropout": 1.0},
+        {"mining_margin": 1.0},
+        {"pooling": "sum"},
+        {"mini_batch_size": 0},
+        {"forward_tokens": 0},
+        {"mined_negatives": -1},
+        {"made_negatives": -1},
+        {"lora_rank": 0},
+        {"measure_steps": 0},
+        {"save_steps": 0},
+        {"patience": 0, "measure_steps": 1},
+    ],
+)
+def test_an_option_out_of_range_is_named(options):
+    with pytest.raises(ArgumentError, match=f"`{next(iter(options))}`"):
+        AdaptationConfig("org/model", "out", **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"mini_batch_size": 8, "forward_tokens": 64}, "`mini_batch_size` and `forward_tokens`"),
+        ({"patience": 2}, "give `measure_steps`"),
+        ({"patience": 2, "measure_steps": 4, "save_steps": 6}, "a multiple of `measure_steps`"),
+    ],
+)
+def test_options_that_exclude_each_other_are_named(options, named):
+    with pytest.raises(ArgumentError, match=named):
+        AdaptationConfig("org/model", "out", **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "steps"),
+    [
+        ({}, None),
+        ({"save_steps": 5}, 5),
+        ({"measure_steps": 5}, None),
+        ({"measure_steps": 5, "patience": 2}, 5),
+        ({"measure_steps": 5, "patience": 2, "save_steps": 10}, 10),
+    ],
+)
+def test_checkpoints_are_written_where_they_are_asked_for_or_needed(options, steps):
+    assert AdaptationConfig("org/model", "out", **options).saves_every == steps
