@@ -1,5 +1,6 @@
 """Gathers what the stages measured: `results.json` for programs, `report.html` and a table for people."""
 
+import dataclasses
 import importlib.metadata
 import json
 import os
@@ -10,6 +11,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from semreward import Calibration
 from semreward.report import Report
 from tibetan.policy import DRIFT_KEY
 
@@ -79,9 +81,11 @@ def collect(folder: Path, settings: Mapping[str, Any], seconds: Mapping[str, flo
         for name in ("encoder", "held_out_encoder")
         if (path := folder / name / "retrieval.json").exists()
     }
+    calibration, given = _calibration(folder), settings["reward"]["threshold"]
     return {
         "models": scores,
-        "calibration": json.loads((folder / "calibration" / "calibration.json").read_text()),
+        "threshold": calibration.threshold if calibration is not None and given is None else given,
+        "calibration": None if calibration is None else dataclasses.asdict(calibration),
         "encoders": encoders,
         "data": json.loads((folder / "data" / "counts.json").read_text()),
         "seconds": dict(seconds),
@@ -144,9 +148,13 @@ def write_report(folder: Path, results: Mapping[str, Any]) -> None:
     report = Report("Semantic rewards: cold start, GRPO and strong SFT side by side")
     report.text(
         f"Policy {settings['policy']['model_name_or_path']}, encoder {settings['encoders']['encoder']}, seed "
-        f"{results['seed']}, tau {results['calibration']['threshold']:.4f}, {results['date']}, "
+        f"{results['seed']}, tau {results['threshold']:.4f}, {results['date']}, "
         f"{results['machine']['cpu']}, accelerator {results['machine']['accelerator'] or 'none'}."
     )
+    if (calibration := _calibration(folder)) is not None:
+        report.heading("Threshold")
+        names = ("quantity", "value", "meaning")
+        report.table([dict(zip(names, row, strict=True)) for row in calibration.rows()], prose=True)
     report.heading("Quality and reading comprehension")
     report.table(table(results["models"], quality_columns(settings["data"]["task"])), note=_signatures(results))
     report.heading("Drift on out-of-domain text")
@@ -252,6 +260,12 @@ def _as_text(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def _number(value: Any) -> str:
     return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def _calibration(folder: Path) -> Calibration | None:
+    """What a run measured tau with; `None` where its threshold was given."""
+    path = folder / "calibration" / "calibration.json"
+    return Calibration.load(path) if path.exists() else None
 
 
 def _cpu_name() -> str:

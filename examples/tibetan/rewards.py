@@ -5,7 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from miniature.grammar import judge
-from semreward import CompositeReward, Encoder, LanguageConsistencyReward, RewardFunction, SemanticSimilarityReward
+from semreward import (
+    Calibration,
+    CompositeReward,
+    Encoder,
+    LanguageConsistencyReward,
+    RewardFunction,
+    SemanticSimilarityReward,
+)
 from semreward.protocols import Completion
 from semreward.text import answer_text
 from tibetan.arguments import RewardArguments
@@ -30,7 +37,7 @@ class ExactMeaning:
 def make_reward(
     arguments: RewardArguments,
     encoder: Encoder,
-    threshold: float,
+    threshold: float | Calibration,
     language: str,
     *,
     held_out: Encoder | None = None,
@@ -41,7 +48,7 @@ def make_reward(
     Args:
         arguments: The two weights.
         encoder: The encoder that pays.
-        threshold: tau.
+        threshold: tau, or how it was measured.
         language: BCP-47 tag that the answers must be in.
         held_out: An encoder that is logged and pays nothing.
         parser_language: `zh` or `bo` where the references are sentences of the miniature grammar.
