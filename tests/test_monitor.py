@@ -579,6 +579,12 @@ def test_a_length_that_returns_to_the_references_alarms_nothing():
     assert [alarm for step in range(40) for alarm in watch.read(step, {"length_ratio": max(1, 3 - step / 10)})] == []
 
 
+@pytest.mark.parametrize(("ratio", "remedy"), [(0.7, "what has been left out"), (1.5, "what has been added")])
+def test_the_remedy_for_a_length_depends_on_its_direction(ratio, remedy):
+    (alarm,) = alarms_of({"length_ratio": ratio})
+    assert remedy in alarm.message
+
+
 def test_without_references_a_length_alarms_that_leaves_its_start():
     absent = {"length_ratio": None}
     alarms = alarms_of(absent, {**absent, "answer_units": 20.0})

@@ -37,6 +37,11 @@ KINDS = (
 )
 """All kinds of alarms; `docs/monitor.md` has a section on each."""
 
+_PADDED = "read what has been added; gate on LengthRatioGuard, or lower max_completion_length"
+_CUT_SHORT = (
+    "read what has been left out; lengthen the cold start until the policy can say it, or gate on LengthRatioGuard"
+)
+
 # A length that comes nearer to the references' by more than this (in log units, a window) is on its way back.
 _RETURNING = 0.02
 
@@ -87,19 +92,20 @@ class Watch:
 
 def _length(course: Course, limits: AlarmLimits, _: Watched) -> Iterator[_Finding]:
     """Length leaves the band around the references', or without any drifts from where it was."""
-    remedy = "compare answers with references: is something left out, or padded? Gate on LengthRatioGuard"
     low, high = limits.length_ratio
     ratio = course.stays("length_ratio", lambda value: not low <= value <= high)
     if ratio is not None:
         before = course.before("length_ratio") or 0.0
         if abs(_log(ratio)) > abs(_log(before)) - _RETURNING:
             seen = f"answers are {ratio:.2f} times as long as their references ({before:.2f} a window ago)"
+            remedy = _PADDED if ratio > 1 else _CUT_SHORT
             yield _Finding("length", seen, remedy, {"length_ratio": ratio, "a_window_ago": before})
     units, first = course.now("answer_units"), course.start("answer_units")
     if units is None or first is None or "length_ratio" in course.series:
         return
     if abs(_log(units) - _log(first)) > _log(limits.length_change):
         seen = f"answers have {units:.1f} units, {first:.1f} at first"
+        remedy = _PADDED if units > first else _CUT_SHORT
         yield _Finding("length", seen, remedy, {"answer_units": units, "at_first": first})
 
 
