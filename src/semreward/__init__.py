@@ -7,15 +7,20 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from semreward.calibration import Calibration, calibrate_threshold
+    from semreward.audit import audit_reward
+    from semreward.calibration import Calibration, calibrate, calibrate_threshold
+    from semreward.detectors import FastTextDetector
     from semreward.encoders.comparison import compare_encoders
     from semreward.encoders.local import SentenceTransformerEncoder
     from semreward.encoders.remote import EmbeddingServerEncoder
     from semreward.errors import SemRewardError, SemRewardWarning
+    from semreward.language_report import language_report
+    from semreward.monitor import MonitoredReward, RewardMonitor
     from semreward.protocols import Encoder, RewardFunction
-    from semreward.rewards.composite import CompositeReward, paper_reward
+    from semreward.rewards.composite import CompositeReward, paper_reward, recommended_reward
+    from semreward.rewards.guards import LengthRatioGuard, NumberRecallReward, RepetitionGuard, SourceCopyGuard
     from semreward.rewards.language import LanguageConsistencyReward
-    from semreward.rewards.overlap import BleuReward, ChrfReward
+    from semreward.rewards.overlap import BleuReward, ChrfReward, RougeLReward
     from semreward.rewards.similarity import SemanticSimilarityReward
     from semreward.shaping import threshold_rescale
 
@@ -28,15 +33,27 @@ _HOMES = {
     "CompositeReward": "rewards.composite",
     "EmbeddingServerEncoder": "encoders.remote",
     "Encoder": "protocols",
+    "FastTextDetector": "detectors",
     "LanguageConsistencyReward": "rewards.language",
+    "LengthRatioGuard": "rewards.guards",
+    "MonitoredReward": "monitor",
+    "NumberRecallReward": "rewards.guards",
+    "RepetitionGuard": "rewards.guards",
     "RewardFunction": "protocols",
+    "RewardMonitor": "monitor",
+    "RougeLReward": "rewards.overlap",
     "SemRewardError": "errors",
     "SemRewardWarning": "errors",
     "SemanticSimilarityReward": "rewards.similarity",
     "SentenceTransformerEncoder": "encoders.local",
+    "SourceCopyGuard": "rewards.guards",
+    "audit_reward": "audit",
+    "calibrate": "calibration",
     "calibrate_threshold": "calibration",
     "compare_encoders": "encoders.comparison",
+    "language_report": "language_report",
     "paper_reward": "rewards.composite",
+    "recommended_reward": "rewards.composite",
     "threshold_rescale": "shaping",
 }
 
@@ -47,16 +64,28 @@ __all__ = [
     "CompositeReward",
     "EmbeddingServerEncoder",
     "Encoder",
+    "FastTextDetector",
     "LanguageConsistencyReward",
+    "LengthRatioGuard",
+    "MonitoredReward",
+    "NumberRecallReward",
+    "RepetitionGuard",
     "RewardFunction",
+    "RewardMonitor",
+    "RougeLReward",
     "SemRewardError",
     "SemRewardWarning",
     "SemanticSimilarityReward",
     "SentenceTransformerEncoder",
+    "SourceCopyGuard",
     "__version__",
+    "audit_reward",
+    "calibrate",
     "calibrate_threshold",
     "compare_encoders",
+    "language_report",
     "paper_reward",
+    "recommended_reward",
     "threshold_rescale",
 ]
 
