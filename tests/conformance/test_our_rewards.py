@@ -1,5 +1,7 @@
 """Every reward of ours keeps the contract."""
 
+import re
+
 import pytest
 import torch
 
@@ -13,8 +15,10 @@ from semreward import (
     LanguageConsistencyReward,
     SemanticSimilarityReward,
     SentenceTransformerEncoder,
+    calibrate_threshold,
     paper_reward,
 )
+from semreward.monitor import MonitoredReward
 from semreward.rewards.composite import recommended_reward
 from semreward.rewards.guards import LengthRatioGuard, NumberRecallReward, RepetitionGuard, SourceCopyGuard
 from semreward.rewards.overlap import RougeLReward
@@ -55,10 +59,30 @@ def similarity(**options):
     return SemanticSimilarityReward(BigramEncoder(), threshold=0.3, **options)
 
 
+def vowels_tell(texts):
+    """Stands in for a detector: Tibetan that has a vowel sign is taken for Tibetan, and not for Dzongkha."""
+    return [{"bo": 0.9, "dz": 0.1} if set(text) & set("ིེོུ") else {"bo": 0.2, "dz": 0.8} for text in texts]
+
+
 REWARDS = {
     "similarity": (similarity(), (0.0, 1.0)),
+    "similarity_calibrated": (
+        SemanticSimilarityReward(
+            BigramEncoder(), threshold=calibrate_threshold([0.2, 0.4], encoder_fingerprint=BigramEncoder().fingerprint)
+        ),
+        (0.0, 1.0),
+    ),
     "similarity_may_miss_references": (similarity(on_missing="none"), (0.0, 1.0)),
     "language": (LanguageConsistencyReward("bo"), (0.0, 1.0)),
+    "language_ratio": (LanguageConsistencyReward("bo", shape="ratio", tolerance=0.1, min_letters=2), (0.0, 1.0)),
+    "language_ramp": (LanguageConsistencyReward("bo", shape="ramp", low=0.5, high=0.9), (0.0, 1.0)),
+    "language_spans": (
+        LanguageConsistencyReward(
+            "bo", allowed=("Paris", re.compile(r"\bGPU\b")), strip=("code", "urls", "latex", "tags")
+        ),
+        (0.0, 1.0),
+    ),
+    "language_detected": (LanguageConsistencyReward("bo", detector=vowels_tell, detector_threshold=0.5), (0.0, 1.0)),
     "scripts": (LanguageConsistencyReward(scripts=("Tibt", "Hani")), (0.0, 1.0)),
     "language_column": (LanguageConsistencyReward(language_column="language"), (0.0, 1.0)),
     "language_column_may_miss": (LanguageConsistencyReward(language_column="language", on_missing="none"), (0.0, 1.0)),
@@ -88,6 +112,10 @@ REWARDS = {
         (0.0, 2.5),
     ),
     "paper": (paper_reward(BigramEncoder(), "bo", 0.3), (0.0, 2.5)),
+    "monitored": (
+        MonitoredReward(paper_reward(BigramEncoder(), "bo", 0.3), judges=(ChrfReward(name="judge"),)),
+        (0.0, 2.5),
+    ),
     "awaited_similarity": (similarity().as_async(), (0.0, 1.0)),
     "awaited_paper": (paper_reward(BigramEncoder(), "bo", 0.3).as_async(), (0.0, 2.5)),
     "awaited_composite": (CompositeReward([(similarity(on_missing="none").as_async(), 1.0)]).as_async(), (0.0, 1.0)),
@@ -133,6 +161,13 @@ def test_a_composite_that_may_miss_a_component_leaves_missing_values_to_the_comp
 def test_a_language_that_rows_fall_back_to_is_an_expected_failure():
     reward = LanguageConsistencyReward("bo", language_column="language")
     expected = {"missing_value": "rows without a tag are judged by the default language"}
+    report = check_reward(reward, EXAMPLES, expected_failures=expected, spawn=False)
+    assert report.passed, str(report)
+
+
+def test_a_source_that_lends_no_terms_where_it_is_none_is_an_expected_failure():
+    reward = LanguageConsistencyReward("bo", allow_from_prompt=True, source_column="source")
+    expected = {"missing_value": "a row without a source lends no terms, and is judged all the same"}
     report = check_reward(reward, EXAMPLES, expected_failures=expected, spawn=False)
     assert report.passed, str(report)
 
