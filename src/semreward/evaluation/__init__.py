@@ -1,4 +1,4 @@
-"""What a policy is worth on a test set: `overlap`, `semantic`, `reading`, `judge`, and `drift` from its base.
+"""What a policy is worth on a test set, how far it has drifted from its base, and what an encoder is worth.
 
 Names resolve on first access, so that only `drift`, and asking a model in this process, load torch.
 """
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from semreward.evaluation.asking import READING_PROMPT, ChatModel, Reader, reading_answers
     from semreward.evaluation.chat import ChatError, ChatServer, ChatUnavailableError
     from semreward.evaluation.drift import Distribution, token_kl, token_nll
+    from semreward.evaluation.graded import GradedPair, GradedScores, graded_scores, rank_correlation
     from semreward.evaluation.judge import (
         Judge,
         JudgingEstimate,
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from semreward.evaluation.overlap import bleu_score, chrf_score, rouge_l_score
     from semreward.evaluation.prompts import JudgePrompt, headline_prompt, translation_prompt, verdict_of
     from semreward.evaluation.reading import CmrcScores, ReadingPrompt, cmrc_scores, first_questions, reading_prompts
+    from semreward.evaluation.retrieval import Ranking, RetrievalScores, mean_cosine, pair_auc, retrieval_scores
     from semreward.evaluation.score import Score
     from semreward.evaluation.semantic import language_consistency_score, similarity_score
     from semreward.evaluation.verdicts import JudgedPair, PairwiseScores
@@ -32,25 +34,34 @@ _HOMES = {
     "ChatUnavailableError": "chat",
     "CmrcScores": "reading",
     "Distribution": "drift",
+    "GradedPair": "graded",
+    "GradedScores": "graded",
     "Judge": "judge",
     "JudgePrompt": "prompts",
     "JudgedPair": "verdicts",
     "JudgingEstimate": "judge",
     "JudgingInterruptedError": "judge",
     "PairwiseScores": "verdicts",
+    "Ranking": "retrieval",
     "Reader": "asking",
     "ReadingPrompt": "reading",
+    "RetrievalScores": "retrieval",
     "Score": "score",
     "bleu_score": "overlap",
     "chrf_score": "overlap",
     "cmrc_scores": "reading",
     "first_questions": "reading",
+    "graded_scores": "graded",
     "headline_prompt": "prompts",
     "judging_estimate": "judge",
     "language_consistency_score": "semantic",
+    "mean_cosine": "retrieval",
+    "pair_auc": "retrieval",
     "pairwise_scores": "judge",
+    "rank_correlation": "graded",
     "reading_answers": "asking",
     "reading_prompts": "reading",
+    "retrieval_scores": "retrieval",
     "rouge_l_score": "overlap",
     "similarity_score": "semantic",
     "token_kl": "drift",
@@ -67,25 +78,34 @@ __all__ = [
     "ChatUnavailableError",
     "CmrcScores",
     "Distribution",
+    "GradedPair",
+    "GradedScores",
     "Judge",
     "JudgePrompt",
     "JudgedPair",
     "JudgingEstimate",
     "JudgingInterruptedError",
     "PairwiseScores",
+    "Ranking",
     "Reader",
     "ReadingPrompt",
+    "RetrievalScores",
     "Score",
     "bleu_score",
     "chrf_score",
     "cmrc_scores",
     "first_questions",
+    "graded_scores",
     "headline_prompt",
     "judging_estimate",
     "language_consistency_score",
+    "mean_cosine",
+    "pair_auc",
     "pairwise_scores",
+    "rank_correlation",
     "reading_answers",
     "reading_prompts",
+    "retrieval_scores",
     "rouge_l_score",
     "similarity_score",
     "token_kl",
