@@ -305,6 +305,11 @@ def test_every_message_of_a_prompt_is_source():
     assert value(SourceCopyGuard("prompts"), CHINESE, prompts=prompt, reference=TIBETAN) == 0.0
 
 
+def test_a_message_that_only_calls_tools_says_nothing():
+    prompt = [{"role": "user", "content": CHINESE}, {"role": "assistant", "tool_calls": []}]
+    assert value(SourceCopyGuard("prompts"), CHINESE, prompts=prompt, reference=TIBETAN) == 0.0
+
+
 def test_an_empty_source_has_nothing_to_copy():
     assert copy_guard("anything", "", TIBETAN) == 1.0
 
@@ -333,7 +338,7 @@ def test_a_missing_source_is_none_on_demand():
     assert guard(completions=["a", "a"], source=[None, "b"], reference=["a", "a"]) == [None, 1.0]
 
 
-@pytest.mark.parametrize("source", [3, [3], [[]], {"a": 1}])
+@pytest.mark.parametrize("source", [3, [3], [[]], {"a": 1}, [{"content": "a"}]])
 def test_a_source_of_the_wrong_type_is_named_by_its_row(source):
     with pytest.raises(ArgumentTypeError, match="`source` must be a text or a list of messages .* at row 0"):
         SourceCopyGuard()(completions=["a"], source=[source], reference=["a"])

@@ -357,9 +357,9 @@ def source_text(source: Completion, name: str, row: int) -> str:
     """The text of a source: itself, or what its messages say, whoever speaks, one a line."""
     if isinstance(source, str):
         return answer_text(source, reasoning="keep")
-    if not is_column(source) or not all(isinstance(message, Mapping) and "content" in message for message in source):
+    if not is_column(source) or not all(isinstance(message, Mapping) and "role" in message for message in source):
         raise ArgumentTypeError(
-            f"`{name}` must be a text or a list of messages with `content`, got {str(source)[:80]!r} "
+            f"`{name}` must be a text or a list of messages with `role` and `content`, got {str(source)[:80]!r} "
             f"({type(source).__name__}) at row {row}"
         )
     spoken = ({**message, "role": "assistant"} for message in source)

@@ -91,7 +91,8 @@ def _letters(text: str) -> str:
 
 def _signs(text: str) -> str:
     """A text in which what is dense stands for as many characters as it is worth."""
-    return _DENSE.sub(lambda found: found[0] * _IDEOGRAPH, text)
+    signs: str = _DENSE.sub(lambda found: found[0] * _IDEOGRAPH, text)
+    return signs
 
 
 def _grams(signs: str, size: int) -> list[str]:

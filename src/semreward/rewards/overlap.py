@@ -173,7 +173,7 @@ class RougeLReward(OverlapReward):
     A value is a float in [0, 1]; 1 where the units agree, 0 where none is common and for an empty completion. Lengths
     count `semreward.text.units` (Han characters, Tibetan syllables, words). Of several references the best match
     counts. A row is `None` only where its reference is missing and `on_missing="none"`. Needs no further library; two
-    texts of 10,000 units take some hundredths of a second.
+    texts of 10,000 units take about a tenth of a second.
 
     Args:
         reference_column: Name of the column with a string, or a list of strings, a row.
