@@ -38,7 +38,7 @@ def test_the_chapter_has_all_files():
 
 def test_the_tests_of_the_chapter_pass(folder):
     done = run_tests(folder)
-    assert "4 passed" in done.stdout, done.stdout
+    assert "3 passed" in done.stdout, done.stdout
 
 
 def test_the_tests_of_the_chapter_notice_a_broken_reward(folder):
