@@ -13,19 +13,22 @@ from pathlib import Path
 import pytest
 
 import semreward
+import semreward.audit
 import semreward.evaluation
+import semreward.monitor
 
 SOURCE = Path(semreward.__file__).parent
 TESTS = Path(__file__).parent
 TEST_FILES = sorted(TESTS.rglob("test_*.py"))
 
 FLOORS = [
-    {"errors", "protocols", "text", "languages", "shaping"},
+    {"errors", "protocols", "text", "letters", "spans", "languages", "language_report", "detectors", "shaping"},
     {"encoders"},
     {"rewards"},
     {"calibration", "evaluation", "report"},
-    {"adaptation", "testing"},
+    {"adaptation", "audit", "monitor", "testing"},
 ]
+LAZY_PACKAGES = [semreward, semreward.audit, semreward.evaluation, semreward.monitor]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 
 
@@ -89,22 +92,22 @@ def test_describing_an_encoder_loads_no_models():
     assert not loaded & {"torch", "transformers", "sentence_transformers"}
 
 
-@pytest.mark.parametrize("module", [semreward, semreward.evaluation])
+@pytest.mark.parametrize("module", LAZY_PACKAGES)
 def test_every_public_name_resolves(module):
     assert all(getattr(module, name) is not None for name in module.__all__)
 
 
-@pytest.mark.parametrize("module", [semreward, semreward.evaluation])
+@pytest.mark.parametrize("module", LAZY_PACKAGES)
 def test_public_names_are_those_that_have_a_home(module):
     assert sorted({*module._HOMES, "__version__"}) == sorted({*module.__all__, "__version__"})
 
 
-@pytest.mark.parametrize("module", [semreward, semreward.evaluation])
+@pytest.mark.parametrize("module", LAZY_PACKAGES)
 def test_public_names_are_listed(module):
     assert dir(module) == sorted(module.__all__)
 
 
-@pytest.mark.parametrize("module", [semreward, semreward.evaluation])
+@pytest.mark.parametrize("module", LAZY_PACKAGES)
 def test_an_unknown_name_is_an_attribute_error(module):
     with pytest.raises(AttributeError, match=f"module '{module.__name__}' has no attribute 'Missing'"):
         _ = module.Missing
