@@ -45,8 +45,8 @@ class ChatServer:
         api_key_env: Environment variable that holds the key where none is given; without it, no key is sent.
         temperature: Sampling temperature; 0 for answers that can be repeated. `None`: not sent, as reasoning models
             demand that accept no other than their own.
-        max_tokens: Tokens of an answer at most, at least 1, reasoning included; `None`: as many as the server allows. It
-            is sent as `max_completion_tokens`; for servers that know only the older name, put `max_tokens` into
+        max_tokens: Tokens of an answer at most, at least 1, reasoning included; `None`: as many as the server allows.
+            Sent as `max_completion_tokens`; for servers that know only the older name, put `max_tokens` into
             `extra_body` as well.
         extra_body: What else goes into every request, such as `{"seed": 1}`, in place of what is above where it has the
             same name. It prints: no place for secrets.
