@@ -1,3 +1,4 @@
+import re
 import sys
 import unicodedata
 
@@ -6,9 +7,12 @@ import regex
 
 from semreward.languages import ScriptFilter, expand_scripts
 from semreward.letters import (
-    attached_class,
-    letter_pattern,
+    ATTACHED,
+    FOREIGN,
+    OWN,
+    letter_kinds,
     letter_patterns,
+    letters_of,
     script_names,
     script_of_letter,
     visible,
@@ -28,7 +32,7 @@ def composites():
 @pytest.fixture(scope="module")
 def letters():
     """All letters that count."""
-    return "".join(letter_pattern().findall(UNICODE))
+    return "".join(letters_of(UNICODE))
 
 
 def found(scripts, text):
@@ -47,6 +51,22 @@ def test_a_letter_is_own_or_foreign_or_neutral(letters):
     own, foreign = set(patterns.own.findall(UNICODE)), set(patterns.foreign.findall(UNICODE))
     assert not own & foreign
     assert own | foreign == set(letters)
+
+
+def test_all_letters_of_unicode_are_known(letters):
+    """Also those of planes that are not looked through."""
+    assert set(letters) | neutral_letters() == set(regex.findall(r"[\p{L}--\p{DI}]", UNICODE, regex.V1))
+
+
+def neutral_letters():
+    shared = regex.findall(r"[\p{L}&&[\p{sc=Zyyy}\p{sc=Zinh}]]", UNICODE, regex.V1)
+    return {letter for letter in shared if found("Tibt", letter) == (False, False)}
+
+
+def test_all_marks_and_invisible_characters_of_unicode_are_known():
+    kinds = letter_kinds(UNICODE, frozenset({"Tibt"}))
+    attached = "".join(UNICODE[found.start()] for found in re.finditer(ATTACHED, kinds))
+    assert attached == "".join(regex.findall(r"[\p{M}\p{DI}]", UNICODE))
 
 
 def test_nothing_but_letters_counts(letters):
@@ -96,10 +116,28 @@ def test_a_letter_that_scripts_share_is_common():
     assert script_of_letter("ー") == "Zyyy"
 
 
+def test_every_letter_has_the_script_that_unicode_says(letters):
+    codes = "".join(rf"(?P<{code}>\p{{sc={code}}})|" for code in script_names())
+    pattern = regex.compile(f"{codes}(?P<Zzzz_>.)")
+    plain = {letter for letter in letters if not unicodedata.decomposition(letter).startswith("<font>")}
+    said = {letter: pattern.match(letter).lastgroup.rstrip("_") for letter in sorted(plain)[::7]}
+    assert {letter: script_of_letter(letter) for letter in said} == said
+
+
 def test_letters_of_scripts_that_babel_does_not_name_yet_are_of_an_unknown_script(letters):
     newer = regex.sub("[" + "".join(rf"\p{{sc={code}}}" for code in script_names()) + "]", "", letters)
     assert {script_of_letter(letter) for letter in newer} <= {"Zzzz"}
 
 
 def test_marks_and_invisible_characters_stand_among_letters():
-    assert regex.fullmatch(f"(?:{attached_class()})+", "\u0301\u0f72\u200d\ufe0f")
+    assert letter_kinds("\u0301\u0f72\u200d\ufe0f\u3164", frozenset({"Tibt"})) == ATTACHED * 5
+
+
+@pytest.mark.parametrize("scripts", SETS)
+def test_the_table_and_the_patterns_agree_on_all_of_unicode(scripts):
+    codes = expand_scripts([scripts])
+    kinds, patterns = letter_kinds(UNICODE, codes), letter_patterns(codes)
+    for kind, pattern in ((OWN, patterns.own), (FOREIGN, patterns.foreign)):
+        assert [found.start() for found in re.finditer(kind, kinds)] == [
+            found.start() for found in pattern.finditer(UNICODE)
+        ]

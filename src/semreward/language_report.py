@@ -6,7 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from semreward.languages import ScriptFilter, writing_of
-from semreward.letters import attached_class, letter_pattern, letter_patterns, script_names, script_of_letter, visible
+from semreward.letters import ATTACHED, FOREIGN, letter_kinds, letters_of, script_names, script_of_letter, visible
+
+# Foreign letters in a row, with their marks, in what `letter_kinds` returns.
+_FOREIGN_RUN = re.compile(FOREIGN + b"(?:" + ATTACHED + b"*" + FOREIGN + b")*" + ATTACHED + b"*")
 
 # Longest printed span, in characters, and how many spans are printed.
 _SHOWN_CHARACTERS = 40
@@ -87,7 +90,9 @@ def language_report(text: str, language: str | None = None) -> LanguageReport:
           Tibt        6   50.0%  Tibetan
           foreign at 8-14: 'iPhone' (Latn)
     """
-    counts = Counter(map(script_of_letter, letter_pattern().findall(visible(text))))
+    counts: Counter[str] = Counter()
+    for letter, count in Counter(letters_of(visible(text))).items():
+        counts[script_of_letter(letter)] += count
     letters = dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
     if language is None:
         return LanguageReport(None, letters)
@@ -98,15 +103,13 @@ def language_report(text: str, language: str | None = None) -> LanguageReport:
 
 def _foreign_spans(text: str, judge: ScriptFilter) -> Iterator[ForeignSpan]:
     """The foreign runs of a text, cut where the script changes."""
-    patterns, attached = letter_patterns(judge.scripts), attached_class()
-    runs = re.compile(f"{patterns.foreign_class}(?:{attached}*{patterns.foreign_class})*{attached}*")
-    for run in runs.finditer(text):
+    kinds = letter_kinds(text, judge.scripts)
+    for run in _FOREIGN_RUN.finditer(kinds):
         start, script = run.start(), script_of_letter(text[run.start()])
-        for letter in patterns.foreign.finditer(text, run.start(), run.end()):
-            following = script_of_letter(letter[0])
-            if following != script:
-                yield ForeignSpan(start, letter.start(), text[start : letter.start()], script)
-                start, script = letter.start(), following
+        for place in range(run.start() + 1, run.end()):
+            if kinds[place] == FOREIGN[0] and (following := script_of_letter(text[place])) != script:
+                yield ForeignSpan(start, place, text[start:place], script)
+                start, script = place, following
         yield ForeignSpan(start, run.end(), text[start : run.end()], script)
 
 

@@ -9,7 +9,7 @@ import regex
 from babel.core import get_global
 
 from semreward.errors import ArgumentError, ArgumentTypeError, UnknownLanguageError
-from semreward.letters import letter_patterns, visible
+from semreward.letters import FOREIGN, OWN, has_own_letters_only, letter_kinds, visible
 
 # ISO 15924 codes that name a combination or a variant, as CLDR's likely subtags use them, and the scripts of Unicode's
 # Script property that they stand for.
@@ -159,9 +159,8 @@ class ScriptFilter:
             >>> ScriptFilter(scripts_of("bo")).count("བོད་ཡིག། 3 cm")
             LetterCounts(allowed=4, foreign=2)
         """
-        text = visible(text)
-        patterns = letter_patterns(self.scripts)
-        return LetterCounts(len(patterns.own.findall(text)), len(patterns.foreign.findall(text)))
+        kinds = letter_kinds(visible(text), self.scripts)
+        return LetterCounts(kinds.count(OWN), kinds.count(FOREIGN))
 
     def is_consistent(self, text: str) -> bool:
         """Whether a text has letters, all of them allowed. Linear in the text's length.
@@ -171,10 +170,7 @@ class ScriptFilter:
             >>> tibetan.is_consistent("བོད་ཡིག།"), tibetan.is_consistent("བོད་字"), tibetan.is_consistent("་་། 12")
             (True, False, False)
         """
-        patterns = letter_patterns(self.scripts)
-        if text.isascii():  # the letters of ASCII are Latin
-            return patterns.own.match("a") is not None and patterns.own.search(text) is not None
-        return patterns.foreign.search(text) is None and patterns.own.search(text) is not None
+        return has_own_letters_only(text, self.scripts)
 
 
 @dataclass(frozen=True)
@@ -192,7 +188,7 @@ class Writing:
 
     def is_consistent(self, text: str) -> bool:
         """Whether a text has letters, all of them of one alternative."""
-        return any(ScriptFilter(scripts).is_consistent(text) for scripts in self.alternatives)
+        return any(has_own_letters_only(text, scripts) for scripts in self.alternatives)
 
     def closest(self, text: str) -> ScriptFilter:
         """The alternative that has most of a text's letters; the first of equals."""

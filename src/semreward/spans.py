@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import regex
 
 from semreward.errors import ArgumentError, ArgumentTypeError
-from semreward.letters import COMMON_SCRIPT, attached_class, letter_patterns, script_of_letter, visible
+from semreward.letters import ATTACHED, COMMON_SCRIPT, FOREIGN, OWN, letter_kinds, script_of_letter, visible
 
 SpanKind: TypeAlias = Literal["code", "urls", "latex", "tags"]
 """Kinds of spans that `without_spans` removes."""
@@ -52,6 +52,11 @@ _ENVIRONMENT = regex.compile(r"\\(begin|end)\{[A-Za-z]++\*?\}")
 # letters, or of others.
 _UNSPACED = regex.compile("[" + "".join(rf"\p{{scx={code}}}" for code in UNSPACED_SCRIPTS) + "]")
 _STRETCH = regex.compile(rf"{_UNSPACED.pattern}[{_UNSPACED.pattern}\p{{M}}]*|[^{_UNSPACED.pattern}]+", regex.V1)
+
+# Letters of one kind in a row, with their marks, in what `letter_kinds` returns.
+_OWN_RUN, _FOREIGN_RUN = (
+    re.compile(kind + b"(?:" + ATTACHED + b"*" + kind + b")*" + ATTACHED + b"*") for kind in (OWN, FOREIGN)
+)
 
 # Words, or characters of an unspaced script, in a row that make a copied phrase.
 _PHRASE = 3
@@ -189,10 +194,12 @@ class Copies:
     """
 
     def __init__(self, prompt: str, scripts: frozenset[str]) -> None:
-        self._letters = letter_patterns(scripts)
+        self._scripts = scripts
         prompt = visible(prompt)
-        self._terms = {piece for term in self._foreign_terms(prompt) for piece in _pieces(term, range(1, _PHRASE + 1))}
-        self._phrases = set(_phrases(self._own_units(prompt)))
+        kinds = letter_kinds(prompt, scripts)
+        terms = [prompt[start:end] for start, end in _stretches(prompt, kinds, _FOREIGN_RUN)]
+        self._terms = {piece for term in terms for piece in _pieces(term, range(1, _PHRASE + 1))}
+        self._phrases = set(_phrases([prompt[start:end] for start, end in _units(prompt, kinds)]))
 
     def forgiven(self, text: str) -> int:
         """How many foreign letters of an answer stand in terms that its prompt has, too, and so do not count.
@@ -209,39 +216,40 @@ class Copies:
             >>> copies.forgiven("ཁོང་Lhasaལ་སྡོད"), copies.forgiven("Lhasa"), copies.forgiven("ཁོང་Parisལ་སྡོད")
             (5, 0, 0)
         """
+        kinds = letter_kinds(text, self._scripts)
         copied = sum(
-            len(self._letters.foreign.findall(term))
-            for term in self._foreign_terms(text)
-            if all(piece in self._terms for piece in _pieces(term, [min(_PHRASE, len(term))]))
+            kinds.count(FOREIGN, start, end)
+            for start, end in _stretches(text, kinds, _FOREIGN_RUN)
+            if self._terms.issuperset(_pieces(text[start:end], [min(_PHRASE, end - start)]))
         )
         if copied == 0:
             return 0
-        units = self._own_units(text)
+        units = list(_units(text, kinds))
         # The phrase that begins at place p holds the units p - 2 to p: two places stand before the first unit.
         repeated = {
             place - offset
-            for place, phrase in enumerate(_phrases(units))
+            for place, phrase in enumerate(_phrases([text[start:end] for start, end in units]))
             if phrase in self._phrases
             for offset in range(_PHRASE)
         }
-        new = (unit for place, unit in enumerate(units) if place not in repeated)
-        return min(copied, sum(len(self._letters.own.findall(unit)) for unit in new))
-
-    def _foreign_terms(self, text: str) -> list[str]:
-        return [term for run in _runs(self._letters.foreign_class).findall(text) for term in _STRETCH.findall(run)]
-
-    def _own_units(self, text: str) -> list[str]:
-        """Words, and the single characters of unspaced scripts."""
-        stretches = [
-            stretch for run in _runs(self._letters.own_class).findall(text) for stretch in _STRETCH.findall(run)
-        ]
-        return [unit for stretch in stretches for unit in (stretch if _UNSPACED.match(stretch) else [stretch])]
+        new = sum(kinds.count(OWN, *unit) for place, unit in enumerate(units) if place not in repeated)
+        return min(copied, new)
 
 
-@lru_cache(maxsize=128)
-def _runs(letter_class: str) -> "re.Pattern[str]":
-    """Pattern of letters of a class in a row, with their marks."""
-    return re.compile(f"{letter_class}(?:{attached_class()}*{letter_class})*")
+def _stretches(text: str, kinds: bytes, run: "re.Pattern[bytes]") -> Iterator[tuple[int, int]]:
+    """Where the words of one kind of letters stand, and the stretches of letters of unspaced scripts."""
+    for found in run.finditer(kinds):
+        for stretch in _STRETCH.finditer(text, *found.span()):
+            yield stretch.span()
+
+
+def _units(text: str, kinds: bytes) -> Iterator[tuple[int, int]]:
+    """Where the own words, and the single characters of unspaced scripts, stand."""
+    for start, end in _stretches(text, kinds, _OWN_RUN):
+        if _UNSPACED.match(text, start):
+            yield from ((place, place + 1) for place in range(start, end))
+        else:
+            yield start, end
 
 
 def _pieces(term: str, sizes: Iterable[int]) -> Iterator[str]:
