@@ -2,6 +2,9 @@ import json
 import logging
 import pickle
 import re
+import signal
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -338,6 +341,28 @@ def test_an_interrupted_call_asks_only_for_what_is_missing(tmp_path):
     assert len(again.prompts) == 3
 
 
+def test_a_process_that_is_killed_loses_no_answer(tmp_path):
+    script = f"""
+import os, signal
+from semreward.evaluation import pairwise_scores, translation_prompt
+
+asked = []
+
+def judge(prompt):
+    if len(asked) == 4:
+        os.kill(os.getpid(), signal.SIGKILL)
+    asked.append(prompt)
+    return "[[0]]"
+
+pairwise_scores(judge, {SOURCES}, {FIRST}, {SECOND}, prompt=translation_prompt(), concurrency=1,
+                cache={str(tmp_path / "answers.jsonl")!r}, judge_name="counting")
+"""
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == -signal.SIGKILL
+    again = CountingJudge()
+    judged(again, cache=tmp_path / "answers.jsonl")
+    assert len(again.prompts) == 2
+
+
 def test_more_rows_ask_only_for_themselves(tmp_path):
     judged(CountingJudge(), FIRST[:2], SECOND[:2], SOURCES[:2], cache=tmp_path / "answers.jsonl")
     again = CountingJudge()
@@ -415,7 +440,7 @@ def test_requests_at_a_time_are_bounded():
     pytest.importorskip("openai")
     with judge_server(delay_s=0.02) as state:
         judged(judge_of(state), ["长长"] * 8, ["短"] * 8, [f"ཀ{row}" for row in range(8)], concurrency=3)
-    assert (len(state.requests), state.most_at_once) == (16, 3)
+    assert (len(state.requests), 1 < state.most_at_once <= 3) == (16, True)
 
 
 # A judge that fails
@@ -815,6 +840,15 @@ def test_arguments_out_of_range_are_refused(wrong):
 
 
 def test_a_missing_client_is_told_with_the_install_command(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "openai", None)
+    monkeypatch.setitem(sys.modules, "openai", None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'semreward\[judge\]'"):
+        ChatServer("http://127.0.0.1:1/v1", "m")("a prompt")
+
+
+def test_what_the_client_itself_lacks_is_told_as_it_is(monkeypatch):
+    def failing(name):
+        raise ModuleNotFoundError("No module named 'jiter'", name="jiter")
+
+    monkeypatch.setattr("importlib.import_module", failing)
+    with pytest.raises(ModuleNotFoundError, match="jiter"):
         ChatServer("http://127.0.0.1:1/v1", "m")("a prompt")
