@@ -40,8 +40,9 @@ _PLANE_SIZE = 0x10000
 _SURROGATES = range(0xD800, 0xE000)
 
 OWN, FOREIGN, ATTACHED = b"\x01", b"\x02", b"\x03"
-"""Kinds of characters: an own letter, a foreign one, and what may stand among a word's letters: a mark, an ignorable."""
+"""Kinds of characters: an own letter, a foreign one, and what may stand among a word's letters (marks, ignorables)."""
 
+_POINT = np.dtype("<u4")
 _IS_LETTER = bytes.maketrans(OWN + FOREIGN + ATTACHED, b"\x01\x01\x00")
 
 
@@ -77,7 +78,7 @@ def letter_kinds(text: str, scripts: frozenset[str]) -> bytes:
         >>> letter_kinds("ཀི་ a", frozenset({"Tibt"}))
         b'\x01\x03\x00\x00\x02'
     """
-    points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=_POINT)
     return _kinds(scripts)[points].tobytes()
 
 
