@@ -10,8 +10,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import StaticEmbedding
 from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
-from transformers import XLMRobertaConfig, XLMRobertaModel
+from transformers import AutoTokenizer, XLMRobertaConfig, XLMRobertaModel
 
 from semreward import SemanticSimilarityReward, SentenceTransformerEncoder
 from semreward.encoders import local
@@ -122,6 +123,28 @@ def test_text_beyond_max_tokens_is_not_seen(encoder_folder, sentences):
     encoder = SentenceTransformerEncoder(str(encoder_folder), device="cpu", max_tokens=8)
     cut, longer = encoder.encode([sentences[1], sentences[1] + sentences[3]])
     assert cut == pytest.approx(longer, abs=1e-6)
+
+
+@pytest.fixture(scope="session")
+def static_folder(encoder_folder, tmp_path_factory):
+    """A model that looks words up and has no window."""
+    tokenizer = AutoTokenizer.from_pretrained(encoder_folder)
+    module = StaticEmbedding(tokenizer, embedding_weights=np.random.default_rng(0).normal(size=(len(tokenizer), 16)))
+    folder = tmp_path_factory.mktemp("models") / "static"
+    SentenceTransformer(modules=[module], device="cpu").save_pretrained(str(folder))
+    return folder
+
+
+def test_a_model_without_a_window_reads_all_of_a_text(static_folder, sentences):
+    encoder = SentenceTransformerEncoder(str(static_folder), device="cpu")
+    long = " ".join(sentences)
+    whole, beginning = encoder.encode([long * 100, long * 100 + sentences[0] * 2000])
+    assert whole @ beginning < 1 - 1e-3
+
+
+def test_max_tokens_is_refused_for_a_model_without_a_window(static_folder):
+    with pytest.raises(ArgumentError, match="`max_tokens` must be None for a model without a window, got 8"):
+        SentenceTransformerEncoder(str(static_folder), device="cpu", max_tokens=8).warmup()
 
 
 def test_max_tokens_above_the_models_limit_keeps_the_limit(encoder_folder, local_encoder, sentences):

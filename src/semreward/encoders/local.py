@@ -264,7 +264,11 @@ def resolved_dtype(dtype: Dtype, device: "torch.device") -> "torch.dtype":
 def limit_tokens(model: "SentenceTransformer", max_tokens: int | None) -> None:
     """Bound a model's input by `max_tokens`, by its tokenizer's limit, and by the positions that it has.
 
-    XLM-R counts positions from its padding index: 514 of them hold 512 tokens, which not every checkpoint says.
+    XLM-R counts positions from its padding index: 514 of them hold 512 tokens, which not every checkpoint says. A model
+    without a window (static embeddings) reads all of a text.
+
+    Raises:
+        ArgumentError: `max_tokens` is given for a model without a window.
     """
     import torch
 
@@ -273,8 +277,14 @@ def limit_tokens(model: "SentenceTransformer", max_tokens: int | None) -> None:
         if name.endswith("position_embeddings") and isinstance(module, torch.nn.Embedding):
             skipped = 0 if module.padding_idx is None else module.padding_idx + 1
             limits.append(module.num_embeddings - skipped)
-    if limits:
+    if not limits or min(limits) == model.max_seq_length:
+        return
+    try:
         model.max_seq_length = min(limits)
+    except AttributeError:
+        raise ArgumentError(
+            f"`max_tokens` must be None for a model without a window, got {max_tokens}; cut the texts instead"
+        ) from None
 
 
 def model_folder(name_or_path: str, revision: str | None = None) -> Path:
