@@ -472,9 +472,17 @@ def test_entries_that_lack_a_metric_do_not_count():
 
 def test_a_fall_is_measured_from_the_best_with_what_the_other_gained_since():
     course = Course(window=3)
-    for step, (judge, reward) in enumerate(zip([5, 5, 5, 9, 9, 9, 4, 4, 4], [1, 1, 1, 2, 2, 2, 5, 5, 5], strict=True)):
-        course.add(step, {"judge": judge, "reward": reward})
+    judge, reward = [5] * 3 + [9] * 3 + [4] * 6, [1] * 3 + [2] * 3 + [5] * 6
+    for step, (one, other) in enumerate(zip(judge, reward, strict=True)):
+        course.add(step, {"judge": one, "reward": other})
     assert course.fall("judge", while_not="reward") == (5, 3)
+
+
+def test_a_fall_that_passes_within_a_window_is_none():
+    course = Course(window=3)
+    for step, judge in enumerate([9] * 3 + [4] * 3 + [8] * 3):
+        course.add(step, {"judge": judge, "reward": 1})
+    assert course.fall("judge", while_not="reward") == (1, 0)
 
 
 WATCHED = Watched(("similarity", "script"), ("other",), ("script",))

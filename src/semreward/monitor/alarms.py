@@ -1,8 +1,8 @@
 """When the course of a run's metrics looks like reward hacking: what is compared with what, and what to do about it.
 
-Every metric is smoothed by the median of its last `window` log entries, so that a few odd batches raise no alarm. What
-is compared with a level must lie beyond it for two windows in a row; what is compared with the run's own past must have
-moved by more than a stated step. Nothing alarms before two windows have been logged.
+Every metric is smoothed by the median of its last `window` log entries, so that a few odd batches raise no alarm. It
+has to lie beyond what it is compared with, a level or its own past, for two windows in a row, so that what passes
+raises none either. Nothing alarms before two windows have been logged.
 """
 
 import dataclasses
@@ -162,17 +162,17 @@ class Course:
         return min(value for _, value in self._medians[key]) if self._is_ripe(key) else None
 
     def fall(self, key: str, while_not: str) -> tuple[float, float] | None:
-        """How far a metric lies below its best, and how much another one has gained since then.
+        """How far a metric has stayed below its best for two windows, and how much another one has gained since.
 
         Returns:
             Both as differences of medians; `None` until two windows of both are full.
         """
-        if not self._is_ripe(key) or not self._is_ripe(while_not):
+        now, before, other = self.now(key), self.before(key), self.now(while_not)
+        if now is None or before is None or other is None:
             return None
         step, best = max(self._medians[key], key=lambda point: point[1])
         then = [value for at, value in self._medians[while_not] if at <= step]
-        gained = self._medians[while_not][-1][1] - (then[-1] if then else self._medians[while_not][0][1])
-        return best - self._medians[key][-1][1], gained
+        return best - max(now, before), other - (then[-1] if then else self._medians[while_not][0][1])
 
     def _is_ripe(self, key: str) -> bool:
         return len(self._medians.get(key, ())) > self.window
