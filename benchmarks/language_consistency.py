@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any
 
 from semreward import LanguageConsistencyReward
-from semreward.language_report import language_report
+from semreward.inspection import language_report
 from semreward.languages import writing_in
 
 # Sentences that are read over and over, their scripts, and the names of these in character names.
