@@ -1,8 +1,10 @@
 from collections import Counter
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from semreward.audit import DEFAULT_ATTACKS, ENGLISH, KINDS, TIBETAN, Attack, AuditRow, Corpus, LanguageTable
+from semreward.audit import DEFAULT_ATTACKS, ENGLISH, KINDS, TABLES, TIBETAN, Attack, AuditRow, Corpus, LanguageTable
 from semreward.errors import ArgumentError
 from semreward.text import answer_text
 
@@ -147,6 +149,19 @@ def test_an_attack_makes_the_same_answer_each_time(attack, row, table):
 def test_an_attack_survives_a_reference_of_one_sign(attack):
     answer = attack.make(AuditRow("字"), Corpus([AuditRow("字")], TIBETAN))
     assert answer is None or isinstance(answer, str)
+
+
+@settings(max_examples=40)
+@given(
+    st.lists(
+        st.text(st.sampled_from("abT. ,12٣བོད་ཡིག།ལས三只猫。é\u200b"), min_size=1, max_size=25), min_size=2, max_size=3
+    ),
+    st.sampled_from([*TABLES.values(), LanguageTable("xx")]),
+)
+def test_attacks_make_a_text_or_nothing_of_any_reference(texts, table):
+    rows = [AuditRow(text, source=texts[0], prompt=text, paraphrase=texts[-1], index=i) for i, text in enumerate(texts)]
+    answers = [attack.make(rows[0], Corpus(rows, table, hub=texts[-1])) for attack in DEFAULT_ATTACKS]
+    assert all(answer is None or isinstance(answer, str) for answer in answers)
 
 
 def test_another_seed_draws_otherwise():

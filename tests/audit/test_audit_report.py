@@ -35,6 +35,11 @@ def report():
     return audit_reward(paper_reward(BigramEncoder(), "en", 0.2), pairs, language="en")
 
 
+@pytest.fixture(scope="module")
+def page(report):
+    return report.to_html()
+
+
 def of(report, *results):
     return dataclasses.replace(report, attacks=results)
 
@@ -180,10 +185,10 @@ def test_what_is_no_audit_is_refused(text):
 
 
 @pytest.mark.parametrize("ending", ["json", "md", "html"])
-def test_a_path_says_by_its_ending_how_to_write(report, tmp_path, ending):
+def test_a_path_says_by_its_ending_how_to_write(report, page, tmp_path, ending):
     path = tmp_path / f"audit.{ending}"
     report.write(path)
-    written = {"json": report.to_json, "md": report.to_markdown, "html": report.to_html}[ending]()
+    written = {"json": report.to_json(), "md": report.to_markdown(), "html": page}[ending]
     assert path.read_text(encoding="utf-8") == written
 
 
@@ -211,17 +216,20 @@ def test_every_line_of_a_markdown_table_has_as_many_cells(report):
 
 
 @pytest.mark.parametrize("part", ["Honest answers", "Attacks", "Break-even weights", "Components", "Ranking answers"])
-@pytest.mark.parametrize("form", ["to_markdown", "to_html"])
-def test_a_report_has_all_parts(report, form, part):
-    assert part in getattr(report, form)()
+def test_a_report_has_all_parts(report, page, part):
+    assert (part in report.to_markdown(), part in page) == (True, True)
 
 
-def test_a_page_loads_nothing_from_elsewhere(report):
-    assert not re.search(r"<(script|link|img|iframe)|@import|(src|href)=\"(?!#)|url\((?!#)", report.to_html())
+def test_markdown_shows_tags_as_text(report):
+    assert "&lt;think>Tashi sold" in report.to_markdown()
 
 
-def test_a_page_is_the_same_each_time(report):
-    assert report.to_html() == report.to_html()
+def test_a_page_loads_nothing_from_elsewhere(page):
+    assert not re.search(r"<(script|link|img|iframe)|@import|(src|href)=\"(?!#)|url\((?!#)", page)
+
+
+def test_a_page_is_the_same_each_time(report, page):
+    assert report.to_html() == page
 
 
 def test_a_reward_that_cannot_tell_gold_from_weak_is_reported(report):

@@ -316,6 +316,10 @@ def test_errors_of_the_reward_pass_through():
         audit_reward(lambda completions, **columns: [1 / 0 for _ in completions], PAIRS)
 
 
+def test_other_rewards_have_no_signature():
+    assert audit_reward(constant, PAIRS, attacks=[]).signature is None
+
+
 def test_rewards_of_the_package_are_signed():
     pytest.importorskip("sacrebleu")
     assert audit_reward(BleuReward(), PAIRS).signature == BleuReward().signature()

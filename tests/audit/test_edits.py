@@ -68,12 +68,12 @@ def test_digits_of_another_script_are_other_characters(text):
     assert all(old != new for old, new in zip(text, changed, strict=True))
 
 
-@given(st.text(max_size=40))
+@given(TEXTS)
 def test_zero_width_spaces_are_all_that_is_added(text):
     assert edits.with_zero_width_spaces(text).replace("\u200b", "") == text.replace("\u200b", "")
 
 
-@given(st.text(max_size=40))
+@given(TEXTS)
 def test_full_width_forms_are_compatible_with_what_they_replace(text):
     assert unicodedata.normalize("NFKC", edits.full_width(text)) == unicodedata.normalize("NFKC", text)
 

@@ -49,7 +49,7 @@ def test_corruption_grows_by_a_quarter_of_the_words():
 
 
 def test_a_reward_that_falls_with_every_corruption_ranks_perfectly():
-    (within, _) = audit_reward(word_recall, PAIRS).graded
+    (within,) = audit_reward(word_recall, PAIRS).graded
     assert (within.spearman, within.kendall, within.auc_unrelated) == pytest.approx((1.0, 1.0, 1.0))
 
 
@@ -70,7 +70,7 @@ def test_across_languages_the_source_takes_the_references_place():
         seen.update(reference)
         return [0.0 for _ in completions]
 
-    audit_reward(spy, PAIRS)
+    audit_reward(spy, PAIRS, across_languages=True)
     assert {"源0", "源1", "源2", "源3"} <= seen
 
 
@@ -80,13 +80,20 @@ def test_across_languages_gates_do_not_count(encoder):
     similarity = SemanticSimilarityReward(encoder, threshold=-0.5)
     plain = CompositeReward([(similarity, 1.0), (LanguageConsistencyReward("zh"), 0.0)])
     gated = plain.replace(mode="gate", gates=("language_consistency",))
-    assert audit_reward(plain, PAIRS).graded[1] == audit_reward(gated, PAIRS).graded[1]
+
+    def across(reward):
+        return audit_reward(reward, PAIRS, across_languages=True).graded[1]
+
+    assert across(plain) == across(gated)
+
+
+def test_the_source_is_not_asked_by_itself():
+    assert [graded.scope for graded in audit_reward(word_recall, PAIRS).graded] == ["within"]
 
 
 def test_rows_without_a_source_are_ranked_within_their_language_only():
-    assert [
-        graded.scope for graded in audit_reward(word_recall, [{"reference": "a b"}, {"reference": "c d"}]).graded
-    ] == ["within"]
+    pairs = [{"reference": "a b"}, {"reference": "c d"}]
+    assert [graded.scope for graded in audit_reward(word_recall, pairs, across_languages=True).graded] == ["within"]
 
 
 def test_a_corpus_of_one_text_is_not_ranked():

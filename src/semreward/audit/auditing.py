@@ -47,6 +47,7 @@ def audit_reward(
     margins: Margins = _DEFAULT_MARGINS,
     seed: int = 0,
     hub_candidates: int = 50,
+    across_languages: bool = False,
 ) -> AuditReport:
     """Attack a reward with answers that nobody would accept, and see what it pays them.
 
@@ -73,6 +74,8 @@ def audit_reward(
         margins: The lines between verdicts.
         seed: Decides all draws. Equal arguments give an equal report.
         hub_candidates: How many references, evenly spaced, are tried as hub sentence, on as many rows.
+        across_languages: Rank answers of known order against the source as well, in the reference's place: for rewards
+            that read several languages. A reward that needs a reference in its own language may refuse.
 
     Returns:
         The report. An attack does not apply to a row that lacks what it needs, or where its answer equals the reference
@@ -106,7 +109,7 @@ def audit_reward(
     )
     return AuditReport(
         reward=reward_name(reward),
-        signature=reward.signature() if hasattr(reward, "signature") else None,
+        signature=_signature(reward),
         language=corpus.table.language,
         rows=len(rows),
         weak_built=sum(_is_blank(pair.get("weak")) for pair in pairs),
@@ -116,7 +119,7 @@ def audit_reward(
         mode=scorer.mode,
         levels=tuple(_level(name, scored, honest.weak) for name, scored in honest._asdict().items()),
         attacks=tuple(_attacked(attack, corpus, scorer, honest, margins) for attack in attacks),
-        graded=graded_results(scorer, corpus, honest.weak),
+        graded=graded_results(scorer, corpus, honest.weak, across_languages=across_languages),
         version=semreward.__version__,
     )
 
@@ -145,6 +148,11 @@ def hub_sentence(scorer: Scorer, rows: Sequence[AuditRow], candidates: int) -> s
         if trials
     ]
     return texts[int(np.argmax(means))] if means and max(means) > -np.inf else None
+
+
+def _signature(reward: object) -> str | None:
+    signature = getattr(reward, "signature", None)
+    return str(signature()) if callable(signature) else None
 
 
 def _rows(pairs: Sequence[Mapping[str, Any]]) -> list[AuditRow]:

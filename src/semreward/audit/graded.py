@@ -32,20 +32,21 @@ def graded_answers(corpus: Corpus) -> dict[str, tuple[float, list[str | None]]]:
     return levels
 
 
-def graded_results(scorer: Scorer, corpus: Corpus, weak: Scored) -> tuple[GradedResult, ...]:
-    """Rank statistics against the reference, and against the source in its place where rows have one.
+def graded_results(scorer: Scorer, corpus: Corpus, weak: Scored, *, across_languages: bool) -> tuple[GradedResult, ...]:
+    """Rank statistics against the reference and, on request, against the source in its place where rows have one.
 
     Args:
         scorer: The reward and its rows.
         corpus: The rows and their language.
         weak: What the weak answers earn against the reference.
+        across_languages: Whether the source is asked, too.
 
     Returns:
         One result a scope; none where no row has two levels with a reward.
     """
     results = [_graded("within", scorer, corpus, list(range(len(corpus.rows))), weak)]
     with_source = [place for place, row in enumerate(corpus.rows) if row.source]
-    if with_source:
+    if across_languages and with_source:
         results.append(_graded("across", scorer, corpus, with_source, None))
     return tuple(result for result in results if result is not None)
 

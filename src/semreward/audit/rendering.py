@@ -272,7 +272,12 @@ def _example_rows(report: "AuditReport") -> list[Row]:
 def _markdown_table(rows: Sequence[Row]) -> str:
     columns = list(rows[0])
     lines = [columns, ["---"] * len(columns), *([_cell(row.get(name)) for name in columns] for row in rows)]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(_escaped(cell) for cell in line) + " |" for line in lines)
+
+
+def _escaped(cell: str) -> str:
+    """A cell of a Markdown table: no sign in it ends the cell or begins a tag."""
+    return cell.replace("|", "\\|").replace("<", "&lt;")
 
 
 def _cell(value: object) -> str:

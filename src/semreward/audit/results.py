@@ -193,7 +193,7 @@ class AuditReport:
         mode: A composite's mode, `None` for other rewards.
         levels: What honest answers earn.
         attacks: One result an attack.
-        graded: Rank statistics, `within` and, where rows have a source, `across` languages.
+        graded: Rank statistics, `within` a language and, where that was asked for, `across` languages.
         version: Version of the package.
     """
 

@@ -69,7 +69,7 @@ TIBETAN = LanguageTable(
     number_pattern=f"{_START}(?:{{words}}){_STOP}",
     entities=(  # by the sound that they end on, so that case endings stay right
         words("སློབ་མ སྨན་པ ཞིང་པ འབྲོག་པ གྲྭ་པ བཟོ་པ ཚོང་པ བུ་མོ རྒན་པོ"),
-        words("དགེ་རྒན སློབ་དཔོན སྤྱི་ཁྱབ་དཔོན"),
+        words("དགེ་རྒན བློན་ཆེན"),
         words("ལྷ་ས གཞིས་ཀ་རྩེ ཆབ་མདོ རྒྱལ་རྩེ"),
         words("པེ་ཅིང ཟི་ལིང"),
         words("སྒྲོལ་མ པདྨ རྡོ་རྗེ ནོར་བུ ཉི་མ"),
