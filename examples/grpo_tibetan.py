@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from miniature.world import build_world
-from semreward import SentenceTransformerEncoder
+from semreward import Calibration, SentenceTransformerEncoder
 from tibetan import results
 from tibetan.arguments import Settings, decisive, parse
 from tibetan.data import Row, file_digests, prepare, read_part, read_texts
@@ -112,11 +112,11 @@ def fine_tune(settings: Settings, stages: Stages, name: str, rows: list[Row], ep
 
 def measure_threshold(
     settings: Settings, stages: Stages, evaluator: Evaluator, rows: list[Row], cold_start: Path
-) -> float:
+) -> float | Calibration:
     """tau: what the cold start already reaches, on rows that nothing trains on."""
     if settings.reward.threshold is not None:
         return settings.reward.threshold
-    sampling = ("temperature", "top_p", "max_completion_length", "seed")
+    sampling = ("temperature", "top_p", "max_completion_length", "num_generations", "seed")
     calibrated = stages.run(
         "calibration",
         partial(evaluator.calibrate, rows=rows, adapter=cold_start),
@@ -127,11 +127,17 @@ def measure_threshold(
         },
         inputs=("data", "cold_start"),
     )
-    return load_calibration(calibrated).threshold
+    return load_calibration(calibrated)
 
 
 def reinforce(
-    settings: Settings, stages: Stages, evaluator: Evaluator, rows: list[Row], *, cold_start: Path, threshold: float
+    settings: Settings,
+    stages: Stages,
+    evaluator: Evaluator,
+    rows: list[Row],
+    *,
+    cold_start: Path,
+    threshold: float | Calibration,
 ) -> None:
     """GRPO from the cold start on; if asked for, once more without the language reward, to see what that earns."""
     reward = make_reward(

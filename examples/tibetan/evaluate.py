@@ -5,12 +5,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
 from miniature.grammar import judge
-from semreward import Calibration, Encoder, SemanticSimilarityReward, calibrate_threshold
+from semreward import Calibration, Encoder, SemanticSimilarityReward
+from semreward.calibration import Statistic, calibrate
 from semreward.evaluation import (
     Distribution,
     Score,
@@ -56,26 +57,27 @@ class Evaluator:
     def calibrate(self, folder: Path, *, rows: Sequence[Row], adapter: Path) -> None:
         """Measure tau on samples of a policy; writes `calibration.json` and `samples.jsonl`.
 
-        Samples are drawn as GRPO draws them, for prompts that no training uses.
+        Samples are drawn as GRPO draws them, as many of each prompt, for prompts that no training uses.
         """
         set_seed(self.settings.grpo.seed)
         tokenizer, base = self._loaded()
         model = load_adapted(base, adapter)
-        answers = self._answer(model, tokenizer, rows, "sampling", sampled=True)
+        group = self.settings.grpo.num_generations or 1
+        sampled = [row for row in rows for _ in range(group)]
+        answers = self._answer(model, tokenizer, sampled, "sampling", sampled=True)
+        references = [row["reference"] for row in sampled]
         similarity = SemanticSimilarityReward(self.encoder, threshold=0.0)
-        statistic = self.settings.reward.threshold_statistic
-        cosines = similarity.similarity(answers, [row["reference"] for row in rows])
-        calibration = calibrate_threshold(
-            cosines,
-            statistic=statistic if statistic in ("mean", "median") else float(statistic),  # type: ignore[arg-type]
-            encoder_fingerprint=self.encoder.fingerprint,
+        calibration = calibrate(
+            similarity,
+            answers,
+            references,
+            samples_per_prompt=group,
+            statistic=_statistic(self.settings.reward.threshold_statistic),
         )
-        _write_samples(folder / "samples.jsonl", rows, answers, {"similarity": cosines.tolist()})
+        cosines = similarity.similarity(answers, references).tolist()
+        _write_samples(folder / "samples.jsonl", sampled, answers, {"similarity": cosines})
         calibration.save(folder / "calibration.json")
-        print(
-            f"tau = {calibration.threshold:.4f} ({statistic} of {calibration.samples} samples); "
-            f"{calibration.dead_zone:.0%} of them earn 0, {calibration.saturation:.0%} nearly 1"
-        )
+        print(calibration)
 
     def evaluate(self, folder: Path, *, rows: Sequence[Row], adapter: Path | None) -> None:
         """Measure a policy, the base where there is no adapter; writes `scores.json` and `samples.jsonl`."""
@@ -168,6 +170,11 @@ class Evaluator:
 def load_calibration(folder: Path) -> Calibration:
     """The calibration that a stage wrote."""
     return Calibration.load(folder / "calibration.json")
+
+
+def _statistic(named: str) -> Statistic:
+    """What a setting names: a statistic, or a quantile."""
+    return float(named) if named.replace(".", "", 1).isdigit() else cast("Statistic", named)
 
 
 def _meaning(answers: Sequence[str], references: Sequence[str], language: str) -> dict[str, Any]:
