@@ -10,6 +10,8 @@ from semreward.audit import edits
 from semreward.audit.attacks import AuditRow, Corpus
 from semreward.audit.results import GradedResult
 from semreward.audit.scoring import Scored, Scorer
+from semreward.calibration.measures import area_under_curve
+from semreward.evaluation.graded import rank_correlation
 
 _SHARES = (0.25, 0.5, 0.75)
 _GOOD = ("gold", "paraphrase")
@@ -82,19 +84,19 @@ def _rank_correlations(
     grades_L: NDArray[np.float64],  # noqa: N803
 ) -> tuple[int, float, float] | None:
     """How many rows were ranked, and the means of Spearman's rho and Kendall's tau-b over them."""
-    from scipy.stats import kendalltau, spearmanr  # type: ignore[import-untyped]
+    from scipy.stats import kendalltau  # type: ignore[import-untyped] # sentence-transformers brings scipy
 
     found = []
     for row in rewards_NL:
         here = ~np.isnan(row)
-        if len(set(grades_L[here])) > 1:
-            constant = np.ptp(row[here]) == 0  # equal rewards rank nothing; both statistics are undefined there
-            pair = (row[here], grades_L[here])
-            found.append((0.0, 0.0) if constant else (spearmanr(*pair).statistic, kendalltau(*pair).statistic))
+        rewards, grades = row[here], grades_L[here]
+        if len(set(grades)) > 1:
+            rho = rank_correlation(rewards, grades)  # equal rewards rank nothing: undefined, counted as 0
+            found.append((0.0, 0.0) if rho is None else (rho, kendalltau(rewards, grades).statistic))
     if not found:
         return None
-    rho, tau = np.mean(found, axis=0)
-    return len(found), float(rho), float(tau)
+    rho_mean, tau_mean = np.mean(found, axis=0)
+    return len(found), float(rho_mean), float(tau_mean)
 
 
 def auc(better: NDArray[np.float64], worse: NDArray[np.float64]) -> float | None:
@@ -111,13 +113,8 @@ def auc(better: NDArray[np.float64], worse: NDArray[np.float64]) -> float | None
         >>> auc(np.array([1.0, 0.5]), np.array([0.5, 0.0, np.nan]))
         0.875
     """
-    from scipy.stats import rankdata
-
     better, worse = better[~np.isnan(better)], worse[~np.isnan(worse)]
-    if not len(better) or not len(worse):
-        return None
-    ranks = rankdata(np.concatenate([better, worse]))[: len(better)].sum()
-    return float((ranks - len(better) * (len(better) + 1) / 2) / (len(better) * len(worse)))
+    return area_under_curve(better, worse) if len(better) and len(worse) else None
 
 
 def _corrupted(row: AuditRow, corpus: Corpus, share: float) -> str | None:
