@@ -28,7 +28,7 @@ class Alarm:
     """One warning, issued once a run.
 
     Attributes:
-        kind: What happened, one of the headings of `docs/monitor.md`.
+        kind: What happened, one of `semreward.monitor.KINDS`; `docs/monitor.md` has a row for each.
         subject: The component or judge concerned; empty where it is the reward as a whole.
         step: The trainer's step at which it was noticed.
         message: What was seen, with figures, and the remedy.

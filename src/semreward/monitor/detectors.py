@@ -35,11 +35,12 @@ KINDS = (
     "judge_falls",
     "judge_disagrees",
 )
-"""All kinds of alarms; `docs/monitor.md` has a section on each."""
+"""All kinds of alarms; `docs/monitor.md` has a row for each."""
 
 _PADDED = "read what has been added; gate on LengthRatioGuard, or lower max_completion_length"
 _CUT_SHORT = (
-    "read what has been left out; lengthen the cold start until the policy can say it, or gate on LengthRatioGuard"
+    "read what has been left out; lengthen the cold start until the policy can say it, or gate on a LengthRatioGuard "
+    "whose lower edge is near 1"
 )
 
 # A length that comes nearer to the references' by more than this (in log units, a window) is on its way back.
@@ -100,10 +101,11 @@ def _length(course: Course, limits: AlarmLimits, _: Watched) -> Iterator[_Findin
             seen = f"answers are {ratio:.2f} times as long as their references ({before:.2f} a window ago)"
             remedy = _PADDED if ratio > 1 else _CUT_SHORT
             yield _Finding("length", seen, remedy, {"length_ratio": ratio, "a_window_ago": before})
-    units, first = course.now("answer_units"), course.start("answer_units")
-    if units is None or first is None or "length_ratio" in course.series:
+    first = course.start("answer_units")
+    if first is None or "length_ratio" in course.series:
         return
-    if abs(_log(units) - _log(first)) > _log(limits.length_change):
+    units = course.stays("answer_units", lambda value: abs(_log(value) - _log(first)) > _log(limits.length_change))
+    if units is not None:
         seen = f"answers have {units:.1f} units, {first:.1f} at first"
         remedy = _PADDED if units > first else _CUT_SHORT
         yield _Finding("length", seen, remedy, {"answer_units": units, "at_first": first})
