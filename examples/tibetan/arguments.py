@@ -115,7 +115,7 @@ class RewardArguments:
     similarity_weight: float = 1.5
     language_weight: float = 1.0
     threshold: float | None = field(default=None, metadata={"help": "tau; measured on the cold start by default."})
-    threshold_statistic: str = field(default="mean", metadata={"help": "mean, median, youden, or a quantile such as 0.4."})
+    threshold_statistic: str = field(default="mean", metadata={"help": "mean, median, youden, or a quantile (0.4)."})
 
 
 @dataclass

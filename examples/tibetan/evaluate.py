@@ -13,13 +13,15 @@ from miniature.grammar import judge
 from semreward import Calibration, Encoder, SemanticSimilarityReward
 from semreward.calibration import Statistic, calibrate
 from semreward.evaluation import (
+    ChatModel,
     Distribution,
     Score,
     bleu_score,
     chrf_score,
     cmrc_scores,
+    first_questions,
     language_consistency_score,
-    reading_prompts,
+    reading_answers,
     rouge_l_score,
     similarity_score,
     token_kl,
@@ -88,7 +90,7 @@ class Evaluator:
             model = model.merge_and_unload()  # generation without the adapter's detour
         answers = self._answer(model, tokenizer, rows, "answering")
         scores |= self._quality(answers, [row["reference"] for row in rows])
-        scores["reading"] = self._reading(model, tokenizer)
+        scores["reading"] = self._reading(model, tokenizer, folder)
         (folder / "scores.json").write_text(json.dumps(scores, indent=2, ensure_ascii=False), encoding="utf-8")
         _write_samples(folder / "samples.jsonl", rows, answers, {})
 
@@ -132,25 +134,22 @@ class Evaluator:
             measured |= _meaning(answers, references, self.parser_language)
         return measured
 
-    def _reading(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any] | None:
-        if self.settings.data.reading_data is None:
+    def _reading(
+        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path
+    ) -> dict[str, Any] | None:
+        questions: Any = self.settings.data.reading_data  # a file, or what is taken of it
+        if questions is None:
             return None
-        asked = list(reading_prompts(self.settings.data.reading_data))[: self.settings.data.reading_size]
-        prompts = [
-            self.settings.data.reading_prompt.format(passage=item.passage, question=item.question) for item in asked
-        ]
-        answers = generate(
-            model,
-            tokenizer,
-            [[{"role": "user", "content": prompt}] for prompt in prompts],
-            max_tokens=self.settings.evaluation.reading_max_tokens,
+        if (size := self.settings.data.reading_size) is not None:
+            questions = first_questions(questions, size)
+        answers = reading_answers(
+            ChatModel(model, tokenizer, max_tokens=self.settings.evaluation.reading_max_tokens),
+            questions,
+            path=folder / "reading.jsonl",
+            prompt=self.settings.data.reading_prompt,
             batch_size=self.settings.evaluation.generation_batch,
-            title="reading",
         )
-        predictions = {item.id: answer.strip() for item, answer in zip(asked, answers, strict=True)}
-        return dataclasses.asdict(
-            cmrc_scores(predictions, _asked_only(self.settings.data.reading_data, set(predictions)))
-        )
+        return dataclasses.asdict(cmrc_scores(answers, questions))
 
     def _drift(self, model: Any, tokenizer: PreTrainedTokenizerBase, *, adapted: bool) -> dict[str, Any] | None:
         if self.settings.data.drift_data is None:
@@ -188,16 +187,6 @@ def _meaning(answers: Sequence[str], references: Sequence[str], language: str) -
         }
         for name, attribute in names.items()
     }
-
-
-def _asked_only(dataset: str, asked: set[str]) -> Mapping[str, Any]:
-    """A data set in SQuAD's layout without the questions that were not asked."""
-    content = json.loads(Path(dataset).read_text(encoding="utf-8"))
-    for article in content["data"]:
-        for paragraph in article["paragraphs"]:
-            paragraph["qas"] = [item for item in paragraph["qas"] if item["id"] in asked]
-    kept: Mapping[str, Any] = content
-    return kept
 
 
 def _write_samples(path: Path, rows: Sequence[Row], answers: Sequence[str], columns: Mapping[str, list[float]]) -> None:
