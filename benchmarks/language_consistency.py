@@ -32,8 +32,7 @@ from pathlib import Path
 from typing import Any
 
 from semreward import LanguageConsistencyReward
-from semreward.inspection import language_report
-from semreward.languages import writing_in
+from semreward.languages import language_report, writing_in
 
 # Sentences that are read over and over, their scripts, and the names of these in character names.
 TEXTS = {

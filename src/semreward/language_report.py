@@ -1,5 +1,5 @@
-"""Where `language_report` is looked up from; it lives in `semreward.inspection`."""
+"""Where `language_report` is looked up from; it lives in `semreward.languages`."""
 
-from semreward.inspection import language_report
+from semreward.languages import language_report
 
 __all__ = ["language_report"]

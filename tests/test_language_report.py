@@ -3,8 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from semreward.errors import UnknownLanguageError
-from semreward.inspection import ForeignSpan, LanguageReport, language_report
-from semreward.languages import ScriptFilter, scripts_of, writing_of
+from semreward.languages import ForeignSpan, LanguageReport, ScriptFilter, language_report, scripts_of, writing_of
 
 TEXT = st.text(st.one_of(st.sampled_from("བོདཡིག་a字ーé\u0301\u200bµ 1"), st.characters(exclude_categories=["Cs"])))
 
