@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from functools import lru_cache
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
 
+from semreward.encoders.endpoints import ApiKey, checked_base_url, checked_key, place_of
 from semreward.encoders.engine import (
     DEFAULT_CACHE_BYTES,
     DEFAULT_GATHER_MS,
@@ -43,31 +43,6 @@ _PROBES = (
     "Wie spät ist es?",
     "x = [i ** 2 for i in range(10)]",
 )
-
-
-class ApiKey:
-    """A secret that shows itself nowhere: it prints as `***`, and a pickle of it only says that a key was given."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str = "") -> None:
-        self._value = value
-
-    def __repr__(self) -> str:
-        return "***"
-
-    def __reduce__(self) -> tuple[type["ApiKey"], tuple[()]]:
-        return ApiKey, ()
-
-    def __copy__(self) -> "ApiKey":
-        return self
-
-    def __deepcopy__(self, memo: object) -> "ApiKey":
-        return self
-
-    def reveal(self) -> str | None:
-        """The key itself; `None` where it was left behind in another process."""
-        return self._value or None
 
 
 @dataclass(frozen=True)
@@ -137,7 +112,7 @@ class EmbeddingServerEncoder:
     progress_above: int = DEFAULT_PROGRESS_ABOVE
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "base_url", _checked_base_url(self.base_url))
+        object.__setattr__(self, "base_url", checked_base_url(self.base_url))
         for name in ("model", "api_key_env"):
             if not isinstance(value := getattr(self, name), str) or not value:
                 raise ArgumentError(f"`{name}` must be a non-empty string, got {value!r}")
@@ -152,7 +127,7 @@ class EmbeddingServerEncoder:
                 raise ArgumentError(f"`{name}` must not be negative, got {getattr(self, name)}")
         object.__setattr__(self, "extra_body", _as_members(self.extra_body))
         if isinstance(self.api_key, str):
-            object.__setattr__(self, "api_key", ApiKey(_checked_key(self.api_key, "`api_key`")))
+            object.__setattr__(self, "api_key", ApiKey(checked_key(self.api_key, "`api_key`")))
         if isinstance(self.api_key, ApiKey) and self.api_key.reveal() is not None:
             _given_keys[self] = self.api_key
 
@@ -206,7 +181,7 @@ class EmbeddingServerEncoder:
         from semreward.encoders.server import EmbeddingServer
 
         self._latest_key()  # a missing one shows before anything is sent
-        place = _place(self.base_url)
+        place = place_of(self.base_url)
         server = EmbeddingServer(
             self.base_url,
             place=place,
@@ -234,11 +209,11 @@ class EmbeddingServerEncoder:
             return given
         variable = self.api_key_env
         if key := os.environ.get(variable, "").strip():
-            return _checked_key(key, f"the environment variable {variable}")
+            return checked_key(key, f"the environment variable {variable}")
         if self.api_key is None:
             return None
         raise ArgumentError(
-            f"the encoder of the server at {_place(self.base_url)} was made with an `api_key`, which pickles leave "
+            f"the encoder of the server at {place_of(self.base_url)} was made with an `api_key`, which pickles leave "
             f"out; set the environment variable {variable} in the process that uses it"
         )
 
@@ -280,40 +255,6 @@ def _fingerprint(encoder: EmbeddingServerEncoder) -> str:
     cosines = np.rint(100 * (vectors @ vectors.T)[np.triu_indices(len(_PROBES), k=1)]).astype(int)
     parts = [encoder.model, encoder.prompt or "", encoder.max_chars, encoder.extra_body, vectors.shape[1]]
     return hashlib.sha256(json.dumps([*parts, cosines.tolist()]).encode()).hexdigest()[:16]
-
-
-def _checked_base_url(base_url: object) -> str:
-    """A URL without a slash at its end; an `ArgumentError`, which does not show what may be secret, for another."""
-    rule = "`base_url` must be an http or https address such as 'http://127.0.0.1:8080/v1'"
-    if not isinstance(base_url, str):
-        raise ArgumentError(f"{rule}, got {type(base_url).__name__}")
-    if any(sign in base_url for sign in "@?#"):
-        raise ArgumentError(f"{rule}, without user name, password, query and fragment; give a key as `api_key`")
-    try:
-        parts = urlsplit(base_url.strip())
-        complete = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
-    except ValueError:  # a port that is no number
-        complete = False
-    if not complete:
-        raise ArgumentError(f"{rule}, got {base_url[:80]!r}")
-    address = base_url.strip().rstrip("/")
-    if address.endswith("/embeddings"):
-        raise ArgumentError(f"{rule}, the parent of /embeddings; leave /embeddings out")
-    return address
-
-
-def _place(base_url: str) -> str:
-    """Host and port of a checked URL."""
-    parts = urlsplit(base_url)
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    return f"{host}:{parts.port or {'http': 80, 'https': 443}[parts.scheme]}"
-
-
-def _checked_key(key: str, what: str) -> str:
-    key = key.strip()
-    if not key or not key.isascii() or not key.isprintable() or " " in key:
-        raise ArgumentError(f"{what} must be printable ASCII without blanks (its value is not shown); copy it again")
-    return key
 
 
 def _check_seconds(name: str, value: object) -> None:

@@ -12,7 +12,7 @@ import torch
 
 from semreward.errors import ArgumentError, ArgumentTypeError
 from semreward.evaluation.answers import AnswerFile, answerer_name, key_of
-from semreward.evaluation.drift import _evaluating
+from semreward.evaluation.drift import evaluating
 from semreward.evaluation.prompts import check_fields
 from semreward.evaluation.reading import Dataset, reading_prompts
 from semreward.text import ReasoningPolicy, remove_reasoning
@@ -115,7 +115,7 @@ class ChatModel:
         inputs = torch.tensor([[padding] * (longest - len(row)) + row for row in ids], device=device)
         mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in ids], device=device)
         model: Any = self.model  # generate() is attached to models in a way that type checkers do not see
-        with _evaluating(self.model), torch.no_grad():
+        with evaluating(self.model), torch.no_grad():
             output = model.generate(
                 input_ids=inputs,
                 attention_mask=mask,

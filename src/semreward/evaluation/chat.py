@@ -9,7 +9,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from typing import Any
 
-from semreward.encoders.remote import ApiKey, _checked_base_url, _checked_key, _place
+from semreward.encoders.endpoints import ApiKey, checked_base_url, checked_key, place_of
 from semreward.errors import ArgumentError, MissingDependencyError, SemRewardError
 
 # Status codes of requests that may well succeed later; the client has tried them again already.
@@ -77,7 +77,7 @@ class ChatServer:
     max_retries: int = 5
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "base_url", _checked_base_url(self.base_url))
+        object.__setattr__(self, "base_url", checked_base_url(self.base_url))
         for name in ("model", "api_key_env"):
             if not isinstance(value := getattr(self, name), str) or not value:
                 raise ArgumentError(f"`{name}` must be a non-empty string, got {value!r}")
@@ -91,7 +91,7 @@ class ChatServer:
             raise ArgumentError(f"`max_retries` must not be negative, got {self.max_retries}")
         object.__setattr__(self, "extra_body", _as_members(self.extra_body))
         if isinstance(self.api_key, str):
-            object.__setattr__(self, "api_key", ApiKey(_checked_key(self.api_key, "`api_key`")))
+            object.__setattr__(self, "api_key", ApiKey(checked_key(self.api_key, "`api_key`")))
 
     @property
     def signature(self) -> str:
@@ -146,14 +146,14 @@ class ChatServer:
 
     @property
     def _place(self) -> str:
-        return f"the model {self.model!r} at {_place(self.base_url)}"
+        return f"the model {self.model!r} at {place_of(self.base_url)}"
 
     def _key(self) -> str | None:
         """The key that was given, or the one in the environment; `None` where there never was one."""
         if isinstance(self.api_key, ApiKey) and (given := self.api_key.reveal()) is not None:
             return given
         if key := os.environ.get(self.api_key_env, "").strip():
-            return _checked_key(key, f"the environment variable {self.api_key_env}")
+            return checked_key(key, f"the environment variable {self.api_key_env}")
         if self.api_key is None:
             return None
         raise ArgumentError(

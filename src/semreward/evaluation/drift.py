@@ -77,7 +77,7 @@ def token_nll(
         and a limit of length are not stated there.
     """
     forward = _forward_of(model)
-    with _evaluating(model):
+    with evaluating(model):
         values = [_nll(forward(ids), torch.tensor(ids[1:])) for ids in _token_ids(tokenizer, texts, max_tokens)]
     return _distribution(values)
 
@@ -116,7 +116,7 @@ def token_kl(
         Su et al. 2026, appendix C and Table 6b, https://arxiv.org/abs/2605.14366
     """
     forward, base_forward = _forward_of(model), _base_forward_of(model, base)
-    with _evaluating(model), _evaluating(model if base is None else base):
+    with evaluating(model), evaluating(model if base is None else base):
         values = [_kl(forward(ids), base_forward(ids)) for ids in _token_ids(tokenizer, texts, max_tokens)]
     return _distribution(values)
 
@@ -210,7 +210,7 @@ def _distribution(values: list[NDArray[np.float64]]) -> Distribution:
 
 
 @contextmanager
-def _evaluating(model: torch.nn.Module) -> Iterator[None]:
+def evaluating(model: torch.nn.Module) -> Iterator[None]:
     """Evaluation mode, so that dropout is off; afterwards all is as it was.
 
     What requires gradients is put back, too: PEFT makes an adapter trainable when it enables it again.
