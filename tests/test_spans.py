@@ -274,3 +274,8 @@ def test_sixteen_times_the_text_takes_nowhere_near_the_square_of_the_time(piece)
     judge(100)
     # Quadratic work would take 256 times as long; a busy machine is allowed five times what linear work takes.
     assert seconds(lambda: judge(16_000)) < 80 * seconds(lambda: judge(1_000)) + 0.02
+
+
+@pytest.mark.parametrize("text", ["a WWW.b c", "a wWw.b c", "a WwW.b c", "a HTTPS://b c", "a B@B.B c"])
+def test_the_case_of_an_address_does_not_matter(text):
+    assert without_spans(text, ["urls"]).split() == ["a", "c"]

@@ -46,6 +46,13 @@ _SPANS: "dict[SpanKind, regex.Pattern[str]]" = {
         regex.IGNORECASE | regex.ASCII,
     ),
 }
+# Signs without which a text has no such span; looking for them first makes most texts cheap.
+_SIGNS: dict[SpanKind, tuple[str, ...]] = {
+    "code": ("`", "~~~"),
+    "latex": ("$", "\\"),
+    "urls": ("://", "@", "w.", "W."),
+    "tags": ("<", "&"),
+}
 _ENVIRONMENT = regex.compile(r"\\(begin|end)\{[A-Za-z]++\*?\}")
 
 # Letters and marks of scripts whose words no space separates, so that a word's ends do not show; and a stretch of such
@@ -90,7 +97,7 @@ def without_spans(text: str, kinds: Iterable[SpanKind]) -> str:
     """
     wanted = set(kinds)
     for kind in SPAN_KINDS:
-        if kind in wanted:
+        if kind in wanted and any(sign in text for sign in _SIGNS[kind]):
             if kind == "latex":
                 text = _without_environments(text)
             text = _SPANS[kind].sub(" ", text)
