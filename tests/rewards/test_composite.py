@@ -485,6 +485,11 @@ def test_a_value_outside_of_its_declared_bounds_is_nobodys_business_where_the_fl
     assert reward(completions=["a"]) == [-0.5]
 
 
+def test_a_value_outside_of_its_declared_bounds_is_nobodys_business_without_weight():
+    reward = gated((gate(1.0), 0.0), (bounded(-0.5, bounds=(0.0, 1.0)), 0.0), floor=None)
+    assert reward(completions=["a"]) == [0.0]
+
+
 def test_rounding_beyond_declared_bounds_is_no_error():
     reward = gated((gate(1.0), 0.0), (bounded(1.0 + 1e-9, bounds=(0.0, 1.0)), 1.0), floor=None)
     assert reward(completions=["a"]) == pytest.approx([1.0])

@@ -4,7 +4,7 @@ import pytest
 
 from semreward.errors import ArgumentError, ArgumentTypeError, MissingColumnError
 from semreward.rewards.guards import LengthRatioGuard, NumberRecallReward, RepetitionGuard, SourceCopyGuard
-from semreward.rewards.ngrams import copied_share, repeated_share
+from semreward.rewards.ngrams import copied_share, repeated_share, sign_length
 from semreward.testing import check_reward
 
 TIBETAN = "ཁོང་གིས་ཁྲོམ་ལ་ཀུ་ཤུ་གསུམ་ཉོས།"
@@ -123,6 +123,18 @@ def test_a_ramp_lets_the_value_fall_linearly_on_both_sides(length, expected):
 
 def test_slack_lets_short_texts_differ_by_so_many_characters():
     assert [length_ratio(answer, "嗨", slack=8) for answer in ("嗨", "你好啊!", "你好啊!!")] == [1.0, 1.0, 0.0]
+
+
+def test_slack_lets_long_texts_be_shorter_by_so_many_characters():
+    assert [length_ratio("a" * length, "a" * 20, slack=3) for length in (7, 6)] == [1.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("text", "length"),
+    [("abc", 3), ("བོད་ཡིག", 7), ("字", 4), ("한국", 8), ("a b\n", 2), ("12", 2), ("།", 4), ("\u200b", 4)],
+)
+def test_what_a_sign_is_worth(text, length):
+    assert sign_length(text) == length
 
 
 def test_slack_does_not_let_an_empty_answer_pass():
@@ -379,6 +391,11 @@ def test_a_number_of_the_source_is_not_invented():
     columns = {"reference": "several apples", "source": "他买了 4 个苹果"}
     guards = [NumberRecallReward(), NumberRecallReward(source_column="source")]
     assert [value(guard, "4 apples", **columns) for guard in guards] == [0.0, 1.0]
+
+
+def test_a_number_that_the_source_writes_out_is_not_invented():
+    guard = NumberRecallReward(source_column="source")
+    assert value(guard, "4 apples", reference="several apples", source="四个苹果") == 1.0
 
 
 def test_a_number_that_only_the_source_has_need_not_be_recalled():

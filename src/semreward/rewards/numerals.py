@@ -124,7 +124,7 @@ def _placed_han_value(run: str) -> str | None:
             digit = _HAN_DIGITS[sign]
             last = 0 if digit == 0 else last
         elif sign in _HAN_TENS:
-            if digit is None and (sign != "十" or section):
+            if digit is None and sign != "十":
                 return None  # 千万, "by all means"
             section, digit, last = section + (1 if digit is None else digit) * _HAN_TENS[sign], None, _HAN_TENS[sign]
         else:
