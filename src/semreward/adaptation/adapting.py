@@ -102,15 +102,15 @@ def adapt_encoder(
         https://arxiv.org/abs/2104.08821. Gradient caching: Gao et al. 2021, https://arxiv.org/abs/2101.06983.
     """
     held_out, grades = checked_pairs(eval_pairs, "eval_pairs"), checked_graded(graded)
-    unseen = [text for row in (*held_out, *grades) for text in row[:2]]
+    unseen = {text for pair in held_out for text in pair} | {text for pair in grades for text in pair[:2]}
     pairs, report = without_leaks(train_pairs, unseen)
-    sentences = [text for text in checked_sentences(monolingual, "monolingual") if text not in set(unseen)]
+    sentences = [text for text in checked_sentences(monolingual, "monolingual") if text not in unseen]
     _check_amounts(config, pairs, sentences, make_negatives)
     if dropped := len(train_pairs) - len(pairs):
         logger.warning(
             "%d of %d training pairs are duplicates or occur in the evaluation: dropped", dropped, len(train_pairs)
         )
-    _check_libraries()
+    _check_libraries(config)
     from semreward.adaptation import models
 
     model = models.new_model(config)
@@ -217,9 +217,9 @@ def _check_amounts(
         raise ArgumentError("`train_pairs` must hold at least two pairs where negatives are asked for, got 1")
 
 
-def _check_libraries() -> None:
+def _check_libraries(config: AdaptationConfig) -> None:
     try:
-        for name in ("accelerate", "datasets", "peft", "sentence_transformers"):
+        for name in ("accelerate", "datasets", *(["peft"] if config.lora_rank is not None else [])):
             importlib.import_module(name)
     except ImportError as error:
         raise MissingDependencyError(f"{error}; install it with: pip install 'semreward[train]'") from error

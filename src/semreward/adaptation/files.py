@@ -102,8 +102,8 @@ def _opened(path: Path) -> IO[bytes]:
         zstandard = _library("zstandard", "zstandard")
         stream: IO[bytes] = zstandard.open(path, "rb")
         return stream
-    opened = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}.get(path.suffix, open)
-    file: IO[bytes] = opened(path, "rb")
+    opened: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+    file: IO[bytes] = opened.get(path.suffix, open)(path, "rb")
     return file
 
 

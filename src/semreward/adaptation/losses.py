@@ -40,7 +40,7 @@ class SortedNegativesRankingLoss(MultipleNegativesRankingLoss):  # type: ignore[
 
     def _embedded(self, features: dict[str, Any]) -> torch.Tensor:
         mask_NT = features.get("attention_mask")  # noqa: N806 - axes in names
-        if mask_NT is None or mask_NT.ndim != 2:  # noqa: PLR2004 - a model without padding
+        if mask_NT is None:  # a model without padding
             whole: torch.Tensor = self.model(features)["sentence_embedding"]
             return whole
         order, parts = sorted_parts(mask_NT, self.forward_tokens)
@@ -54,9 +54,9 @@ class SortedCachedLoss(CachedMultipleNegativesRankingLoss):  # type: ignore[misc
     def forward(self, sentence_features: Iterable[dict[str, Any]], labels: torch.Tensor) -> torch.Tensor:
         """The loss of one batch; its gradients are computed in portions of `mini_batch_size` pairs."""
         columns = list(sentence_features)
-        masks = [features.get("attention_mask") for features in columns]
-        if all(mask is not None and mask.ndim == 2 for mask in masks):  # noqa: PLR2004
-            lengths = torch.stack([mask.sum(dim=1) for mask in masks]).sum(dim=0)  # type: ignore[union-attr] # not None
+        masks = [features["attention_mask"] for features in columns if "attention_mask" in features]
+        if len(masks) == len(columns):  # else a model without padding
+            lengths = torch.stack([mask.sum(dim=1) for mask in masks]).sum(dim=0)
             order = lengths.argsort(descending=True, stable=True)
             columns = [rows_of(features, order, mask) for features, mask in zip(columns, masks, strict=True)]
         loss: torch.Tensor = super().forward(columns, labels)

@@ -187,7 +187,7 @@ def _bounded(term: str) -> str:
     """A pattern of a term that is no part of a longer word, where its script has words."""
     before = "" if regex.match(r"\p{sc=Han}", term[0]) else rf"(?<!{_LETTER})"
     after = "" if regex.match(r"\p{sc=Han}", term[-1]) else rf"(?!{_LETTER})"
-    return before + regex.escape(term) + after
+    return f"{before}{regex.escape(term)}{after}"
 
 
 def _check_terms(terms: Sequence[str], *, at_least: int = 1) -> None:

@@ -113,7 +113,7 @@ def read_pairs(
     named: list[str] = []
     number = 0
     for number, row in enumerate(rows, start=1):
-        sides = row if isinstance(row, Unreadable) else _sides(row, columns, name)
+        sides: Any = row if isinstance(row, Unreadable) else _sides(row, columns, name)
         reason = _fault(sides)
         if reason:
             dropped[reason] += 1

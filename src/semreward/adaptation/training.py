@@ -102,7 +102,7 @@ def train_stage(
         )
     checkpoint = _prepared_folder(arguments, config, stage)
     callbacks: list[TrainerCallback] = [_LogCallback()]
-    if arguments.load_best_model_at_end:
+    if arguments.load_best_model_at_end and config.patience is not None:
         callbacks.append(EarlyStoppingCallback(early_stopping_patience=config.patience))
     trainer = _CheckingTrainer(
         model=model,
@@ -191,7 +191,7 @@ class _Measuring(SentenceEvaluator):  # type: ignore[misc] # the library is unty
         return self._measure(model).flat()
 
 
-class _LogCallback(TrainerCallback):  # type: ignore[misc] # the library's type is not exported
+class _LogCallback(TrainerCallback):
     """Logs losses and measures, where the trainer would print them."""
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:  # noqa: ARG002
@@ -215,7 +215,7 @@ def _prepared_folder(
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
             (folder / _SETTINGS).write_text(json.dumps(settings), encoding="utf-8")
-        checkpoint: str | None = get_last_checkpoint(str(folder)) if config.resume else None
+        checkpoint: str | None = get_last_checkpoint(str(folder)) if config.resume else None  # type: ignore[no-untyped-call]
     if checkpoint is not None:
         logger.info("resuming from %s", checkpoint)
     return checkpoint

@@ -66,7 +66,7 @@ def graded_scores(encoder: Encoder, pairs: Sequence[GradedPair | tuple[Any, ...]
         raise ArgumentError(f"`graded` must hold at least two pairs, got {len(checked)}; add some or leave it out")
     engine = engine_of(encoder)
     firsts, seconds = engine.encode([pair.first for pair in checked]), engine.encode([pair.second for pair in checked])
-    cosines = np.sum(firsts * seconds, axis=1, dtype=np.float64)
+    cosines = (firsts.astype(np.float64) * seconds).sum(axis=1)
     grades = np.array([pair.grade for pair in checked])
     names = np.array([pair.group for pair in checked])
     groups = {
