@@ -225,3 +225,13 @@ def test_a_real_model_is_understood(tmp_path):
     subprocess.run([sys.executable, "-c", script, path], check=True)
     texts = ["བོད ཡིག", "ང་ ཨིན"]
     assert min(probabilities_of(FastTextDetector(path), texts, ["bo", "dz"])) > 0.9
+
+
+def test_a_library_that_fasttext_misses_is_not_taken_for_it(monkeypatch, tmp_path):
+    def missing(name):
+        raise ModuleNotFoundError("No module named 'pybind11'", name="pybind11")
+
+    monkeypatch.setattr("importlib.import_module", missing)
+    (tmp_path / "model.bin").write_bytes(b"")
+    with pytest.raises(ModuleNotFoundError, match="pybind11"):
+        FastTextDetector(tmp_path / "model.bin")(["ཀ"])
