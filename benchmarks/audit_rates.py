@@ -34,10 +34,10 @@ from semreward import (
     LanguageConsistencyReward,
     SemanticSimilarityReward,
     calibrate_threshold,
+    recommended_reward,
 )
 from semreward.audit import AuditReport, audit_reward
 from semreward.audit.edits import words_of
-from semreward.rewards.composite import recommended_reward
 from semreward.text import answer_text
 
 Reward = Callable[..., Sequence[float | None]]

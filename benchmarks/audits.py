@@ -21,10 +21,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from semreward import BleuReward, ChrfReward, RewardFunction, SemanticSimilarityReward, paper_reward
+from semreward import BleuReward, ChrfReward, RewardFunction, SemanticSimilarityReward, paper_reward, recommended_reward
 from semreward.audit import AuditReport, audit_reward, compare_audits
 from semreward.rewards.calling import reward_name
-from semreward.rewards.composite import recommended_reward
 from semreward.rewards.guards import NumberRecallReward
 from semreward.rewards.overlap import RougeLReward
 

@@ -13,22 +13,24 @@ if TYPE_CHECKING:
     from semreward.encoders.comparison import compare_encoders
     from semreward.encoders.local import SentenceTransformerEncoder
     from semreward.encoders.remote import EmbeddingServerEncoder
-    from semreward.errors import SemRewardError, SemRewardWarning
+    from semreward.errors import CalibrationMismatchWarning, SemRewardError, SemRewardWarning
     from semreward.language_report import language_report
     from semreward.monitor import MonitoredReward, RewardMonitor
     from semreward.protocols import Encoder, RewardFunction
-    from semreward.rewards.composite import CompositeReward, paper_reward, recommended_reward
+    from semreward.rewards.composite import CompositeReward
     from semreward.rewards.guards import LengthRatioGuard, NumberRecallReward, RepetitionGuard, SourceCopyGuard
     from semreward.rewards.language import LanguageConsistencyReward
     from semreward.rewards.overlap import BleuReward, ChrfReward, RougeLReward
+    from semreward.rewards.recipes import paper_reward, recommended_reward
     from semreward.rewards.similarity import SemanticSimilarityReward
-    from semreward.shaping import threshold_rescale
+    from semreward.shaping import break_even_similarity, threshold_rescale
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "BleuReward": "rewards.overlap",
     "Calibration": "calibration",
+    "CalibrationMismatchWarning": "errors",
     "ChrfReward": "rewards.overlap",
     "CompositeReward": "rewards.composite",
     "EmbeddingServerEncoder": "encoders.remote",
@@ -48,18 +50,20 @@ _HOMES = {
     "SentenceTransformerEncoder": "encoders.local",
     "SourceCopyGuard": "rewards.guards",
     "audit_reward": "audit",
+    "break_even_similarity": "shaping",
     "calibrate": "calibration",
     "calibrate_threshold": "calibration",
     "compare_encoders": "encoders.comparison",
     "language_report": "language_report",
-    "paper_reward": "rewards.composite",
-    "recommended_reward": "rewards.composite",
+    "paper_reward": "rewards.recipes",
+    "recommended_reward": "rewards.recipes",
     "threshold_rescale": "shaping",
 }
 
 __all__ = [
     "BleuReward",
     "Calibration",
+    "CalibrationMismatchWarning",
     "ChrfReward",
     "CompositeReward",
     "EmbeddingServerEncoder",
@@ -80,6 +84,7 @@ __all__ = [
     "SourceCopyGuard",
     "__version__",
     "audit_reward",
+    "break_even_similarity",
     "calibrate",
     "calibrate_threshold",
     "compare_encoders",

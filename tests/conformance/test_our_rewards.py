@@ -17,9 +17,9 @@ from semreward import (
     SentenceTransformerEncoder,
     calibrate_threshold,
     paper_reward,
+    recommended_reward,
 )
 from semreward.monitor import MonitoredReward
-from semreward.rewards.composite import recommended_reward
 from semreward.rewards.guards import LengthRatioGuard, NumberRecallReward, RepetitionGuard, SourceCopyGuard
 from semreward.rewards.overlap import RougeLReward
 from semreward.testing import check_reward

@@ -5,8 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from doubles import BigramEncoder
-from semreward import CompositeReward, LanguageConsistencyReward, SemanticSimilarityReward, paper_reward
-from semreward.rewards.composite import recommended_reward
+from semreward import (
+    CompositeReward,
+    LanguageConsistencyReward,
+    SemanticSimilarityReward,
+    paper_reward,
+    recommended_reward,
+)
 
 VALUE = st.one_of(st.none(), st.floats(-100, 100))
 WEIGHT = st.floats(-10, 10)

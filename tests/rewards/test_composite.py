@@ -10,9 +10,14 @@ import torch
 
 import semreward
 from doubles import BigramEncoder
-from semreward import CompositeReward, LanguageConsistencyReward, SemanticSimilarityReward, paper_reward
+from semreward import (
+    CompositeReward,
+    LanguageConsistencyReward,
+    SemanticSimilarityReward,
+    paper_reward,
+    recommended_reward,
+)
 from semreward.errors import ArgumentError, ArgumentTypeError, RewardOutputError
-from semreward.rewards.composite import recommended_reward
 
 
 def returning(*values, name="fixed"):

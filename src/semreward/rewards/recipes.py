@@ -1,0 +1,76 @@
+"""Ready-made composites: the paper's reward, and the same behind gates."""
+
+from typing import Any
+
+from semreward.protocols import Encoder
+from semreward.rewards.composite import CompositeReward
+from semreward.rewards.guards import Guard, LengthRatioGuard, NumberRecallReward, RepetitionGuard, SourceCopyGuard
+from semreward.rewards.language import LanguageConsistencyReward
+from semreward.rewards.similarity import MeasuredThreshold, SemanticSimilarityReward
+
+
+def paper_reward(
+    encoder: Encoder | str, language: str, threshold: float | MeasuredThreshold, *, reference_column: str = "reference"
+) -> CompositeReward:
+    """The paper's reward: 1.5 x thresholded similarity + 1.0 x language consistency.
+
+    Args:
+        encoder: As for `SemanticSimilarityReward`.
+        language: BCP-47 tag of the language that the policy must answer in.
+        threshold: tau, measured on the cold-start policy, as `calibrate` returns it or as a number.
+        reference_column: Column of the reference texts.
+
+    Source:
+        Su et al. 2026, eq. 4 and section 3.4.2 (weights), https://arxiv.org/abs/2605.14366
+    """
+    similarity = SemanticSimilarityReward(encoder, threshold=threshold, reference_column=reference_column)  # type: ignore[arg-type] # it takes paths
+    return CompositeReward([(similarity, 1.5), (LanguageConsistencyReward(language), 1.0)])
+
+
+def recommended_reward(
+    encoder: Encoder | str,
+    language: str,
+    threshold: float | MeasuredThreshold,
+    *,
+    source_column: str | None = None,
+    reference_column: str = "reference",
+    length: tuple[float, float] = (0.5, 1.75),
+    written_out: bool = False,
+) -> CompositeReward:
+    """The paper's reward behind gates: an answer in the wrong language, or a degenerate one, earns nothing.
+
+    The sum is that of `paper_reward`. A row receives it only where its language is consistent, its length suits its
+    reference's, it does not repeat itself or copy its source, and not all of its numbers are wrong; else 0. What each
+    gate costs honest answers is in docs/guards.md.
+
+    Args:
+        encoder: As for `SemanticSimilarityReward`.
+        language: BCP-47 tag of the language that the policy must answer in.
+        threshold: tau, measured on the cold-start policy, as `calibrate` returns it or as a number.
+        source_column: Column of the source texts, or `"prompts"`, where answers must not copy from it: in translation.
+            Leave it out where copying is legitimate, as in headlines and summaries.
+        reference_column: Column of the reference texts.
+        length: Least and greatest length in proportion to the reference's, see `LengthRatioGuard`; widen it for
+            headlines and summaries.
+        written_out: Whether numbers that are written out in Chinese, Tibetan or English must be right, too, see
+            `NumberRecallReward`: worth its cost where they carry the meaning, as in captions.
+
+    Source:
+        Su et al. 2026, eq. 4, https://arxiv.org/abs/2605.14366, for the sum; the gates are ours. The paper tried a
+        length constraint, too, which did not help there and cost about 2 points of reading comprehension.
+
+    Example:
+        >>> reward = recommended_reward("org/encoder", "bo", 0.55, source_column="prompts")
+        >>> reward.gates
+        ('language_consistency', 'length_ratio', 'repetition', 'number_recall', 'source_copy')
+        >>> reward.bounds
+        (0.0, 2.5)
+    """
+    columns: dict[str, Any] = {"reference_column": reference_column}
+    guards: list[Guard] = [LengthRatioGuard(*length, **columns), RepetitionGuard(**columns)]
+    guards.append(NumberRecallReward(source_column=source_column, written_out=written_out, **columns))
+    if source_column is not None:
+        guards.append(SourceCopyGuard(source_column, **columns))
+    paper = paper_reward(encoder, language, threshold, reference_column=reference_column)
+    gates = ["language_consistency", *(guard.name for guard in guards)]
+    return CompositeReward([*paper.components, *((guard, 0.0) for guard in guards)], mode="gate", gates=gates)
