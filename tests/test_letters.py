@@ -1,15 +1,19 @@
 import re
 import sys
+import time
 import unicodedata
 
 import pytest
 import regex
+from hypothesis import given
+from hypothesis import strategies as st
 
 from semreward.languages import ScriptFilter, expand_scripts
 from semreward.letters import (
     ATTACHED,
     FOREIGN,
     OWN,
+    composed,
     letter_kinds,
     letter_patterns,
     letters_of,
@@ -141,3 +145,23 @@ def test_the_table_and_the_patterns_agree_on_all_of_unicode(scripts):
         assert [found.start() for found in re.finditer(kind, kinds)] == [
             found.start() for found in pattern.finditer(UNICODE)
         ]
+
+
+MARKS = st.sampled_from("\u0301\u0323\u0344\u0f71\u0f72\u0f73\u0f74\u3099\u05b0\u0327\u1dfa")
+
+
+@given(st.lists(st.one_of(st.lists(MARKS, min_size=20, max_size=80).map("".join), st.sampled_from("aeཀか字 "))))
+def test_composing_is_nfc(pieces):
+    text = "".join(pieces) + "a" * 1001
+    assert composed(text) == unicodedata.normalize("NFC", text)
+
+
+def test_many_marks_on_one_letter_are_composed_in_no_quadratic_time():
+    def seconds(size):
+        start = time.thread_time()
+        composed("a" + "\u0301\u0323" * size)
+        return time.thread_time() - start
+
+    seconds(1_000)
+    # Quadratic work would take 256 times as long.
+    assert seconds(32_000) < 80 * seconds(2_000) + 0.02
