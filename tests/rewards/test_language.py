@@ -238,7 +238,7 @@ def test_all_that_is_left_out_is_added_up():
 def test_terms_of_the_prompt_do_not_count():
     reward = LanguageConsistencyReward("bo", allow_from_prompt=True)
     completions = ["ཁོང་ Lhasa ལ་སྡོད།", "ཁོང་ Lhasa ལ་སྡོད།", "ཁོང་ Lhasa ལ་སྡོད།"]
-    assert reward(completions=completions, prompts=["他住Lhasa", "他住Paris", None]) == [1.0, 0.0, 0.0]
+    assert reward(completions=completions, prompts=["他住Lhasa", "他住Paris", ""]) == [1.0, 0.0, 0.0]
 
 
 def test_a_conversations_messages_are_one_prompt():
@@ -252,8 +252,19 @@ def test_a_conversations_messages_are_one_prompt():
 
 def test_terms_of_a_column_do_not_count():
     reward = LanguageConsistencyReward("bo", allow_from_prompt=True, source_column="source")
-    values = reward(completions=["ཁོང་ Lhasa ལ་སྡོད།"] * 2, source=["Lhasa", None], prompts=["x", "Lhasa"])
+    values = reward(completions=["ཁོང་ Lhasa ལ་སྡོད།"] * 2, source=["Lhasa", "x"], prompts=["x", "Lhasa"])
     assert values == [1.0, 0.0]
+
+
+def test_a_row_without_a_source_is_an_error():
+    reward = LanguageConsistencyReward("bo", allow_from_prompt=True, source_column="source")
+    with pytest.raises(ArgumentError, match="`source` must be a text .* got None at row 1"):
+        reward(completions=["ཀ", "ཀ"], source=["Lhasa", None])
+
+
+def test_a_row_without_a_source_is_none_on_demand():
+    reward = LanguageConsistencyReward("bo", allow_from_prompt=True, source_column="source", on_missing="none")
+    assert reward(completions=["ཀ", "ཀ"], source=["Lhasa", None]) == [1.0, None]
 
 
 def test_a_copy_of_the_prompt_earns_nothing():

@@ -40,7 +40,8 @@ class LanguageConsistencyReward(CompletionReward):
 
     Digits, punctuation, marks and spaces are neutral; an answer without any letter earns 0. `semreward.letters` has the
     rule for a letter. Languages that share a script (Tibetan and Dzongkha, Chinese and Japanese kanji) are told apart
-    by a `detector` only. A row is `None` only where its language is missing and `on_missing="none"`.
+    by a `detector` only. A row is `None` only where its language, or the text that may be copied from, is missing and
+    `on_missing="none"`.
 
     The other options relax or sharpen this, and all are off by default. Let an answer have $o$ own and $f$ foreign
     letters that count, and $q = f / (o + f)$ their foreign share. A value is a float in [0, 1]:
@@ -59,7 +60,7 @@ class LanguageConsistencyReward(CompletionReward):
         scripts: Instead of a tag, ISO 15924 codes: `("Tibt", "Hani")`.
         language_column: For data in several languages, the column with a tag (or a list of scripts) a row. Rows where
             it is `None` fall back to `language` or `scripts`, if given.
-        on_missing: `"raise"`, or `"none"` to let rows without any language pass without a reward.
+        on_missing: `"raise"`, or `"none"` to let rows pass without a reward that have no language, or no source.
         name: Metric key.
         shape: How the foreign share becomes a reward.
         tolerance: Foreign share that is forgiven, in [0, 0.5); 0 with `shape="ramp"`, whose `high` says it.
@@ -73,8 +74,7 @@ class LanguageConsistencyReward(CompletionReward):
             own or foreign, do not count. A pattern of yours runs as fast as it is written.
         allow_from_prompt: Whether foreign terms that stand in the row's prompt do not count. They do count where they
             have more letters than what the answer says in words of its own; see `semreward.spans.Copies`.
-        source_column: Where `allow_from_prompt` looks: `"prompts"`, or a column with a text, or messages, a row. A row
-            where it is `None` has nothing to copy.
+        source_column: Where `allow_from_prompt` looks: `"prompts"`, or a column with a text, or messages, a row.
         strip: Kinds of spans whose letters do not count: some of `"code"`, `"urls"`, `"latex"`, `"tags"`; see
             `semreward.spans.without_spans`.
         max_left_out: Largest share of an answer's letters that `allowed`, `allow_from_prompt` and `strip` together may
@@ -180,7 +180,7 @@ class LanguageConsistencyReward(CompletionReward):
         targets = self._targets(columns, len(answers))
         sources = self._sources(columns, len(answers))
         judged = [
-            None if target is None else self._judge(answer, target.writing, source)
+            None if target is None or source is None else self._judge(answer, target.writing, source)
             for answer, target, source in zip(answers, targets, sources, strict=True)
         ]
         values = [None if judgement is None else judgement.value for judgement in judged]
@@ -198,7 +198,7 @@ class LanguageConsistencyReward(CompletionReward):
             values[row] = 0.0
         return Scores(values, {"detector_rejected": len(rejected) / max(1, len(passed))})
 
-    def _judge(self, answer: str, writing: Writing, source: str | None) -> "_Judgement":
+    def _judge(self, answer: str, writing: Writing, source: str) -> "_Judgement":
         if self._is_plain():
             return _Judgement(float(writing.is_consistent(answer)), answer)
         text = visible(answer)
@@ -230,10 +230,10 @@ class LanguageConsistencyReward(CompletionReward):
         return 1 - max(0.0, foreign_share - self.tolerance) / (1 - self.tolerance)
 
     def _sources(self, columns: Mapping[str, Any], rows: int) -> Sequence[str | None]:
-        """The texts to copy from; `None` where there is none, or no copying."""
+        """The texts to copy from, empty where copying is not allowed; `None` for a missing one under `"none"`."""
         if not self.allow_from_prompt:
-            return [None] * rows
-        return sources_of(columns, self.source_column, rows=rows, on_missing="none")
+            return [""] * rows
+        return sources_of(columns, self.source_column, rows=rows, on_missing=self.on_missing)
 
     def _targets(self, columns: Mapping[str, Any], rows: int) -> "list[_Target | None]":
         default = self._default_target()
