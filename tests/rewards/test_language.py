@@ -130,6 +130,11 @@ def test_a_list_of_scripts_can_be_hashed():
     assert hash(LanguageConsistencyReward(scripts=["Tibt"])) == hash(LanguageConsistencyReward(scripts=("Tibt",)))
 
 
+def test_scripts_may_come_from_a_generator():
+    reward = LanguageConsistencyReward(scripts=(code for code in ["Tibt", "Hani"]))
+    assert reward == LanguageConsistencyReward(scripts=("Tibt", "Hani"))
+
+
 def test_a_reward_is_the_same_after_pickling():
     reward = LanguageConsistencyReward("bo", language_column="language")
     assert pickle.loads(pickle.dumps(reward)) == reward
@@ -375,6 +380,7 @@ def test_a_detector_needs_a_language_in_every_row():
         ({"max_left_out": -0.1}, "`max_left_out`"),
         ({"detector_threshold": 1.5}, "`detector_threshold`"),
         ({"strip": "code"}, "`strip` must be a collection of 'code'"),
+        ({"strip": None}, "`strip` must be a collection of 'code'"),
         ({"strip": ["html"]}, "`strip` must be a collection of 'code'"),
         ({"allowed": [""]}, "`allowed` must hold terms"),
     ],

@@ -145,8 +145,7 @@ class LanguageConsistencyReward(CompletionReward):
                 "give a `language` such as 'bo', or `scripts` such as ('Tibt',), or a `language_column`"
             )
         if self.scripts is not None:
-            writing_in(self.scripts)
-            object.__setattr__(self, "scripts", tuple(self.scripts))
+            object.__setattr__(self, "scripts", _as_codes(self.scripts))
             if self.detector is not None:
                 raise ArgumentError("`detector` needs a `language` to look for, got `scripts`; name the language")
         if self.language is not None:
@@ -288,10 +287,16 @@ def _copies(source: str, scripts: frozenset[str]) -> Copies:
     return Copies(source, scripts)
 
 
+def _as_codes(scripts: Any) -> tuple[str, ...]:
+    codes = scripts if isinstance(scripts, str) else tuple(scripts)
+    writing_in(codes)  # refuses what are no codes, and a string
+    return tuple(codes)
+
+
 def _as_kinds(strip: Any) -> tuple[SpanKind, ...]:
-    if isinstance(strip, str) or not all(kind in SPAN_KINDS for kind in strip):
+    if isinstance(strip, str) or not hasattr(strip, "__iter__") or not set(kinds := tuple(strip)) <= set(SPAN_KINDS):
         raise ArgumentError(f"`strip` must be a collection of {', '.join(map(repr, SPAN_KINDS))}; got {strip!r}")
-    return tuple(strip)
+    return kinds
 
 
 def _check_count(name: str, value: object) -> None:
