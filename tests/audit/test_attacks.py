@@ -168,6 +168,11 @@ def test_another_seed_draws_otherwise():
     assert made("shuffled", seed=0) != made("shuffled", seed=1)
 
 
+def test_draws_do_not_depend_on_a_rows_place():
+    draws = [Corpus([]).rng(AuditRow("It snows.", index=index)).random() for index in (0, 7)]
+    assert draws[0] == draws[1]
+
+
 def test_more_than_twenty_attacks_ship():
     assert len({attack.name for attack in DEFAULT_ATTACKS}) >= 30
 

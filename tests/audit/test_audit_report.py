@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import semreward.audit
+from doubles import BigramEncoder
 from semreward import paper_reward
 from semreward.audit import AttackResult, AuditReport, Margins, audit_reward, compare_audits
 from semreward.errors import ArgumentError
@@ -26,8 +27,6 @@ def result(name, verdict="harmless", *, kind="form", win_rate=0.0):
 
 @pytest.fixture(scope="module")
 def report():
-    from doubles import BigramEncoder
-
     pairs = [
         {"reference": "Tashi sold 3 horses in Paris.", "source": "扎西在巴黎卖了三匹马。", "weak": "Tashi sold."},
         {"reference": "It did not | rain.", "source": "没有下雨。", "paraphrase": "No rain fell."},
@@ -85,6 +84,7 @@ def test_a_margin_outside_0_and_1_is_refused(name):
         ("matches_gold", 0),
         ({"weak_one": "beats_weak"}, 1),
         ({"weak_one": 0.7}, 0),
+        ({"weak_one": 0.65}, 0),
         ({"weak_one": 0.6}, 1),
         ({"fine": "beats_weak"}, 0),
         ({"order": "beats_weak"}, 1),
@@ -267,3 +267,24 @@ def test_public_names_are_those_that_have_a_home():
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match=r"module 'semreward\.audit' has no attribute 'Missing'"):
         _ = semreward.audit.Missing
+
+
+def test_a_reward_without_components_has_neither_weights_nor_break_even_points():
+    plain = audit_reward(lambda completions, **columns: [0.0 for _ in completions], [{"reference": "a b"}])
+    assert not re.search("Composite, mode|Break-even|Components", plain.to_markdown() + plain.to_html())
+
+
+def test_what_cannot_be_ranked_is_left_out(report):
+    bare = dataclasses.replace(report, graded=(), attacks=(result("untested", "not_tested"),))
+    assert not re.search("Ranking answers|Mean reward of each attack", bare.to_markdown() + bare.to_html())
+
+
+def test_attacks_that_did_not_apply_have_no_example(report):
+    assert "transliteration" not in report.to_markdown().partition("What the attacks look like")[2]
+
+
+def test_the_share_of_gated_rows_is_shown_once_for_all_gates():
+    pairs = [{"reference": "It rains today.", "source": "今天下雨。", "weak": "It rain."}]
+    reward = paper_reward(BigramEncoder(), "en", 0.2).replace(mode="gate", gates=("language_consistency",))
+    header = next(line for line in audit_reward(reward, pairs).to_markdown().splitlines() if "gated" in line)
+    assert "/failed" not in header

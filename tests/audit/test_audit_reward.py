@@ -114,6 +114,14 @@ def test_an_attack_without_any_reward_is_not_tested():
     assert (result.applied, result.unscored, result.verdict) == (3, 3, "not_tested")
 
 
+def test_rows_whose_reference_has_no_reward_are_left_out():
+    def none_for_paris(completions, **columns):
+        return [None if "Paris" in answer else float(len(answer)) for answer in completions]
+
+    fixed = attack(lambda row, corpus: "abcd" if row.index == 0 else "ab")
+    assert audit_reward(none_for_paris, PAIRS, attacks=[fixed])["own"].mean == 2.0
+
+
 def test_position_says_where_between_weak_and_gold_an_attack_stands():
     def length(completions, **columns):
         return [float(len(answer)) for answer in completions]
@@ -192,6 +200,10 @@ def test_above_the_break_even_weight_the_attack_loses(encoder):
     assert (point.attack_loses, after.mean < after.weak) == ("above", True)
 
 
+def test_where_every_component_falls_no_weight_breaks_even(encoder):
+    assert audit_reward(paper_reward(encoder, "en", 0.1), PAIRS, language="en")["empty"].break_even == ()
+
+
 def test_a_gate_has_no_break_even_weights(encoder):
     reward = paper_reward(encoder, "en", 0.2).replace(mode="gate", gates=("language_consistency",))
     assert all(result.break_even == () for result in audit_reward(reward, PAIRS, language="en").attacks)
@@ -228,6 +240,17 @@ def test_prompts_reach_the_reward():
     assert audit_reward(needs_prompt, [{"reference": "a b", "prompt": "say it"}]).levels[0].mean == 1.0
 
 
+def test_the_prompt_is_no_column():
+    seen = set()
+
+    def spy(completions, **columns):
+        seen.update(columns)
+        return [0.0 for _ in completions]
+
+    audit_reward(spy, [{"reference": "a b", "prompt": "say it"}])
+    assert "prompt" not in seen
+
+
 def test_rows_with_messages_get_completions_as_messages():
     kinds = set()
 
@@ -235,7 +258,7 @@ def test_rows_with_messages_get_completions_as_messages():
         kinds.update(type(completion) for completion in completions)
         return [0.0 for _ in completions]
 
-    audit_reward(spy, [{"reference": "a b", "prompt": [{"role": "user", "content": "say it"}]}])
+    audit_reward(spy, [{"reference": "a b", "prompt": [{"role": "user", "content": "say it"}]}, {"reference": "c d"}])
     assert kinds == {list}
 
 

@@ -94,6 +94,10 @@ def test_english_is_negated(statement, denied):
     assert rewritten(statement, ENGLISH.negations) == denied
 
 
+def test_a_rule_changes_its_first_match_only():
+    assert rewritten("It is old and is red.", ENGLISH.negations) == "It is not old and is red."
+
+
 @pytest.mark.parametrize(
     ("sentence", "swapped"),
     [

@@ -224,7 +224,7 @@ def next_of_its_group(text: str, groups: Sequence[Sequence[str]], pattern: str, 
         expression = re.compile(pattern.replace(f"{{{field}}}", alternatives))
         present = {match.group().lower() for match in expression.finditer(text)}
         free = [word for word in group if word.lower() not in present]
-        if present and free:
+        if free:
             places = {word.lower(): place + step for place, word in enumerate(group)}
             others = {word: free[place % len(free)] for word, place in places.items()}
             changed = expression.sub(functools.partial(_exchanged_word, others), changed)
