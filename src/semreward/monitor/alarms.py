@@ -84,7 +84,7 @@ class AlarmLimits:
     shared_answers: float = 0.5
     echo: float = 0.4
     clipped: float = 0.5
-    omission: float = 0.05
+    omission: float = 0.08
     language: float = 0.5
     component_fall: float = 0.15
     judge_fall: float = 0.05
