@@ -39,8 +39,9 @@ _PLANES = (0, 1, 2, 3, 14)
 _PLANE_SIZE = 0x10000
 _SURROGATES = range(0xD800, 0xE000)
 
-# A text and a run of marks that are too short for quadratic time to be felt.
-_LONG_TEXT, _LONG_RUN = 1000, 30
+# In shorter texts, and in shorter runs of characters of a combining class other than 0, quadratic time is not felt.
+_LONG_TEXT = 1000
+_LONG_RUN = re.compile(rb"[^\x00]{30,}")
 
 OWN, FOREIGN, ATTACHED = b"\x01", b"\x02", b"\x03"
 """Kinds of characters: an own letter, a foreign one, and what may stand among a word's letters (marks, ignorables)."""
@@ -77,13 +78,21 @@ def composed(text: str) -> str:
         True
     """
     if len(text) > _LONG_TEXT:
-        text = _marks_in_a_row().sub(_in_canonical_order, text)
+        classes = _combining_classes()[_points(text)].tobytes()
+        runs = [run.span() for run in _LONG_RUN.finditer(classes)]
+        text = "".join(_with_ordered(text, runs)) if runs else text
     return unicodedata.normalize("NFC", text)
 
 
-def _in_canonical_order(marks: "re.Match[str]") -> str:
-    parts = "".join(unicodedata.normalize("NFD", mark) for mark in marks[0])  # one by one: a mark may be several
-    return "".join(sorted(parts, key=unicodedata.combining))
+def _with_ordered(text: str, runs: list[tuple[int, int]]) -> Iterator[str]:
+    """The pieces of a text, runs of marks among them in canonical order."""
+    last = 0
+    for start, end in runs:
+        yield text[last:start]
+        parts = "".join(unicodedata.normalize("NFD", mark) for mark in text[start:end])  # a mark may be of several
+        yield "".join(sorted(parts, key=unicodedata.combining))
+        last = end
+    yield text[last:]
 
 
 def has_own_letters_only(text: str, scripts: frozenset[str]) -> bool:
@@ -101,8 +110,7 @@ def letter_kinds(text: str, scripts: frozenset[str]) -> bytes:
         >>> letter_kinds("ཀི་ a", frozenset({"Tibt"}))
         b'\x01\x03\x00\x00\x02'
     """
-    points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=_POINT)
-    return _kinds(scripts)[points].tobytes()
+    return _kinds(scripts)[_points(text)].tobytes()
 
 
 @lru_cache(maxsize=128)
@@ -181,10 +189,17 @@ def _ignorable() -> "re.Pattern[str]":
 
 
 @lru_cache(maxsize=1)
-def _marks_in_a_row() -> "re.Pattern[str]":
-    """Pattern of many marks that canonical ordering moves."""
-    marks = [mark for mark in regex.findall(r"\p{M}", _unicode()) if unicodedata.combining(mark)]
-    return re.compile(f"[{_rendered(_ranges(marks))}]{{{_LONG_RUN},}}")
+def _combining_classes() -> NDArray[np.uint8]:
+    """The canonical combining class of every code point."""
+    classes = np.zeros(sys.maxunicode + 1, dtype=np.uint8)
+    for mark in regex.findall(r"\p{M}", _unicode()):
+        classes[ord(mark)] = unicodedata.combining(mark)
+    return classes
+
+
+def _points(text: str) -> NDArray[np.uint32]:
+    """The code points of a text, surrogates included."""
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=_POINT)
 
 
 @lru_cache(maxsize=64)  # of 1.1 MB each
