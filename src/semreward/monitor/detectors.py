@@ -230,8 +230,8 @@ def _omission(course: Course, limits: AlarmLimits, _: Watched) -> Iterator[_Find
             "omission",
             f"{now:.0%} of the references' units are in no answer of their group, {least:.0%} at best: "
             "answers leave something out, or all say it in one other way",
-            "compare answers with references; lengthen the cold start, lower the learning rate, or add ChrfReward "
-            "with a small weight, for the encoder does not miss it",
+            "compare answers with references; where something is left out, lengthen the cold start until the policy "
+            "can say it",
             {"missing_units": now, "at_best": least},
         )
 
