@@ -62,6 +62,22 @@ def test_resuming_skips_the_monolingual_stage_that_is_done(kept, killed, caption
     assert list(resumed.curve) == ["pairs"]
 
 
+def test_other_sentences_than_those_of_the_stage_that_is_done_are_refused(kept, killed, captions):
+    killed(kept(save_steps=3), 3, monolingual=[pair[0] for pair in captions[:16]])
+    with pytest.raises(ArgumentError, match="these differ: data "):
+        adapt_encoder(
+            kept(save_steps=3, resume=True), captions[:32], captions[32:36], monolingual=[p[0] for p in captions[1:17]]
+        )
+
+
+def test_adapters_resume_too(kept, killed, captions, tmp_path):
+    options = {"lora_rank": 4, "learning_rate": 1e-2}
+    whole = adapt_encoder(kept(**options, output_dir=tmp_path / "whole"), captions[:32], captions[32:36])
+    killed(kept(**options), 4)
+    resumed = adapt_encoder(kept(**options, resume=True), captions[:32], captions[32:36])
+    assert resumed.encoder.encode(["字"]) == pytest.approx(whole.encoder.encode(["字"]), abs=1e-5)
+
+
 @pytest.mark.parametrize("changed", [{"learning_rate": 1e-3}, {"epochs": 3}])
 def test_resuming_with_other_settings_is_refused(kept, killed, captions, changed):
     killed(kept(), 2)
@@ -85,8 +101,9 @@ def test_training_stops_when_the_held_out_pairs_gain_no_more(quick, captions):
     assert max(steps) == 3
 
 
-def test_the_best_model_is_kept(quick, captions):
-    config = quick(epochs=6, measure_steps=2, patience=50, learning_rate=2e-2)
+@pytest.mark.parametrize("options", [{"learning_rate": 2e-2}, {"learning_rate": 1e-1, "lora_rank": 4}])
+def test_the_best_model_is_kept(quick, captions, options):
+    config = quick(epochs=6, measure_steps=2, patience=50, **options)
     adaptation = adapt_encoder(config, captions[12:], captions[:12])
     measured = [p.measures["precision"] for p in adaptation.curve["pairs"] if "precision" in p.measures]
     assert adaptation.after.precision == pytest.approx(max(measured))

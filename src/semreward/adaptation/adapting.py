@@ -2,7 +2,6 @@
 
 import importlib
 import logging
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -155,7 +154,7 @@ def _train(
     if sentences:
         stage = training.Stage("monolingual", {"anchor": sentences, "positive": sentences}, config.monolingual_epochs)
         finished = training.stage_folder(config, stage.name) / _FINISHED
-        if not (config.resume and finished.is_dir()):
+        if not (config.resume and training.is_finished(config, stage, finished)):
             models.add_adapters(model, config)
             curve[stage.name] = training.train_stage(model, config, stage, measure)
             _save(models.merged(model, config, base), finished)
@@ -168,7 +167,7 @@ def _train(
         model = models.merged(model, config, base)
     _save(model, Path(config.output_dir))
     if _is_main_process():
-        shutil.rmtree(Path(config.output_dir) / "training")
+        training.remove_checkpoints(config)
     return curve, negatives
 
 

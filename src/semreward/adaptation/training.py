@@ -162,6 +162,27 @@ def stage_folder(config: AdaptationConfig, name: str) -> Path:
     return Path(config.output_dir) / "training" / name
 
 
+def is_finished(config: AdaptationConfig, stage: Stage, model_folder: Path) -> bool:
+    """Whether an interrupted run had ended this stage, and left its model in a folder.
+
+    Raises:
+        ArgumentError: It had, with other settings or data.
+    """
+    if not (model_folder / "modules.json").is_file():  # written last
+        return False
+    _check_same(config, stage)
+    return True
+
+
+def remove_checkpoints(config: AdaptationConfig) -> None:
+    """Remove what the stages have kept, once the encoder is written."""
+    for name in ("monolingual", "pairs"):
+        shutil.rmtree(stage_folder(config, name), ignore_errors=True)
+    folder = Path(config.output_dir) / "training"
+    if not any(folder.iterdir()):
+        folder.rmdir()
+
+
 class _CheckingTrainer(SentenceTransformerTrainer):  # type: ignore[misc] # the library is untyped
     """The trainer, but for a loss that is not finite: an error instead of a ruined model."""
 
@@ -207,14 +228,14 @@ def _prepared_folder(
     """Clear the stage's folder, or find the checkpoint in it from which to go on."""
     from transformers.trainer_utils import get_last_checkpoint
 
-    folder, settings = stage_folder(config, stage.name), _settings(config, stage)
+    folder = stage_folder(config, stage.name)
     with arguments.main_process_first(local=False, desc="clearing old checkpoints"):
         if config.resume and (folder / _SETTINGS).is_file():
-            _check_same(json.loads((folder / _SETTINGS).read_text(encoding="utf-8")), settings, folder)
+            _check_same(config, stage)
         elif arguments.process_index == 0:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
-            (folder / _SETTINGS).write_text(json.dumps(settings), encoding="utf-8")
+            (folder / _SETTINGS).write_text(json.dumps(_settings(config, stage)), encoding="utf-8")
         checkpoint: str | None = get_last_checkpoint(str(folder)) if config.resume else None  # type: ignore[no-untyped-call]
     if checkpoint is not None:
         logger.info("resuming from %s", checkpoint)
@@ -230,7 +251,9 @@ def _settings(config: AdaptationConfig, stage: Stage) -> dict[str, Any]:
     return {**chosen, "data": digest.hexdigest()[:16]}
 
 
-def _check_same(old: Mapping[str, Any], new: Mapping[str, Any], folder: Path) -> None:
+def _check_same(config: AdaptationConfig, stage: Stage) -> None:
+    folder = stage_folder(config, stage.name)
+    old, new = json.loads((folder / _SETTINGS).read_text(encoding="utf-8")), _settings(config, stage)
     changed = [f"{name} {old.get(name)!r} -> {value!r}" for name, value in new.items() if old.get(name) != value]
     if changed:
         raise ArgumentError(
