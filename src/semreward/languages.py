@@ -178,7 +178,11 @@ class ScriptFilter:
             >>> ScriptFilter(scripts_of("bo")).count("བོད་ཡིག། 3 cm")
             LetterCounts(allowed=4, foreign=2)
         """
-        kinds = letter_kinds(visible(text), self.scripts)
+        return self.count_visible(visible(text))
+
+    def count_visible(self, text: str) -> LetterCounts:
+        """Count the letters of a text that is as `semreward.letters.visible` returns it."""
+        kinds = letter_kinds(text, self.scripts)
         return LetterCounts(kinds.count(OWN), kinds.count(FOREIGN))
 
     def is_consistent(self, text: str) -> bool:

@@ -203,8 +203,8 @@ class LanguageConsistencyReward(CompletionReward):
         text = visible(answer)
         kept = without_terms(without_spans(text, self.strip), self.allowed)
         letters = writing.closest(kept)
-        own, foreign = letters.count(kept)
-        left_out = 0 if kept == text else sum(letters.count(text)) - own - foreign
+        own, foreign = letters.count_visible(kept)  # a space in place of a span leaves the rest composed
+        left_out = 0 if kept == text else sum(letters.count_visible(text)) - own - foreign
         if source and foreign:
             forgiven = _copies(source, letters.scripts).forgiven(kept)
             foreign, left_out = foreign - forgiven, left_out + forgiven
