@@ -82,11 +82,11 @@ def draw(runs: dict[str, list[dict[str, Any]]], alarms: dict[str, list[Alarm]]) 
             for place, alarm in enumerate(alarms[label]):
                 axes.axvline(alarm.step, color="black", linestyle="dashed", linewidth=0.8)
                 if row == 0:
-                    axes.text(alarm.step + 1, 0.03 + 0.1 * place, alarm.kind, fontsize=8)
+                    axes.text(alarm.step + 1, 0.12 + 0.1 * place, alarm.kind, fontsize=8)
             axes.set_title(f"{label}: {title}", fontsize=9)
             axes.grid(alpha=0.3)
             if column == len(runs) - 1:
-                axes.legend(fontsize=7, loc="center right")
+                axes.legend(fontsize=7, loc="best")
         grid[-1][column].set_xlabel("step")
     return figure
 
