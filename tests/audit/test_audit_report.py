@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import semreward.audit
 from doubles import BigramEncoder
 from semreward import paper_reward
 from semreward.audit import AttackResult, AuditReport, Margins, audit_reward, compare_audits
@@ -254,19 +253,6 @@ def test_two_audits_stand_side_by_side(report):
 def test_audits_without_a_common_attack_are_refused(report):
     with pytest.raises(ArgumentError, match="must share an attack"):
         compare_audits(of(report, result("a")), of(report, result("b")))
-
-
-def test_every_public_name_resolves():
-    assert all(getattr(semreward.audit, name) is not None for name in semreward.audit.__all__)
-
-
-def test_public_names_are_those_that_have_a_home():
-    assert sorted(semreward.audit._HOMES) == sorted(semreward.audit.__all__) == dir(semreward.audit)
-
-
-def test_an_unknown_name_is_an_attribute_error():
-    with pytest.raises(AttributeError, match=r"module 'semreward\.audit' has no attribute 'Missing'"):
-        _ = semreward.audit.Missing
 
 
 def test_a_reward_without_components_has_neither_weights_nor_break_even_points():

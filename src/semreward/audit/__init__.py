@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from semreward.audit.auditing import TABLES, audit_reward
     from semreward.audit.chinese import CHINESE
     from semreward.audit.english import ENGLISH
+    from semreward.audit.negatives import WRONG_ANSWERS, AttackNegatives
     from semreward.audit.rendering import compare_audits
     from semreward.audit.results import (
         SCHEMA,
@@ -32,7 +33,9 @@ _HOMES = {
     "SCHEMA": "results",
     "TABLES": "auditing",
     "TIBETAN": "tibetan",
+    "WRONG_ANSWERS": "negatives",
     "Attack": "attacks",
+    "AttackNegatives": "negatives",
     "AttackResult": "results",
     "AuditReport": "results",
     "AuditRow": "attacks",
@@ -54,7 +57,9 @@ __all__ = [
     "SCHEMA",
     "TABLES",
     "TIBETAN",
+    "WRONG_ANSWERS",
     "Attack",
+    "AttackNegatives",
     "AttackResult",
     "AuditReport",
     "AuditRow",

@@ -1,0 +1,55 @@
+import pickle
+import random
+
+import pytest
+
+from semreward.adaptation import Pair
+from semreward.audit import WRONG_ANSWERS, Attack, AttackNegatives, LanguageTable
+from semreward.errors import ArgumentError
+
+PAIR = Pair("扎西给了卓玛三本书。", "བཀྲ་ཤིས་ཀྱིས་སྒྲོལ་མ་ལ་དེབ་གསུམ་སྤྲད།")
+
+
+def test_the_wrong_answers_keep_words_and_lose_the_meaning():
+    assert [attack.name for attack in WRONG_ANSWERS] == [
+        "shuffled",
+        "numbers_changed",
+        "negation",
+        "entity_swap",
+        "role_swap",
+    ]
+
+
+def test_each_attack_that_applies_makes_one_negative():
+    assert len(set(AttackNegatives("bo")(PAIR, random.Random(0)))) == 5
+
+
+def test_the_translation_is_no_negative():
+    same = Attack("same", "form", "", lambda row, corpus: row.reference)
+    assert AttackNegatives("bo", attacks=[same])(PAIR, random.Random(0)) == []
+
+
+def test_the_generator_decides_the_draws():
+    made = [AttackNegatives("bo")(PAIR, random.Random(seed)) for seed in (0, 0, 1)]
+    assert (made[0] == made[1], made[0] == made[2]) == (True, False)
+
+
+def test_attacks_see_the_source():
+    copied = Attack("copied", "language", "", lambda row, corpus: row.source)
+    assert AttackNegatives("bo", attacks=[copied])(PAIR, random.Random(0)) == [PAIR.anchor]
+
+
+def test_a_language_without_a_table_makes_what_needs_none():
+    (shuffled,) = AttackNegatives(LanguageTable("xx"))(Pair("a", "b c"), random.Random(0))
+    assert shuffled == "c b"
+
+
+def test_they_survive_pickling():
+    assert pickle.loads(pickle.dumps(AttackNegatives("bo")))(PAIR, random.Random(0)) == AttackNegatives("bo")(
+        PAIR, random.Random(0)
+    )
+
+
+def test_no_attacks_are_refused():
+    with pytest.raises(ArgumentError, match="`attacks` must hold at least one attack"):
+        AttackNegatives("bo", attacks=[])
