@@ -219,7 +219,7 @@ def test_a_real_model_is_understood(tmp_path):
     script = (
         "import sys, fasttext\nlines = ['__label__bod_Tibt བོད ཡིག', '__label__dzo_Tibt ང་ ཨིན'] * 200\n"
         "open(sys.argv[1] + '.txt', 'w', encoding='utf-8').write('\\n'.join(lines))\n"
-        "fasttext.train_supervised(sys.argv[1] + '.txt', epoch=30, verbose=0).save_model(sys.argv[1])"
+        "fasttext.train_supervised(sys.argv[1] + '.txt', epoch=30, lr=0.05, dim=8, thread=1, verbose=0).save_model(sys.argv[1])"
     )
     path = str(tmp_path / "model.bin")
     subprocess.run([sys.executable, "-c", script, path], check=True)
