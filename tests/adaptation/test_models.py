@@ -9,6 +9,7 @@ import torch
 
 from semreward import SentenceTransformerEncoder
 from semreward.adaptation import adapt_encoder
+from semreward.adaptation.batches import fast_preprocess
 from semreward.errors import ArgumentError
 
 
@@ -90,6 +91,32 @@ def test_a_tokenizer_with_more_tokens_than_embeddings_is_refused(encoder_folder,
     XLMRobertaModel(config).save_pretrained(broken)
     with pytest.raises(ArgumentError, match=r"its tokenizer knows '.*' as number \d+ and the model has 50 embeddings"):
         adapt_encoder(quick(base=broken), captions)
+
+
+@pytest.mark.parametrize("folder", ["encoder_folder", "cino_folder"])
+def test_texts_become_the_same_tensors_on_the_fast_way(folder, captions, request):
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(str(request.getfixturevalue(folder)), device="cpu")
+    texts = [text for pair in captions for text in pair] + ["".join(text for text, _ in captions)]
+    expected, found = model.preprocess(texts), fast_preprocess(model)(texts)
+    assert {name: value.tolist() for name, value in found.items() if name != "modality"} == {
+        name: value.tolist() for name, value in expected.items() if name != "modality"
+    }
+
+
+def test_a_tokenizer_that_pads_on_the_left_goes_the_general_way(encoder_folder):
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(str(encoder_folder), device="cpu")
+    model.tokenizer.padding_side = "left"
+    assert fast_preprocess(model) is None
+
+
+def test_a_model_without_layers_of_a_transformer_goes_the_general_way(static_folder):
+    from sentence_transformers import SentenceTransformer
+
+    assert fast_preprocess(SentenceTransformer(str(static_folder), device="cpu")) is None
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from sentence_transformers.sentence_transformer.evaluation import SentenceEvalua
 from sentence_transformers.sentence_transformer.training_args import BatchSamplers
 from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback
 
+from semreward.adaptation.batches import fast_preprocess
 from semreward.adaptation.config import AdaptationConfig
 from semreward.adaptation.errors import TrainingDivergedError
 from semreward.adaptation.losses import contrastive_loss
@@ -188,6 +189,12 @@ class _CheckingTrainer(SentenceTransformerTrainer):  # type: ignore[misc] # the 
 
     def add_model_card_callback(self, default_args_dict: Any) -> None:
         """None: the card is our own, and the library's computes examples for its own at every start."""
+
+    def get_data_collator(self, model: SentenceTransformer, *arguments: Any, **options: Any) -> Any:
+        collator = super().get_data_collator(model, *arguments, **options)
+        if (preprocess := fast_preprocess(model)) is not None:
+            collator.preprocess_fn = preprocess
+        return collator
 
     def compute_loss(self, *arguments: Any, **options: Any) -> Any:
         result = super().compute_loss(*arguments, **options)
