@@ -147,6 +147,7 @@ def reinforce(
         settings.data.target_language,
         held_out=evaluator.held_out,
         parser_language=evaluator.parser_language,
+        task=settings.data.task,
     )
     rewards = {"grpo": reward}
     if settings.run.similarity_only:

@@ -66,7 +66,7 @@ def realise(meaning: Meaning, language: str, rng: random.Random, *, switched: Co
         The sentence with its final stop.
     """
     words = {
-        slot: _switched_word(slot, value, rng) if slot in switched else rng.choice(_surfaces(language, slot, value))
+        slot: _switched_word(slot, value, rng) if slot in switched else rng.choice(surfaces(language, slot, value))
         for slot, value in meaning._asdict().items()
     }
     measure = LEXICON["object"][meaning.object].measure
@@ -89,7 +89,7 @@ def parse(text: str, language: str) -> Meaning | None:
     for pattern in _sentence_patterns(language):
         match = pattern.fullmatch(text)
         if match:
-            values = _values_by_surface(language)
+            values = values_by_surface(language)
             meaning = Meaning(*(values[slot, match[slot]] for slot in SLOTS))
             measure = match.groupdict().get("measure")
             return meaning if measure in (None, LEXICON["object"][meaning.object].measure) else None
@@ -114,7 +114,7 @@ def judge(completion: str, reference: str, language: str) -> Judgement:
     if meant is None:
         raise ValueError(f"`reference` must be a {language!r} sentence of the grammar, got {reference!r}")
     said = parse(completion, language)
-    found = set(_slot_values(completion, language))
+    found = set(slot_values(completion, language))
     right = sum(
         {value for found_slot, value in found if found_slot == slot} == {value}
         for slot, value in meant._asdict().items()
@@ -127,7 +127,7 @@ def _switched_word(slot: str, value: str, rng: random.Random) -> str:
     return rng.choice(LEXICON[slot][value].zh) + SWITCHED_ENDINGS.get(slot, "")
 
 
-def _surfaces(language: str, slot: str, value: str) -> tuple[str, ...]:
+def surfaces(language: str, slot: str, value: str) -> tuple[str, ...]:
     """Return every way to write a value at its place in a sentence."""
     entry = LEXICON[slot][value]
     if language == "zh":
@@ -143,22 +143,22 @@ def _stem(word: str | TibetanWord) -> str:
 
 
 @functools.cache
-def _values_by_surface(language: str) -> dict[tuple[str, str], str]:
+def values_by_surface(language: str) -> dict[tuple[str, str], str]:
     """Map slot and written form to the value they express."""
     return {
         (slot, surface): value
         for slot, entries in LEXICON.items()
         for value in entries
-        for surface in _surfaces(language, slot, value)
+        for surface in surfaces(language, slot, value)
     }
 
 
 @functools.cache
 def _sentence_patterns(language: str) -> tuple[re.Pattern[str], ...]:
     """Turn every sentence pattern into a regular expression with one named group a slot."""
-    surfaces = _values_by_surface(language)
-    groups = {slot: _alternatives(surface for key, surface in surfaces if key == slot) for slot in SLOTS}
-    groups["measure"] = _alternatives({entry.measure for entry in LEXICON["object"].values()})
+    known = values_by_surface(language)
+    groups = {slot: alternatives(surface for key, surface in known if key == slot) for slot in SLOTS}
+    groups["measure"] = alternatives({entry.measure for entry in LEXICON["object"].values()})
     named = {slot: f"(?P<{slot}>{group})" for slot, group in groups.items()}
     return tuple(re.compile(pattern.rstrip("。།").format(**named)) for pattern in PATTERNS[language])
 
@@ -177,18 +177,18 @@ def _value_by_stem(language: str) -> dict[str, tuple[str, str]]:
 @functools.cache
 def _stem_pattern(language: str) -> re.Pattern[str]:
     """Return a pattern that finds words left to right, the longest first: a word inside another is not counted."""
-    stem = f"(?:{_alternatives(_value_by_stem(language))})"
+    stem = f"(?:{alternatives(_value_by_stem(language))})"
     if language == "bo":  # whole syllables, with or without the case endings that join the last one
         stem = rf"(?<!{TIBETAN_LETTER}){stem}(?=[སར]?(?!{TIBETAN_LETTER}))"
     return re.compile(stem)
 
 
-def _slot_values(text: str, language: str) -> Iterator[tuple[str, str]]:
+def slot_values(text: str, language: str) -> Iterator[tuple[str, str]]:
     """Yield slot and value of each known word in a text, grammatical or not."""
     for match in _stem_pattern(language).finditer(re.sub(r"\s+", "", text)):
         yield _value_by_stem(language)[match.group()]
 
 
-def _alternatives(words: Collection[str] | Iterator[str]) -> str:
+def alternatives(words: Collection[str] | Iterator[str]) -> str:
     """Return the body of a regular expression that matches any of the words, longest first."""
     return "|".join(sorted(map(re.escape, words), key=len, reverse=True))

@@ -120,6 +120,18 @@ PATTERNS: dict[str, tuple[str, ...]] = {
     ),
 }
 
+HEADLINE_PATTERNS: dict[str, tuple[str, ...]] = {
+    "zh": (
+        "{subject}在{place}{verb}{object}。",
+        "{place}：{subject}{verb}{object}。",
+    ),
+    "bo": (
+        "{subject}་{place}་{object}་{verb}།",
+        "{place}་{subject}་{object}་{verb}།",
+    ),
+}
+"""A headline leaves out time, number and colour; it takes no measure word."""
+
 VERB_ENDINGS = ("་{particle}་འདུག", "་བཞིན་འདུག", "་བཞིན་ཡོད")
 """What a Tibetan verb stem can end on; all three say that the action is going on."""
 

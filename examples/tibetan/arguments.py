@@ -153,6 +153,9 @@ class WorldArguments:
 
     world_pairs: int = field(default=1200, metadata={"help": "Translation pairs for all policy training."})
     world_test_pairs: int = 200
+    world_headlines: int = field(default=0, metadata={"help": "Articles with headlines for all policy training."})
+    world_test_headlines: int = 0
+    world_replay: int = field(default=0, metadata={"help": "Questions and answers to mix into fine-tuning."})
     world_encoder_pairs: int = field(default=12_800, metadata={"help": "Translation pairs for each encoder."})
     world_questions: int = 500
     world_drift_texts: int = 200

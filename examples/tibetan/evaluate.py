@@ -9,7 +9,6 @@ from typing import Any, cast
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
-from miniature.grammar import judge
 from semreward import Calibration, Encoder, SemanticSimilarityReward
 from semreward.calibration import Statistic, calibrate
 from semreward.evaluation import (
@@ -30,6 +29,7 @@ from semreward.evaluation import (
 from tibetan.arguments import Settings
 from tibetan.data import Row, read_texts
 from tibetan.policy import generate, load_adapted, load_base, load_tokenizer
+from tibetan.world import PARSERS
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Evaluator:
     @property
     def parser_language(self) -> str | None:
         """`zh` or `bo` where the references are sentences of the miniature grammar."""
-        return self.settings.data.target_column if self.settings.run.miniature else None
+        return self.settings.data.target_language if self.settings.run.miniature else None
 
     @property
     def fingerprints(self) -> list[str]:
@@ -131,7 +131,7 @@ class Evaluator:
             scores["held_out_similarity"] = similarity_score(self.held_out, answers, references)
         measured: dict[str, Any] = {name: dataclasses.asdict(score) for name, score in scores.items()}
         if self.parser_language is not None:
-            measured |= _meaning(answers, references, self.parser_language)
+            measured |= _meaning(answers, references, self.parser_language, self.settings.data.task)
         return measured
 
     def _reading(
@@ -149,6 +149,7 @@ class Evaluator:
             prompt=self.settings.data.reading_prompt,
             batch_size=self.settings.evaluation.generation_batch,
         )
+        (folder / "reading_answers.json").write_text(json.dumps(answers, ensure_ascii=False), encoding="utf-8")
         return dataclasses.asdict(cmrc_scores(answers, questions))
 
     def _drift(self, model: Any, tokenizer: PreTrainedTokenizerBase, *, adapted: bool) -> dict[str, Any] | None:
@@ -176,9 +177,9 @@ def _statistic(named: str) -> Statistic:
     return float(named) if named.replace(".", "", 1).isdigit() else cast("Statistic", named)
 
 
-def _meaning(answers: Sequence[str], references: Sequence[str], language: str) -> dict[str, Any]:
+def _meaning(answers: Sequence[str], references: Sequence[str], language: str, task: str) -> dict[str, Any]:
     """What the grammar's parser says: shares of exact meanings and grammatical sentences, mean slot accuracy."""
-    judged = [judge(answer, reference, language) for answer, reference in zip(answers, references, strict=True)]
+    judged = [PARSERS[task](answer, reference, language) for answer, reference in zip(answers, references, strict=True)]
     names = {"exact_meaning": "exact", "slot_accuracy": "slot_accuracy", "grammatical": "grammatical"}
     return {
         name: {

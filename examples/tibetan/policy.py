@@ -57,14 +57,17 @@ def lora_config(arguments: PolicyArguments) -> LoraConfig:
     )
 
 
-def train_sft(folder: Path, *, rows: Sequence[Row], settings: Settings, epochs: float) -> None:
-    """Fine-tune a new adapter on prompts and completions; the loss covers completions only.
+def train_sft(
+    folder: Path, *, rows: Sequence[Row], settings: Settings, epochs: float, adapter: Path | None = None
+) -> None:
+    """Fine-tune an adapter on prompts and completions; the loss covers completions only.
 
     Args:
         folder: Receives the adapter, and checkpoints in `training/`; goes on from the newest of them.
         rows: Rows with `prompt` and `completion`.
         settings: Base model, adapter, hyperparameters, and what all training shares: device, precision, seed, saving.
         epochs: Passes over the rows.
+        adapter: Folder with the adapter to go on from; a new one by default.
     """
     policy, sft, run = settings.policy, settings.sft, settings.grpo
     set_seed(run.seed)
@@ -79,12 +82,13 @@ def train_sft(folder: Path, *, rows: Sequence[Row], settings: Settings, epochs: 
         max_length=sft.sft_max_tokens,
         **_shared(run),
     )
+    base = load_base(policy.model_name_or_path, run)
     trainer = SFTTrainer(
-        model=load_base(policy.model_name_or_path, run),
+        model=base if adapter is None else load_adapted(base, adapter, trainable=True),
         args=config,
         train_dataset=datasets.Dataset.from_list([{key: row[key] for key in ("prompt", "completion")} for row in rows]),
         processing_class=load_tokenizer(policy.model_name_or_path),
-        peft_config=lora_config(policy),
+        peft_config=lora_config(policy) if adapter is None else None,
     )
     _train_and_save(trainer, folder)
 

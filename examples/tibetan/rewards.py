@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from miniature.grammar import judge
 from semreward import (
     Calibration,
     CompositeReward,
@@ -16,6 +15,7 @@ from semreward import (
 from semreward.protocols import Completion
 from semreward.text import answer_text
 from tibetan.arguments import RewardArguments
+from tibetan.world import PARSERS
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class ExactMeaning:
     """1 where a completion means exactly what its reference means, by the miniature grammar's parser, else 0."""
 
     language: str
+    task: str = "translation"
 
     @property
     def __name__(self) -> str:
@@ -31,7 +32,7 @@ class ExactMeaning:
     def __call__(self, *, completions: Sequence[Completion], reference: Sequence[str], **_: Any) -> list[float]:
         """Parse `N` completions and compare them with their references."""
         pairs = zip(map(answer_text, completions), reference, strict=True)
-        return [float(judge(answer, meant, self.language).exact) for answer, meant in pairs]
+        return [float(PARSERS[self.task](answer, meant, self.language).exact) for answer, meant in pairs]
 
 
 def make_reward(
@@ -42,6 +43,7 @@ def make_reward(
     *,
     held_out: Encoder | None = None,
     parser_language: str | None = None,
+    task: str = "translation",
 ) -> CompositeReward:
     """The reward of a GRPO run.
 
@@ -52,6 +54,7 @@ def make_reward(
         language: BCP-47 tag that the answers must be in.
         held_out: An encoder that is logged and pays nothing.
         parser_language: `zh` or `bo` where the references are sentences of the miniature grammar.
+        task: What the parser takes them for, `translation` or `headline`.
     """
     components: list[tuple[RewardFunction, float]] = [
         (SemanticSimilarityReward(encoder, threshold=threshold), arguments.similarity_weight),
@@ -60,5 +63,5 @@ def make_reward(
     if held_out is not None:
         components.append((SemanticSimilarityReward(held_out, threshold=0.0, name="held_out_similarity"), 0.0))
     if parser_language is not None:
-        components.append((ExactMeaning(parser_language), 0.0))
+        components.append((ExactMeaning(parser_language, task), 0.0))
     return CompositeReward(components)

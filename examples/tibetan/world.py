@@ -4,10 +4,18 @@ import dataclasses
 from pathlib import Path
 
 from miniature.documents import Mix
+from miniature.grammar import judge
+from miniature.headlines import judge_headline
 from miniature.models import EncoderShape, PolicyShape
 from miniature.reading import PROMPT
 from miniature.world import WorldSettings
 from tibetan.arguments import Settings, WorldArguments
+
+PARSERS = {"translation": judge, "headline": judge_headline}
+"""What judges an answer against its reference, by the task."""
+
+FILES = {"translation": ("pairs.jsonl", "test.jsonl"), "headline": ("headlines.jsonl", "test_headlines.jsonl")}
+"""A world's rows for training and for evaluation, by the task."""
 
 
 def world_settings(arguments: WorldArguments, seed: int) -> WorldSettings:
@@ -17,6 +25,9 @@ def world_settings(arguments: WorldArguments, seed: int) -> WorldSettings:
         seed=seed,
         pairs=arguments.world_pairs,
         test_pairs=arguments.world_test_pairs,
+        headlines=arguments.world_headlines,
+        test_headlines=arguments.world_test_headlines,
+        replay=arguments.world_replay,
         encoder_pairs=arguments.world_encoder_pairs,
         questions=arguments.world_questions,
         drift_texts=arguments.world_drift_texts,
@@ -30,10 +41,11 @@ def world_settings(arguments: WorldArguments, seed: int) -> WorldSettings:
 
 def use_world(settings: Settings, world: Path) -> Settings:
     """The same run on a world's files and models."""
+    train, test = FILES[settings.data.task]
     data = dataclasses.replace(
         settings.data,
-        train_data=str(world / "pairs.jsonl"),
-        test_data=str(world / "test.jsonl"),
+        train_data=str(world / train),
+        test_data=str(world / test),
         reading_data=str(world / "reading.json"),
         reading_prompt=PROMPT,
         drift_data=str(world / "ood.jsonl"),

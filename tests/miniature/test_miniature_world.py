@@ -14,6 +14,7 @@ import regex
 import miniature.world
 from miniature.documents import Document, Mix, sample_documents
 from miniature.grammar import Meaning, parse
+from miniature.headlines import lead_of, main_fact, parse_headline
 from miniature.reading import PROMPT
 from miniature.world import MINED, SMOKE, build_world
 
@@ -75,6 +76,37 @@ def test_no_meaning_occurs_twice(world: Built) -> None:
     meanings = [parse(row["zh"], "zh") for name in PAIR_FILES for row in world.rows(name)]
     assert None not in meanings
     assert len(set(meanings)) == len(meanings) == sum(PAIR_FILES.values())
+
+
+def sentences(article: str) -> list[Meaning | None]:
+    return [parse(sentence, "zh") for sentence in article.split("。")[:-1]]
+
+
+@pytest.mark.parametrize(("name", "count"), [("headlines", SMOKE.headlines), ("test_headlines", SMOKE.test_headlines)])
+def test_headline_says_what_its_article_opens_with_in_both_languages(world: Built, name: str, count: int) -> None:
+    rows = world.rows(name)
+    facts = [main_fact([lead_of(row["article_zh"], "zh")]) for row in rows]
+    assert len(rows) == count
+    for language in ("zh", "bo"):
+        assert [parse_headline(row[f"headline_{language}"], language) for row in rows] == facts
+
+
+def test_no_sentence_of_an_article_occurs_anywhere_else(world: Built) -> None:
+    told = [
+        meaning
+        for name in ("headlines", "test_headlines")
+        for row in world.rows(name)
+        for meaning in sentences(row["article_zh"])
+    ]
+    captions = {parse(row["zh"], "zh") for name in PAIR_FILES for row in world.rows(name)}
+    assert len(told) == 3 * (SMOKE.headlines + SMOKE.test_headlines) == len(set(told))
+    assert captions.isdisjoint(told)
+
+
+def test_replayed_questions_are_about_no_passage_of_the_evaluation(world: Built) -> None:
+    rows = world.rows("replay")
+    assert len(rows) == SMOKE.replay
+    assert not [row for row in rows for passage in world.passages() if passage in row["prompt"]]
 
 
 @pytest.mark.parametrize("name", PAIR_FILES)
