@@ -1,0 +1,91 @@
+"""The trade-off between quality and what is forgotten, fairly: every method at several learning rates and lengths.
+
+    python examples/tradeoff.py --plan                # what would run, and how long
+    python examples/tradeoff.py                       # the miniature's translation, on the bases of tables.yaml
+    python examples/tradeoff.py --seeds 0             # one seed
+    python examples/tradeoff.py --render              # only draw what has run so far
+
+RL and SFT differ in learning rate, number of updates and passes over the data, so that one point of each proves little:
+where one has forgotten less, it may only have learned less. This sweeps both for SFT, GRPO and SFT with replayed
+questions (a share of rows that ask for what the base could do already), and draws quality against drift and against
+reading comprehension, each method's frontier as a line. Replay has an easy time here: the replayed questions are of the
+kind that the reading test asks, though never about its passages.
+
+Cells are those of `paper_tables.py`, in the same folder: what is equal in both runs once. It ends in `tradeoff.svg` and
+`tradeoff.md`; what was found, also against the paper, is in the latter's first table.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from tables.cells import read_cells
+from tables.conditions import TRANSLATION, Condition, paper_conditions, tradeoff_conditions
+from tables.figure import draw, tell
+from tables.frontier import PARSED, points, quality_path, references
+from tables.planning import print_plan, steps
+from tables.runner import run_cell, set_up
+from tables.sweep import Sweep, read_sweep
+from tibetan.stages import process_state
+
+CONFIG = Path(__file__).parent / "configs" / "tables.yaml"
+
+
+def conditions_of(sweep: Sweep, task: str) -> list[Condition]:
+    """All settings of all methods; those that `paper_tables.py` runs, too, by its names."""
+    return tradeoff_conditions(
+        task,
+        rates=sweep.tradeoff_rates,
+        lengths=sweep.tradeoff_lengths,
+        replay=sweep.tradeoff_replay,
+        known=paper_conditions(sweep.tasks, forget_rate=sweep.forget_rate, forget_length=sweep.forget_length),
+    )
+
+
+def run(sweep: Sweep, task: str) -> None:
+    """Train and measure every setting, a seed on all bases before the next seed."""
+    for seed in sweep.seeds:
+        for base in sweep.bases:
+            bench = set_up(sweep, base)
+            for condition in conditions_of(sweep, task):
+                run_cell(bench, seed, condition)
+
+
+def publish(sweep: Sweep, task: str) -> str:
+    """Write `tradeoff.svg` and `tradeoff.md` from the cells that stand; returns the latter."""
+    cells = read_cells(sweep.output_dir)
+    quality = "exact meaning" if quality_path(cells) == PARSED else "held-out similarity"
+    found, beside = {}, {}
+    for base in dict.fromkeys(cell.base for cell in cells):
+        own = [cell for cell in cells if cell.base == base]
+        found[base], beside[base] = points(own, conditions_of(sweep, task)), references(own, task)
+    draw(sweep.output_dir / "tradeoff.svg", found, beside, quality=quality)
+    told = tell(found, quality=quality)
+    (sweep.output_dir / "tradeoff.md").write_text(told, encoding="utf-8")
+    return told
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Plan, run or draw."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", type=Path, default=CONFIG, help="The sweep's YAML file.")
+    parser.add_argument("--output_dir", help="Where to write; as the file says, by default.")
+    parser.add_argument("--seeds", type=int, nargs="+", help="As the file says, by default.")
+    parser.add_argument("--task", default=TRANSLATION, help="The task, by its name in the sweep's file.")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--plan", action="store_true", help="Print what would run and stop.")
+    what.add_argument("--render", action="store_true", help="Draw the cells that stand and stop.")
+    arguments = parser.parse_args(argv)
+    sweep = read_sweep(arguments.config, output_dir=arguments.output_dir, seeds=arguments.seeds)
+    if arguments.plan:
+        print_plan(sweep, steps(sweep, conditions_of(sweep, arguments.task)))
+        return
+    if not arguments.render:
+        run(sweep, arguments.task)
+    if process_state().is_main_process:
+        print("\n" + publish(sweep, arguments.task))
+        print(sweep.output_dir / "tradeoff.svg", sweep.output_dir / "tradeoff.md")
+
+
+if __name__ == "__main__":
+    main()

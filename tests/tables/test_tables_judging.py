@@ -1,0 +1,103 @@
+"""The parser as a judge: what it decides, and that it answers as a chat model does."""
+
+import random
+
+import pytest
+
+from miniature.grammar import Meaning, realise
+from miniature.headlines import Fact, main_fact, realise_headline, sample_article
+from semreward.errors import ArgumentError
+from semreward.evaluation import ChatServer, pairwise_scores, verdict_of
+from tables.judging import language_name, parser_server, prompt_of, served, verdict
+from tibetan.arguments import DataArguments
+
+TRANSLATION = DataArguments(source_column="zh", target_column="bo", target_language="bo")
+HEADLINE = DataArguments(task="headline", source_column="article_bo", target_column="headline_bo", target_language="bo")
+MEANING = Meaning("teacher", "three", "red", "apple", "buy", "market", "morning")
+RNG = random.Random(3)
+SOURCE = realise(MEANING, "zh", RNG)
+RIGHT = realise(MEANING, "bo", RNG)
+ONE_WRONG = realise(MEANING._replace(colour="blue"), "bo", RNG)
+FOUR_WRONG = realise(MEANING._replace(colour="blue", object="hat", verb="sell", time="night"), "bo", RNG)
+
+
+def decided(first: str, second: str, *, source: str = SOURCE, data: DataArguments = TRANSLATION) -> int | None:
+    return verdict_of(verdict(prompt_of(data).text(source, first, second), data))
+
+
+def test_right_meaning_wins_in_either_place() -> None:
+    assert (decided(RIGHT, ONE_WRONG), decided(ONE_WRONG, RIGHT)) == (1, 2)
+
+
+def test_two_right_wordings_tie() -> None:
+    assert decided(RIGHT, realise(MEANING, "bo", random.Random(8))) == 0
+
+
+def test_one_word_more_is_not_significant_and_three_are() -> None:
+    none_right = realise(MEANING._replace(colour="green", number="two"), "bo", RNG)
+    assert (decided(ONE_WRONG, none_right), decided(ONE_WRONG, FOUR_WRONG)) == (0, 1)
+
+
+def test_wrong_language_loses() -> None:
+    assert decided(SOURCE, ONE_WRONG) == 2
+
+
+def test_headline_is_judged_by_the_lead() -> None:
+    article = sample_article(random.Random(1))
+    source = "".join(realise(meaning, "bo", RNG) for meaning in article)
+    right, other = (realise_headline(main_fact(article[start:]), "bo", RNG) for start in (0, 1))
+    assert decided(other, right, source=source, data=HEADLINE) == 2
+
+
+def test_whole_lead_is_no_headline() -> None:
+    fact = Fact("teacher", "market", "apple", "buy")
+    source = RIGHT * 2
+    assert decided(realise_headline(fact, "bo", RNG), RIGHT, source=source, data=HEADLINE) == 1
+
+
+@pytest.mark.parametrize("data", [TRANSLATION, HEADLINE])
+def test_source_that_is_not_of_the_grammar_is_refused(data: DataArguments) -> None:
+    with pytest.raises(ArgumentError, match="the source must be of the grammar"):
+        decided(RIGHT, RIGHT + RIGHT, source="你好", data=data)
+
+
+def test_prompt_without_candidates_is_refused() -> None:
+    with pytest.raises(ArgumentError, match="must show a source and two candidates"):
+        verdict("Which is better?", TRANSLATION)
+
+
+def test_parser_answers_through_the_judges_client() -> None:
+    with served("parser", TRANSLATION) as server:
+        scores = pairwise_scores(
+            server, [SOURCE] * 3, [RIGHT, ONE_WRONG, RIGHT], [ONE_WRONG, RIGHT, RIGHT], prompt=prompt_of(TRANSLATION)
+        )
+    assert (scores.wins, scores.losses, scores.ties, scores.inconsistent, scores.unparsable) == (1, 1, 1, 0, 0)
+    assert "judge:grammar-parser" in scores.signature
+
+
+def test_server_refuses_what_cannot_be_judged() -> None:
+    from semreward.evaluation import ChatError
+
+    with parser_server(TRANSLATION) as address:
+        server = ChatServer(address, "grammar-parser", api_key="none", max_retries=0)
+        with pytest.raises(ChatError, match="must show a source"):
+            server("hello")
+
+
+def test_endpoint_is_taken_as_it_stands() -> None:
+    with served({"base_url": "http://127.0.0.1:1/v1", "model": "a-model"}, TRANSLATION) as server:
+        assert server == ChatServer("http://127.0.0.1:1/v1", "a-model")
+
+
+def test_other_judges_are_refused() -> None:
+    with (
+        pytest.raises(ArgumentError, match="`judge` must be 'parser' or arguments of ChatServer"),
+        served("oracle", TRANSLATION),
+    ):
+        pass
+
+
+def test_prompts_name_the_languages() -> None:
+    assert prompt_of(TRANSLATION).name == "translation-Chinese-Tibetan"
+    assert prompt_of(HEADLINE).name == "headline-Tibetan"
+    assert language_name("xx-unknown") == "xx-unknown"
