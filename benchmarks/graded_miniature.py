@@ -5,7 +5,7 @@ words and word order that are drawn anew; the grade is the number of slots that 
 and grade, within Tibetan, within Chinese and across: for the untrained encoder, for one adapted on pairs, for one
 adapted on the same sentences without knowing which belong together, and for one with made negatives.
 
-    python benchmarks/graded_miniature.py                # two CPU cores: some 4 minutes
+    python benchmarks/graded_miniature.py                # two CPU cores: some 6 minutes
 
 Writes `graded-miniature.json` to `--out` (default `runs/benchmarks/graded-miniature`).
 """

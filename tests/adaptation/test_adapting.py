@@ -126,6 +126,11 @@ def test_an_embedding_rate_of_its_own_trains_the_embeddings(quick, captions):
     assert fast_moved != pytest.approx(still, abs=1e-3)
 
 
+def test_training_in_bfloat16_learns_too(quick, captions):
+    adaptation = adapt_encoder(quick(epochs=12, batch_size=16, bf16=True), captions[12:], captions[:12])
+    assert adaptation.after.precision > adaptation.before.precision
+
+
 def test_a_pooling_that_is_asked_for_is_used(quick, captions):
     encoders = [
         adapt_encoder(quick(pooling=name, learning_rate=1e-8), captions[:8]).encoder for name in ("mean", "cls")
