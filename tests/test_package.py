@@ -22,7 +22,7 @@ TESTS = Path(__file__).parent
 TEST_FILES = sorted(TESTS.rglob("test_*.py"))
 
 FLOORS = [
-    {"errors", "protocols", "text", "letters", "spans", "languages", "language_report", "detectors", "shaping"},
+    {"errors", "protocols", "text", "letters", "spans", "languages", "detectors", "shaping"},
     {"encoders"},
     {"rewards"},
     {"calibration", "evaluation", "report"},

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from semreward.encoders.local import SentenceTransformerEncoder
     from semreward.encoders.remote import EmbeddingServerEncoder
     from semreward.errors import CalibrationMismatchWarning, SemRewardError, SemRewardWarning
-    from semreward.language_report import language_report
+    from semreward.languages import language_report
     from semreward.monitor import MonitoredReward, RewardMonitor
     from semreward.protocols import Encoder, RewardFunction
     from semreward.rewards.composite import CompositeReward
@@ -54,7 +54,7 @@ _HOMES = {
     "calibrate": "calibration",
     "calibrate_threshold": "calibration",
     "compare_encoders": "encoders.comparison",
-    "language_report": "language_report",
+    "language_report": "languages",
     "paper_reward": "rewards.recipes",
     "recommended_reward": "rewards.recipes",
     "threshold_rescale": "shaping",

@@ -1,12 +1,12 @@
 """From what a policy produced to the text that is scored: answer extraction, normalising, units."""
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 import regex
 
 from semreward.errors import ArgumentError, ArgumentTypeError
+from semreward.letters import composed
 
 ReasoningPolicy: TypeAlias = Literal["remove", "keep", "prefilled"]
 """What happens to reasoning between `<think>` and `</think>`; see `remove_reasoning`."""
@@ -79,17 +79,17 @@ def remove_reasoning(text: str, *, policy: ReasoningPolicy = "remove") -> str:
     if policy == "keep":
         return text
     first_open, first_close = text.find(_OPEN), text.find(_CLOSE)
-    opened_by_template = first_close >= 0 and not 0 <= first_open < first_close
-    if opened_by_template:
-        text = text[first_close + len(_CLOSE) :]
+    at = 0
+    if first_close >= 0 and not 0 <= first_open < first_close:  # opened by the template
+        at = first_close + len(_CLOSE)
     elif policy == "prefilled" and first_close < 0:
         return ""
     kept: list[str] = []
-    while (start := text.find(_OPEN)) >= 0:
-        kept.append(text[:start])
+    while (start := text.find(_OPEN, at)) >= 0:
+        kept.append(text[at:start])
         end = text.find(_CLOSE, start)
-        text = text[end + len(_CLOSE) :] if end >= 0 else ""
-    return "".join([*kept, text])
+        at = end + len(_CLOSE) if end >= 0 else len(text)
+    return "".join([*kept, text[at:]])
 
 
 def normalise(text: str) -> str:
@@ -99,7 +99,7 @@ def normalise(text: str) -> str:
         >>> normalise(" cafe\u0301 ") == "café"
         True
     """
-    return unicodedata.normalize("NFC", text).strip()
+    return composed(text).strip()
 
 
 def units(text: str) -> list[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from semreward.evaluation.score import Score, evaluated_answers, evaluated_references, signature_of
-from semreward.languages import ScriptFilter, scripts_of
+from semreward.languages import scripts_of, writing_of
 from semreward.protocols import Completion, Encoder
 from semreward.rewards.similarity import SemanticSimilarityReward
 from semreward.text import ReasoningPolicy
@@ -67,15 +67,15 @@ def language_consistency_score(
 
     Source:
         Su et al. 2026, section 3.4.2, https://arxiv.org/abs/2605.14366; for the rule, see
-        `semreward.languages.ScriptFilter`.
+        `semreward.languages.writing_of`.
 
     Example:
         >>> language_consistency_score(["བོད་ཡིག", "བོད་字", "", "ཀ་ཁ"], "bo").value
         0.5
     """
     answers = evaluated_answers(completions, reasoning)
-    scripts = scripts_of(language)
-    judge = ScriptFilter(scripts)
-    consistent = sum(judge.is_consistent(answer) for answer in answers)
-    signature = signature_of("language_consistency", language=language, scripts="+".join(sorted(scripts)))
+    writing = writing_of(language)
+    consistent = sum(writing.is_consistent(answer) for answer in answers)
+    scripts = "+".join(sorted(scripts_of(language)))
+    signature = signature_of("language_consistency", language=language, scripts=scripts)
     return Score(consistent / len(answers), signature)
