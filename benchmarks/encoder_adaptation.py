@@ -126,7 +126,12 @@ def write_tokenizer(folder: Path, texts: Sequence[str], vocabulary: int) -> int:
 
 
 def write_bag(folder: Path, texts: Sequence[str], options: argparse.Namespace) -> None:
-    """Write an XLM-R without layers: embeddings, their normalisation, and nothing else."""
+    """Write an XLM-R without layers: embeddings, their normalisation, and nothing else.
+
+    With XLM-R's own epsilon of 1e-5 each token is normalised to one length and weighs the same in the mean. An epsilon
+    far above the variance of the embeddings lets them pass as they are, so that a token's length can become its weight,
+    and layers that start by passing their input on leave the bag's vectors unchanged.
+    """
     from transformers import XLMRobertaConfig, XLMRobertaModel
 
     vocabulary = write_tokenizer(folder, texts, options.vocabulary)
@@ -141,6 +146,7 @@ def write_bag(folder: Path, texts: Sequence[str], options: argparse.Namespace) -
         attention_probs_dropout_prob=0.0,
         max_position_embeddings=130,
         type_vocab_size=1,
+        layer_norm_eps=options.norm_epsilon,
         bos_token_id=0,
         pad_token_id=1,
         eos_token_id=2,
@@ -385,6 +391,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--layers", type=int, default=1)
     parser.add_argument("--heads", type=int, default=4)
     parser.add_argument("--feed-forward", type=int, default=2, help="times the width")
+    parser.add_argument("--norm-epsilon", type=float, default=1.0, help="of the layer normalisation; XLM-R's is 1e-5")
     parser.add_argument("--bag-epochs", type=float, default=6.0)
     parser.add_argument("--bag-batch", type=int, default=1024)
     parser.add_argument("--bag-rate", type=float, default=5e-3)
