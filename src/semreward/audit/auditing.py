@@ -13,7 +13,7 @@ from semreward.audit.chinese import CHINESE
 from semreward.audit.english import ENGLISH
 from semreward.audit.graded import graded_results
 from semreward.audit.results import AttackResult, AuditReport, BreakEven, Level, Margins
-from semreward.audit.scoring import Scored, Scorer
+from semreward.audit.scoring import Scored, Scorer, figure
 from semreward.audit.tables import LanguageTable, table_of
 from semreward.audit.tibetan import TIBETAN
 from semreward.errors import ArgumentError, ArgumentTypeError
@@ -202,14 +202,14 @@ def _attacked(attack: Attack, corpus: Corpus, scorer: Scorer, honest: _Honest, m
         return AttackResult(
             **facts, mean=None, weak=None, gold=None, position=None, win_rate=None, verdict="not_tested"
         )
-    mean, weak, gold = (float(item.total[rows].mean()) for item in (scored, honest.weak, honest.gold))
+    mean, weak, gold = (figure(item.total[rows].mean()) for item in (scored, honest.weak, honest.gold))
     wins = _win_rate(scored.total[rows], honest.weak.total[rows])
     return AttackResult(
         **facts,
         mean=mean,
         weak=weak,
         gold=gold,
-        position=(mean - weak) / (gold - weak) if gold - weak > _TIE else None,
+        position=figure((mean - weak) / (gold - weak)) if gold - weak > _TIE else None,
         win_rate=wins,
         verdict=margins.verdict(mean, weak, gold, wins),
         components=scored.means(rows),
@@ -228,7 +228,7 @@ def _answer(attack: Attack, row: AuditRow, corpus: Corpus) -> str | None:
 
 def _win_rate(values: NDArray[np.float64], weak: NDArray[np.float64]) -> float:
     difference = values - weak
-    return float(((difference > _TIE) + 0.5 * (np.abs(difference) <= _TIE)).mean())
+    return figure(((difference > _TIE) + 0.5 * (np.abs(difference) <= _TIE)).mean())
 
 
 def _break_even(
@@ -245,7 +245,7 @@ def _break_even(
         if abs(difference) > _TIE:
             weight = weights[name] - total / difference
             if weight > _TIE:
-                points.append(BreakEven(name, weight, "above" if difference < 0 else "below"))
+                points.append(BreakEven(name, figure(weight), "above" if difference < 0 else "below"))
     return tuple(points)
 
 
@@ -255,7 +255,7 @@ def _level(name: str, scored: Scored, weak: Scored) -> Level:
         name=name,
         rows=int(scored.answered.sum()),
         unscored=int((scored.answered & ~scored.valued).sum()),
-        mean=float(scored.total[scored.valued].mean()) if scored.valued.any() else None,
+        mean=figure(scored.total[scored.valued].mean()) if scored.valued.any() else None,
         win_rate=_win_rate(scored.total[both], weak.total[both]) if both.any() and scored is not weak else None,
         components=scored.means(scored.valued),
     )

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from semreward.audit import edits
 from semreward.audit.attacks import AuditRow, Corpus
 from semreward.audit.results import GradedResult
-from semreward.audit.scoring import Scored, Scorer
+from semreward.audit.scoring import Scored, Scorer, figure
 from semreward.calibration.measures import area_under_curve
 from semreward.evaluation.graded import rank_correlation
 
@@ -72,9 +72,9 @@ def _graded(
     if ranked is None:
         return None
     good = np.concatenate([rewards[name] for name in _GOOD])
-    means = {name: float(np.nanmean(values)) for name, values in rewards.items() if not np.isnan(values).all()}
+    means = {name: figure(np.nanmean(values)) for name, values in rewards.items() if not np.isnan(values).all()}
     if not np.isnan(weak_rewards).all():
-        means["weak"] = float(np.nanmean(weak_rewards))
+        means["weak"] = figure(np.nanmean(weak_rewards))
     unrelated = auc(good, rewards["unrelated"])
     return None if unrelated is None else GradedResult(scope, *ranked, unrelated, auc(good, weak_rewards), means)
 
@@ -96,7 +96,7 @@ def _rank_correlations(
     if not found:
         return None
     rho_mean, tau_mean = np.mean(found, axis=0)
-    return len(found), float(rho_mean), float(tau_mean)
+    return len(found), figure(rho_mean), figure(tau_mean)
 
 
 def auc(better: NDArray[np.float64], worse: NDArray[np.float64]) -> float | None:
@@ -114,7 +114,7 @@ def auc(better: NDArray[np.float64], worse: NDArray[np.float64]) -> float | None
         0.875
     """
     better, worse = better[~np.isnan(better)], worse[~np.isnan(worse)]
-    return area_under_curve(better, worse) if len(better) and len(worse) else None
+    return figure(area_under_curve(better, worse)) if len(better) and len(worse) else None
 
 
 def _corrupted(row: AuditRow, corpus: Corpus, share: float) -> str | None:

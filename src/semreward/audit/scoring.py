@@ -18,6 +18,16 @@ from semreward.shaping import weighted_sum
 _RESERVED = frozenset({"completions", "prompts", "completion_ids", "trainer_state", "log_metric", "log_extra"})
 
 
+def figure(value: float | np.floating[Any]) -> float:
+    """A value to nine digits, as reports hold it: what the order of a sum adds is no finding.
+
+    Example:
+        >>> figure(2.4999999999999996)
+        2.5
+    """
+    return float(f"{value:.9g}")
+
+
 @dataclass(frozen=True)
 class Scored:
     """What a reward pays the answers of `N` rows.
@@ -40,7 +50,7 @@ class Scored:
     def means(self, rows: NDArray[np.bool_]) -> dict[str, float]:
         """Each component's mean over some rows; those without any value there are left out."""
         chosen = {name: values[rows] for name, values in self.parts.items()}
-        return {name: float(np.nanmean(values)) for name, values in chosen.items() if not np.isnan(values).all()}
+        return {name: figure(np.nanmean(values)) for name, values in chosen.items() if not np.isnan(values).all()}
 
 
 class Scorer:
