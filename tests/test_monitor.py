@@ -567,7 +567,7 @@ def test_every_kind_but_those_of_language_is_tried_here():
 
 
 def test_a_language_that_stays_wrong_while_another_component_decides_alarms_both():
-    change = {"mean/script": 0.1, "dead_zone/script": 0.75}
+    change = {"mean/script": 0.1, "dead_zone/script": 0.9}
     assert kinds_of(change) == [("dominance", "similarity over script"), ("language", "script")]
 
 

@@ -135,7 +135,7 @@ def _dead_zone(course: Course, limits: AlarmLimits, watched: Watched) -> Iterato
             "see which gate or component fails most; loosen it, or lengthen the cold start",
             {"share": floor},
         )
-    for name in watched.components:
+    for name in (name for name in watched.components if name not in watched.languages):  # `_language` sees those
         share = course.stays(f"dead_zone/{name}", lambda value: value >= limits.dead_zone)
         if share is not None:
             yield _Finding(
