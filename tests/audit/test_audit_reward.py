@@ -301,7 +301,9 @@ def test_equal_references_have_no_hub():
         ([], ArgumentError, "`pairs` must be a non-empty list"),
         ([{"weak": "a"}], ArgumentError, "`reference` must be a non-empty string.*at row 0"),
         ([{"reference": "a"}, "b"], ArgumentTypeError, "must hold mappings, got str at row 1"),
-        ([{"reference": "a", "weak": 3}], ArgumentTypeError, "`weak` must be a text or None, got int at row 0"),
+        ([{"reference": "a", "weak": 3}], ArgumentTypeError, "`weak` must be a text or None, got '3' at row 0"),
+        ([{"reference": "a", "prompt": 3}], ArgumentTypeError, "`prompt` must be a text, messages or None, got '3'"),
+        ([{"reference": "a", "prompt": ["b"]}], ArgumentTypeError, "`prompt` must be a text, messages or None"),
         ([{"reference": "a", "completions": "b"}], ArgumentError, "must not have the column 'completions'"),
     ],
 )

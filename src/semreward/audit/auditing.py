@@ -174,10 +174,11 @@ def _text(pair: Mapping[str, Any], name: str, index: int) -> str | None:
     value = pair.get(name)
     if value is None:
         return None
-    if name == "prompt" and not isinstance(value, str):
+    if name == "prompt" and is_column(value) and all(isinstance(message, Mapping) for message in value):
         value = answer_text([{**message, "role": "assistant"} for message in value][-1:], reasoning="keep")
     if not isinstance(value, str):
-        raise ArgumentTypeError(f"`{name}` must be a text or None, got {type(value).__name__} at row {index}")
+        allowed = "a text, messages or None" if name == "prompt" else "a text or None"
+        raise ArgumentTypeError(f"`{name}` must be {allowed}, got {str(value)[:80]!r} at row {index}")
     return normalise(value) or None
 
 
