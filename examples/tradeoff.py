@@ -2,7 +2,7 @@
 
     python examples/tradeoff.py --plan                # what would run, and how long
     python examples/tradeoff.py                       # the miniature's translation, on the bases of tables.yaml
-    python examples/tradeoff.py --seeds 0             # one seed
+    python examples/tradeoff.py --seeds 0 --bases A   # one seed on one base
     python examples/tradeoff.py --render              # only draw what has run so far
 
 RL and SFT differ in learning rate, number of updates and passes over the data, so that one point of each proves little:
@@ -15,20 +15,17 @@ Cells are those of `paper_tables.py`, in the same folder: what is equal in both 
 `tradeoff.md`; what was found, also against the paper, is in the latter's first table.
 """
 
-import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 from tables.cells import read_cells
-from tables.conditions import TRANSLATION, Condition, paper_conditions, tradeoff_conditions
+from tables.command import read_command
+from tables.conditions import Condition, paper_conditions, tradeoff_conditions
 from tables.figure import draw, tell
 from tables.frontier import PARSED, points, quality_path, references
 from tables.planning import print_plan, steps
 from tables.runner import run_cell, set_up
-from tables.sweep import Sweep, read_sweep
+from tables.sweep import Sweep
 from tibetan.stages import process_state
-
-CONFIG = Path(__file__).parent / "configs" / "tables.yaml"
 
 
 def conditions_of(sweep: Sweep, task: str) -> list[Condition]:
@@ -67,16 +64,7 @@ def publish(sweep: Sweep, task: str) -> str:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Plan, run or draw."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--config", type=Path, default=CONFIG, help="The sweep's YAML file.")
-    parser.add_argument("--output_dir", help="Where to write; as the file says, by default.")
-    parser.add_argument("--seeds", type=int, nargs="+", help="As the file says, by default.")
-    parser.add_argument("--task", default=TRANSLATION, help="The task, by its name in the sweep's file.")
-    what = parser.add_mutually_exclusive_group()
-    what.add_argument("--plan", action="store_true", help="Print what would run and stop.")
-    what.add_argument("--render", action="store_true", help="Draw the cells that stand and stop.")
-    arguments = parser.parse_args(argv)
-    sweep = read_sweep(arguments.config, output_dir=arguments.output_dir, seeds=arguments.seeds)
+    sweep, arguments = read_command(__doc__, argv)
     if arguments.plan:
         print_plan(sweep, steps(sweep, conditions_of(sweep, arguments.task)))
         return

@@ -1,7 +1,7 @@
 """Articles of several caption sentences, and the headlines that state their main fact.
 
 As in a news report, the main fact is what the first sentence tells: who does what to what, and where. A headline says
-just that, in other words and another order; the sentences after the lead are about other people and things. So a
+just that, in other words and another order; what comes after the lead is about other people and things. So a
 headline can be judged by a parser, as translations are in `miniature.grammar`: reading one back gives a `Fact`.
 """
 
@@ -15,8 +15,9 @@ from miniature.grammar import Judgement, Meaning, alternatives, parse, sample_me
 from miniature.grammar import values_by_surface as caption_values
 from miniature.lexicon import HEADLINE_PATTERNS
 
-SENTENCES = 3
-"""Sentences of an article."""
+SENTENCES = 2
+"""Sentences of an article. With three, SFT on 300 headlines gets 15 % of the test right instead of 66 %, which leaves
+GRPO little to reinforce (seed 0, 8 epochs at 2e-3, 100 test articles)."""
 
 _STOP = {"zh": "。", "bo": "།"}
 

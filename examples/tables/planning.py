@@ -51,6 +51,11 @@ def print_plan(sweep: Sweep, planned: Sequence[Step]) -> None:
     print(f"\n{len(planned)} stages, {len(planned) - len(open_steps)} of them stand")
     if known and sweep.costs is not None:
         print(f"to do: about {sum(known) / 3600:.1f} hours, by what {sweep.costs.machine} took")
+    print_detectable(sweep)
+
+
+def print_detectable(sweep: Sweep) -> None:
+    """Print the smallest tax that a base's questions show, where it is known how many there are."""
     for base in sweep.bases:
         settings = _settings(sweep, base)
         if settings.run.miniature:
@@ -61,10 +66,10 @@ def detectable_text(items: int) -> str:
     """The smallest differences of exact match that a number of questions shows, for several discordances."""
     found = {share: detectable_difference(items, share) for share in DISCORDANCES}
     shown = ", ".join(
-        f"{'none' if value is None else f'{100 * value:.1f} points'} if {share:.0%} of the answers are discordant"
+        f"{'none' if value is None else f'{100 * value:.1f} points'} at {share:.0%} discordant answers"
         for share, value in found.items()
     )
-    return f"{items} questions detect (80 % power, two-sided 5 %, paired): {shown}"
+    return f"a difference of EM shows on {items} questions (80 % power, two-sided 5 %, paired) from {shown}"
 
 
 def _settings(sweep: Sweep, base: str) -> Settings:

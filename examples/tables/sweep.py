@@ -69,8 +69,8 @@ class Sweep:
     bases: Mapping[str, Mapping[str, Any]]
     judge: str | Mapping[str, Any] | None = None
     transfer_size: int = 1000
-    forget_rate: float = 10.0
-    forget_length: float = 3.0
+    forget_rate: float = 3.0
+    forget_length: float = 2.0
     replay_data: str | None = None
     tradeoff_rates: Sequence[float] = (0.3, 1.0, 3.0)
     tradeoff_lengths: Sequence[float] = (0.25, 0.5, 1.0, 2.0)

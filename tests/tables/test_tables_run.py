@@ -135,8 +135,8 @@ def settings_of(ran: Ran, stage: str) -> dict[str, Any]:
 
 def test_factors_reach_the_training(ran: Ran) -> None:
     plain, hard = (settings_of(ran, f"mt/{name}")["settings"] for name in ("strong_sft", "forgetting_sft"))
-    assert hard["sft_learning_rate"] == pytest.approx(10 * plain["sft_learning_rate"])
-    assert hard["strong_sft_epochs"] == 3 * plain["strong_sft_epochs"]
+    assert hard["sft_learning_rate"] == pytest.approx(3 * plain["sft_learning_rate"])
+    assert hard["strong_sft_epochs"] == 2 * plain["strong_sft_epochs"]
     plain, long = (settings_of(ran, f"mt/{name}")["settings"] for name in ("rl", "grpo_rate_1_length_2"))
     assert long["max_steps"] == 2 * plain["max_steps"]
 
@@ -186,7 +186,7 @@ def test_plan_tells_the_smallest_tax_before_anything_runs(tmp_path: Path, capsys
     paper_tables.main(["--output_dir", str(tmp_path / "none"), "--plan"])
     output = capsys.readouterr().out
     assert detectable_text(2500) in output
-    assert "1.8 points if 10% of the answers are discordant" in output
+    assert "1.8 points at 10% discordant answers" in output
     assert not (tmp_path / "none").exists()
 
 
