@@ -17,7 +17,7 @@ from semreward.errors import ArgumentError, ArgumentTypeError, RewardOutputError
 from semreward.monitor import KINDS, AlarmLimits, MonitoredReward, RewardHackingWarning, RewardMonitor
 from semreward.monitor.alarms import CLIPPED, Course, Watched
 from semreward.monitor.detectors import Watch
-from semreward.monitor.metrics import Component, Sample, correlation, measure
+from semreward.monitor.metrics import Component, Sample, correlation, measure, within_groups
 from semreward.testing import check_reward
 
 GROUPS = st.lists(st.integers(0, 3), min_size=2, max_size=12)
@@ -125,6 +125,11 @@ def test_no_metric_depends_on_the_order_of_rows(order):
         )
 
     assert measured(order) == pytest.approx(measured(range(6)))
+
+
+def test_rows_alone_in_their_group_are_left_out_of_deviations():
+    first, second = within_groups(column(1, 3, 7), column(2, 2, 9), np.array([0, 0, 1]))
+    assert (first.tolist(), second.tolist()) == ([-1.0, 1.0], [0.0, 0.0])
 
 
 def test_groups_whose_rewards_are_equal_are_flat():
@@ -339,6 +344,13 @@ def test_without_log_metric_no_judge_is_called():
     assert MonitoredReward(paper(), judges=[Refusing()])(**ROWS, log_extra=Log().hooks["log_extra"]) == paper()(**ROWS)
 
 
+def test_without_log_metric_columns_are_logged_as_the_reward_inside_logs_them():
+    alone, monitored = Log(), Log()
+    paper()(**ROWS, log_extra=alone.hooks["log_extra"])
+    MonitoredReward(paper())(**ROWS, log_extra=monitored.hooks["log_extra"])
+    assert monitored.extras == alone.extras
+
+
 def test_components_of_weight_0_are_judges():
     reward = CompositeReward([*paper().components, (ChrfReward(), 0.0)])
     assert MonitoredReward(reward).watched == Watched(
@@ -478,6 +490,13 @@ def test_a_fall_is_measured_from_the_best_with_what_the_other_gained_since():
     assert course.fall("judge", while_not="reward") == (5, 3)
 
 
+def test_a_fall_that_a_window_ago_was_none_is_none():
+    course = Course(window=3)
+    for step, judge in enumerate([9] * 6 + [4] * 3):
+        course.add(step, {"judge": judge, "reward": 1})
+    assert course.fall("judge", while_not="reward") == (0, 0)
+
+
 def test_a_fall_that_passes_within_a_window_is_none():
     course = Course(window=3)
     for step, judge in enumerate([9] * 3 + [4] * 3 + [8] * 3):
@@ -559,6 +578,13 @@ def test_a_hacked_run_alarms_once(name):
 def test_a_few_odd_entries_alarm_nothing(name):
     watch = Watch(WATCHED, AlarmLimits(window=10))
     entries = [{**HEALTHY, **(HACKED[name][0] if 20 < step < 25 else {})} for step in range(60)]
+    assert [alarm for step, entry in enumerate(entries) for alarm in watch.read(step, entry)] == []
+
+
+@pytest.mark.parametrize("name", HACKED)
+def test_what_lasts_for_less_than_a_window_alarms_nothing(name):
+    watch = Watch(WATCHED, AlarmLimits(window=10))
+    entries = [{**HEALTHY, **(HACKED[name][0] if 20 <= step < 29 else {})} for step in range(60)]
     assert [alarm for step, entry in enumerate(entries) for alarm in watch.read(step, entry)] == []
 
 
