@@ -33,6 +33,18 @@ class EncoderUnavailableError(SemRewardError, ConnectionError):
     """An encoder behind a server gave no vectors in time; the one error that `on_error="none"` turns into `None`."""
 
 
+class ChatError(SemRewardError, RuntimeError):
+    """A chat model's server refuses what it is asked, or sends something that is no answer."""
+
+
+class ChatUnavailableError(SemRewardError, ConnectionError):
+    """A chat model's server gave no answer in time, or asks to come back later."""
+
+
+class TrainingDivergedError(SemRewardError, ArithmeticError):
+    """The loss of an encoder's training is no longer finite; the message names the step."""
+
+
 class RewardOutputError(SemRewardError, ValueError):
     """A reward function returned something other than one finite float or `None` a completion."""
 

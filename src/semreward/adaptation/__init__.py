@@ -2,7 +2,6 @@
 
 from semreward.adaptation.adapting import Adaptation, adapt_encoder
 from semreward.adaptation.config import AdaptationConfig
-from semreward.adaptation.errors import TrainingDivergedError
 from semreward.adaptation.measuring import Measures, Retrieval, measure_encoder, retrieval_precision
 from semreward.adaptation.negatives import (
     NEGATIONS,
@@ -15,6 +14,7 @@ from semreward.adaptation.negatives import (
     wrong_language_copy,
 )
 from semreward.adaptation.pairs import Pair, PairData, PairReport, checked_pairs, read_pairs
+from semreward.errors import TrainingDivergedError
 
 __all__ = [
     "NEGATIONS",

@@ -26,10 +26,9 @@ from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback
 
 from semreward.adaptation.batches import fast_preprocess
 from semreward.adaptation.config import AdaptationConfig
-from semreward.adaptation.errors import TrainingDivergedError
 from semreward.adaptation.losses import contrastive_loss
 from semreward.adaptation.measuring import Measures
-from semreward.errors import ArgumentError
+from semreward.errors import ArgumentError, TrainingDivergedError
 
 logger = logging.getLogger(__name__)
 

@@ -7,8 +7,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from semreward.errors import ChatError, ChatUnavailableError
     from semreward.evaluation.asking import READING_PROMPT, ChatModel, Reader, reading_answers
-    from semreward.evaluation.chat import ChatError, ChatServer, ChatUnavailableError
+    from semreward.evaluation.chat import ChatServer
     from semreward.evaluation.drift import Distribution, token_kl, token_nll
     from semreward.evaluation.graded import GradedPair, GradedScores, graded_scores, rank_correlation
     from semreward.evaluation.judge import (

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from semreward.encoders.endpoints import ApiKey, checked_base_url, checked_key, place_of
-from semreward.errors import ArgumentError, MissingDependencyError, SemRewardError
+from semreward.errors import ArgumentError, ChatError, ChatUnavailableError, MissingDependencyError, SemRewardError
 
 # Status codes of requests that may well succeed later; the client has tried them again already.
 _PASSING = frozenset({408, 409, 425, 429})
@@ -19,14 +19,6 @@ _SERVER_ERROR = 500
 
 # Longest part of a server's own message that is shown.
 _SHOWN_CHARACTERS = 300
-
-
-class ChatError(SemRewardError, RuntimeError):
-    """A chat model's server refuses what it is asked, or sends something that is no answer."""
-
-
-class ChatUnavailableError(SemRewardError, ConnectionError):
-    """A chat model's server gave no answer in time, or asks to come back later."""
 
 
 @dataclass(frozen=True)
