@@ -30,6 +30,16 @@ def draw(
     """
     import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    with mpl.rc_context({"svg.hashsalt": "semreward"}):  # the same points give the same file
+        drawn = figure_of(by_base, references, quality=quality)
+        FigureCanvasSVG(drawn).print_svg(str(path), metadata={"Date": None})
+
+
+def figure_of(
+    by_base: Mapping[str, Sequence[Point]], references: Mapping[str, Mapping[str, Estimate]], *, quality: str
+) -> Any:
+    """The figure as matplotlib holds it; arguments as for `draw`."""
     from matplotlib.figure import Figure
 
     figure: Any = Figure(figsize=(9, 3.4 * len(by_base)), layout="constrained")
@@ -45,8 +55,7 @@ def draw(
         label: handle for axis in axes.flat for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
     }
     figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=len(handles))
-    with mpl.rc_context({"svg.hashsalt": "semreward"}):
-        FigureCanvasSVG(figure).print_svg(str(path), metadata={"Date": None})
+    return figure
 
 
 def tell(by_base: Mapping[str, Sequence[Point]], *, quality: str) -> str:
@@ -68,7 +77,8 @@ def tell(by_base: Mapping[str, Sequence[Point]], *, quality: str) -> str:
         ]
         parts.append("\n".join(lines))
     legend = (
-        "Rate and length are factors of the task's learning rate and of its epochs (SFT) or steps (GRPO). Values are "
+        "Rate and length are factors of the task's learning rate and of its epochs (SFT) or steps (GRPO, which goes on "
+        "from a cold start by SFT at the plain rate). Values are "
         "means over seeds ± half the width of the 95 % t interval (number of seeds). That the cheapest of several "
         "settings is taken favours the method with more of them, and noise; within the intervals nothing is told."
     )

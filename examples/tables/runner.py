@@ -21,6 +21,7 @@ from peft import get_peft_model
 
 from miniature.world import build_world
 from semreward import BleuReward, CompositeReward, LengthRatioGuard, SentenceTransformerEncoder
+from semreward.errors import ArgumentError
 from tables.cells import Cell, cell_path, exact_by_question
 from tables.conditions import BLEU, LENGTH, Condition, cold_start
 from tables.sweep import Sweep
@@ -137,32 +138,38 @@ def train(bench: Bench, seed: int, condition: Condition) -> str | None:
 def _train(bench: Bench, seed: int, condition: Condition) -> str:
     start = None if condition.start is None else train(bench, seed, condition.start)
     settings = _changed(bench.seeded(condition.task, seed), condition)
-    split = f"seed-{seed}/{condition.task}/data"
-    rows = _rows(bench, seed, condition)
-    work: Callable[[Path], None]
-    if condition.method == "untrained":
-        work, decides = partial(_write_untrained, settings=settings), decisive(settings.policy)
-    elif condition.method == "sft":
-        epochs = settings.sft.cold_start_epochs if condition.rows == "cold_start" else settings.sft.strong_sft_epochs
-        adapter = None if start is None else bench.stages.folder / start
-        work = partial(train_sft, rows=rows, settings=settings, epochs=epochs, adapter=adapter)
-        decides = {**decisive(settings.policy), **decisive(settings.sft), "rows": len(rows), "replay": condition.replay}
-    else:
-        reward = _reward(bench, seed, condition)
-        start_folder = bench.stages.folder / str(start)
-        work = partial(train_grpo, rows=rows, cold_start=start_folder, settings=settings, reward=reward)
-        decides = {**decisive(settings.grpo), "reward": reward.signature()}
-    stage = f"seed-{seed}/{condition.task}/{condition.name}"
-    inputs = (split,) if start is None else (split, start)
+    work, decides = _training(bench, seed, condition, settings, start)
+    stage, split = (f"seed-{seed}/{condition.task}/{name}" for name in (condition.name, "data"))
+    trains = condition.method != "untrained"
     bench.stages.run(
         stage,
         work,
         {**decides, "seed": seed, "model": settings.policy.model_name_or_path},
-        inputs=inputs,
-        every_process=condition.method != "untrained",
-        keep_partial=condition.method != "untrained",
+        inputs=(split,) if start is None else (split, start),
+        every_process=trains,
+        keep_partial=trains,
     )
     return stage
+
+
+def _training(
+    bench: Bench, seed: int, condition: Condition, settings: Settings, start: str | None
+) -> tuple[Callable[[Path], None], Mapping[str, Any]]:
+    """What trains a condition from the adapter of a stage, and all that decides its result."""
+    rows = _rows(bench, seed, condition)
+    adapter = None if start is None else bench.stages.folder / start
+    if condition.method == "untrained":
+        return partial(_write_untrained, settings=settings), decisive(settings.policy)
+    if condition.method == "sft":
+        sft = settings.sft
+        epochs = sft.cold_start_epochs if condition.rows == "cold_start" else sft.strong_sft_epochs
+        decides = {**decisive(settings.policy), **decisive(sft), "rows": len(rows), "replay": condition.replay}
+        return partial(train_sft, rows=rows, settings=settings, epochs=epochs, adapter=adapter), decides
+    if adapter is None:
+        raise ArgumentError(f"condition {condition.name!r} must have a `start`: GRPO goes on from an adapter")
+    reward = _reward(bench, seed, condition)
+    work = partial(train_grpo, rows=rows, cold_start=adapter, settings=settings, reward=reward)
+    return work, {**decisive(settings.grpo), "reward": reward.signature()}
 
 
 def _split(bench: Bench, seed: int, task: str) -> dict[str, list[Row]]:

@@ -38,6 +38,13 @@ def test_one_word_more_is_not_significant_and_three_are() -> None:
     assert (decided(ONE_WRONG, none_right), decided(ONE_WRONG, FOUR_WRONG)) == (0, 1)
 
 
+def test_other_direction_is_judged_too() -> None:
+    data = DataArguments(source_column="bo", target_column="zh", target_language="zh")
+    wrong = realise(MEANING._replace(verb="sell"), "zh", RNG)
+    assert decided(wrong, SOURCE, source=RIGHT, data=data) == 2
+    assert prompt_of(data).name == "translation-Tibetan-Chinese"
+
+
 def test_wrong_language_loses() -> None:
     assert decided(SOURCE, ONE_WRONG) == 2
 
