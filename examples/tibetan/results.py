@@ -146,9 +146,13 @@ def write_report(folder: Path, results: Mapping[str, Any]) -> None:
     """Write `report.html`: tables, curves, and twenty answers beside their references."""
     settings = results["settings"]
     report = Report("Semantic rewards: cold start, GRPO and strong SFT side by side")
+    models = (
+        "Policy and encoders made on the spot, in miniature"
+        if settings["run"]["miniature"]
+        else f"Policy {settings['policy']['model_name_or_path']}, encoder {settings['encoders']['encoder']}"
+    )
     report.text(
-        f"Policy {settings['policy']['model_name_or_path']}, encoder {settings['encoders']['encoder']}, seed "
-        f"{results['seed']}, tau {results['threshold']:.4f}, {results['date']}, "
+        f"{models}, seed {results['seed']}, tau {results['threshold']:.4f}, {results['date']}, "
         f"{results['machine']['cpu']}, accelerator {results['machine']['accelerator'] or 'none'}."
     )
     if (calibration := _calibration(folder)) is not None:
