@@ -75,3 +75,23 @@ class LazyBigramEncoder(BigramEncoder):
             return BigramEncoder(self.width).encode(batch)
 
         return forward
+
+
+class AngleEncoder:
+    """`right` and `close` are at a cosine of 0.8."""
+
+    fingerprint = "angle"
+    vectors = {"ཀ": (1.0, 0.0), "ཁ": (0.8, 0.6), "字": (1.0, 0.0)}
+
+    def encode(self, texts, /):
+        return np.array([self.vectors[text] for text in texts], dtype=np.float32)
+
+
+def returning(*values, name="fixed"):
+    """A reward function that returns the given values."""
+
+    def reward(completions, **columns):
+        return list(values)
+
+    reward.__name__ = name
+    return reward

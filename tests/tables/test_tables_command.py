@@ -9,7 +9,7 @@ from tables.sweep import CONFIGS
 
 def test_without_arguments_it_is_the_miniature() -> None:
     sweep, arguments = read_command("", [])
-    assert (sweep.output_dir, list(sweep.bases), arguments.plan) == (Path("runs/tables"), ["A", "B"], False)
+    assert (sweep.output_dir, list(sweep.bases), arguments.plan) == (Path("runs/tables"), ["A", "B", "C"], False)
 
 
 def test_one_process_can_take_one_base() -> None:
@@ -18,8 +18,8 @@ def test_one_process_can_take_one_base() -> None:
 
 
 def test_unknown_base_is_named() -> None:
-    with pytest.raises(ArgumentError, match="`bases` must be among A, B, got C"):
-        read_command("", ["--bases", "C"])
+    with pytest.raises(ArgumentError, match="`bases` must be among A, B, C, got D"):
+        read_command("", ["--bases", "D"])
 
 
 def test_task_that_the_sweep_lacks_is_named() -> None:

@@ -1,0 +1,293 @@
+import logging
+import pickle
+import sys
+import threading
+
+import pytest
+
+from judge_server import completion, failure, judge_of, judge_server, prefer_longer
+from semreward.errors import ArgumentError, MissingDependencyError
+from semreward.evaluation import (
+    ChatError,
+    ChatServer,
+    ChatUnavailableError,
+    JudgingInterruptedError,
+    pairwise_scores,
+    translation_prompt,
+)
+
+PROMPT = translation_prompt()
+
+# Three pairs, of which the judge that prefers the longer candidate gives one to either side.
+SOURCES = ["ཀ", "ཁ", "ག"]
+FIRST = ["我们好", "你", "他"]
+SECOND = ["我", "你们", "她"]
+
+
+class CountingJudge:
+    """Prefers the longer candidate, remembers what it was asked, and fails at the request that it is told."""
+
+    signature = "counting"
+
+    def __init__(self, fails_at=None):
+        self.prompts = []
+        self.fails_at = fails_at
+        self.lock = threading.Lock()
+
+    def __call__(self, prompt):
+        with self.lock:
+            self.prompts.append(prompt)
+            if len(self.prompts) == self.fails_at:
+                raise RuntimeError("the judge fell asleep")
+        return prefer_longer(prompt)
+
+
+def judged(judge, first=FIRST, second=SECOND, sources=SOURCES, **options):
+    return pairwise_scores(judge, sources, first, second, prompt=PROMPT, **{"concurrency": 1, **options})
+
+
+def counts(scores):
+    return scores.wins, scores.ties, scores.losses, scores.unparsable
+
+
+@pytest.fixture
+def _openai():
+    pytest.importorskip("openai")
+
+
+client = pytest.mark.usefixtures("_openai")
+
+
+@client
+def test_a_judge_behind_a_server_judges():
+    with judge_server() as state:
+        scores = judged(judge_of(state))
+    assert (counts(scores), {request.path for request in state.requests}) == ((1, 1, 1, 0), {"/v1/chat/completions"})
+
+
+@client
+def test_a_request_carries_model_prompt_and_settings():
+    with judge_server(judge=lambda prompt: "[[1]]") as state:
+        judge_of(state, max_tokens=99, extra_body={"seed": 3})("a prompt")
+    assert state.requests[0].body == {
+        "model": "judge",
+        "messages": [{"role": "user", "content": "a prompt"}],
+        "temperature": 0.0,
+        "max_completion_tokens": 99,
+        "seed": 3,
+    }
+
+
+@client
+def test_settings_that_are_none_are_not_sent():
+    with judge_server(judge=lambda prompt: "[[1]]") as state:
+        judge_of(state, temperature=None, max_tokens=None)("a prompt")
+    assert set(state.requests[0].body) == {"model", "messages"}
+
+
+@client
+def test_a_key_is_sent_as_a_bearer_token():
+    with judge_server(judge=lambda prompt: "[[1]]") as state:
+        judge_of(state, api_key="secret-key")("a prompt")
+    assert state.requests[0].headers["authorization"] == "Bearer secret-key"
+
+
+@client
+def test_a_key_in_the_environment_is_sent(monkeypatch):
+    monkeypatch.setenv("JUDGE_KEY", "secret-key")
+    with judge_server(judge=lambda prompt: "[[1]]") as state:
+        judge_of(state, api_key_env="JUDGE_KEY")("a prompt")
+    assert state.requests[0].headers["authorization"] == "Bearer secret-key"
+
+
+@client
+def test_without_a_key_none_is_sent(monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with judge_server(judge=lambda prompt: "[[1]]") as state:
+        judge_of(state)("a prompt")
+    assert "authorization" not in state.requests[0].headers
+
+
+@client
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_what_fails_in_passing_is_tried_again(status):
+    with judge_server(
+        judge=lambda prompt: "[[1]]", respond=lambda number, request: failure(status, "later") if number < 2 else None
+    ) as state:
+        assert judge_of(state)("a prompt") == "[[1]]"
+    assert len(state.requests) == 3
+
+
+@client
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_server_that_goes_on_failing_is_unavailable(status):
+    with (
+        judge_server(respond=lambda number, request: failure(status, "later")) as state,
+        pytest.raises(ChatUnavailableError, match=f"still answered with status {status} after 3 attempts.*later"),
+    ):
+        judge_of(state)("a prompt")
+
+
+@client
+def test_a_server_that_is_down_is_unavailable():
+    with judge_server() as state:
+        pass
+    with pytest.raises(ChatUnavailableError, match="is the server running"):
+        judge_of(state, max_retries=0)("a prompt")
+
+
+@client
+def test_a_server_that_is_too_slow_is_unavailable():
+    with judge_server(delay_s=0.5) as state, pytest.raises(ChatUnavailableError, match="1 attempts of up to 0.1 s"):
+        judge_of(state, timeout_s=0.1, max_retries=0)("a prompt")
+
+
+@client
+@pytest.mark.parametrize(
+    ("status", "message"), [(400, "refuses the request"), (404, "refuses the request"), (401, "refuses the key")]
+)
+def test_a_refusal_is_not_tried_again(status, message):
+    with (
+        judge_server(respond=lambda number, request: failure(status, "no")) as state,
+        pytest.raises(ChatError, match=f"{message} \\(status {status}\\): .*no"),
+    ):
+        judge_of(state)("a prompt")
+    assert len(state.requests) == 1
+
+
+@client
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b"{}",
+        b'{"choices": []}',
+        b'{"choices": [{}]}',
+        b'"text"',
+        b"<html>",
+        completion("[[1]]")[2][:-9],
+        completion([{"type": "text", "text": "[[1]]"}])[2],
+    ],
+)
+@pytest.mark.parametrize("content_type", ["application/json", "text/html"])
+def test_what_is_no_chat_completion_is_told(body, content_type):
+    with (
+        judge_server(respond=lambda number, request: (200, {"Content-Type": content_type}, body)) as state,
+        pytest.raises(ChatError, match="no chat completion"),
+    ):
+        judge_of(state)("a prompt")
+
+
+@client
+def test_an_answer_without_content_is_unparsable():
+    with judge_server(judge=lambda prompt: None) as state:
+        assert judged(judge_of(state)).unparsable == 3
+
+
+@client
+def test_a_server_that_goes_down_keeps_the_answers_and_goes_on(tmp_path):
+    cache = tmp_path / "answers.jsonl"
+    with (
+        judge_server(respond=lambda number, request: failure(500, "gone") if number >= 4 else None) as state,
+        pytest.raises(JudgingInterruptedError, match="after 4 of 6 answers, because ChatUnavailableError"),
+    ):
+        judged(judge_of(state), cache=cache)
+    with judge_server() as state:
+        scores = judged(judge_of(state), cache=cache)
+    assert (counts(scores), len(state.requests)) == ((1, 1, 1, 0), 2)
+
+
+@client
+def test_answers_count_for_the_same_model_at_another_address(tmp_path):
+    for expected in (6, 0):
+        with judge_server() as state:
+            judged(judge_of(state), cache=tmp_path / "answers.jsonl")
+        assert len(state.requests) == expected
+
+
+@client
+def test_a_key_shows_in_no_error_log_cache_or_repr(tmp_path, caplog):
+    caplog.set_level(logging.DEBUG)
+    cache = tmp_path / "answers.jsonl"
+
+    def echo_the_key(number, request):
+        return failure(401, f"wrong key: {request.headers['authorization']}") if number >= 2 else None
+
+    with judge_server(respond=echo_the_key) as state:
+        judge = judge_of(state, api_key="secret-key")
+        with pytest.raises(JudgingInterruptedError, match=r"wrong key: Bearer \*\*\*") as raised:
+            judged(judge, cache=cache)
+    errors = [
+        raised.value,
+        raised.value.__cause__,
+        raised.value.__cause__.__cause__,
+        raised.value.__cause__.__context__,
+    ]
+    shown = [*map(repr, errors), caplog.text, cache.read_text(encoding="utf-8"), repr(judge), judge.signature]
+    assert "secret-key" not in "\n".join(shown)
+
+
+def test_a_pickle_holds_no_key():
+    assert b"secret-key" not in pickle.dumps(ChatServer("http://127.0.0.1:1/v1", "m", api_key="secret-key"))
+
+
+@client
+def test_an_unpickled_judge_reads_the_key_from_the_environment(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "secret-key")
+    with judge_server(judge=lambda prompt: "[[1]]") as state:
+        judge = judge_of(state, api_key="another")
+        judge("a prompt")  # so that it has a client, which does not pickle
+        pickle.loads(pickle.dumps(judge))("a prompt")
+    assert [request.headers["authorization"] for request in state.requests] == ["Bearer another", "Bearer secret-key"]
+
+
+@client
+def test_an_unpickled_judge_without_its_key_says_so(monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    judge = pickle.loads(pickle.dumps(ChatServer("http://127.0.0.1:1/v1", "m", api_key="secret-key")))
+    with pytest.raises(ArgumentError, match="set the environment variable OPENAI_API_KEY"):
+        judge("a prompt")
+
+
+def test_a_judges_signature_says_how_it_is_sampled_but_not_where():
+    judge = ChatServer("http://127.0.0.1:1/v1", "m", temperature=None, extra_body={"seed": 1})
+    assert judge.signature == 'm|temperature:None|max_tokens:1024|extra_body:{"seed": 1}'
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"base_url": "127.0.0.1:8000"},
+        {"base_url": "http://user:secret@127.0.0.1/v1"},
+        {"model": ""},
+        {"temperature": -0.1},
+        {"temperature": float("inf")},
+        {"max_tokens": 0},
+        {"timeout_s": 0},
+        {"max_retries": -1},
+        {"api_key": "two words"},
+        {"extra_body": [1]},
+        {"extra_body": {"a": {1}}},
+    ],
+)
+def test_arguments_out_of_range_are_refused(wrong):
+    arguments = {"base_url": "http://127.0.0.1:1/v1", "model": "m", **wrong}
+    with pytest.raises(ArgumentError, match=f"`{next(iter(wrong))}` must"):
+        ChatServer(**arguments)
+
+
+def test_a_missing_client_is_told_with_the_install_command(monkeypatch):
+    monkeypatch.setitem(sys.modules, "openai", None)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'semreward\[judge\]'"):
+        ChatServer("http://127.0.0.1:1/v1", "m")("a prompt")
+
+
+def test_what_the_client_itself_lacks_is_told_as_it_is(monkeypatch):
+    def failing(name):
+        raise ModuleNotFoundError("No module named 'jiter'", name="jiter")
+
+    monkeypatch.setattr("importlib.import_module", failing)
+    with pytest.raises(ModuleNotFoundError, match="jiter"):
+        ChatServer("http://127.0.0.1:1/v1", "m")("a prompt")

@@ -1,0 +1,333 @@
+import json
+import re
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from judge_server import judge_of, judge_server, prefer_longer
+from semreward.errors import ArgumentError, ArgumentTypeError
+from semreward.evaluation import (
+    JudgingInterruptedError,
+    headline_prompt,
+    judging_estimate,
+    pairwise_scores,
+    translation_prompt,
+)
+
+PROMPT = translation_prompt()
+
+# Three pairs, of which the judge that prefers the longer candidate gives one to either side.
+SOURCES = ["ཀ", "ཁ", "ག"]
+FIRST = ["我们好", "你", "他"]
+SECOND = ["我", "你们", "她"]
+
+
+class CountingJudge:
+    """Prefers the longer candidate, remembers what it was asked, and fails at the request that it is told."""
+
+    signature = "counting"
+
+    def __init__(self, fails_at=None):
+        self.prompts = []
+        self.fails_at = fails_at
+        self.lock = threading.Lock()
+
+    def __call__(self, prompt):
+        with self.lock:
+            self.prompts.append(prompt)
+            if len(self.prompts) == self.fails_at:
+                raise RuntimeError("the judge fell asleep")
+        return prefer_longer(prompt)
+
+
+def judged(judge, first=FIRST, second=SECOND, sources=SOURCES, **options):
+    return pairwise_scores(judge, sources, first, second, prompt=PROMPT, **{"concurrency": 1, **options})
+
+
+def counts(scores):
+    return scores.wins, scores.ties, scores.losses, scores.unparsable
+
+
+def test_a_second_call_asks_nothing(tmp_path):
+    judged(CountingJudge(), cache=tmp_path / "answers.jsonl")
+    again = CountingJudge()
+    assert judged(again, cache=tmp_path / "answers.jsonl") == judged(CountingJudge())
+    assert again.prompts == []
+
+
+def test_an_interrupted_call_asks_only_for_what_is_missing(tmp_path):
+    with pytest.raises(JudgingInterruptedError):
+        judged(CountingJudge(fails_at=4), cache=tmp_path / "answers.jsonl")
+    again = CountingJudge()
+    assert judged(again, cache=tmp_path / "answers.jsonl") == judged(CountingJudge())
+    assert len(again.prompts) == 3
+
+
+def test_a_process_that_is_killed_loses_no_answer(tmp_path):
+    script = f"""
+import os, signal
+from semreward.evaluation import pairwise_scores, translation_prompt
+
+asked = []
+
+def judge(prompt):
+    if len(asked) == 4:
+        os.kill(os.getpid(), signal.SIGKILL)
+    asked.append(prompt)
+    return "[[0]]"
+
+pairwise_scores(judge, {SOURCES}, {FIRST}, {SECOND}, prompt=translation_prompt(), concurrency=1,
+                cache={str(tmp_path / "answers.jsonl")!r}, judge_name="counting")
+"""
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == -signal.SIGKILL
+    again = CountingJudge()
+    judged(again, cache=tmp_path / "answers.jsonl")
+    assert len(again.prompts) == 2
+
+
+def test_more_rows_ask_only_for_themselves(tmp_path):
+    judged(CountingJudge(), FIRST[:2], SECOND[:2], SOURCES[:2], cache=tmp_path / "answers.jsonl")
+    again = CountingJudge()
+    judged(again, cache=tmp_path / "answers.jsonl")
+    assert len(again.prompts) == 2
+
+
+def test_another_judge_another_prompt_and_other_candidates_are_asked_anew(tmp_path):
+    cache = tmp_path / "answers.jsonl"
+    judged(CountingJudge(), cache=cache)
+    judge = CountingJudge()
+    judged(judge, cache=cache, judge_name="another")
+    pairwise_scores(judge, SOURCES, FIRST, SECOND, prompt=headline_prompt(), cache=cache)
+    judged(judge, first=["甲", "乙", "丙"], cache=cache)
+    assert len(judge.prompts) == 18
+
+
+def test_unparsable_answers_are_kept_like_others(tmp_path):
+    judged(lambda prompt: "hm", cache=tmp_path / "answers.jsonl", judge_name="nonsense")
+    again = CountingJudge()
+    assert judged(again, cache=tmp_path / "answers.jsonl", judge_name="nonsense").unparsable == 3
+    assert again.prompts == []
+
+
+def test_a_last_line_that_was_cut_off_is_asked_again(tmp_path):
+    cache = tmp_path / "answers.jsonl"
+    judged(CountingJudge(), cache=cache)
+    cache.write_bytes(cache.read_bytes()[:-9])
+    again = CountingJudge()
+    assert judged(again, cache=cache) == judged(CountingJudge())
+    assert len(again.prompts) == 1
+
+
+def test_after_a_line_that_was_cut_off_the_file_is_whole_again(tmp_path):
+    cache = tmp_path / "answers.jsonl"
+    judged(CountingJudge(), cache=cache)
+    cache.write_bytes(cache.read_bytes()[:-9])
+    judged(CountingJudge(), cache=cache)
+    assert len([json.loads(line) for line in cache.read_text(encoding="utf-8").splitlines()]) == 6
+
+
+@pytest.mark.parametrize("line", ["{", "[]", "3", '{"key": "k"}', '{"key": 1, "answer": "a"}', ""])
+def test_a_broken_line_is_named(tmp_path, line):
+    cache = tmp_path / "answers.jsonl"
+    judged(CountingJudge(), cache=cache)
+    cache.write_text(line + "\n" + cache.read_text(encoding="utf-8"), encoding="utf-8")
+    with pytest.raises(ArgumentError, match=r"line 1 of '.*answers.jsonl' must be a JSON object"):
+        judged(CountingJudge(), cache=cache)
+
+
+def test_a_cache_that_cannot_be_written_shows_before_anything_is_asked(tmp_path):
+    (tmp_path / "file").write_text("")
+    judge = CountingJudge()
+    with pytest.raises(OSError, match="file"):
+        judged(judge, cache=tmp_path / "file" / "answers.jsonl")
+    assert judge.prompts == []
+
+
+def test_equal_rows_are_asked_about_once():
+    judge = CountingJudge()
+    assert judged(judge, ["长长"] * 4, ["短"] * 4, ["ཀ"] * 4).wins == 4
+    assert len(judge.prompts) == 2
+
+
+def test_a_function_with_a_cache_needs_a_name(tmp_path):
+    with pytest.raises(ArgumentError, match="`judge_name` must say what"):
+        judged(prefer_longer, cache=tmp_path / "answers.jsonl")
+
+
+def test_a_function_without_a_cache_is_called_by_its_own_name():
+    assert "|judge:prefer_longer|" in judged(prefer_longer).signature
+
+
+def test_requests_at_a_time_are_bounded():
+    pytest.importorskip("openai")
+    with judge_server(delay_s=0.02) as state:
+        judged(judge_of(state), ["长长"] * 8, ["短"] * 8, [f"ཀ{row}" for row in range(8)], concurrency=3)
+    assert (len(state.requests), 1 < state.most_at_once <= 3) == (16, True)
+
+
+# A judge that fails
+
+
+def test_a_failing_judge_is_a_named_error_with_its_cause():
+    with pytest.raises(
+        JudgingInterruptedError, match=r"after 2 of 6 answers, because RuntimeError: the judge fell"
+    ) as raised:
+        judged(CountingJudge(fails_at=3))
+    assert isinstance(raised.value.__cause__, RuntimeError)
+
+
+def test_the_error_says_where_the_answers_are(tmp_path):
+    with pytest.raises(JudgingInterruptedError, match=r"kept in '.*answers.jsonl': the same call goes on from there"):
+        judged(CountingJudge(fails_at=3), cache=tmp_path / "answers.jsonl")
+
+
+def test_the_error_says_when_nothing_is_kept():
+    with pytest.raises(JudgingInterruptedError, match="nothing is kept, because there is no `cache`"):
+        judged(CountingJudge(fails_at=3))
+
+
+def test_the_error_carries_scores_of_the_finished_pairs():
+    with pytest.raises(JudgingInterruptedError) as raised:
+        judged(CountingJudge(fails_at=6))
+    assert counts(raised.value.scores) == (1, 0, 1, 0)
+
+
+def test_the_error_carries_no_scores_where_no_pair_is_finished():
+    with pytest.raises(JudgingInterruptedError) as raised:
+        judged(CountingJudge(fails_at=1))
+    assert raised.value.scores is None
+
+
+def test_after_a_failure_no_more_is_asked():
+    judge = CountingJudge(fails_at=1)
+    with pytest.raises(JudgingInterruptedError):
+        judged(judge)
+    assert len(judge.prompts) == 1
+
+
+def test_an_interrupt_from_the_keyboard_passes_and_keeps_the_answers(tmp_path):
+    answered = []
+
+    def judge(prompt):
+        if len(answered) == 2:
+            raise KeyboardInterrupt
+        answered.append(prompt)
+        return prefer_longer(prompt)
+
+    with pytest.raises(KeyboardInterrupt):
+        judged(judge, cache=tmp_path / "answers.jsonl", judge_name="longer")
+    assert len((tmp_path / "answers.jsonl").read_text(encoding="utf-8").splitlines()) == 2
+
+
+def test_a_judge_that_returns_no_text_is_told():
+    with pytest.raises(JudgingInterruptedError, match="`judge` must return a text, got int"):
+        judged(lambda prompt: 1)
+
+
+# Bad input
+
+
+@pytest.mark.parametrize("source", ["", " \n"])
+def test_a_blank_source_is_named_by_its_row(source):
+    with pytest.raises(ArgumentError, match="`sources` must not be blank, got .* at row 1"):
+        judged(CountingJudge(), sources=["ཀ", source, "ག"])
+
+
+def test_a_source_of_the_wrong_type_is_named_by_its_row():
+    with pytest.raises(ArgumentTypeError, match="`sources` must be strings, got NoneType at row 2"):
+        judged(CountingJudge(), sources=["ཀ", "ཁ", None])
+
+
+@pytest.mark.parametrize("name", ["first", "second"])
+def test_a_candidate_of_the_wrong_type_is_named_by_list_and_row(name):
+    with pytest.raises(ArgumentTypeError, match=f"`{name}` at row 1"):
+        judged(CountingJudge(), **{name: ["我", 3, "他"]})
+
+
+@pytest.mark.parametrize(("name", "value"), [("second", ["我"]), ("sources", ["ཀ"] * 4)])
+def test_lengths_that_differ_are_refused(name, value):
+    with pytest.raises(ArgumentError, match=f"`{name}` must have one value a completion: 3 expected, got {len(value)}"):
+        judged(CountingJudge(), **{name: value})
+
+
+def test_no_pairs_are_refused():
+    with pytest.raises(ArgumentError, match="`first` must hold at least one completion"):
+        judged(CountingJudge(), [], [], [])
+
+
+@pytest.mark.parametrize("name", ["concurrency", "resamples"])
+@pytest.mark.parametrize("value", [0, -1, 1.5, True, None])
+def test_counts_that_are_none_are_refused(name, value):
+    with pytest.raises(ArgumentError, match=f"`{name}` must be an integer of at least 1"):
+        judged(CountingJudge(), **{name: value})
+
+
+def test_a_judge_that_cannot_be_called_is_refused():
+    with pytest.raises(ArgumentTypeError, match="`judge` must be callable, got str"):
+        judged("gpt-5.2")
+
+
+# The estimate
+
+
+def estimated(judge=prefer_longer, **options):
+    return judging_estimate(judge, SOURCES, FIRST, SECOND, prompt=PROMPT, **options)
+
+
+def test_an_estimate_asks_nothing():
+    judge = CountingJudge()
+    estimated(judge)
+    assert judge.prompts == []
+
+
+def test_an_estimate_counts_what_will_be_sent():
+    judge = CountingJudge()
+    judged(judge)
+    estimate = estimated()
+    assert (estimate.requests, estimate.characters) == (6, sum(map(len, judge.prompts)))
+
+
+def test_an_estimate_leaves_out_what_is_answered_and_what_is_equal(tmp_path):
+    cache = tmp_path / "answers.jsonl"
+    judged(CountingJudge(), FIRST[:1], SECOND[:1], SOURCES[:1], cache=cache)
+    estimate = judging_estimate(CountingJudge(), SOURCES, FIRST, [*SECOND[:2], FIRST[2]], prompt=PROMPT, cache=cache)
+    assert (estimate.requests, estimate.answered, estimate.identical) == (2, 2, 1)
+
+
+def test_an_estimate_leaves_the_cache_as_it_is(tmp_path):
+    cache = tmp_path / "answers.jsonl"
+    judged(CountingJudge(), cache=cache)
+    torn = cache.read_bytes()[:-9]
+    cache.write_bytes(torn)
+    estimated(CountingJudge(), cache=cache)
+    assert cache.read_bytes() == torn
+
+
+def test_costs_come_from_counted_tokens_and_prices():
+    estimate = estimated(count_tokens=lambda text: 1000, answer_tokens=100, input_price=2.0, output_price=10.0)
+    assert (estimate.input_tokens, estimate.output_tokens, estimate.cost) == (6000, 600, pytest.approx(0.012 + 0.006))
+
+
+def test_without_a_counter_bytes_bound_the_tokens():
+    judge = CountingJudge()
+    judged(judge)
+    estimate = estimated()
+    assert estimate.input_tokens == sum(len(prompt.encode()) for prompt in judge.prompts)
+    assert not estimate.counted
+
+
+def test_without_prices_there_is_no_cost():
+    assert estimated().cost is None
+
+
+def test_one_price_alone_is_refused():
+    with pytest.raises(ArgumentError, match="`input_price` and `output_price` must be given together"):
+        estimated(input_price=1.0)
+
+
+def test_an_estimate_prints_its_bound():
+    text = str(estimated(input_price=1.0, output_price=1.0))
+    assert re.search(r"^6 requests .* at most [\d,]+ tokens in, about 900 tokens out; cost at most 0\.\d\d$", text)

@@ -1,0 +1,232 @@
+import math
+import statistics
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from semreward.errors import ArgumentError
+from semreward.monitor import KINDS, AlarmLimits
+from semreward.monitor.alarms import CLIPPED, Course, Watched
+from semreward.monitor.detectors import Watch
+
+
+@pytest.mark.parametrize("entries", range(6))
+def test_no_median_stands_before_two_windows_are_full(entries):
+    course = Course(window=3)
+    for step in range(entries):
+        course.add(step, {"x": 1.0})
+    assert (course.now("x"), course.before("x"), course.start("x"), course.least("x")) == (None,) * 4
+
+
+@given(st.lists(st.floats(-10, 10), min_size=6, max_size=20))
+def test_medians_are_those_of_whole_windows(values):
+    course = Course(window=3)
+    for step, value in enumerate(values):
+        course.add(step, {"x": value})
+    medians = [statistics.median(values[end - 3 : end]) for end in range(3, len(values) + 1)]
+    assert (course.now("x"), course.before("x")) == (medians[-1], medians[-4])
+    assert (course.start("x"), course.least("x")) == (medians[0], min(medians))
+
+
+def test_entries_that_lack_a_metric_do_not_count():
+    course = Course(window=3)
+    for step in range(12):
+        course.add(step, {"x": 1.0} if step % 2 else {"y": 1.0})
+    assert course.series["x"] == [(step, 1.0) for step in (1, 3, 5, 7, 9, 11)]
+    assert course.now("x") == 1.0
+
+
+def test_a_fall_is_measured_from_the_best_with_what_the_other_gained_since():
+    course = Course(window=3)
+    judge, reward = [5] * 3 + [9] * 3 + [4] * 6, [1] * 3 + [2] * 3 + [5] * 6
+    for step, (one, other) in enumerate(zip(judge, reward, strict=True)):
+        course.add(step, {"judge": one, "reward": other})
+    assert course.fall("judge", while_not="reward") == (5, 3)
+
+
+def test_a_fall_that_a_window_ago_was_none_is_none():
+    course = Course(window=3)
+    for step, judge in enumerate([9] * 6 + [4] * 3):
+        course.add(step, {"judge": judge, "reward": 1})
+    assert course.fall("judge", while_not="reward") == (0, 0)
+
+
+def test_a_fall_that_passes_within_a_window_is_none():
+    course = Course(window=3)
+    for step, judge in enumerate([9] * 3 + [4] * 3 + [8] * 3):
+        course.add(step, {"judge": judge, "reward": 1})
+    assert course.fall("judge", while_not="reward") == (1, 0)
+
+
+WATCHED = Watched(("similarity", "script"), ("other",), ("script",))
+HEALTHY = {
+    "reward": 1.0,
+    "answer_units": 10.0,
+    "length_ratio": 1.0,
+    "length_correlation": 0.2,
+    "flat_groups": 0.2,
+    "floor": 0.1,
+    "ceiling": 0.2,
+    "distinct": 0.7,
+    "shared_answers": 0.0,
+    "missing_units": 0.1,
+    "echo": 0.02,
+    "mean/similarity": 0.4,
+    "mean/script": 0.9,
+    "dead_zone/similarity": 0.4,
+    "dead_zone/script": 0.1,
+    "share/similarity": 0.95,
+    "share/script": 0.05,
+    "judge/other": 0.6,
+    "agreement/other": 0.7,
+    CLIPPED: 0.1,
+}
+
+
+def alarms_of(*stretches, watched=WATCHED, entries=12, **limits):
+    """What a run alarms whose metrics stand still a stretch at a time, at healthy values but for those given."""
+    watch = Watch(watched, AlarmLimits(window=4, **limits))
+    changes = [change for change in stretches for _ in range(entries)]
+    return [
+        alarm
+        for step, change in enumerate(changes)
+        for alarm in watch.read(step, {key: value for key, value in {**HEALTHY, **change}.items() if value is not None})
+    ]
+
+
+def kinds_of(*stretches, **options):
+    return [(alarm.kind, alarm.subject) for alarm in alarms_of(*stretches, **options)]
+
+
+HACKED = {
+    "too_long": ({"length_ratio": 1.5}, ("length", "")),
+    "too_short": ({"length_ratio": 0.7}, ("length", "")),
+    "longer_pays": ({"length_correlation": 0.8}, ("length_pays", "")),
+    "shorter_pays": ({"length_correlation": -0.8}, ("length_pays", "")),
+    "all_at_the_floor": ({"floor": 0.9}, ("floor", "")),
+    "dead_zone": ({"dead_zone/similarity": 0.9}, ("dead_zone", "similarity")),
+    "ceiling": ({"ceiling": 0.95}, ("ceiling", "")),
+    "flat_groups": ({"flat_groups": 0.9}, ("flat_groups", "")),
+    "one_answer_to_all": ({"shared_answers": 0.8}, ("shared_answers", "")),
+    "few_distinct": ({"distinct": 0.1}, ("few_distinct", "")),
+    "echo": ({"echo": 0.7}, ("echo", "")),
+    "clipped": ({CLIPPED: 0.8}, ("clipped", "")),
+    "omission": ({"missing_units": 0.2}, ("omission", "")),
+    "judge_falls": ({"judge/other": 0.5}, ("judge_falls", "other")),
+    "judge_disagrees": ({"agreement/other": -0.1}, ("judge_disagrees", "other")),
+    "given_up": ({"mean/similarity": 0.2}, ("component_falls", "similarity")),
+}
+
+
+def test_a_healthy_run_alarms_nothing():
+    assert kinds_of({}, {}) == []
+
+
+@pytest.mark.parametrize("name", HACKED)
+def test_a_hacked_run_alarms_once(name):
+    change, expected = HACKED[name]
+    assert kinds_of({}, change, {}, change) == [expected]
+
+
+@pytest.mark.parametrize("name", HACKED)
+def test_a_few_odd_entries_alarm_nothing(name):
+    watch = Watch(WATCHED, AlarmLimits(window=10))
+    entries = [{**HEALTHY, **(HACKED[name][0] if 20 < step < 25 else {})} for step in range(60)]
+    assert [alarm for step, entry in enumerate(entries) for alarm in watch.read(step, entry)] == []
+
+
+@pytest.mark.parametrize("name", HACKED)
+def test_what_lasts_for_less_than_a_window_alarms_nothing(name):
+    watch = Watch(WATCHED, AlarmLimits(window=10))
+    entries = [{**HEALTHY, **(HACKED[name][0] if 20 <= step < 29 else {})} for step in range(60)]
+    assert [alarm for step, entry in enumerate(entries) for alarm in watch.read(step, entry)] == []
+
+
+def test_every_kind_but_those_of_language_is_tried_here():
+    assert {kind for _, (kind, _) in HACKED.values()} == set(KINDS) - {"language", "dominance"}
+
+
+def test_a_language_that_stays_wrong_while_another_component_decides_alarms_both():
+    change = {"mean/script": 0.1, "dead_zone/script": 0.9}
+    assert kinds_of(change) == [("dominance", "similarity over script"), ("language", "script")]
+
+
+def test_a_language_that_is_on_its_way_up_alarms_nothing():
+    watch = Watch(Watched(("script",), (), ("script",)), AlarmLimits(window=4))
+    assert [alarm for step in range(20) for alarm in watch.read(step, {"mean/script": min(1.0, step / 16)})] == []
+
+
+def test_a_language_judge_that_stays_low_alarms():
+    assert kinds_of({"judge/script": 0.1}, watched=Watched(("similarity",), ("script",), ("script",))) == [
+        ("language", "script")
+    ]
+
+
+def test_a_length_that_returns_to_the_references_alarms_nothing():
+    watch = Watch(Watched(), AlarmLimits(window=4))
+    assert [alarm for step in range(40) for alarm in watch.read(step, {"length_ratio": max(1, 3 - step / 10)})] == []
+
+
+@pytest.mark.parametrize(("ratio", "remedy"), [(0.7, "what has been left out"), (1.5, "what has been added")])
+def test_the_remedy_for_a_length_depends_on_its_direction(ratio, remedy):
+    (alarm,) = alarms_of({"length_ratio": ratio})
+    assert remedy in alarm.message
+
+
+def test_without_references_a_length_alarms_that_leaves_its_start():
+    absent = {"length_ratio": None}
+    alarms = alarms_of(absent, {**absent, "answer_units": 20.0})
+    assert [(alarm.kind, dict(alarm.figures)) for alarm in alarms] == [
+        ("length", {"answer_units": 20.0, "at_first": 10.0})
+    ]
+
+
+def test_a_judge_that_falls_with_the_reward_alarms_nothing():
+    assert kinds_of({}, {"judge/other": 0.5, "reward": 0.5}) == []
+
+
+def test_a_component_that_falls_with_the_reward_alarms_nothing():
+    assert kinds_of({}, {"mean/similarity": 0.2, "reward": 0.5}) == []
+
+
+def test_dominance_over_a_component_that_is_solved_alarms_nothing():
+    assert kinds_of({"share/similarity": 1.0, "mean/script": 1.0}) == []
+
+
+def test_units_that_were_always_missing_alarm_nothing():
+    assert kinds_of({"missing_units": 0.5}, {"missing_units": 0.6}) == []
+
+
+def test_an_alarm_comes_when_the_second_window_is_full():
+    assert [alarm.step for alarm in alarms_of({"flat_groups": 0.9})] == [2 * 4 - 1]
+
+
+def test_an_alarm_names_the_figures_and_the_remedy():
+    (alarm,) = alarms_of({"dead_zone/similarity": 0.9})
+    assert alarm.message.startswith("90% of the answers get nothing from similarity")
+    assert "Remedy: lower its threshold" in alarm.message
+    assert dict(alarm.figures) == {"share": 0.9}
+
+
+@pytest.mark.parametrize("name", ["flat_groups", "echo", "clipped", "dead_zone", "shared_answers"])
+def test_a_limit_that_is_raised_is_kept(name):
+    change, expected = HACKED.get(name) or HACKED["one_answer_to_all"]
+    assert kinds_of(change, **{name: 0.99}) == []
+    assert kinds_of(change) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        ({"window": 2}, "`window` must be a whole number of at least 3, got 2"),
+        ({"window": 2.5}, "`window` must be a whole number"),
+        ({"echo": 0}, "`echo` must be a number above 0, got 0"),
+        ({"ceiling": math.nan}, "`ceiling` must be a number above 0, got nan"),
+        ({"length_change": 0.5}, "`length_change` must be a factor above 1"),
+        ({"length_ratio": (1.1, 1.5)}, "`length_ratio` must be a band around 1"),
+    ],
+)
+def test_a_limit_out_of_its_range_is_refused(limits, message):
+    with pytest.raises(ArgumentError, match=message):
+        AlarmLimits(**limits)

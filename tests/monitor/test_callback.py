@@ -1,0 +1,202 @@
+import json
+import logging
+import math
+
+import pytest
+from transformers import TrainerControl, TrainerState, TrainingArguments
+
+import semreward.monitor
+from doubles import BigramEncoder
+from semreward import paper_reward
+from semreward.errors import ArgumentError, ArgumentTypeError
+from semreward.monitor import KINDS, AlarmLimits, MonitoredReward, RewardHackingWarning, RewardMonitor
+from semreward.monitor.alarms import CLIPPED
+
+FLAT = {"composite/monitor/flat_groups": 0.95, "loss": 0.1}
+
+
+def paper():
+    return paper_reward(BigramEncoder(), "bo", 0.3)
+
+
+def monitor(**options):
+    return RewardMonitor(MonitoredReward(paper()), limits=AlarmLimits(window=3), **options)
+
+
+@pytest.fixture
+def arguments(tmp_path):
+    return TrainingArguments(output_dir=str(tmp_path / "training"), use_cpu=True)
+
+
+def feed(callback, arguments, *entries, first_step=1, main=True, begin=True, history=()):
+    """Log entries one a step, as a trainer does; returns its control."""
+    control = TrainerControl()
+    state = TrainerState(is_world_process_zero=main, log_history=list(history))
+    if begin:
+        callback.on_train_begin(arguments, state, control)
+    for step, entry in enumerate(entries, start=first_step):
+        state.global_step = step
+        state.log_history.append({**entry, "step": step})
+        callback.on_log(arguments, state, control, logs=entry)
+    return control
+
+
+def test_an_alarm_is_issued_as_a_warning_that_names_step_kind_and_remedy(arguments):
+    with pytest.warns(
+        RewardHackingWarning, match=r"step 6, flat_groups: in 95% of the groups .* Remedy: raise"
+    ) as seen:
+        feed(monitor(), arguments, *[FLAT] * 12)
+    assert len(seen) == 1
+
+
+def test_the_subject_of_an_alarm_is_part_of_the_warning(arguments):
+    entry = {"composite/monitor/dead_zone/semantic_similarity": 0.9}
+    with pytest.warns(RewardHackingWarning, match=r"step 6, dead_zone \(semantic_similarity\): 90% of the answers"):
+        feed(monitor(), arguments, *[entry] * 6)
+
+
+def test_alarms_are_kept_as_records(arguments):
+    callback = monitor()
+    with pytest.warns(RewardHackingWarning):
+        feed(callback, arguments, *[FLAT] * 6)
+    assert [(alarm.step, alarm.kind, dict(alarm.figures)) for alarm in callback.alarms] == [
+        (6, "flat_groups", {"share": 0.95})
+    ]
+
+
+def test_other_processes_than_the_main_one_keep_alarms_and_say_nothing(arguments):
+    callback = monitor()
+    feed(callback, arguments, *[FLAT] * 6, main=False)
+    assert [alarm.kind for alarm in callback.alarms] == ["flat_groups"]
+
+
+def test_evaluation_is_not_mixed_into_the_course(arguments):
+    callback = monitor()
+    feed(callback, arguments, *[{f"eval_{key}": value for key, value in FLAT.items()}] * 12)
+    assert callback.alarms == []
+
+
+def test_metrics_of_another_reward_are_not_read(arguments):
+    callback = monitor()
+    feed(callback, arguments, *[{"other/monitor/flat_groups": 0.95}] * 12)
+    assert callback.alarms == []
+
+
+@pytest.mark.parametrize("nothing", [None, math.nan])
+def test_a_metric_without_a_value_is_left_out(arguments, nothing):
+    callback = monitor()
+    feed(callback, arguments, *[{**FLAT, "composite/monitor/flat_groups": nothing}] * 12)
+    assert callback.alarms == []
+
+
+def test_clipped_answers_are_read_from_the_trainers_own_metric(arguments):
+    with pytest.warns(RewardHackingWarning, match="clipped: 90% of the answers are cut off"):
+        feed(monitor(), arguments, *[{"composite/monitor/reward": 1.0, CLIPPED: 0.9}] * 6)
+
+
+@pytest.mark.parametrize(("stop_on", "stops"), [((), False), (["echo"], False), (KINDS, True), (["flat_groups"], True)])
+def test_training_stops_on_the_kinds_that_are_named(arguments, stop_on, stops):
+    with pytest.warns(RewardHackingWarning):
+        control = feed(monitor(stop_on=stop_on), arguments, *[FLAT] * 6)
+    assert control.should_training_stop is stops
+
+
+def test_a_function_is_called_with_each_alarm(arguments):
+    seen = []
+    with pytest.warns(RewardHackingWarning):
+        feed(monitor(on_alarm=seen.append), arguments, *[FLAT] * 12)
+    assert [alarm.kind for alarm in seen] == ["flat_groups"]
+
+
+def test_a_run_that_goes_on_does_not_repeat_its_alarms(arguments):
+    history = [{**FLAT, "step": step} for step in range(1, 7)]
+    callback = monitor()
+    feed(callback, arguments, *[FLAT] * 6, first_step=7, history=history)
+    assert [alarm.step for alarm in callback.alarms] == [6]
+
+
+def test_a_run_that_goes_on_remembers_its_course(arguments):
+    history = [{**FLAT, "step": step} for step in range(1, 6)]
+    with pytest.warns(RewardHackingWarning, match="step 6, flat_groups"):
+        feed(monitor(), arguments, FLAT, first_step=6, history=history)
+
+
+def test_a_new_run_begins_anew(arguments):
+    callback = monitor()
+    feed(callback, arguments, *[FLAT] * 5)
+    feed(callback, arguments, *[FLAT] * 5)
+    assert callback.alarms == []
+
+
+def test_a_finished_run_can_be_reviewed(arguments):
+    history = [{"step": 1, "train_runtime": 3.0}, *({**FLAT, "step": step} for step in range(2, 9))]
+    assert [(alarm.step, alarm.kind) for alarm in monitor().review(history)] == [(7, "flat_groups")]
+
+
+def test_alarms_are_appended_to_a_file(arguments, tmp_path):
+    with pytest.warns(RewardHackingWarning):
+        feed(monitor(folder=tmp_path / "run"), arguments, *[FLAT] * 6)
+    lines = [json.loads(line) for line in (tmp_path / "run" / "alarms.jsonl").read_text().splitlines()]
+    assert [(line["step"], line["kind"], line["figures"]) for line in lines] == [(6, "flat_groups", {"share": 0.95})]
+
+
+def end(callback, arguments, main=True):
+    callback.on_train_end(arguments, TrainerState(is_world_process_zero=main), TrainerControl())
+
+
+def test_the_report_shows_alarms_and_curves(arguments, tmp_path):
+    callback = monitor(folder=tmp_path)
+    with pytest.warns(RewardHackingWarning):
+        feed(callback, arguments, *[FLAT] * 6)
+    end(callback, arguments)
+    page = (tmp_path / "monitor.html").read_text(encoding="utf-8")
+    assert "in 95% of the groups all answers earn the same" in page
+    assert page.count("<svg") == 1
+
+
+def test_the_report_of_a_run_without_alarms_says_so(arguments, tmp_path):
+    callback = monitor(folder=tmp_path)
+    feed(callback, arguments, FLAT)
+    end(callback, arguments)
+    assert "<p>None.</p>" in (tmp_path / "monitor.html").read_text(encoding="utf-8")
+
+
+def test_other_processes_than_the_main_one_write_no_report(arguments, tmp_path):
+    callback = monitor(folder=tmp_path)
+    feed(callback, arguments, FLAT, main=False)
+    end(callback, arguments, main=False)
+    assert not (tmp_path / "monitor.html").exists()
+
+
+def test_a_monitor_that_sees_nothing_says_so_once(arguments, caplog):
+    with caplog.at_level(logging.WARNING, logger="semreward.monitor.callback"):
+        feed(monitor(), arguments, *[{"loss": 0.1}] * 12)
+    assert [record.getMessage().partition(":")[0] for record in caplog.records] == ["RewardMonitor is blind"]
+
+
+def test_a_monitor_that_sees_something_does_not_complain_of_the_rest(arguments, caplog):
+    with caplog.at_level(logging.WARNING, logger="semreward.monitor.callback"):
+        feed(monitor(), arguments, FLAT, *[{"loss": 0.1}] * 12)
+    assert caplog.records == []
+
+
+def test_a_reward_that_is_not_monitored_is_refused():
+    with pytest.raises(ArgumentTypeError, match="`reward` must be the MonitoredReward that the trainer calls"):
+        RewardMonitor(paper())
+
+
+def test_an_unknown_kind_to_stop_on_is_refused():
+    with pytest.raises(ArgumentError, match="`stop_on` must name kinds of alarms, got boredom"):
+        monitor(stop_on=["boredom"])
+
+
+# The package
+
+
+def test_every_public_name_resolves():
+    assert all(getattr(semreward.monitor, name) is not None for name in semreward.monitor.__all__)
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match=r"module 'semreward.monitor' has no attribute 'Missing'"):
+        _ = semreward.monitor.Missing
