@@ -1,7 +1,7 @@
 """The paper's Tables 1 to 6 (arXiv 2605.14366): experiments 1 to 3, the reward ablation, and drift (appendix C).
 
     python examples/paper_tables.py --plan                          # what would run, how long, how small a tax shows
-    python examples/paper_tables.py                                 # the miniature: two bases, three seeds, two tasks
+    python examples/paper_tables.py                                 # the miniature: three bases, three seeds, two tasks
     python examples/paper_tables.py --bases A                       # one process a base, where there are two cores
     python examples/paper_tables.py --render                        # only print the tables of what has run so far
     accelerate launch examples/paper_tables.py --config examples/configs/tables_paper.yaml    # Qwen3-4B, your data
@@ -14,7 +14,7 @@ trained on.
 
 No LLM judges offline: in the miniature the parser answers through the judge's client, and its column says so.
 
-The miniature takes about two hours on two quiet cores, by `--plan`; its learning rates and sizes are those of
+The miniature takes about 3.2 hours on two quiet cores, by `--plan`; its learning rates and sizes are those of
 `configs/tables.yaml`, seeds 0 to 2. A run that was interrupted goes on where it stopped when it is started again. Each
 cell leaves a JSON file in `cells/`; `tables.md` is made from these alone.
 """
