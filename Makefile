@@ -17,7 +17,7 @@ SERVER := build/server
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-server lint doctest wheel smoke check clean
+.PHONY: help demo tables tradeoff test test-server lint doctest wheel smoke check clean
 
 # Models of a few thousand weights gain nothing from threads, and lose much of their time where cores are shared.
 test doctest wheel smoke: export OMP_NUM_THREADS ?= 1
@@ -30,6 +30,12 @@ demo: $(READY) ## The whole recipe in miniature, in minutes on two CPU cores
 	@echo
 	@echo "report:  $(CURDIR)/runs/miniature/report.html"
 	@echo "numbers: $(CURDIR)/runs/miniature/results.json"
+
+tables: $(READY) ## The paper's tables in miniature: hours; goes on where it stopped
+	$(BIN)/python examples/paper_tables.py $(ARGS)
+
+tradeoff: $(READY) ## Quality against drift and reading, over learning rates and lengths: hours
+	$(BIN)/python examples/tradeoff.py $(ARGS)
 
 test: $(READY) ## All tests that need neither network, GPU nor data
 	$(BIN)/python -m pytest $(ARGS)

@@ -204,7 +204,7 @@ def test_the_text_has_a_line_for_every_attack(report):
 
 
 def test_the_text_without_attacks_has_no_table(report):
-    assert "0 attacks match gold" in str(of(report))
+    assert "Matching gold: 0;" in str(of(report))
 
 
 def test_every_line_of_a_markdown_table_has_as_many_cells(report):

@@ -170,8 +170,8 @@ def _findings(report: "AuditReport") -> list[str]:
 def _summary(report: "AuditReport") -> str:
     counts = {verdict: len(report.with_verdict(verdict)) for verdict in _SHOWN}
     return (
-        f"{counts['matches_gold']} attacks match gold, {counts['beats_weak']} beat the weak answer, "
-        f"{counts['harmless']} are harmless, {counts['not_tested']} could not be tested."
+        f"Matching gold: {counts['matches_gold']}; beating the weak answer: {counts['beats_weak']}; "
+        f"harmless: {counts['harmless']}; not tested: {counts['not_tested']}."
     )
 
 
