@@ -5,7 +5,7 @@ Loads torch, datasets and sentence-transformers.
 
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import datasets
@@ -14,6 +14,7 @@ from sentence_transformers.util import mine_hard_negatives
 from semreward.adaptation.config import AdaptationConfig
 from semreward.adaptation.negatives import MakeNegatives
 from semreward.adaptation.pairs import Pair
+from semreward.errors import ArgumentError, ArgumentTypeError
 from semreward.text import normalise
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ logger = logging.getLogger(__name__)
 
 # Queries whose cosines with all candidates are held at a time.
 _MINED_AT_A_TIME = 1024
+
+# Draws of another row's positive before all of them are looked through.
+_DRAWS = 20
 
 
 class HardRows(NamedTuple):
@@ -46,24 +50,31 @@ def pair_rows(
     """The training's columns: anchors, positives, and as many negatives a pair as the configuration asks for.
 
     A batch needs as many negatives in each row. Where too few are found or made, the positive of a random other pair
-    stands in, which is what in-batch negatives are anyway.
+    stands in, which is what in-batch negatives are anyway; never one that is a translation of the anchor in some row.
 
     Args:
         pairs: At least two distinct pairs, if negatives are asked for.
         config: How many negatives, and the margin of mined ones.
         model: The encoder that mines.
         make_negatives: Makes negatives of a pair; needed where `made_negatives` is not 0.
+
+    Raises:
+        ArgumentError: No other row's positive can stand in for a missing negative.
+        ArgumentTypeError: `make_negatives` returned something else than texts.
     """
     rows = {"anchor": [pair.anchor for pair in pairs], "positive": [pair.positive for pair in pairs]}
     rng = random.Random(config.seed)  # noqa: S311 - a choice of texts, no cryptography
     mined = _mined(pairs, config, model) if config.mined_negatives else {}
     counts = {"mined": 0, "made": 0, "filled": 0}
     table: list[list[str]] = []
+    right: dict[str, set[str]] = {}
+    for pair in pairs:
+        right.setdefault(pair.anchor, set()).add(pair.positive)
     for place, pair in enumerate(pairs):
         found = mined.get(pair, [])[: config.mined_negatives]
         made = _made(pair, make_negatives, config.made_negatives, rng) if make_negatives is not None else []
         missing = config.mined_negatives + config.made_negatives - len(found) - len(made)
-        filled = [_another(pairs, place, rng) for _ in range(missing)]
+        filled = [_another(pairs, place, right[pair.anchor], rng) for _ in range(missing)]
         table.append([*found, *made, *filled])
         for name, texts in (("mined", found), ("made", made), ("filled", filled)):
             counts[name] += len(texts)
@@ -94,11 +105,28 @@ def _mined(pairs: Sequence[Pair], config: AdaptationConfig, model: "SentenceTran
 
 def _made(pair: Pair, make_negatives: MakeNegatives, wanted: int, rng: random.Random) -> list[str]:
     """Some of a pair's made negatives, none of them blank or equal to one of its sides."""
-    made = dict.fromkeys(normalise(text) for text in make_negatives(pair, rng))
+    returned: object = make_negatives(pair, rng)
+    if not isinstance(returned, (list, tuple)) or not all(isinstance(text, str) for text in returned):
+        raise ArgumentTypeError(
+            f"`make_negatives` must return a list of texts, empty where it makes none; got {str(returned)[:80]!r} "
+            f"({type(returned).__name__}) for the pair {str(tuple(pair))[:120]}"
+        )
+    made = dict.fromkeys(normalise(text) for text in returned)
     usable = [text for text in made if text and text not in pair]
     return rng.sample(usable, min(wanted, len(usable)))
 
 
-def _another(pairs: Sequence[Pair], place: int, rng: random.Random) -> str:
-    other = rng.randrange(len(pairs) - 1)
-    return pairs[other + (other >= place)].positive
+def _another(pairs: Sequence[Pair], place: int, right: Collection[str], rng: random.Random) -> str:
+    """The positive of another pair, none of the right ones of this pair's anchor."""
+    for _ in range(_DRAWS):
+        other = rng.randrange(len(pairs) - 1)
+        text = pairs[other + (other >= place)].positive
+        if text not in right:
+            return text
+    wrong = [text for text in dict.fromkeys(pair.positive for pair in pairs) if text not in right]
+    if not wrong:
+        raise ArgumentError(
+            f"`train_pairs` must hold another second side that can be a negative of {pairs[place].anchor[:80]!r}, but "
+            "all of them translate it; add pairs, or set `mined_negatives` and `made_negatives` to 0"
+        )
+    return rng.choice(wrong)
