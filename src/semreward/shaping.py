@@ -137,4 +137,7 @@ def break_even_similarity(
 def is_finite_number(value: Any) -> bool:
     """Whether a value is a real number, of Python or NumPy, neither infinite nor NaN nor a truth value."""
     is_number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, (bool, np.bool_))
-    return is_number and math.isfinite(value)
+    try:
+        return is_number and math.isfinite(value)
+    except OverflowError:  # an integer beyond all floats
+        return False

@@ -128,7 +128,8 @@ def as_terms(allowed: Any) -> "tuple[str | TermPattern, ...]":
     """
     if isinstance(allowed, (str, bytes, TermPattern)) or not hasattr(allowed, "__iter__"):
         raise ArgumentTypeError(f"`allowed` must be a collection of terms and compiled patterns, got {allowed!r}")
-    return tuple(_as_term(term) for term in allowed)
+    terms = [_as_term(term) for term in allowed]
+    return tuple(sorted(terms, key=str) if isinstance(allowed, (set, frozenset)) else terms)
 
 
 def _as_term(term: object) -> "str | TermPattern":

@@ -1,3 +1,8 @@
+import numpy as np
+
+from semreward import LanguageConsistencyReward
+from semreward.errors import ArgumentTypeError
+
 """What a reward of one's own inherits."""
 
 from dataclasses import KW_ONLY, dataclass
@@ -46,3 +51,8 @@ def test_a_signature_renders_sets_in_one_order(reward):
 def test_a_reward_of_ones_own_checks_its_name():
     with pytest.raises(ArgumentError, match="`name`"):
         Mentions(frozenset(), name="")
+
+
+def test_an_array_without_axes_is_no_column():
+    with pytest.raises(ArgumentTypeError, match="`completions` must be a list of completions"):
+        LanguageConsistencyReward("bo")(completions=np.array("abc"))

@@ -366,3 +366,37 @@ def test_sum_that_overflows_is_an_error_that_names_the_row() -> None:
 
     with pytest.raises(RewardOutputError, match="overflows at row 1"):
         CompositeReward([(huge, 10.0)])(completions=["a", "b"])
+
+
+def test_components_of_components_must_have_names_of_their_own():
+    inner = [CompositeReward([(LanguageConsistencyReward(tag), 1.0)], name=tag) for tag in ("en", "bo")]
+    with pytest.raises(ArgumentError, match="`components`, and theirs, must have distinct names"):
+        CompositeReward([(reward, 1.0) for reward in inner])
+
+
+def test_a_component_inside_an_async_one_keeps_its_name():
+    reward = LanguageConsistencyReward("en").as_async()
+    assert CompositeReward([(reward, 1.0)])(completions=["yes"]) == [1.0]
+
+
+@pytest.mark.parametrize("components", [None, LanguageConsistencyReward("en"), {"a": 1.0}])
+def test_components_that_are_no_list_are_refused(components):
+    with pytest.raises(ArgumentTypeError, match="`components` must be a list of pairs"):
+        CompositeReward(components)
+
+
+@pytest.mark.parametrize(
+    ("output", "problem"),
+    [
+        ("12", "must return a list of values, got str"),
+        ({0: 1.0, 1: 1.0}, "must return a list of values, got dict"),
+        (["1", "2"], "got the text '1'"),
+        ([10**400, 1], "too large"),
+    ],
+)
+def test_values_that_are_no_numbers_are_refused(output, problem):
+    def reward(completions, **columns):
+        return output
+
+    with pytest.raises(RewardOutputError, match=problem):
+        CompositeReward([(reward, 1.0)])(completions=["a", "b"])

@@ -299,3 +299,9 @@ def test_the_recommended_reward_reads_the_columns_it_is_told(encoder):
     reward = recommended_reward(encoder, "en", 0.5, source_column="prompts", reference_column="answer")
     values = reward(completions=["a red hat"], answer=["a red hat"], prompts=[[{"role": "user", "content": "ein Hut"}]])
     assert values == pytest.approx([2.5])
+
+
+def test_gates_of_a_set_have_one_order():
+    components = [(gate(1.0, name=name), 1.0) for name in ("c", "a", "b")]
+    reward = CompositeReward(components, mode="gate", gates={"c", "a", "b"}, floor=0.0)
+    assert reward.gates == ("a", "b", "c")

@@ -1,5 +1,6 @@
 import pickle
 
+import numpy as np
 import pytest
 
 from semreward.errors import ArgumentError, ArgumentTypeError, MissingColumnError
@@ -421,3 +422,23 @@ def test_the_reference_whose_numbers_match_best_counts_for_numbers():
 )
 def test_numbers_that_are_written_out_count_on_demand(answer, reference, expected):
     assert value(NumberRecallReward(written_out=True), answer, reference=reference) == expected
+
+
+def test_a_source_that_cannot_be_read_is_named_with_its_row():
+    source = ["text", [{"role": "user", "content": {"a": 1}}]]
+    with pytest.raises(ArgumentTypeError, match="`source` at row 1: a message's `content` must be"):
+        SourceCopyGuard("source")(completions=["a", "b"], source=source, reference=["a", "b"])
+
+
+def test_a_length_of_ngrams_may_come_from_numpy():
+    assert RepetitionGuard(ngram=np.int64(5)) == RepetitionGuard(ngram=5)
+
+
+def test_a_number_beyond_all_floats_is_no_ratio():
+    with pytest.raises(ArgumentError, match="`low` and `high` must be finite"):
+        LengthRatioGuard(high=10**400)
+
+
+def test_a_missing_reference_of_pandas_is_missing():
+    guard = LengthRatioGuard(on_missing="none")
+    assert guard(completions=["a", "b"], reference=[float("nan"), "b"]) == [None, 1.0]

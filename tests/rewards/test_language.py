@@ -439,3 +439,22 @@ def test_every_option_is_part_of_the_signature():
         {"detector_threshold": 0.9},
     ]
     assert len({reward.replace(**change).signature() for change in changes} | {reward.signature()}) == len(changes) + 1
+
+
+def test_sets_have_one_order_in_the_signature():
+    reward = LanguageConsistencyReward(
+        scripts={"Tibt", "Hani", "Latn"}, allowed={"b", "a", "c"}, strip={"urls", "code", "tags"}
+    )
+    assert "|allowed:(a,b,c)|" in reward.signature()
+    assert "|scripts:(Hani,Latn,Tibt)|" in reward.signature()
+    assert reward.strip == ("code", "tags", "urls")
+
+
+def test_one_term_with_a_comma_is_not_two_in_the_signature():
+    one, two = (LanguageConsistencyReward("bo", allowed=allowed) for allowed in (("a,b",), ("a", "b")))
+    assert one.signature() != two.signature()
+
+
+def test_kinds_of_spans_that_are_none_are_refused():
+    with pytest.raises(ArgumentError, match="`strip` must be a collection of"):
+        LanguageConsistencyReward("bo", strip=[["code"]])

@@ -131,3 +131,8 @@ def test_every_tibetan_number_word_below_a_hundred_has_a_value_of_its_own():
     tens = {2: "ཉི་ཤུ", 3: "སུམ་ཅུ", 4: "བཞི་བཅུ", 5: "ལྔ་བཅུ", 6: "དྲུག་ཅུ", 7: "བདུན་ཅུ", 8: "བརྒྱད་ཅུ", 9: "དགུ་བཅུ"}
     words = [f"{ten}་རྩ་{one}" for ten in tens.values() for one in ones]
     assert [written_numbers(word) for word in words] == [{f"{ten}{one}"} for ten in tens for one in range(1, 10)]
+
+
+@pytest.mark.parametrize("sign", ["\U00010d41", "\U000116d1", "\U00011bf1"])
+def test_a_digit_that_python_does_not_know_yet_has_its_value(sign):
+    assert digit_numbers(f"{sign} horses") == {"1"}

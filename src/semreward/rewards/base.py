@@ -10,7 +10,7 @@ import functools
 import math
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, field
@@ -31,6 +31,7 @@ MissingPolicy: TypeAlias = Literal["raise", "none"]
 MISSING_POLICIES: tuple[MissingPolicy, ...] = ("raise", "none")
 
 SelfReward = TypeVar("SelfReward", bound="Reward")
+_Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True)
@@ -298,8 +299,15 @@ def check_column(name: str, column: Any, rows: int) -> None:
         raise ArgumentError(f"`{name}` must have one value a completion: {rows} expected, got {len(column)}")
 
 
+def in_one_order(values: Iterable[_Item]) -> tuple[_Item, ...]:
+    """A collection as a tuple: sets in an order that does not differ from process to process."""
+    return tuple(sorted(values, key=str) if isinstance(values, (set, frozenset)) else values)
+
+
 def is_column(value: object) -> bool:
-    """Whether a value can be a column: sized and indexed, but neither a text nor a mapping."""
+    """Whether a value can be a column: sized and indexed, but neither a text, a mapping nor an array without axes."""
+    if getattr(value, "ndim", 1) == 0:
+        return False
     return hasattr(value, "__len__") and hasattr(value, "__getitem__") and not isinstance(value, (str, bytes, Mapping))
 
 
@@ -344,9 +352,15 @@ def reference_texts(reference: object, name: str, row: int) -> tuple[str, ...]:
 
 
 def _is_missing(reference: object) -> bool:
-    """Whether a row's reference is `None`, blank, or a list of nothing but such."""
+    """Whether a row's reference is `None` (or NaN, as pandas has it), blank, or a list of nothing but such."""
     texts: Any = reference if is_column(reference) else [reference]
-    return all(text is None or (isinstance(text, str) and not normalise(text)) for text in texts)
+    return all(_is_blank(text) for text in texts)
+
+
+def _is_blank(text: object) -> bool:
+    if isinstance(text, float):
+        return math.isnan(text)
+    return text is None or (isinstance(text, str) and not normalise(text))
 
 
 def check_missing_policy(on_missing: str) -> None:
@@ -355,11 +369,16 @@ def check_missing_policy(on_missing: str) -> None:
         raise ArgumentError(f"`on_missing` must be one of {', '.join(MISSING_POLICIES)}; got {on_missing!r}")
 
 
+def _quoted(text: str) -> str:
+    """A text among others, in quotation marks where it could be taken for several."""
+    return repr(text) if any(sign in text for sign in ",()|'\"") else text
+
+
 def _rendered(value: object) -> str:
     if isinstance(value, (Reward, AsyncReward)):
         return f"[{value.signature()}]"
     if isinstance(value, tuple):
-        return "(" + ",".join(_rendered(item) for item in value) + ")"
+        return "(" + ",".join(_quoted(item) if isinstance(item, str) else _rendered(item) for item in value) + ")"
     if isinstance(value, (set, frozenset)):
         return "{" + ",".join(sorted(map(str, value))) + "}"
     if isinstance(value, (str, int, float)) or value is None:

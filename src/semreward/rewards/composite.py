@@ -1,7 +1,7 @@
 """Several rewards as one callable, each of them logged: a weighted sum (eq. 4), which gates may close."""
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -10,7 +10,16 @@ from numpy.typing import NDArray
 
 from semreward.errors import ArgumentError, ArgumentTypeError, RewardOutputError
 from semreward.protocols import Completion, RewardFunction, RewardValues
-from semreward.rewards.base import LogExtra, LogMetric, Reward, check_rows, reward_bounds
+from semreward.rewards.base import (
+    AsyncReward,
+    LogExtra,
+    LogMetric,
+    Reward,
+    check_rows,
+    in_one_order,
+    is_column,
+    reward_bounds,
+)
 from semreward.rewards.calling import call_all, is_torch_module, reward_name
 from semreward.shaping import is_finite_number, weighted_sum
 
@@ -93,17 +102,19 @@ class CompositeReward(Reward):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not is_column(self.components):
+            raise ArgumentTypeError(f"`components` must be a list of pairs (reward, weight), got {self.components!r}")
         object.__setattr__(self, "components", tuple(_checked_component(item) for item in self.components))
-        names = [reward_name(reward) for reward in self.rewards]
-        if not names:
+        if not self.components:
             raise ArgumentError("`components` must name at least one (reward, weight) pair, got none")
+        names = [name for reward in self.rewards for name in _logged_names(reward)]
         for name in names:
             if names.count(name) > 1 or name in {TOTAL, GATED}:
                 raise ArgumentError(
-                    f"`components` must have distinct names other than {TOTAL!r} and {GATED!r}, got "
+                    f"`components`, and theirs, must have distinct names other than {TOTAL!r} and {GATED!r}, got "
                     f"{', '.join(names)}; rename one: reward.replace(name=...)"
                 )
-        object.__setattr__(self, "gates", _checked_gates(self.gates, names))
+        object.__setattr__(self, "gates", _checked_gates(self.gates, [reward_name(reward) for reward in self.rewards]))
         self._check_mode()
 
     def _check_mode(self) -> None:
@@ -266,7 +277,17 @@ def _checked_gates(gates: Any, names: Sequence[str]) -> tuple[str, ...]:
     for gate in gates:
         if gate not in names:
             raise ArgumentError(f"`gates` must name components, got {gate!r}; there are {', '.join(names)}")
-    return tuple(dict.fromkeys(gates))
+    return in_one_order(dict.fromkeys(gates) if not isinstance(gates, (set, frozenset)) else gates)
+
+
+def _logged_names(reward: object) -> list[str]:
+    """The names under which a component logs: its own, and those of what it is made of."""
+    own = reward_name(reward)
+    if not isinstance(reward, (Reward, AsyncReward)):
+        return [own]
+    inside = getattr(reward, "rewards", None) or [getattr(reward, "reward", None)]
+    found = [name for part in inside if part is not None for name in _logged_names(part)]
+    return found if own in found[:1] else [own, *found]  # a reward that only wraps another has its name
 
 
 def _checked_component(item: Any) -> tuple[RewardFunction, float]:
@@ -285,9 +306,11 @@ def _checked_component(item: Any) -> tuple[RewardFunction, float]:
 
 
 def _checked_output(output: Any, name: str, rows: int) -> NDArray[np.float64]:
+    if isinstance(output, (str, bytes, Mapping)):
+        raise RewardOutputError(f"`{name}` must return a list of values, got {type(output).__name__}")
     try:
-        values = [None if value is None else float(value) for value in output]
-    except (TypeError, ValueError) as error:
+        values = [None if value is None else _as_float(value) for value in output]
+    except (TypeError, ValueError, OverflowError) as error:
         raise RewardOutputError(f"`{name}` must return one float or None a completion: {error}") from error
     if len(values) != rows:
         raise RewardOutputError(f"`{name}` must return one value a completion: {rows} expected, got {len(values)}")
@@ -297,6 +320,12 @@ def _checked_output(output: Any, name: str, rows: int) -> NDArray[np.float64]:
                 f"`{name}` must return finite values, got {value} at row {row}; return None where it does not apply"
             )
     return np.array([math.nan if value is None else value for value in values], dtype=np.float64)
+
+
+def _as_float(value: Any) -> float:
+    if isinstance(value, (str, bytes)):
+        raise TypeError(f"got the text {value!r}")
+    return float(value)
 
 
 def _as_values(array: NDArray[np.float64]) -> RewardValues:

@@ -8,6 +8,7 @@ good.
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
+from numbers import Integral
 from typing import Any
 
 from semreward.errors import ArgumentError, ArgumentTypeError
@@ -363,7 +364,10 @@ def source_text(source: Completion, name: str, row: int) -> str:
             f"({type(source).__name__}) at row {row}"
         )
     spoken = ({**message, "role": "assistant"} for message in source)
-    return "\n".join(answer_text([message], reasoning="keep") for message in spoken)
+    try:
+        return "\n".join(answer_text([message], reasoning="keep") for message in spoken)
+    except ArgumentTypeError as error:
+        raise ArgumentTypeError(f"`{name}` at row {row}: {error}") from None
 
 
 def check_share(name: str, value: float, *, below_one: bool = False) -> None:
@@ -372,9 +376,9 @@ def check_share(name: str, value: float, *, below_one: bool = False) -> None:
         raise ArgumentError(f"`{name}` must be a number in [0, 1{')' if below_one else ']'}, got {value!r}")
 
 
-def check_ngram(ngram: int) -> None:
+def check_ngram(ngram: Any) -> None:
     """Raise `ArgumentError` unless a length of n-grams is a whole number of at least 1."""
-    if not isinstance(ngram, int) or isinstance(ngram, bool) or ngram < 1:
+    if isinstance(ngram, bool) or not isinstance(ngram, Integral) or ngram < 1:
         raise ArgumentError(f"`ngram` must be a whole number of at least 1, got {ngram!r}")
 
 

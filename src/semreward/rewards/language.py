@@ -16,6 +16,7 @@ from semreward.rewards.base import (
     Scores,
     check_missing_policy,
     column_of,
+    in_one_order,
     is_column,
 )
 from semreward.rewards.guards import check_share, sources_of
@@ -288,13 +289,15 @@ def _copies(source: str, scripts: frozenset[str]) -> Copies:
 
 
 def _as_codes(scripts: Any) -> tuple[str, ...]:
-    codes = scripts if isinstance(scripts, str) else tuple(scripts)
+    codes = scripts if isinstance(scripts, str) else in_one_order(scripts)
     writing_in(codes)  # refuses what are no codes, and a string
     return tuple(codes)
 
 
 def _as_kinds(strip: Any) -> tuple[SpanKind, ...]:
-    if isinstance(strip, str) or not hasattr(strip, "__iter__") or not set(kinds := tuple(strip)) <= set(SPAN_KINDS):
+    is_collection = hasattr(strip, "__iter__") and not isinstance(strip, str)
+    kinds = in_one_order(strip) if is_collection else ()
+    if not is_collection or not all(kind in SPAN_KINDS for kind in kinds):
         raise ArgumentError(f"`strip` must be a collection of {', '.join(map(repr, SPAN_KINDS))}; got {strip!r}")
     return kinds
 

@@ -20,6 +20,7 @@ _NUMBER = regex.compile(
 _SCALES = {None: 0, "万": 4, "萬": 4, "百万": 6, "百萬": 6, "千万": 7, "千萬": 7, "亿": 8, "億": 8}
 _FULL_WIDTH = regex.compile(r"(?<=[０-９])[，．](?=[０-９])")
 _FOREIGN_DIGIT = regex.compile(r"[\p{Nd}--0-9]", regex.V1)
+_DECIMAL = regex.compile(r"\p{Nd}")
 _SIGNS = str.maketrans({"٫": ".", "٬": ","})
 
 _HAN_PLAIN = str.maketrans("〇○两兩萬億壹贰貳叁參肆伍陆陸柒捌玖拾佰仟", "零零二二万亿一二二三三四五六六七八九十百千")
@@ -64,11 +65,29 @@ def digit_numbers(text: str) -> frozenset[str]:
         ['12', '1500.5', '30000', '7']
     """
     text = _FULL_WIDTH.sub(lambda found: "," if found[0] == "，" else ".", normalise(text))
-    text = _FOREIGN_DIGIT.sub(lambda found: str(unicodedata.decimal(found[0])), text).translate(_SIGNS)
+    text = _FOREIGN_DIGIT.sub(lambda found: str(decimal_value(found[0])), text).translate(_SIGNS)
     return frozenset(
         _plain(regex.sub(r"\D", "", found["whole"]), found["part"] or "", _SCALES[found["scale"]])
         for found in _NUMBER.finditer(text)
     )
+
+
+def decimal_value(sign: str) -> int:
+    """The value of a decimal digit of any script, in [0, 9].
+
+    `regex` knows digits that Python's own Unicode data may not know yet. Digits of a script stand together, from 0 on.
+
+    Example:
+        >>> decimal_value("༣"), decimal_value("\U00010d41")
+        (3, 1)
+    """
+    value = unicodedata.decimal(sign, None)
+    if value is not None:
+        return int(value)
+    back = 0
+    while _DECIMAL.match(chr(ord(sign) - back - 1)):
+        back += 1
+    return back % 10
 
 
 def written_numbers(text: str) -> frozenset[str]:
