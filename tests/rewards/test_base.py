@@ -1,16 +1,13 @@
-import numpy as np
-
-from semreward import LanguageConsistencyReward
-from semreward.errors import ArgumentTypeError
-
 """What a reward of one's own inherits."""
 
 from dataclasses import KW_ONLY, dataclass
 
+import numpy as np
 import pytest
 
 import semreward
-from semreward.errors import ArgumentError
+from semreward import LanguageConsistencyReward
+from semreward.errors import ArgumentError, ArgumentTypeError
 from semreward.rewards.base import CompletionReward, Scores
 
 
