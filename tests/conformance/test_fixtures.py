@@ -307,3 +307,30 @@ def test_a_line_that_is_no_row_is_refused_by_its_number(file, line, message):
 def test_a_tolerance_that_is_no_distance_is_refused(file, tolerance):
     with pytest.raises(ArgumentError, match="`tolerance` must be a finite number >= 0"):
         checked(file, RIGHT, tolerance=tolerance)
+
+
+@pytest.mark.parametrize(
+    "row", ['"expected": 1' + "0" * 400, '"expected": 1.0, "tolerance": 1' + "0" * 400, '"expected": 1.0, "self": 1']
+)
+def test_a_row_out_of_range_is_named_with_its_line(tmp_path, row):
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"completion": "a", ' + row + "}\n")
+    with pytest.raises(ArgumentError, match="line 1: "):
+        check_fixtures(broken.sound_function, path, update=False)
+
+
+def test_a_line_that_nests_without_end_is_named(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text("[" * 200_000 + "\n")
+    with pytest.raises(ArgumentError, match="line 1: "):
+        check_fixtures(broken.sound_function, path, update=False)
+
+
+def test_a_folder_is_no_file_of_fixtures(tmp_path):
+    with pytest.raises(ArgumentError, match="cannot be read"):
+        check_fixtures(broken.sound_function, tmp_path, update=False)
+
+
+def test_a_tolerance_that_is_no_number_is_refused(tmp_path):
+    with pytest.raises(ArgumentError, match="`tolerance` must be a finite number >= 0, got 'x'"):
+        check_fixtures(broken.sound_function, tmp_path / "rows.jsonl", tolerance="x")

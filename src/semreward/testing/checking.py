@@ -21,7 +21,9 @@ CHECK_NAMES: tuple[str, ...] = tuple(rule.name for rule in _RULES)
 """Names of all checks, in the order in which they run."""
 
 # What trainers pass themselves, so that no column of a data set can be called so.
-RESERVED_COLUMNS = frozenset({"completions", "prompts", "environments", "trainer_state", "log_metric", "log_extra"})
+RESERVED_COLUMNS = frozenset(
+    {"completions", "prompts", "environments", "trainer_state", "log_metric", "log_extra", "self"}
+)
 _OF_ANSWERS = frozenset({"completions", "completion_ids"})
 _NO_CASE_COLUMNS = (RESERVED_COLUMNS | {"completion"}) - {"completions"}
 

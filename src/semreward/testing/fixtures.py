@@ -14,6 +14,7 @@ from typing import Any
 from semreward.errors import ArgumentError
 from semreward.protocols import RewardFunction
 from semreward.rewards.calling import call_all, reward_name
+from semreward.shaping import is_finite_number
 from semreward.testing.checking import RESERVED_COLUMNS, argument_of, is_completion
 from semreward.testing.probe import said, short
 from semreward.testing.reports import CheckResult, FixtureReport
@@ -98,7 +99,7 @@ def check_fixtures(
         passed  line 1  the row must earn 1.0
         failed  line 2  the row must earn 0.5, but it earned 0.0; correct the reward, or run with SEMREWARD_UPDATE=1
     """
-    if not tolerance >= 0 or math.isinf(tolerance):
+    if not is_finite_number(tolerance) or tolerance < 0:
         raise ArgumentError(f"`tolerance` must be a finite number >= 0, got {tolerance!r}")
     if update is None:
         update = os.environ.get(UPDATE_VARIABLE, "").strip().lower() not in _OFF
@@ -132,6 +133,8 @@ def _lines_of(file: Path) -> list[str]:
         return list(io.StringIO(file.read_bytes().decode(), newline="\n"))
     except FileNotFoundError:
         raise ArgumentError(f"`path` must be a file of fixtures, and {file} does not exist; create it") from None
+    except OSError as error:
+        raise ArgumentError(f"`path` must be a file of fixtures, and {file} cannot be read: {error}") from None
     except UnicodeDecodeError as error:
         raise ArgumentError(f"{file} must be in UTF-8: {error}") from None
 
@@ -142,7 +145,7 @@ def _fixtures_of(lines: list[str], file: Path) -> Iterator[_Fixture]:
             try:
                 row, span = _parsed(line)
                 _check_row(row)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise ArgumentError(f"{file}, line {number}: {error}") from None
             yield _Fixture(number, line, row, span)
 
@@ -191,10 +194,10 @@ def _check_row(row: Mapping[str, Any]) -> None:
     expected = row.get("expected")
     if isinstance(expected, bool) or not isinstance(expected, (int, float, str, type(None))):
         raise ArgumentError(f"`expected` must be a number, null, or the name of an exception, got {short(expected)}")
-    if isinstance(expected, float) and math.isinf(expected):
+    if isinstance(expected, (int, float)) and not is_finite_number(expected):
         raise ArgumentError("`expected` must be finite")
     tolerance = row.get("tolerance", 0)
-    if isinstance(tolerance, bool) or not isinstance(tolerance, (int, float)) or not 0 <= tolerance < math.inf:
+    if not is_finite_number(tolerance) or tolerance < 0:
         raise ArgumentError(f"`tolerance` must be a finite number >= 0, got {short(tolerance)}")
 
 
@@ -250,7 +253,7 @@ def _shown(expected: object) -> str:
 
 def _refused(value: object) -> str | None:
     """Why a value cannot be expected of a reward; `None` where it can."""
-    if value is None or (isinstance(value, (int, float)) and math.isfinite(value)):
+    if value is None or isinstance(value, bool) or is_finite_number(value):
         return None
     return "a value must be one finite float or None"
 
