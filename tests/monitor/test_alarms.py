@@ -59,6 +59,27 @@ def test_a_fall_that_passes_within_a_window_is_none():
     assert course.fall("judge", while_not="reward") == (1, 0)
 
 
+@given(st.lists(st.tuples(st.none() | st.integers(-3, 3), st.none() | st.integers(-3, 3)), min_size=8, max_size=30))
+def test_a_fall_is_that_from_the_first_of_the_best_medians_of_all_entries(entries):
+    course = Course(window=3)
+    for step, pair in enumerate(entries):
+        course.add(step, {key: value for key, value in zip(("x", "y"), pair, strict=True) if value is not None})
+    medians = {
+        key: [
+            (points[end - 1][0], statistics.median(value for _, value in points[end - 3 : end]))
+            for end in range(3, len(points) + 1)
+        ]
+        for key, points in course.series.items()
+    }
+    if any(len(medians.get(key, ())) < 4 for key in ("x", "y")):
+        assert course.fall("x", while_not="y") is None
+        return
+    best_at, best = max(medians["x"], key=lambda point: point[1])
+    then = [value for at, value in medians["y"] if at <= best_at] or [medians["y"][0][1]]
+    lasting = max(medians["x"][-1][1], medians["x"][-4][1])
+    assert course.fall("x", while_not="y") == (best - lasting, medians["y"][-1][1] - then[-1])
+
+
 WATCHED = Watched(("similarity", "script"), ("other",), ("script",))
 HEALTHY = {
     "reward": 1.0,

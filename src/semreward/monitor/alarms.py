@@ -8,6 +8,7 @@ raises none either. Nothing alarms before two windows have been logged.
 import dataclasses
 import math
 import statistics
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -130,6 +131,8 @@ class Course:
         self.window = window
         self.series: dict[str, list[tuple[int, float]]] = {}
         self._medians: dict[str, list[tuple[int, float]]] = {}
+        self._least: dict[str, float] = {}
+        self._best: dict[str, tuple[int, float]] = {}
 
     def add(self, step: int, metrics: Mapping[str, float]) -> None:
         """Append one log entry."""
@@ -139,6 +142,9 @@ class Course:
             if len(points) >= self.window:
                 median = statistics.median(value for _, value in points[-self.window :])
                 self._medians.setdefault(key, []).append((step, median))
+                self._least[key] = min(median, self._least.get(key, median))
+                if key not in self._best or median > self._best[key][1]:
+                    self._best[key] = (step, median)
 
     def now(self, key: str) -> float | None:
         """Median of the last window; `None` until two windows are full."""
@@ -159,7 +165,7 @@ class Course:
 
     def least(self, key: str) -> float | None:
         """The least median so far; `None` until two windows are full."""
-        return min(value for _, value in self._medians[key]) if self._is_ripe(key) else None
+        return self._least[key] if self._is_ripe(key) else None
 
     def fall(self, key: str, while_not: str) -> tuple[float, float] | None:
         """How far a metric has stayed below its best for two windows, and how much another one has gained since.
@@ -170,9 +176,10 @@ class Course:
         now, before, other = self.now(key), self.before(key), self.now(while_not)
         if now is None or before is None or other is None:
             return None
-        step, best = max(self._medians[key], key=lambda point: point[1])
-        then = [value for at, value in self._medians[while_not] if at <= step]
-        return best - max(now, before), other - (then[-1] if then else self._medians[while_not][0][1])
+        step, best = self._best[key]
+        others = self._medians[while_not]
+        reached = bisect_right(others, step, key=lambda point: point[0])
+        return best - max(now, before), other - others[max(reached - 1, 0)][1]
 
     def _is_ripe(self, key: str) -> bool:
         return len(self._medians.get(key, ())) > self.window
