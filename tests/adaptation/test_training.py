@@ -1,4 +1,5 @@
 import logging
+from pathlib import Path
 
 import pytest
 import torch
@@ -89,6 +90,53 @@ def test_resuming_with_other_data_is_refused(kept, killed, captions):
     killed(kept(), 2)
     with pytest.raises(ArgumentError, match="these differ: data "):
         adapt_encoder(kept(resume=True), captions[16:48])
+
+
+@pytest.fixture
+def stage(tmp_path):
+    """The folder of the pairs' stage."""
+    return tmp_path / "resumed" / "training" / "pairs"
+
+
+def cut_off(path):
+    path.write_bytes(path.read_bytes()[:-9])
+
+
+@pytest.mark.parametrize("files", [{}, {"trainer_state.json": ""}, {"trainer_state.json": '{"epoch": 1'}])
+def test_a_checkpoint_that_was_not_written_to_its_end_is_passed_over(kept, killed, captions, caplog, files):
+    killed(kept(), 4)
+    stage = Path(kept().output_dir) / "training" / "pairs"
+    broken = stage / "checkpoint-6"
+    broken.mkdir()
+    for name, content in files.items():
+        (broken / name).write_text(content)
+    with caplog.at_level(logging.INFO, logger="semreward"):
+        adapt_encoder(kept(resume=True), captions[:32], captions[32:36])
+    assert f"{broken} was not written to its end: passed over" in caplog.text
+    assert f"resuming from {stage / 'checkpoint-4'}" in caplog.text
+
+
+@pytest.mark.parametrize("content", ["[]", "", '{"base": "or'])
+def test_settings_that_were_cut_off_are_an_error_with_the_remedy(kept, killed, captions, stage, content):
+    killed(kept(), 2)
+    (stage / "settings.json").write_text(content)
+    with pytest.raises(ArgumentError, match=r"settings\.json, but that file is damaged .*with resume=False"):
+        adapt_encoder(kept(resume=True), captions[:32], captions[32:36])
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "optimizer.pt", "rng_state.pth", "config.json"])
+def test_a_checkpoint_whose_files_are_cut_off_is_named_with_the_remedy(kept, killed, captions, stage, name):
+    killed(kept(), 2)
+    cut_off(stage / "checkpoint-2" / name)
+    with pytest.raises(ArgumentError, match=r"checkpoint-2 cannot be loaded: .*with resume=False"):
+        adapt_encoder(kept(resume=True), captions[:32], captions[32:36])
+
+
+def test_adapters_that_are_cut_off_are_named_too(kept, killed, captions, stage):
+    killed(kept(lora_rank=4), 2)
+    cut_off(stage / "checkpoint-2" / "adapter_model.safetensors")
+    with pytest.raises(ArgumentError, match=r"checkpoint-2 cannot be loaded: .*with resume=False"):
+        adapt_encoder(kept(lora_rank=4, resume=True), captions[:32], captions[32:36])
 
 
 def test_resuming_where_nothing_is_starts_from_the_beginning(quick, captions):

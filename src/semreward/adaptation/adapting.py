@@ -91,7 +91,7 @@ def adapt_encoder(
 
     Raises:
         ArgumentError: A pair lacks a side, there are fewer rows than a batch holds, tokenizer and model do not belong
-            together, or `resume` finds a checkpoint of other settings.
+            together, or `resume` finds a checkpoint of other settings or a damaged one.
         TrainingDivergedError: The loss is not finite.
         MissingDependencyError: The `train` extra is not installed.
 

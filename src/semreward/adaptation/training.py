@@ -6,15 +6,18 @@ Loads torch, datasets and sentence-transformers; `adapting` imports it when trai
 import hashlib
 import json
 import logging
+import pickle
 import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import datasets
 import torch
+from safetensors import SafetensorError
 from sentence_transformers import (
     SentenceTransformer,
     SentenceTransformerTrainer,
@@ -37,6 +40,10 @@ _FREE = ("output_dir", "resume", "use_cpu", "save_steps")
 
 _LOGGING_STEPS = 20
 _SETTINGS = "settings.json"
+_AFRESH = "start afresh with resume=False"
+
+# What loading a damaged file raises.
+_DAMAGE = (OSError, EOFError, ValueError, KeyError, RuntimeError, pickle.UnpicklingError, SafetensorError)
 _EMBEDDINGS = r"(word_embeddings|embed_tokens|tok_embeddings|\bembedding)\.weight$"
 
 
@@ -91,7 +98,7 @@ def train_stage(
 
     Raises:
         ArgumentError: There are fewer rows than the processes' batches hold, no batch can be filled without
-            duplicates, or the checkpoint to resume from belongs to other settings.
+            duplicates, or the checkpoint to resume from belongs to other settings or is damaged.
         TrainingDivergedError: The loss is not finite.
     """
     arguments = training_arguments(config, stage, measures=measure is not None)
@@ -195,6 +202,18 @@ class _CheckingTrainer(SentenceTransformerTrainer):  # type: ignore[misc] # the 
             collator.preprocess_fn = preprocess
         return collator
 
+    def _load_from_checkpoint(self, checkpoint_path: str) -> None:
+        with _named_damage(checkpoint_path):
+            super()._load_from_checkpoint(checkpoint_path)
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        with _named_damage(checkpoint):
+            super()._load_optimizer_and_scheduler(checkpoint)
+
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        with _named_damage(checkpoint):
+            super()._load_rng_state(checkpoint)
+
     def compute_loss(self, *arguments: Any, **options: Any) -> Any:
         result = super().compute_loss(*arguments, **options)
         loss = result[0] if isinstance(result, tuple) else result
@@ -232,8 +251,6 @@ def _prepared_folder(
     arguments: SentenceTransformerTrainingArguments, config: AdaptationConfig, stage: Stage
 ) -> str | None:
     """Clear the stage's folder, or find the checkpoint in it from which to go on."""
-    from transformers.trainer_utils import get_last_checkpoint
-
     folder = stage_folder(config, stage.name)
     with arguments.main_process_first(local=False, desc="clearing old checkpoints"):
         if config.resume and (folder / _SETTINGS).is_file():
@@ -241,11 +258,44 @@ def _prepared_folder(
         elif arguments.process_index == 0:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
-            (folder / _SETTINGS).write_text(json.dumps(_settings(config, stage)), encoding="utf-8")
-        checkpoint: str | None = get_last_checkpoint(str(folder)) if config.resume else None  # type: ignore[no-untyped-call]
+            side = folder / f"{_SETTINGS}.part"  # a file that was cut off never has the name
+            side.write_text(json.dumps(_settings(config, stage)), encoding="utf-8")
+            side.replace(folder / _SETTINGS)
+        checkpoint = _last_checkpoint(folder) if config.resume else None
     if checkpoint is not None:
         logger.info("resuming from %s", checkpoint)
     return checkpoint
+
+
+def _last_checkpoint(folder: Path) -> str | None:
+    """The checkpoint of the most steps that was written to its end, which is the trainer's state."""
+    found = {path: re.fullmatch(r"checkpoint-(\d+)", path.name) for path in folder.iterdir() if path.is_dir()}
+    steps = {path: int(match[1]) for path, match in found.items() if match}
+    for path in sorted(steps, key=steps.__getitem__, reverse=True):
+        if isinstance(_read_json(path / "trainer_state.json"), dict):
+            return str(path)
+        logger.warning("%s was not written to its end: passed over", path)
+    return None
+
+
+def _read_json(path: Path) -> Any:
+    """What a file holds; `None` where it is missing or damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+@contextmanager
+def _named_damage(checkpoint: str | None) -> Iterator[None]:
+    """Turn what a damaged checkpoint raises into an error that names it."""
+    try:
+        yield
+    except _DAMAGE as error:
+        raise ArgumentError(
+            f"`resume` must find a whole checkpoint, but {checkpoint} cannot be loaded: {str(error)[:200]}; remove it "
+            f"to go on from the one before, or {_AFRESH}"
+        ) from error
 
 
 def _settings(config: AdaptationConfig, stage: Stage) -> dict[str, Any]:
@@ -259,12 +309,17 @@ def _settings(config: AdaptationConfig, stage: Stage) -> dict[str, Any]:
 
 def _check_same(config: AdaptationConfig, stage: Stage) -> None:
     folder = stage_folder(config, stage.name)
-    old, new = json.loads((folder / _SETTINGS).read_text(encoding="utf-8")), _settings(config, stage)
+    old, new = _read_json(folder / _SETTINGS), _settings(config, stage)
+    if not isinstance(old, dict):
+        raise ArgumentError(
+            f"`resume` must find the settings of the checkpoints in {folder / _SETTINGS}, "
+            f"but that file is damaged or missing; {_AFRESH}"
+        )
     changed = [f"{name} {old.get(name)!r} -> {value!r}" for name, value in new.items() if old.get(name) != value]
     if changed:
         raise ArgumentError(
             f"`resume` must go on with the settings and data of the checkpoint in {folder}, but these differ: "
-            f"{'; '.join(changed)}; restore them, or start afresh with resume=False"
+            f"{'; '.join(changed)}; restore them, or {_AFRESH}"
         )
 
 
