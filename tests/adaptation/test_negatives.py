@@ -27,6 +27,13 @@ def test_a_changed_number_differs_in_one_digit_of_its_own_script():
     assert [(old in "༢༠༤", new in "༠༡༢༣༤༥༦༧༨༩") for old, new in changed] == [(True, True)]
 
 
+def test_digits_that_python_does_not_know_are_changed_too():
+    """Garay digits came with Unicode 16."""
+    (negative,) = changed_number(Pair("3", "\U00010d43"), rng())
+    assert 0x10D40 <= ord(negative) <= 0x10D49
+    assert negative != "\U00010d43"
+
+
 def test_a_text_without_digits_has_no_changed_number():
     assert changed_number(Pair("四", "བཞི།"), rng()) == []
 

@@ -15,6 +15,7 @@ import regex
 
 from semreward.adaptation.pairs import Pair
 from semreward.errors import ArgumentError
+from semreward.rewards.numerals import decimal_value
 
 MakeNegatives: TypeAlias = Callable[[Pair, random.Random], list[str]]
 """Negatives of a pair, in the positive's place; deterministic for a state of the generator."""
@@ -51,7 +52,7 @@ def changed_number(pair: Pair, rng: random.Random) -> list[str]:
     number = rng.choice(found)
     place = rng.randrange(number.start(), number.end())
     old = pair.positive[place]
-    zero = ord(old) - int(old)  # decimal digits of a script follow each other
+    zero = ord(old) - decimal_value(old)  # decimal digits of a script follow each other
     new = rng.choice([digit for digit in (chr(zero + value) for value in range(10)) if digit != old])
     return [pair.positive[:place] + new + pair.positive[place + 1 :]]
 
