@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from semreward.adaptation import AdaptationConfig
@@ -35,11 +37,47 @@ def test_a_base_that_does_not_exist_is_refused():
         {"measure_steps": 0},
         {"save_steps": 0},
         {"patience": 0, "measure_steps": 1},
+        {"learning_rate": "2e-5"},
+        {"learning_rate": True},
+        {"epochs": None},
+        {"embedding_learning_rate": float("inf")},
+        {"warmup_ratio": None},
+        {"weight_decay": float("inf")},
+        {"weight_decay": None},
+        {"dropout": "0.1"},
+        {"batch_size": 2.5},
+        {"batch_size": None},
+        {"max_tokens": True},
+        {"save_steps": 2.5},
+        {"lora_rank": 1.5},
+        {"lora_alpha": -1},
+        {"mined_negatives": 1.0},
+        {"made_negatives": None},
+        {"seed": None},
+        {"seed": -1},
+        {"bf16": "no"},
+        {"resume": 1},
+        {"use_cpu": None},
     ],
 )
 def test_an_option_out_of_range_is_named(options):
     with pytest.raises(ArgumentError, match=f"`{next(iter(options))}`"):
         AdaptationConfig("org/model", "out", **options)
+
+
+def test_a_number_that_yaml_reads_as_text_is_told_with_the_spelling_that_works():
+    with pytest.raises(ArgumentError, match=r"`learning_rate` must be a positive number, got '2e-5'; .* as 2\.0e-5"):
+        AdaptationConfig("org/model", "out", learning_rate="2e-5")
+
+
+@pytest.mark.parametrize("folder", ["", "  ", None, 3])
+def test_an_output_folder_that_is_none_is_refused(folder):
+    with pytest.raises(ArgumentError, match="`output_dir` must be the path of a folder"):
+        AdaptationConfig("org/model", folder)
+
+
+def test_an_output_folder_may_be_a_path():
+    assert AdaptationConfig("org/model", Path("out")).output_dir == "out"
 
 
 @pytest.mark.parametrize(

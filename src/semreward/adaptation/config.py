@@ -1,11 +1,12 @@
 """How an encoder is adapted: the one configuration object, checked when it is made."""
 
-import math
 from dataclasses import KW_ONLY, dataclass
-from typing import Literal, TypeAlias
+from os import PathLike, fspath
+from typing import Any, Literal, TypeAlias
 
 from semreward.encoders.local import resolved_name
 from semreward.errors import ArgumentError
+from semreward.shaping import is_finite_number
 
 Pooling: TypeAlias = Literal["mean", "cls", "max"]
 """How a text's token vectors become one."""
@@ -13,8 +14,20 @@ Pooling: TypeAlias = Literal["mean", "cls", "max"]
 POOLINGS: tuple[Pooling, ...] = ("mean", "cls", "max")
 
 _POSITIVE = ("epochs", "monolingual_epochs", "learning_rate", "temperature")
+_OPTIONAL_POSITIVE = ("embedding_learning_rate",)
+_SHARES = ("warmup_ratio", "mining_margin", "dropout")
 _COUNTS = ("batch_size", "max_tokens")
-_OPTIONAL_COUNTS = ("mini_batch_size", "forward_tokens", "measure_steps", "save_steps", "patience", "lora_rank")
+_OPTIONAL_COUNTS = (
+    "mini_batch_size",
+    "forward_tokens",
+    "measure_steps",
+    "save_steps",
+    "patience",
+    "lora_rank",
+    "lora_alpha",
+)
+_AMOUNTS = ("mined_negatives", "made_negatives", "seed")
+_SWITCHES = ("bf16", "resume", "use_cpu")
 
 
 @dataclass(frozen=True)
@@ -95,31 +108,40 @@ class AdaptationConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "base", resolved_name(self.base))
+        self._check_folder()
         self._check_numbers()
-        self._check_shares()
+        self._check_counts()
         self._check_combinations()
 
+    def _check_folder(self) -> None:
+        if not isinstance(self.output_dir, (str, PathLike)) or not str(self.output_dir).strip():
+            raise ArgumentError(f"`output_dir` must be the path of a folder, got {self.output_dir!r}")
+        object.__setattr__(self, "output_dir", fspath(self.output_dir))
+
     def _check_numbers(self) -> None:
-        for name in _POSITIVE:
-            if not 0 < getattr(self, name) < math.inf:
-                raise ArgumentError(f"`{name}` must be positive, got {getattr(self, name)}")
+        for name in (*_POSITIVE, *_OPTIONAL_POSITIVE):
+            value = getattr(self, name)
+            if not (value is None and name in _OPTIONAL_POSITIVE) and not (is_finite_number(value) and value > 0):
+                raise ArgumentError(f"`{name}` must be a positive number, got {_shown(value)}")
+        for name in _SHARES:
+            value = getattr(self, name)
+            if not (value is None and name == "dropout") and not (is_finite_number(value) and 0 <= value < 1):
+                raise ArgumentError(f"`{name}` must be a number in [0, 1), got {_shown(value)}")
+        if not is_finite_number(self.weight_decay) or self.weight_decay < 0:
+            raise ArgumentError(f"`weight_decay` must be a number, not negative, got {_shown(self.weight_decay)}")
+
+    def _check_counts(self) -> None:
         for name in (*_COUNTS, *_OPTIONAL_COUNTS):
             value = getattr(self, name)
-            if value is None and name in _OPTIONAL_COUNTS:
-                continue
-            if not value >= 1:
-                raise ArgumentError(f"`{name}` must be positive, got {value}")
-        for name in ("mined_negatives", "made_negatives", "weight_decay"):
-            if not getattr(self, name) >= 0:
-                raise ArgumentError(f"`{name}` must not be negative, got {getattr(self, name)}")
-        if self.embedding_learning_rate is not None and not self.embedding_learning_rate > 0:
-            raise ArgumentError(f"`embedding_learning_rate` must be positive, got {self.embedding_learning_rate}")
-
-    def _check_shares(self) -> None:
-        for name in ("warmup_ratio", "mining_margin", "dropout"):
+            if not (value is None and name in _OPTIONAL_COUNTS) and not (_is_whole(value) and value >= 1):
+                raise ArgumentError(f"`{name}` must be a positive whole number, got {_shown(value)}")
+        for name in _AMOUNTS:
             value = getattr(self, name)
-            if value is not None and not 0 <= value < 1:
-                raise ArgumentError(f"`{name}` must be in [0, 1), got {value}")
+            if not _is_whole(value) or value < 0:
+                raise ArgumentError(f"`{name}` must be a whole number, not negative, got {_shown(value)}")
+        for name in _SWITCHES:
+            if not isinstance(getattr(self, name), bool):
+                raise ArgumentError(f"`{name}` must be True or False, got {getattr(self, name)!r}")
 
     def _check_combinations(self) -> None:
         if self.pooling is not None and self.pooling not in POOLINGS:
@@ -147,3 +169,12 @@ class AdaptationConfig:
         if self.save_steps is None and self.patience is not None:
             return self.measure_steps
         return self.save_steps
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _shown(value: Any) -> str:
+    """A wrong value, with the remedy where YAML may have made a text of a number."""
+    return repr(value) + ("; in YAML write a number with a point, as 2.0e-5" if isinstance(value, str) else "")
