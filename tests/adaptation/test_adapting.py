@@ -286,6 +286,13 @@ def test_a_bad_pair_is_named_by_its_row(quick, name, pair):
         adapt_encoder(quick(batch_size=1), **pairs)
 
 
+@pytest.mark.parametrize("name", ["train_pairs", "eval_pairs"])
+def test_a_pair_with_a_lone_surrogate_is_named_by_its_row(quick, name):
+    pairs = {"train_pairs": [("a", "b")], name: [("x", "y"), ("a\ud800", "b")]}
+    with pytest.raises(ArgumentError, match=f"`{name}` must be valid Unicode, got a lone surrogate .* at row 1"):
+        adapt_encoder(quick(batch_size=1), **pairs)
+
+
 @pytest.mark.parametrize(("made", "maker"), [(1, None), (0, truncated)])
 def test_a_number_of_made_negatives_without_a_maker_is_refused_and_the_other_way_round(quick, made, maker):
     with pytest.raises(ArgumentError, match="give both or neither"):

@@ -98,6 +98,18 @@ def test_reading_stops_at_the_limit():
     assert read_pairs(iter(ROWS), limit=2).report.rows == 2
 
 
+@pytest.mark.parametrize("limit", [0, -1, "2", 2.0, True])
+def test_a_limit_that_is_no_positive_number_is_refused(limit):
+    with pytest.raises(ArgumentError, match="`limit` must be a positive whole number"):
+        read_pairs(ROWS, limit=limit)
+
+
+@pytest.mark.parametrize("columns", [("x",), None, (-5, 0), ("x", 1), "zh", (0, 1, 2), (True, False), ()])
+def test_columns_that_are_no_two_names_or_places_are_refused(columns):
+    with pytest.raises(ArgumentError, match="`columns` must be two names, or two places counted from 0"):
+        read_pairs(ROWS, columns)
+
+
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
@@ -131,6 +143,7 @@ def test_only_the_first_bad_rows_are_named():
         ("a.tsv", TSV + b"\xff\xfe\tb\n", "that are no valid UTF-8"),
         ("a.jsonl", JSONL + b"{broken\n", "that are no JSON"),
         ("a.jsonl", JSONL + b"[1]\n", "without two sides"),
+        ("a.jsonl", JSONL + b"[" * 100_000 + b"]" * 100_000, "that are no JSON"),
         ("a.tsv", TSV + b"alone\n", "without two sides"),
         ("a.tsv", TSV + b"\n", "without two sides"),
     ],
@@ -162,6 +175,12 @@ def test_an_empty_file_is_an_error(tmp_path):
 def test_a_missing_column_is_named_with_those_there_are(tmp_path):
     with pytest.raises(MissingColumnError, match="no column de; it has zh, bo"):
         read_pairs(written(tmp_path / "a.jsonl", JSONL), ("zh", "de"))
+
+
+def test_a_later_row_without_a_column_is_counted_and_named(tmp_path):
+    report = read_pairs(written(tmp_path / "a.jsonl", JSONL + b'{"zh": "x"}\n' + JSONL), ("zh", "bo")).report
+    assert (report.rows, report.dropped) == (7, {"without two sides": 1})
+    assert report.named == ("row 4 without two sides: {'zh': 'x'}",)
 
 
 @pytest.mark.parametrize("name", ["missing.tsv", "./missing", "/nowhere/missing"])
@@ -231,6 +250,11 @@ def test_sentences_are_normalised_and_distinct():
 def test_a_sentence_that_is_none_is_named_by_its_row(text):
     with pytest.raises(ArgumentError, match="`monolingual` must be non-empty strings, .* at row 1"):
         checked_sentences(["a", text], "monolingual")
+
+
+def test_a_sentence_with_a_lone_surrogate_is_named_by_its_row():
+    with pytest.raises(ArgumentError, match=r"`monolingual` must be valid Unicode, .*'a.ud800' at row 1"):
+        checked_sentences(["a", "a\ud800"], "monolingual")
 
 
 def test_equal_data_is_equal():

@@ -140,7 +140,7 @@ def _json_rows(file: IO[bytes], has_header: bool) -> Iterator[Any]:  # noqa: ARG
         if line.strip():
             try:
                 yield json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 yield Unreadable("that are no JSON", line)
 
 

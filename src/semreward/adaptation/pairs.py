@@ -89,15 +89,15 @@ def read_pairs(
         columns: Names of anchor's and positive's columns; or their places, counted from 0, where a TSV or CSV has no
             header. In other sources a place counts a row's columns. TSV knows no quoting: a quotation mark is text.
         split: Split of a hub data set.
-        limit: Read so many rows at most.
+        limit: Read so many rows at most; `None`: all of them.
 
     Returns:
         The pairs, normalised (NFC, no outer white space), in order, and the report.
 
     Raises:
-        ArgumentError: The file does not exist or has none of these endings, cannot be read as what its ending says, or
-            no row of it is a pair.
-        MissingColumnError: A column does not exist.
+        ArgumentError: The file does not exist or has none of these endings, cannot be read as what its ending says, no
+            row of it is a pair, or `columns` or `limit` is something else.
+        MissingColumnError: The first row has no such column. Later rows without it are dropped.
         MissingDependencyError: A format's library is not installed.
 
     Example:
@@ -107,13 +107,14 @@ def read_pairs(
         >>> print(data.report)
         an iterable: 3 rows read, 1 kept, dropped: 1 with a blank side, 1 without two sides
     """
+    _check_reading(columns, limit)
     name, rows = _opened(source, columns, split)
     pairs: list[Pair] = []
     dropped: Counter[str] = Counter()
     named: list[str] = []
     number = 0
     for number, row in enumerate(rows, start=1):
-        sides: Any = row if isinstance(row, Unreadable) else _sides(row, columns, name)
+        sides: Any = row if isinstance(row, Unreadable) else _sides(row, columns, name, is_first=number == 1)
         reason = _fault(sides)
         if reason:
             dropped[reason] += 1
@@ -133,13 +134,17 @@ def checked_pairs(pairs: Sequence[tuple[str, str]], name: str) -> list[Pair]:
     """Normalised pairs.
 
     Raises:
-        ArgumentError: A row is no pair of two non-blank strings; its number is named.
+        ArgumentError: A row is no pair of two non-blank strings of valid Unicode; its number is named.
     """
     checked = []
     for row, pair in enumerate(pairs):
         is_pair = isinstance(pair, (tuple, list)) and len(pair) == 2  # noqa: PLR2004 - a string of two letters is none
         if not is_pair or not all(isinstance(side, str) and normalise(side) for side in pair):
             raise ArgumentError(f"`{name}` must be pairs of non-empty strings, got {pair!r} at row {row}; drop the row")
+        if any(_has_surrogate(side) for side in pair):
+            raise ArgumentError(
+                f"`{name}` must be valid Unicode, got a lone surrogate in {pair!a} at row {row}; drop it"
+            )
         checked.append(Pair(normalise(pair[0]), normalise(pair[1])))
     return checked
 
@@ -148,11 +153,15 @@ def checked_sentences(texts: Sequence[str], name: str) -> list[str]:
     """Normalised, distinct sentences.
 
     Raises:
-        ArgumentError: A row is no non-blank string; its number is named.
+        ArgumentError: A row is no non-blank string of valid Unicode; its number is named.
     """
     for row, text in enumerate(texts):
         if not isinstance(text, str) or not normalise(text):
             raise ArgumentError(f"`{name}` must be non-empty strings, got {text!r} at row {row}; drop the row")
+        if _has_surrogate(text):
+            raise ArgumentError(
+                f"`{name}` must be valid Unicode, got a lone surrogate in {text!a} at row {row}; drop it"
+            )
     return list(dict.fromkeys(normalise(text) for text in texts))
 
 
@@ -167,7 +176,7 @@ def without_leaks(train_pairs: Sequence[tuple[str, str]], held_out: Iterable[str
         The pairs in order of their first occurrence, and the report.
 
     Raises:
-        ArgumentError: A row is no pair of two non-blank strings; its number is named.
+        ArgumentError: A row is no pair of two non-blank strings of valid Unicode; its number is named.
     """
     report = train_pairs.report if isinstance(train_pairs, PairData) else PairReport("train_pairs", len(train_pairs))
     checked = checked_pairs(train_pairs, "train_pairs")
@@ -183,6 +192,20 @@ def without_leaks(train_pairs: Sequence[tuple[str, str]], held_out: Iterable[str
     return kept, PairReport(report.source, report.rows, dropped, report.named)
 
 
+def _check_reading(columns: Any, limit: Any) -> None:
+    is_pair = isinstance(columns, (tuple, list)) and len(columns) == 2  # noqa: PLR2004
+    named = is_pair and all(isinstance(column, str) for column in columns)
+    counted = is_pair and all(_is_whole(column) and column >= 0 for column in columns)
+    if not named and not counted:
+        raise ArgumentError(f"`columns` must be two names, or two places counted from 0, got {columns!r}")
+    if limit is not None and not (_is_whole(limit) and limit >= 1):
+        raise ArgumentError(f"`limit` must be a positive whole number, or None for all rows, got {limit!r}")
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def _opened(source: Any, columns: Columns, split: str) -> tuple[str, Iterator[Any]]:
     by_place = isinstance(columns[0], int)
     if not isinstance(source, (str, PathLike)):
@@ -192,7 +215,7 @@ def _opened(source: Any, columns: Columns, split: str) -> tuple[str, Iterator[An
     return str(source), hub_rows(str(source), split)
 
 
-def _sides(row: Any, columns: Columns, name: str) -> Any:
+def _sides(row: Any, columns: Columns, name: str, *, is_first: bool) -> Any:
     """A row's two sides, or the row itself where it has none."""
     first, second = columns
     if isinstance(row, Mapping):
@@ -201,7 +224,10 @@ def _sides(row: Any, columns: Columns, name: str) -> Any:
             if max(first, second) >= len(keys):
                 return row
             first, second = keys[first], keys[second]
-        if missing := [column for column in (first, second) if column not in row]:
+        missing = [column for column in (first, second) if column not in row]
+        if missing and not is_first:
+            return row
+        if missing:
             raise MissingColumnError(
                 f"{name} has no column {', '.join(map(str, missing))}; it has {', '.join(map(str, keys))}"
             )
@@ -224,8 +250,13 @@ def _fault(sides: Any) -> str:
     return _text_fault(*sides)
 
 
+def _has_surrogate(text: str) -> bool:
+    """Whether a text holds half of a UTF-16 pair, which no encoding can carry."""
+    return any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
 def _text_fault(first: str, second: str) -> str:
-    if any("\ud800" <= letter <= "\udfff" for letter in first + second):
+    if _has_surrogate(first + second):
         return "that are no valid UTF-8"
     if not normalise(first) or not normalise(second):
         return "with a blank side"
