@@ -246,8 +246,31 @@ def test_a_limit_that_is_raised_is_kept(name):
         ({"ceiling": math.nan}, "`ceiling` must be a number above 0, got nan"),
         ({"length_change": 0.5}, "`length_change` must be a factor above 1"),
         ({"length_ratio": (1.1, 1.5)}, "`length_ratio` must be a band around 1"),
+        ({"length_ratio": (-0.1, 1.5)}, "`length_ratio` must be a number above 0, got -0.1"),
+        *(
+            ({"length_ratio": band}, "`length_ratio` must be two numbers")
+            for band in (0.9, None, "0.5", (0.9,), (0.8, 1.2, 1.5), (0.8, True), ("0.8", "1.2"), (0.8, math.inf))
+        ),
+        ({"dead_zone": True}, "`dead_zone` must be a number above 0, got True"),
+        ({"dead_zone": "0.5"}, "`dead_zone` must be a number above 0, got '0.5'"),
+        ({"dead_zone": None}, "`dead_zone` must be a number above 0, got None"),
+        ({"length_correlation": -0.5}, "`length_correlation` must be a number above 0, got -0.5"),
     ],
 )
 def test_a_limit_out_of_its_range_is_refused(limits, message):
     with pytest.raises(ArgumentError, match=message):
         AlarmLimits(**limits)
+
+
+def test_a_band_may_be_a_list_as_files_have_it():
+    assert AlarmLimits(length_ratio=[0.8, 1.2]) == AlarmLimits(length_ratio=(0.8, 1.2))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["dead_zone", "ceiling", "flat_groups", "echo", "clipped", "shared_answers", "length_correlation"],
+)
+def test_a_limit_above_1_switches_its_alarm_off(name):
+    key = CLIPPED if name == "clipped" else {"dead_zone": "dead_zone/similarity"}.get(name, name)
+    assert kinds_of({key: 1.0}, **{name: 1.01}) == []
+    assert kinds_of({key: 1.0}) != []

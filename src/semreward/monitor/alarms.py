@@ -6,13 +6,14 @@ raises none either. Nothing alarms before two windows have been logged.
 """
 
 import dataclasses
-import math
 import statistics
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from semreward.errors import ArgumentError, SemRewardWarning
+from semreward.rewards.base import is_column
+from semreward.shaping import is_finite_number
 
 CLIPPED = "completions/clipped_ratio"
 """TRL's own metric: share of completions that were cut off at their greatest length."""
@@ -47,11 +48,14 @@ class Alarm:
 class AlarmLimits:
     """From where on a metric alarms. `docs/monitor.md` says how far healthy and hacked runs lay from the defaults.
 
+    All limits are finite numbers above 0. What alarms from a share or a correlation on never does where it is above 1.
+
     Args:
         window: Log entries over which a median is taken; at least 3.
-        length_ratio: Band in which the answers' mean length relative to their references' may lie.
+        length_ratio: Band in which the answers' mean length relative to their references' may lie: a pair of numbers,
+            the lower one below 1 and the upper one above.
         length_change: Without references: factor by which the mean length may grow or shrink from the first window on.
-        length_correlation: Absolute correlation of reward and length within groups, in (0, 1].
+        length_correlation: Absolute correlation of reward and length within groups.
         dead_zone: Share of rows to which a component, or the reward as a whole, pays its least value.
         ceiling: Share of rows that earn at least 95 % of the greatest reward.
         flat_groups: Share of groups in which all completions earn the same.
@@ -94,10 +98,14 @@ class AlarmLimits:
     def __post_init__(self) -> None:
         if isinstance(self.window, bool) or not isinstance(self.window, int) or self.window < _LEAST_WINDOW:
             raise ArgumentError(f"`window` must be a whole number of at least {_LEAST_WINDOW}, got {self.window!r}")
+        band = self.length_ratio
+        if not is_column(band) or len(band) != 2 or not all(map(is_finite_number, band)):  # noqa: PLR2004 - a pair
+            raise ArgumentError(f"`length_ratio` must be two numbers, such as (0.88, 1.14), got {band!r}")
+        object.__setattr__(self, "length_ratio", tuple(band))
         for item in dataclasses.fields(self):
             limit = getattr(self, item.name)
             for value in limit if isinstance(limit, tuple) else (limit,):
-                if not 0 < value < math.inf:
+                if not is_finite_number(value) or value <= 0:
                     raise ArgumentError(f"`{item.name}` must be a number above 0, got {value!r}")
         if self.length_change <= 1:
             raise ArgumentError(f"`length_change` must be a factor above 1, got {self.length_change!r}")
