@@ -1,6 +1,7 @@
 import json
 import logging
 import math
+import sys
 
 import pytest
 from transformers import TrainerControl, TrainerState, TrainingArguments
@@ -8,7 +9,7 @@ from transformers import TrainerControl, TrainerState, TrainingArguments
 import semreward.monitor
 from doubles import BigramEncoder
 from semreward import paper_reward
-from semreward.errors import ArgumentError, ArgumentTypeError
+from semreward.errors import ArgumentError, ArgumentTypeError, MissingDependencyError
 from semreward.monitor import KINDS, AlarmLimits, MonitoredReward, RewardHackingWarning, RewardMonitor
 from semreward.monitor.alarms import CLIPPED
 
@@ -188,6 +189,78 @@ def test_a_reward_that_is_not_monitored_is_refused():
 def test_an_unknown_kind_to_stop_on_is_refused():
     with pytest.raises(ArgumentError, match="`stop_on` must name kinds of alarms, got boredom"):
         monitor(stop_on=["boredom"])
+
+
+@pytest.mark.parametrize("stop_on", [None, "echo", 3])
+def test_kinds_to_stop_on_that_are_no_list_are_refused(stop_on):
+    with pytest.raises(ArgumentTypeError, match="`stop_on` must be a list of kinds of alarms"):
+        monitor(stop_on=stop_on)
+
+
+def test_limits_of_another_type_are_refused():
+    with pytest.raises(ArgumentTypeError, match="`limits` must be AlarmLimits or None"):
+        RewardMonitor(MonitoredReward(paper()), limits={"window": 3})
+
+
+def test_what_cannot_be_called_with_an_alarm_is_refused():
+    with pytest.raises(ArgumentTypeError, match="`on_alarm` must be a function of an alarm or None, got 'print'"):
+        monitor(on_alarm="print")
+
+
+# What fails
+
+
+def test_a_missing_matplotlib_is_found_before_training(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'semreward\[train\]'"):
+        monitor(folder=tmp_path)
+
+
+def test_a_monitor_without_a_folder_needs_no_matplotlib(arguments, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    callback = monitor()
+    feed(callback, arguments, FLAT)
+    end(callback, arguments)
+    assert callback.course.series["flat_groups"] == [(1, 0.95)]
+
+
+def test_a_folder_is_made_before_training(tmp_path):
+    monitor(folder=tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").is_dir()
+
+
+def test_a_folder_that_cannot_be_made_is_found_before_training(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ArgumentError, match="`folder` must be one that can be made, got .*file"):
+        monitor(folder=tmp_path / "file" / "run")
+
+
+def test_a_function_that_fails_on_an_alarm_is_logged_and_the_warning_issued(arguments, caplog):
+    def fail(alarm):
+        raise OSError(f"no mail server for {alarm.kind}")
+
+    with pytest.warns(RewardHackingWarning, match="flat_groups"):
+        feed(monitor(on_alarm=fail), arguments, *[FLAT] * 6)
+    assert "RewardMonitor could not call `on_alarm`; the training goes on" in caplog.text
+    assert "no mail server for flat_groups" in caplog.text
+
+
+def test_an_alarm_that_cannot_be_written_down_is_logged_and_issued(arguments, tmp_path, caplog):
+    seen = []
+    callback = monitor(folder=tmp_path, on_alarm=seen.append)
+    (tmp_path / "alarms.jsonl").mkdir()
+    with pytest.warns(RewardHackingWarning, match="flat_groups"):
+        feed(callback, arguments, *[FLAT] * 6)
+    assert [alarm.kind for alarm in seen] == ["flat_groups"]
+    assert "RewardMonitor could not write down an alarm; the training goes on" in caplog.text
+
+
+def test_a_report_that_cannot_be_written_is_logged(arguments, tmp_path, caplog):
+    callback = monitor(folder=tmp_path)
+    (tmp_path / "monitor.html").mkdir()
+    feed(callback, arguments, FLAT)
+    end(callback, arguments)
+    assert "RewardMonitor could not write its report; the training goes on" in caplog.text
 
 
 # The package

@@ -1,23 +1,27 @@
 """The trainer's callback: reads what a monitored reward logs, and warns once when its course looks like hacking."""
 
+import contextlib
 import dataclasses
+import importlib.util
 import json
 import logging
 import math
 import warnings
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from semreward.errors import ArgumentError, ArgumentTypeError
+from semreward.errors import ArgumentError, ArgumentTypeError, MissingDependencyError
 from semreward.monitor.alarms import CLIPPED, Alarm, AlarmLimits, Course, RewardHackingWarning
 from semreward.monitor.detectors import KINDS, Watch
 from semreward.monitor.reward import MonitoredReward
 from semreward.report import Report
 
 logger = logging.getLogger(__name__)
+
+_ALARMS = "alarms.jsonl"
 
 _PLOTS = {
     "Reward": ("reward",),
@@ -40,7 +44,8 @@ class RewardMonitor(TrainerCallback):
     Each kind of alarm is issued once for each component or judge, as a `RewardHackingWarning` that gives the figures
     and names the remedy. What alarms and why: `docs/monitor.md`. All processes come to the same alarms, because the
     trainer averages metrics over them; the main one warns. A run that goes on from a checkpoint reads its history from
-    the trainer's state, and does not repeat what it has said.
+    the trainer's state, and does not repeat what it has said. Where `on_alarm` fails, or a file cannot be written, that
+    is logged, and the training goes on.
 
     Args:
         reward: The reward that the trainer was given.
@@ -48,11 +53,12 @@ class RewardMonitor(TrainerCallback):
         stop_on: Kinds of alarms that stop the training, of `semreward.monitor.KINDS`; none by default.
         on_alarm: Called with each alarm in the main process, before it is issued as a warning.
         folder: Where the main process appends each alarm to `alarms.jsonl` and, when training ends, writes
-            `monitor.html` with the curves of all metrics (which needs matplotlib).
+            `monitor.html` with the curves of all metrics (which needs matplotlib). It is made at once.
 
     Raises:
-        ArgumentError: `stop_on` names an unknown kind.
-        ArgumentTypeError: `reward` is no `MonitoredReward`.
+        ArgumentError: `stop_on` names an unknown kind, or `folder` cannot be made.
+        ArgumentTypeError: `reward` is no `MonitoredReward`, or another argument has the wrong type.
+        MissingDependencyError: There is a `folder`, and matplotlib is not installed.
 
     Example:
         >>> from semreward import LanguageConsistencyReward
@@ -76,13 +82,15 @@ class RewardMonitor(TrainerCallback):
             raise ArgumentTypeError(
                 f"`reward` must be the MonitoredReward that the trainer calls, got {type(reward).__name__}"
             )
-        if unknown := sorted(set(stop_on) - set(KINDS)):
-            raise ArgumentError(f"`stop_on` must name kinds of alarms, got {', '.join(unknown)}; there are {KINDS}")
+        if limits is not None and not isinstance(limits, AlarmLimits):
+            raise ArgumentTypeError(f"`limits` must be AlarmLimits or None, got {limits!r}")
+        if on_alarm is not None and not callable(on_alarm):
+            raise ArgumentTypeError(f"`on_alarm` must be a function of an alarm or None, got {on_alarm!r}")
         self.reward = reward
         self.limits = limits or AlarmLimits()
-        self._stop_on = frozenset(stop_on)
+        self._stop_on = _checked_kinds(stop_on)
         self._on_alarm = on_alarm
-        self._folder = None if folder is None else Path(folder)
+        self._folder = None if folder is None else _made_folder(folder)
         self._begin()
 
     def _begin(self) -> None:
@@ -147,7 +155,8 @@ class RewardMonitor(TrainerCallback):
         """Write the report, if a folder was given."""
         del args, control, kwargs
         if self._folder is not None and state.is_world_process_zero and self.course.series:
-            self.write_report(self._folder / "monitor.html")
+            with _survived("write its report"):
+                self.write_report(self._folder / "monitor.html")
 
     def write_report(self, path: str | Path) -> None:
         """Write the alarms and the curves of all metrics to an HTML file that opens offline.
@@ -192,14 +201,51 @@ class RewardMonitor(TrainerCallback):
                 )
 
     def _issue(self, alarm: Alarm) -> None:
-        if self._folder is not None:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with (self._folder / "alarms.jsonl").open("a", encoding="utf-8") as file:
-                file.write(json.dumps(dataclasses.asdict(alarm), ensure_ascii=False) + "\n")
-        if self._on_alarm is not None:
-            self._on_alarm(alarm)
+        with _survived("write down an alarm"):
+            self._append(alarm)
+        with _survived("call `on_alarm`"):
+            if self._on_alarm is not None:
+                self._on_alarm(alarm)
         about = f"{alarm.kind} ({alarm.subject})" if alarm.subject else alarm.kind
         warnings.warn(f"step {alarm.step}, {about}: {alarm.message}", RewardHackingWarning, stacklevel=2)
+
+    def _append(self, alarm: Alarm) -> None:
+        if self._folder is not None:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with (self._folder / _ALARMS).open("a", encoding="utf-8") as file:
+                file.write(json.dumps(dataclasses.asdict(alarm), ensure_ascii=False) + "\n")
+
+
+@contextlib.contextmanager
+def _survived(what: str) -> Iterator[None]:
+    """Log what fails instead of raising it: watching must not end what it watches."""
+    try:
+        yield
+    except Exception:
+        logger.exception("RewardMonitor could not %s; the training goes on", what)
+
+
+def _checked_kinds(stop_on: Any) -> frozenset[str]:
+    if isinstance(stop_on, str) or not isinstance(stop_on, Collection):
+        raise ArgumentTypeError(f"`stop_on` must be a list of kinds of alarms, got {stop_on!r}; write stop_on=[...]")
+    if unknown := [kind for kind in stop_on if kind not in KINDS]:
+        raise ArgumentError(
+            f"`stop_on` must name kinds of alarms, got {', '.join(map(str, unknown))}; there are {', '.join(KINDS)}"
+        )
+    return frozenset(stop_on)
+
+
+def _made_folder(folder: str | Path) -> Path:
+    """The folder of the alarms and the report, once all that they need has been found."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise MissingDependencyError(
+            "`folder` needs matplotlib for the report; install it with: pip install 'semreward[train]'"
+        )
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ArgumentError(f"`folder` must be one that can be made, got {str(folder)!r}: {error}") from error
+    return Path(folder)
 
 
 def _is_shown(key: str, keys: Sequence[str]) -> bool:
