@@ -16,6 +16,7 @@ from semreward.evaluation import (
     pairwise_scores,
     translation_prompt,
 )
+from semreward.evaluation.answers import AnswerFile
 
 PROMPT = translation_prompt()
 
@@ -129,7 +130,51 @@ def test_after_a_line_that_was_cut_off_the_file_is_whole_again(tmp_path):
     assert len([json.loads(line) for line in cache.read_text(encoding="utf-8").splitlines()]) == 6
 
 
-@pytest.mark.parametrize("line", ["{", "[]", "3", '{"key": "k"}', '{"key": 1, "answer": "a"}', ""])
+def test_a_last_line_that_lacks_only_its_line_break_is_not_asked_again(tmp_path):
+    cache = tmp_path / "answers.jsonl"
+    judged(CountingJudge(), FIRST[:2], SECOND[:2], SOURCES[:2], cache=cache)
+    cache.write_bytes(cache.read_bytes()[:-1])
+    again = CountingJudge()
+    judged(again, cache=cache)
+    assert len(again.prompts) == 2
+    assert len([json.loads(line) for line in cache.read_text(encoding="utf-8").splitlines()]) == 6
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"data": []}',
+        b'{"data": [',
+        b'{"key": "k"}',
+        b"3",
+        b"\x00\xff\x80",
+        b"[" * 200_000,
+        b'{"id": "a", "answer": 1}',
+    ],
+)
+def test_a_file_of_something_else_is_refused_and_left_as_it_is(tmp_path, content):
+    cache = tmp_path / "squad.json"
+    cache.write_bytes(content)
+    judge = CountingJudge()
+    with pytest.raises(ArgumentError, match=r"line 1 of '.*squad.json' must be a JSON object"):
+        judged(judge, cache=cache)
+    assert (cache.read_bytes(), judge.prompts) == (content, [])
+
+
+@pytest.mark.parametrize("torn", [b"", b'{"row": 1, "or', b'{"row": 1, "key": "k", "answer": "a"}'])
+def test_of_two_at_one_file_the_second_removes_nothing_that_the_first_added(tmp_path, torn):
+    path = tmp_path / "answers.jsonl"
+    path.write_bytes(torn)
+    one, other = AnswerFile(path), AnswerFile(path)
+    one.prepare()
+    one.add("one", "1")
+    other.prepare()
+    other.add("other", "2")
+    both = AnswerFile(path)
+    assert (both["one"], both["other"], "k" in both) == ("1", "2", torn.endswith(b"}"))
+
+
+@pytest.mark.parametrize("line", ["{", "[]", "[" * 200_000, "3", '{"key": "k"}', '{"key": 1, "answer": "a"}', ""])
 def test_a_broken_line_is_named(tmp_path, line):
     cache = tmp_path / "answers.jsonl"
     judged(CountingJudge(), cache=cache)

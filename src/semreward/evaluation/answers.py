@@ -9,19 +9,23 @@ from typing import Any
 
 from semreward.errors import ArgumentError, ArgumentTypeError
 
+# How the lines of this package begin, by which one that was cut off is told from the end of a file of somebody else.
+_BEGINNINGS = (b'{"id": ', b'{"row": ', b'{"key": ')
+
 
 class AnswerFile:
     """Answers by key, in a file of JSON lines that only grows.
 
     A line has the members `key` and `answer`, and whatever else helps a person who reads it. Of several lines with one
     key the last counts. A last line that was cut off while it was written is no answer, and is removed before the next
-    one is added. Threads may add at the same time; two processes may not share a file.
+    one is added; one that lacks only its line break counts. Threads may add at the same time; two processes may not
+    share a file.
 
     Args:
         path: The file, made when the first answer comes; `None`: answers are kept in memory only.
 
     Raises:
-        ArgumentError: A line but the last is no answer.
+        ArgumentError: A line is no answer, and was not cut off either.
 
     Example:
         >>> answers = AnswerFile(None)
@@ -34,7 +38,9 @@ class AnswerFile:
         self.path = None if path is None else Path(path)
         self._lock = threading.Lock()
         self._answers: dict[str, str] = {}
-        self._whole_bytes = 0  # what stands beyond was cut off
+        self._whole_bytes = 0  # up to the last line break
+        self._tail = b""  # what stood beyond it when the file was read
+        self._tail_counts = False  # whether that is an answer
         if self.path is not None and self.path.exists():
             self._read(self.path)
 
@@ -47,14 +53,22 @@ class AnswerFile:
     def prepare(self) -> None:
         """Make the file ready for more, so that a place that cannot be written shows before anything is asked.
 
+        The end of the file is mended only where it still is what was read: others in this process may have added more.
+
         Raises:
             OSError: The file cannot be written.
         """
         if self.path is None:
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("ab") as file:
-            file.truncate(self._whole_bytes)
+        with self.path.open("a+b") as file:
+            file.seek(self._whole_bytes)
+            if not self._tail or file.read() != self._tail:
+                return
+            if self._tail_counts:
+                file.write(b"\n")
+            else:
+                file.truncate(self._whole_bytes)
 
     def add(self, key: str, answer: str, **more: object) -> None:
         """Keep an answer.
@@ -75,18 +89,41 @@ class AnswerFile:
     def _read(self, path: Path) -> None:
         content = path.read_bytes()
         self._whole_bytes = content.rfind(b"\n") + 1
-        for number, line in enumerate(content[: self._whole_bytes].split(b"\n")[:-1], start=1):
-            try:
-                record: Any = json.loads(line.decode("utf-8", errors="surrogatepass"))
-                key, answer = record["key"], record["answer"]
-            except (ValueError, TypeError, KeyError):
-                key = answer = None
-            if not isinstance(key, str) or not isinstance(answer, str):
+        self._tail = content[self._whole_bytes :]
+        *lines, last = content.split(b"\n")
+        for number, line in enumerate([*lines, last] if last else lines, start=1):
+            record = _record(line)
+            if record is not None:
+                self._answers[record[0]] = record[1]
+            elif number <= len(lines) or not _was_cut_off(line):
                 raise ArgumentError(
                     f"line {number} of {os.fspath(path)!r} must be a JSON object with texts `key` and `answer`; remove "
                     "the line, or give the path of another file"
                 )
-            self._answers[key] = answer
+        self._tail_counts = bool(last) and _record(last) is not None
+
+
+def _record(line: bytes) -> tuple[str, str] | None:
+    """Key and answer of a line; `None` where it has none."""
+    content = _json(line)
+    if not isinstance(content, dict):
+        return None
+    key, answer = content.get("key"), content.get("answer")
+    return (key, answer) if isinstance(key, str) and isinstance(answer, str) else None
+
+
+def _was_cut_off(line: bytes) -> bool:
+    """Whether a line is the beginning of one of ours, and not a whole object of somebody else."""
+    begins = any(line.startswith(beginning) or beginning.startswith(line) for beginning in _BEGINNINGS)
+    return begins and _json(line) is None
+
+
+def _json(line: bytes) -> Any:
+    """What a line says; `None` where it is no JSON, too."""
+    try:
+        return json.loads(line.decode("utf-8", errors="surrogatepass"))
+    except (ValueError, RecursionError):
+        return None
 
 
 def key_of(answerer: str, question: str) -> str:
