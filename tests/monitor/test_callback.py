@@ -32,7 +32,7 @@ def arguments(tmp_path):
 def feed(callback, arguments, *entries, first_step=1, main=True, begin=True, history=()):
     """Log entries one a step, as a trainer does; returns its control."""
     control = TrainerControl()
-    state = TrainerState(is_world_process_zero=main, log_history=list(history))
+    state = TrainerState(is_world_process_zero=main, log_history=list(history), global_step=first_step - 1)
     if begin:
         callback.on_train_begin(arguments, state, control)
     for step, entry in enumerate(entries, start=first_step):
@@ -122,6 +122,61 @@ def test_a_run_that_goes_on_remembers_its_course(arguments):
         feed(monitor(), arguments, FLAT, first_step=6, history=history)
 
 
+def lines_of(folder):
+    return [json.loads(line) for line in (folder / "alarms.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+HISTORY = [{**FLAT, "step": step} for step in range(1, 7)]
+
+
+@pytest.fixture
+def alarmed(arguments, tmp_path):
+    """A folder in which a run has written the alarm of step 6."""
+    with pytest.warns(RewardHackingWarning):
+        feed(monitor(folder=tmp_path), arguments, *[FLAT] * 6)
+    return tmp_path
+
+
+def test_a_run_that_goes_on_from_before_an_alarm_does_not_repeat_it(arguments, alarmed):
+    seen = []
+    callback = monitor(folder=alarmed, on_alarm=seen.append)
+    feed(callback, arguments, *[FLAT] * 3, first_step=5, history=HISTORY[:4])
+    assert ([alarm.step for alarm in callback.alarms], seen) == ([6], [])
+    assert [line["step"] for line in lines_of(alarmed)] == [6]
+
+
+def test_an_alarm_that_comes_at_another_step_after_going_on_is_issued(arguments, alarmed):
+    with pytest.warns(RewardHackingWarning, match="step 8, flat_groups"):
+        feed(monitor(folder=alarmed), arguments, *[FLAT] * 6, first_step=3)
+    assert [line["step"] for line in lines_of(alarmed)] == [6, 8]
+
+
+def test_a_new_run_in_the_folder_of_another_issues_its_alarms(arguments, alarmed):
+    with pytest.warns(RewardHackingWarning, match="step 6, flat_groups"):
+        feed(monitor(folder=alarmed), arguments, *[FLAT] * 6)
+    assert [line["step"] for line in lines_of(alarmed)] == [6, 6]
+
+
+def test_alarms_that_cannot_be_read_when_going_on_are_logged(arguments, alarmed, caplog):
+    (alarmed / "alarms.jsonl").write_text('{"kind": "flat_', encoding="utf-8")
+    feed(monitor(folder=alarmed), arguments, FLAT, first_step=4, history=HISTORY[:3])
+    assert "RewardMonitor could not read the alarms of the run so far; the training goes on" in caplog.text
+
+
+@pytest.mark.parametrize(("stop_on", "stops"), [((), False), (["echo"], False), (["flat_groups"], True)])
+def test_a_run_that_goes_on_after_an_alarm_that_stops_it_stops_again(arguments, stop_on, stops):
+    control = feed(monitor(stop_on=stop_on), arguments, FLAT, first_step=7, history=HISTORY)
+    assert control.should_training_stop is stops
+
+
+def test_a_run_that_goes_on_from_before_an_alarm_stops_only_when_it_comes(arguments, alarmed):
+    callback = monitor(folder=alarmed, stop_on=["flat_groups"])
+    control = feed(callback, arguments, FLAT, first_step=5, history=HISTORY[:4])
+    assert not control.should_training_stop
+    control = feed(callback, arguments, FLAT, first_step=6, begin=False)
+    assert control.should_training_stop
+
+
 def test_a_new_run_begins_anew(arguments):
     callback = monitor()
     feed(callback, arguments, *[FLAT] * 5)
@@ -134,10 +189,52 @@ def test_a_finished_run_can_be_reviewed(arguments):
     assert [(alarm.step, alarm.kind) for alarm in monitor().review(history)] == [(7, "flat_groups")]
 
 
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        (FLAT, "`log_history` must have a `step` with each entry, got None at position 1"),
+        ({**FLAT, "step": "two"}, "`log_history` must have a `step` with each entry, got 'two' at position 1"),
+        (
+            {"composite/monitor/echo": "much", "step": 2},
+            "`log_history` must hold numbers, got 'much' as composite/monitor/echo in the entry at position 1",
+        ),
+        ({"composite/monitor/echo": True, "step": 2}, "must hold numbers, got True as composite/monitor/echo"),
+        ({**FLAT, CLIPPED: [0.5], "step": 2}, "must hold numbers, got .* as completions/clipped_ratio"),
+    ],
+)
+def test_an_entry_that_cannot_be_reviewed_is_named(entry, message):
+    with pytest.raises(ArgumentError, match=message):
+        monitor().review([{**FLAT, "step": 1}, entry])
+
+
+def test_entries_without_metrics_need_no_step():
+    assert monitor().review([{"train_runtime": 3.0}, {"note": "none"}, {CLIPPED: 0.5}]) == []
+
+
+@pytest.mark.parametrize("nothing", [None, math.nan, math.inf])
+def test_a_metric_without_a_value_is_not_reviewed(nothing):
+    callback = monitor()
+    callback.review([{"composite/monitor/echo": nothing, "composite/monitor/floor": 0.1, "step": 1}])
+    assert callback.course.series == {"floor": [(1, 0.1)]}
+
+
+@pytest.mark.parametrize("log", [None, {"step": 1}, "log.json", [1, 2], [None]])
+def test_what_is_no_log_cannot_be_reviewed(log):
+    with pytest.raises(ArgumentTypeError, match="`log_history` must"):
+        monitor().review(log)
+
+
+def test_a_log_that_cannot_be_read_when_going_on_is_logged_and_the_run_watched(arguments, caplog):
+    callback = monitor()
+    with pytest.warns(RewardHackingWarning, match="step 13, flat_groups"):
+        feed(callback, arguments, *[FLAT] * 6, first_step=8, history=[{**FLAT, "step": "seven"}])
+    assert "RewardMonitor could not read the log of the run so far; the training goes on" in caplog.text
+
+
 def test_alarms_are_appended_to_a_file(arguments, tmp_path):
     with pytest.warns(RewardHackingWarning):
         feed(monitor(folder=tmp_path / "run"), arguments, *[FLAT] * 6)
-    lines = [json.loads(line) for line in (tmp_path / "run" / "alarms.jsonl").read_text().splitlines()]
+    lines = lines_of(tmp_path / "run")
     assert [(line["step"], line["kind"], line["figures"]) for line in lines] == [(6, "flat_groups", {"share": 0.95})]
 
 

@@ -18,6 +18,8 @@ from semreward.monitor.alarms import CLIPPED, Alarm, AlarmLimits, Course, Reward
 from semreward.monitor.detectors import KINDS, Watch
 from semreward.monitor.reward import MonitoredReward
 from semreward.report import Report
+from semreward.rewards.base import is_column
+from semreward.shaping import is_finite_number
 
 logger = logging.getLogger(__name__)
 
@@ -44,13 +46,16 @@ class RewardMonitor(TrainerCallback):
     Each kind of alarm is issued once for each component or judge, as a `RewardHackingWarning` that gives the figures
     and names the remedy. What alarms and why: `docs/monitor.md`. All processes come to the same alarms, because the
     trainer averages metrics over them; the main one warns. A run that goes on from a checkpoint reads its history from
-    the trainer's state, and does not repeat what it has said. Where `on_alarm` fails, or a file cannot be written, that
+    the trainer's state, and does not repeat what it has said. With a `folder` that holds, too, for what it had said
+    after the checkpoint, unless it comes at another step now. Where `on_alarm` fails, or a file cannot be written, that
     is logged, and the training goes on.
 
     Args:
         reward: The reward that the trainer was given.
         limits: From where on metrics alarm.
-        stop_on: Kinds of alarms that stop the training, of `semreward.monitor.KINDS`; none by default.
+        stop_on: Kinds of alarms that stop the training, of `semreward.monitor.KINDS`; none by default. A run that goes
+            on from a checkpoint at or after such an alarm stops again at its first log entry: to train on, take the
+            kind out, or go back to a checkpoint from before.
         on_alarm: Called with each alarm in the main process, before it is issued as a warning.
         folder: Where the main process appends each alarm to `alarms.jsonl` and, when training ends, writes
             `monitor.html` with the curves of all metrics (which needs matplotlib). It is made at once.
@@ -96,6 +101,7 @@ class RewardMonitor(TrainerCallback):
     def _begin(self) -> None:
         self._watch = Watch(self.reward.watched, self.limits)
         self._blind = 0
+        self._said: set[tuple[str, str, int]] = set()
 
     @property
     def alarms(self) -> list[Alarm]:
@@ -115,7 +121,12 @@ class RewardMonitor(TrainerCallback):
 
         Returns:
             The alarms that it raises; none is issued as a warning.
+
+        Raises:
+            ArgumentError: An entry with metrics of the reward has no `step`, or a metric that is no number.
+            ArgumentTypeError: It is not a list of log entries.
         """
+        self._check(log_history)
         self._begin()
         for entry in log_history:
             if metrics := self._metrics(entry):
@@ -127,7 +138,12 @@ class RewardMonitor(TrainerCallback):
     ) -> None:
         """Start from what the trainer remembers: nothing, or the log up to the checkpoint that it goes on from."""
         del args, control, kwargs
-        self.review(state.log_history)
+        self._begin()
+        with _survived("read the log of the run so far"):
+            self.review(state.log_history)
+        if state.global_step:
+            with _survived("read the alarms of the run so far"):
+                self._said = self._written()
 
     def on_log(
         self,
@@ -144,10 +160,10 @@ class RewardMonitor(TrainerCallback):
             self._complain_once(logs or {})
             return
         for alarm in self._watch.read(state.global_step, metrics):
-            if alarm.kind in self._stop_on:
-                control.should_training_stop = True
-            if state.is_world_process_zero:
+            if state.is_world_process_zero and (alarm.kind, alarm.subject, alarm.step) not in self._said:
                 self._issue(alarm)
+        if any(alarm.kind in self._stop_on for alarm in self.alarms):
+            control.should_training_stop = True
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -186,7 +202,28 @@ class RewardMonitor(TrainerCallback):
         found = {key.removeprefix(prefix): value for key, value in logs.items() if key.startswith(prefix)}
         if found and CLIPPED in logs:
             found[CLIPPED] = logs[CLIPPED]
-        return {key: float(value) for key, value in found.items() if value is not None and math.isfinite(value)}
+        return {key: float(value) for key, value in found.items() if is_finite_number(value)}
+
+    def _check(self, log_history: Any) -> None:
+        """Raise unless all entries with the monitored reward's metrics can be read."""
+        if not is_column(log_history):
+            raise ArgumentTypeError(f"`log_history` must be a list of log entries, got {type(log_history).__name__}")
+        prefix = self.reward.metric("")
+        for place, entry in enumerate(log_history):
+            if not isinstance(entry, Mapping):
+                raise ArgumentTypeError(f"`log_history` must hold log entries, got {entry!r} at position {place}")
+            if not any(str(key).startswith(prefix) for key in entry):
+                continue
+            for key, value in entry.items():
+                if (str(key).startswith(prefix) or key == CLIPPED) and not _is_number(value):
+                    raise ArgumentError(
+                        f"`log_history` must hold numbers, got {value!r} as {key} in the entry at position {place}"
+                    )
+            if not is_finite_number(entry.get("step")):
+                raise ArgumentError(
+                    f"`log_history` must have a `step` with each entry, got {entry.get('step')!r} at position {place}; "
+                    "give the trainer's state.log_history"
+                )
 
     def _complain_once(self, logs: Mapping[str, Any]) -> None:
         """Say, once, that nothing arrives: losses are logged, but nothing that the reward measures."""
@@ -208,6 +245,14 @@ class RewardMonitor(TrainerCallback):
                 self._on_alarm(alarm)
         about = f"{alarm.kind} ({alarm.subject})" if alarm.subject else alarm.kind
         warnings.warn(f"step {alarm.step}, {about}: {alarm.message}", RewardHackingWarning, stacklevel=2)
+
+    def _written(self) -> set[tuple[str, str, int]]:
+        """What `alarms.jsonl` holds: kind, subject and step of each alarm."""
+        if self._folder is None or not (self._folder / _ALARMS).exists():
+            return set()
+        lines = (self._folder / _ALARMS).read_text(encoding="utf-8").split("\n")
+        alarms = [json.loads(line) for line in lines if line]
+        return {(alarm["kind"], alarm["subject"], alarm["step"]) for alarm in alarms}
 
     def _append(self, alarm: Alarm) -> None:
         if self._folder is not None:
@@ -246,6 +291,11 @@ def _made_folder(folder: str | Path) -> Path:
     except OSError as error:
         raise ArgumentError(f"`folder` must be one that can be made, got {str(folder)!r}: {error}") from error
     return Path(folder)
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a value is a number, or `None`, infinite or NaN, as undefined metrics are logged."""
+    return value is None or is_finite_number(value) or (isinstance(value, float) and not math.isfinite(value))
 
 
 def _is_shown(key: str, keys: Sequence[str]) -> bool:
