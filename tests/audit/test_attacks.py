@@ -1,11 +1,12 @@
 from collections import Counter
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semreward.audit import DEFAULT_ATTACKS, ENGLISH, KINDS, TABLES, TIBETAN, Attack, AuditRow, Corpus, LanguageTable
-from semreward.errors import ArgumentError
+from semreward.errors import ArgumentError, ArgumentTypeError
 from semreward.text import answer_text
 
 TIBETAN_ROW = AuditRow(
@@ -162,6 +163,63 @@ def test_attacks_make_a_text_or_nothing_of_any_reference(texts, table):
     rows = [AuditRow(text, source=texts[0], prompt=text, paraphrase=texts[-1], index=i) for i, text in enumerate(texts)]
     answers = [attack.make(rows[0], Corpus(rows, table, hub=texts[-1])) for attack in DEFAULT_ATTACKS]
     assert all(answer is None or isinstance(answer, str) for answer in answers)
+
+
+@pytest.mark.parametrize(("column", "name"), [("entities", "entity_swap"), ("roles", "role_swap")])
+@pytest.mark.parametrize("value", ["Tom", 3, {"a": "b"}, [None, "Tom"], ["Tom", 3], True])
+def test_a_column_of_names_that_is_no_list_of_texts_is_named_with_its_row(column, name, value):
+    row = AuditRow("Tom saw a dog.", columns={column: value}, index=1)
+    with pytest.raises(ArgumentTypeError, match=f"`{column}` must be a list of texts or None, got .* at row 1"):
+        ATTACKS[name].make(row, Corpus([OTHER, row], ENGLISH))
+
+
+@pytest.mark.parametrize(("name", "answer"), [("entity_swap", "Rome"), ("role_swap", "Dolma gave Tashi")])
+@pytest.mark.parametrize("make", [list, tuple, np.array, lambda texts: np.array(texts, dtype=object)])
+def test_names_and_roles_may_be_an_array_as_parquet_gives_them(name, answer, make):
+    columns = {key: make(list(texts)) for key, texts in ENGLISH_ROW.columns.items()}
+    row = AuditRow(ENGLISH_ROW.reference, columns=columns)
+    assert answer in made(name, row, LanguageTable("xx"))
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), [], np.array([])])
+@pytest.mark.parametrize("name", ["entity_swap", "role_swap"])
+def test_missing_names_and_roles_are_none(name, missing):
+    row = AuditRow("It snows.", columns={"entities": missing, "roles": missing})
+    assert made(name, row, LanguageTable("xx")) is None
+
+
+@given(st.lists(st.sampled_from("ab"), min_size=1, max_size=12))
+def test_the_other_row_is_the_next_half_the_corpus_away_that_differs(references):
+    rows = [AuditRow(reference, index=index) for index, reference in enumerate(references)]
+    corpus, half = Corpus(rows), max(1, len(rows) // 2)
+    for row in rows:
+        around = [rows[(row.index + half + step) % len(rows)] for step in range(len(rows))]
+        assert corpus.other(row) is next((item for item in around if item.reference != row.reference), None)
+
+
+def test_the_other_row_is_found_without_reading_all_rows_for_each():
+    compared = []
+
+    class Reference(str):
+        __slots__ = ()
+        __hash__ = str.__hash__
+
+        def __ne__(self, other):
+            compared.append(1)
+            return str.__ne__(self, other)
+
+        def __eq__(self, other):
+            compared.append(1)
+            return str.__eq__(self, other)
+
+    rows = [AuditRow(Reference("same"), index=index) for index in range(300)]
+    corpus = Corpus(rows)
+    assert [corpus.other(row) for row in rows] == [None] * 300
+    assert len(compared) <= 4 * len(rows)
+
+
+def test_a_row_with_a_lone_surrogate_draws_too():
+    assert sorted(made("shuffled", AuditRow("a \ud800 c")).split()) == ["a", "c", "\ud800"]
 
 
 def test_another_seed_draws_otherwise():

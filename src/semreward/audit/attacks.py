@@ -4,14 +4,17 @@ Every attack is an answer that a reader would send back: empty, in another langu
 another meaning. A reward that pays it more than an honest but weak answer teaches it.
 """
 
+import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal, TypeAlias, get_args
 
 from semreward.audit import edits
 from semreward.audit.tables import LanguageTable, rewritten
-from semreward.errors import ArgumentError
+from semreward.errors import ArgumentError, ArgumentTypeError
+from semreward.rewards.base import is_column
 
 Kind: TypeAlias = Literal["form", "language", "padding", "order", "meaning"]
 """What is wrong with an attack's answer: it says nothing or is broken; is in another language or script; holds more
@@ -64,13 +67,34 @@ class Corpus:
 
     def rng(self, row: AuditRow) -> random.Random:
         """Draws for one row: the same at every call, whatever else is drawn."""
-        return random.Random(f"{self.seed}:{row.reference}")  # noqa: S311 - no secret
+        draws = f"{self.seed}:{row.reference}".encode("utf-8", "surrogatepass")
+        return random.Random(draws)  # noqa: S311 - no secret
 
     def other(self, row: AuditRow) -> AuditRow | None:
         """Another row, half the corpus away, whose reference differs; `None` where there is none."""
-        start = row.index + max(1, len(self.rows) // 2)
-        candidates = (self.rows[(start + step) % len(self.rows)] for step in range(len(self.rows)))
-        return next((other for other in candidates if other.reference != row.reference), None)
+        if not self.rows:
+            return None
+        place = (row.index + max(1, len(self.rows) // 2)) % len(self.rows)
+        if self.rows[place].reference != row.reference:
+            return self.rows[place]
+        following = self._following[place]
+        return None if following is None else self.rows[following]
+
+    @cached_property
+    def names(self) -> list[str]:
+        """The names that the rows' `entities` give, in order."""
+        return [name for row in self.rows for name in _names_of(row)]
+
+    @cached_property
+    def _following(self) -> list[int | None]:
+        """By row, the next one with another reference, the first following the last; found backwards, in two rounds."""
+        count = len(self.rows)
+        following: list[int | None] = [None] * count
+        for step in reversed(range(2 * count)):
+            place, after = step % count, (step + 1) % count
+            same = self.rows[place].reference == self.rows[after].reference
+            following[place] = following[after] if same else after
+        return following
 
 
 Maker: TypeAlias = Callable[[AuditRow, Corpus], str | None]
@@ -109,6 +133,16 @@ class Attack:
             raise ArgumentError("`name` of an attack must not be empty")
         if self.kind not in KINDS:
             raise ArgumentError(f"`kind` of attack {self.name!r} must be one of {', '.join(KINDS)}; got {self.kind!r}")
+
+
+def check_attacks(attacks: Any) -> None:
+    """Raise `ArgumentTypeError` unless this is a list of attacks."""
+    wrong = [item for item in attacks if not isinstance(item, Attack)] if is_column(attacks) else [attacks]
+    if wrong:
+        raise ArgumentTypeError(
+            f"`attacks` must be a list of Attack objects, got {str(wrong[0])[:80]!r}; to choose shipped ones by name, "
+            "take those of DEFAULT_ATTACKS whose `name` it is"
+        )
 
 
 def _empty(_row: AuditRow, _corpus: Corpus) -> str:
@@ -242,20 +276,31 @@ def _entity_swap(row: AuditRow, corpus: Corpus) -> str | None:
     table, rng, own = corpus.table, corpus.rng(row), _names_of(row)
     if own:
         kind = next((group for group in table.entities if own[0] in group), None)
-        others = kind or [name for other in corpus.rows for name in _names_of(other)]
-        foreign = [name for name in others if name not in row.reference]
+        foreign = [name for name in kind or corpus.names if name not in row.reference]
         return row.reference.replace(own[0], rng.choice(foreign)) if foreign else None
     step = rng.randrange(100)
     return edits.next_of_its_group(row.reference, table.entities, table.entity_pattern, "names", step)
 
 
 def _names_of(row: AuditRow) -> list[str]:
-    names = row.columns.get("entities") or ()
-    return [name for name in names if isinstance(name, str) and name and name in row.reference]
+    return [name for name in _texts_of(row, "entities") if name and name in row.reference]
+
+
+def _texts_of(row: AuditRow, column: str) -> list[str]:
+    """The texts of a row's list, none where there is no list (or NaN, as pandas has it)."""
+    value = row.columns.get(column)
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return []
+    if not is_column(value) or not all(isinstance(text, str) for text in value):
+        raise ArgumentTypeError(
+            f"`{column}` must be a list of texts or None, got {str(value)[:80]!r} ({type(value).__name__}) at row "
+            f"{row.index}; put a single text into a list"
+        )
+    return list(value)
 
 
 def _role_swap(row: AuditRow, corpus: Corpus) -> str | None:
-    roles = row.columns.get("roles") or ()
+    roles = _texts_of(row, "roles")
     if len(roles) == 2:  # noqa: PLR2004 - who, and whom
         return edits.exchanged(row.reference, *roles)
     return rewritten(row.reference, corpus.table.role_swaps)

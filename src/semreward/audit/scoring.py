@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from semreward.audit.attacks import AuditRow
 from semreward.errors import ArgumentError
 from semreward.protocols import Completion, RewardFunction
+from semreward.rewards.base import is_column
 from semreward.rewards.calling import reward_name
 from semreward.rewards.composite import TOTAL, CompositeReward
 from semreward.shaping import weighted_sum
@@ -73,7 +74,8 @@ class Scorer:
         if reserved := _RESERVED & names.keys():
             raise ArgumentError(f"`pairs` must not have the column {min(reserved)!r}, trainers reserve it")
         self._names = [name for name in names if name != "prompt"]
-        self._chat = any(not isinstance(row.columns.get("prompt") or "", str) for row in rows)
+        prompts: list[Any] = [row.columns.get("prompt") for row in rows]
+        self._chat = any(is_column(prompt) and len(prompt) > 0 for prompt in prompts)
 
     @property
     def weights(self) -> dict[str, float]:
