@@ -5,7 +5,7 @@ import pytest
 
 from semreward.adaptation import Pair
 from semreward.audit import WRONG_ANSWERS, Attack, AttackNegatives, LanguageTable
-from semreward.errors import ArgumentError
+from semreward.errors import ArgumentError, ArgumentTypeError
 
 PAIR = Pair("扎西给了卓玛三本书。", "བཀྲ་ཤིས་ཀྱིས་སྒྲོལ་མ་ལ་དེབ་གསུམ་སྤྲད།")
 
@@ -53,3 +53,14 @@ def test_they_survive_pickling():
 def test_no_attacks_are_refused():
     with pytest.raises(ArgumentError, match="`attacks` must hold at least one attack"):
         AttackNegatives("bo", attacks=[])
+
+
+@pytest.mark.parametrize("attacks", ["shuffled", ["shuffled"], None])
+def test_names_of_attacks_are_refused(attacks):
+    with pytest.raises(ArgumentTypeError, match="`attacks` must be a list of Attack objects"):
+        AttackNegatives("bo", attacks=attacks)
+
+
+def test_a_language_that_is_none_is_refused_at_once():
+    with pytest.raises(ArgumentTypeError, match="`language` must be a BCP-47 tag"):
+        AttackNegatives(3)

@@ -70,10 +70,11 @@ def test_margins_are_shares_of_the_gap(attack, verdict):
     assert Margins().verdict(attack, weak=0.5, gold=1.0, win_rate=0.0) == verdict
 
 
+@pytest.mark.parametrize("value", [1.5, -0.1, float("nan"), None, "0.5", True])
 @pytest.mark.parametrize("name", ["beats_weak", "matches_gold", "win_rate"])
-def test_a_margin_outside_0_and_1_is_refused(name):
+def test_a_margin_outside_0_and_1_is_refused(name, value):
     with pytest.raises(ArgumentError, match=f"`{name}` of the margins must be in"):
-        Margins(**{name: 1.5})
+        Margins(**{name: value})
 
 
 @pytest.mark.parametrize(
@@ -117,11 +118,49 @@ def test_failures_name_attack_figures_and_limit(report):
         ({"fine": "bad"}, "`fail_on` must name a verdict.*got 'bad'"),
         ({"fine": 1.5}, r"win rate in `fail_on` must be in \[0, 1\], got 1.5"),
         ({"fine": True}, "got True"),
+        ({"fine": None}, r"win rate in `fail_on` must be in \[0, 1\], got None"),
+        ({"padding": "bad"}, "`fail_on` must name a verdict.*got 'bad'"),
+        (None, "`fail_on` must be a verdict, .* got None"),
+        (["fine"], r"`fail_on` must be a verdict, .* got \['fine'\]"),
     ],
 )
 def test_wrong_limits_are_refused(report, fail_on, message):
     with pytest.raises(ArgumentError, match=message):
         of(report, result("fine")).failures(fail_on)
+
+
+@pytest.mark.parametrize("fail_on", ["beats_weak", "matches_gold", {}, {"form": "beats_weak"}])
+def test_an_audit_that_tested_nothing_fails(report, fail_on):
+    audited = of(report, result("one", "not_tested"), result("two", "not_tested"))
+    (line,) = audited.failures(fail_on)
+    assert line.startswith("0 of 2 attacks tested: no row had a reward for an attack, ")
+
+
+@pytest.mark.parametrize(
+    ("applied", "reason"),
+    [(0, "it applied to no row"), (2, "no row had a reward for it, the weak answer and the reference")],
+)
+def test_a_named_attack_that_was_not_tested_fails_with_the_reason(report, applied, reason):
+    audited = of(report, result("fine"), dataclasses.replace(result("one", "not_tested"), applied=applied))
+    assert audited.failures({"one": 0.5}) == (f"one: not tested, {reason}",)
+
+
+def test_an_audit_none_of_whose_attacks_applied_fails(report):
+    unfit = dataclasses.replace(result("one", "not_tested"), applied=0)
+    assert of(report, unfit).failures() == ("0 of 1 attacks tested: none applied to a row",)
+
+
+@pytest.mark.parametrize("ending", ["json", "md", "html"])
+def test_a_report_with_a_lone_surrogate_is_written(report, tmp_path, ending):
+    audited = of(report, dataclasses.replace(result("fine"), example="a \ud800"))
+    audited.write(tmp_path / f"audit.{ending}")
+    assert "a \\ud800" in (tmp_path / f"audit.{ending}").read_text(encoding="utf-8")
+
+
+def test_a_lone_surrogate_survives_writing_as_json(report, tmp_path):
+    audited = of(report, dataclasses.replace(result("fine"), example="a \ud800"))
+    audited.write(tmp_path / "audit.json")
+    assert AuditReport.from_json((tmp_path / "audit.json").read_text(encoding="utf-8")) == audited
 
 
 def test_a_missing_attack_is_named(report):

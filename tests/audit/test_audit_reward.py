@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from semreward import BleuReward, CompositeReward, LanguageConsistencyReward, SemanticSimilarityReward, paper_reward
@@ -262,6 +263,18 @@ def test_rows_with_messages_get_completions_as_messages():
     assert kinds == {list}
 
 
+def test_messages_may_come_as_an_array():
+    seen = []
+
+    def spy(completions, **columns):
+        seen.extend(completions)
+        return [1.0 for _ in completions]
+
+    messages = np.array([{"role": "user", "content": "say it"}], dtype=object)
+    audit_reward(spy, [{"reference": "a b", "prompt": messages}])
+    assert all(isinstance(completion, list) for completion in seen)
+
+
 def test_the_last_message_of_a_prompt_is_copied():
     messages = [{"role": "system", "content": "be brief"}, {"role": "user", "content": "say it"}]
     report = audit_reward(constant, [{"reference": "a b", "prompt": messages}])
@@ -348,3 +361,34 @@ def test_other_rewards_have_no_signature():
 def test_rewards_of_the_package_are_signed():
     pytest.importorskip("sacrebleu")
     assert audit_reward(BleuReward(), PAIRS).signature == BleuReward().signature()
+
+
+def test_a_reward_that_values_nothing_fails_the_audit():
+    def silent(completions, **columns):
+        return [None for _ in completions]
+
+    report = audit_reward(silent, PAIRS, language="en")
+    assert (report.exit_code(), len(report.failures())) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"margins": None}, "`margins` must be Margins"),
+        ({"attacks": ["shuffled"]}, "`attacks` must be a list of Attack objects, got 'shuffled'"),
+        ({"attacks": [None]}, "`attacks` must be a list of Attack objects, got 'None'"),
+        ({"attacks": "shuffled"}, "`attacks` must be a list of Attack objects, got 'shuffled'"),
+        ({"attacks": None}, "`attacks` must be a list of Attack objects, got 'None'"),
+        ({"seed": None}, "`seed` must be a whole number, got None"),
+        ({"seed": 1.5}, "`seed` must be a whole number, got 1.5"),
+        ({"hub_candidates": None}, "`hub_candidates` must be a whole number, got None"),
+    ],
+)
+def test_an_option_of_the_wrong_type_is_named(options, message):
+    with pytest.raises(ArgumentTypeError, match=message):
+        audit_reward(constant, PAIRS, **options)
+
+
+def test_a_seed_of_numpy_gives_the_same_report():
+    first, second = (audit_reward(constant, PAIRS, seed=seed).to_json() for seed in (1, np.int64(1)))
+    assert first == second

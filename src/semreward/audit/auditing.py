@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 import semreward
 from semreward.audit import edits
-from semreward.audit.attacks import DEFAULT_ATTACKS, HUB, Attack, AuditRow, Corpus
+from semreward.audit.attacks import DEFAULT_ATTACKS, HUB, Attack, AuditRow, Corpus, check_attacks
 from semreward.audit.chinese import CHINESE
 from semreward.audit.english import ENGLISH
 from semreward.audit.graded import graded_results
@@ -84,7 +84,7 @@ def audit_reward(
     Raises:
         ArgumentError: There are no rows, a reference is missing, a column has a name that trainers reserve, or two
             attacks share a name.
-        ArgumentTypeError: A row or a reference has the wrong type.
+        ArgumentTypeError: A row, a reference, an attack, `margins` or `seed` has the wrong type.
         RewardOutputError: The reward returned something else than one finite float or `None` a completion.
 
     Example:
@@ -94,6 +94,8 @@ def audit_reward(
         >>> report["repetition"].verdict, report["empty"].verdict, report.exit_code()
         ('matches_gold', 'harmless', 1)
     """
+    check_attacks(attacks)
+    seed = _checked(margins, seed, hub_candidates)
     names = [attack.name for attack in attacks]
     if len(set(names)) < len(names):
         raise ArgumentError(f"`attacks` must have distinct names, got {', '.join(names)}")
@@ -148,6 +150,16 @@ def hub_sentence(scorer: Scorer, rows: Sequence[AuditRow], candidates: int) -> s
         if trials
     ]
     return texts[int(np.argmax(means))] if means and max(means) > -np.inf else None
+
+
+def _checked(margins: object, seed: object, hub_candidates: object) -> int:
+    """The seed as Python's own integer, which JSON knows."""
+    if not isinstance(margins, Margins):
+        raise ArgumentTypeError(f"`margins` must be Margins(...), got {margins!r}; leave it out for the default ones")
+    for name, value in (("seed", seed), ("hub_candidates", hub_candidates)):
+        if not isinstance(value, (int, np.integer)) or isinstance(value, bool):
+            raise ArgumentTypeError(f"`{name}` must be a whole number, got {value!r}")
+    return int(seed)  # type: ignore[call-overload,no-any-return] # the loop has looked
 
 
 def _signature(reward: object) -> str | None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Protocol
 
-from semreward.audit.attacks import DEFAULT_ATTACKS, Attack, AuditRow, Corpus
+from semreward.audit.attacks import DEFAULT_ATTACKS, Attack, AuditRow, Corpus, check_attacks
 from semreward.audit.auditing import TABLES
 from semreward.audit.tables import LanguageTable, table_of
 from semreward.errors import ArgumentError
@@ -44,6 +44,7 @@ class AttackNegatives:
 
     Raises:
         ArgumentError: There are no attacks.
+        ArgumentTypeError: `language` or an attack is something else.
 
     Example:
         >>> from semreward.adaptation import Pair
@@ -57,6 +58,8 @@ class AttackNegatives:
     attacks: Sequence[Attack] = WRONG_ANSWERS
 
     def __post_init__(self) -> None:
+        table_of(self.language, TABLES)
+        check_attacks(self.attacks)
         object.__setattr__(self, "attacks", tuple(self.attacks))
         if not self.attacks:
             raise ArgumentError("`attacks` must hold at least one attack, got none; leave it out for the default ones")

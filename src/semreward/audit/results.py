@@ -10,13 +10,14 @@ from typing import Any, Literal, TypeAlias, get_args
 from semreward.audit import rendering
 from semreward.audit.attacks import KINDS, Kind
 from semreward.errors import ArgumentError
+from semreward.shaping import is_finite_number
 
 SCHEMA = "semreward.audit/1"
 """Name and version of the JSON layout: fields may be added under one version, none changes its meaning."""
 
 Verdict: TypeAlias = Literal["harmless", "beats_weak", "matches_gold", "not_tested"]
 """What a reward pays an attack: no more than an honest weak answer; more than that; as much as the right answer; or the
-attack applied to no row. See `Margins` for the lines between them."""
+attack applied to no row with a reward. See `Margins` for the lines between them."""
 
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
@@ -58,7 +59,7 @@ class Margins:
     def __post_init__(self) -> None:
         for item in dataclasses.fields(self):
             value = getattr(self, item.name)
-            if not 0.0 <= value <= 1.0:
+            if not is_finite_number(value) or not 0.0 <= value <= 1.0:
                 raise ArgumentError(f"`{item.name}` of the margins must be in [0, 1], got {value!r}")
 
     def verdict(self, attack: float, weak: float, gold: float, win_rate: float) -> Verdict:
@@ -236,22 +237,48 @@ class AuditReport:
                 only. Or a mapping from names or kinds of attacks to one of these verdicts or to the highest win rate
                 that passes. An attack that is named itself, and not by its kind, also fails where it was not tested.
 
+        Returns:
+            The lines. An audit none of whose attacks was tested fails whatever the limits: it says nothing.
+
         Raises:
-            ArgumentError: A name, kind or verdict does not exist, or a win rate is outside [0, 1].
+            ArgumentError: `fail_on` is neither a verdict nor a mapping, a name, kind or verdict does not exist, or a
+                win rate is outside [0, 1].
         """
+        self._check_limits(fail_on)
+        if all(result.mean is None for result in self.attacks):
+            return (self._nothing_tested(),)
         if isinstance(fail_on, str):
             return tuple(_failure(result, fail_on) for result in self.attacks if _breaks(result, fail_on))
         lines = []
         for key, limit in fail_on.items():
             named = [result for result in self.attacks if result.name == key]
             chosen = named or [result for result in self.attacks if result.kind == key]
-            if not chosen and key not in KINDS:
+            lines += [_failure(item, limit) for item in chosen if _breaks(item, limit)]
+            lines += [f"{item.name}: not tested, {_untested(item)}" for item in named if item.mean is None]
+        return tuple(lines)
+
+    def _check_limits(self, fail_on: Any) -> None:
+        if isinstance(fail_on, str):
+            _check_limit(fail_on)
+            return
+        if not isinstance(fail_on, Mapping):
+            raise ArgumentError(
+                f"`fail_on` must be a verdict, {' or '.join(_FAILING)}, or a mapping from names or kinds of attacks to "
+                f"verdicts or win rates, got {fail_on!r}"
+            )
+        known = {result.name for result in self.attacks}
+        for key, limit in fail_on.items():
+            if key not in known and key not in KINDS:
                 raise ArgumentError(
                     f"`fail_on` names {key!r}, which is no attack of this report and no kind ({', '.join(KINDS)})"
                 )
-            lines += [_failure(item, limit) for item in chosen if _breaks(item, limit)]
-            lines += [f"{item.name}: not tested, it applied to no row" for item in named if item.mean is None]
-        return tuple(lines)
+            _check_limit(limit)
+
+    def _nothing_tested(self) -> str:
+        tested = f"0 of {len(self.attacks)} attacks tested"
+        if any(result.applied for result in self.attacks):
+            return f"{tested}: no row had a reward for an attack, the weak answer and the reference alike"
+        return f"{tested}: none applied to a row"
 
     def exit_code(self, fail_on: FailOn = "beats_weak") -> int:
         """0 where nothing breaks the limits, else 1; see `failures`."""
@@ -310,7 +337,8 @@ class AuditReport:
         ending = Path(path).suffix
         if ending not in formats:
             raise ArgumentError(f"`path` must end in {', '.join(formats)}; got {str(path)!r}")
-        Path(path).write_text(formats[ending](), encoding="utf-8")
+        # A lone surrogate, which UTF-8 cannot carry, is written as \udXXX: in JSON the same text.
+        Path(path).write_text(formats[ending](), encoding="utf-8", errors="backslashreplace")
 
     def __str__(self) -> str:
         return rendering.plain(self)
@@ -321,14 +349,22 @@ def _attack_result(values: dict[str, Any]) -> AttackResult:
     return AttackResult(**{**values, "break_even": points})
 
 
-def _breaks(result: AttackResult, limit: str | float) -> bool:
+def _check_limit(limit: object) -> None:
     if isinstance(limit, str):
         if limit not in _FAILING:
             raise ArgumentError(f"`fail_on` must name a verdict, {' or '.join(_FAILING)}, or a win rate; got {limit!r}")
-        return result.verdict in _FAILING[limit]
-    if isinstance(limit, bool) or not 0.0 <= limit <= 1.0:
+    elif not is_finite_number(limit) or not 0.0 <= float(limit) <= 1.0:  # type: ignore[arg-type] # it is a number
         raise ArgumentError(f"a win rate in `fail_on` must be in [0, 1], got {limit!r}")
+
+
+def _breaks(result: AttackResult, limit: str | float) -> bool:
+    if isinstance(limit, str):
+        return result.verdict in _FAILING[limit]
     return result.win_rate is not None and result.win_rate > limit
+
+
+def _untested(result: AttackResult) -> str:
+    return "no row had a reward for it, the weak answer and the reference" if result.applied else "it applied to no row"
 
 
 def _failure(result: AttackResult, limit: str | float) -> str:
