@@ -168,8 +168,37 @@ def test_a_prompt_with_other_fields_is_refused(prompt):
         reading_answers(Reader(), QUESTIONS, prompt=prompt)
 
 
+def test_a_prompt_that_is_no_text_is_refused():
+    with pytest.raises(ArgumentTypeError, match="`prompt` must be a string, got NoneType"):
+        reading_answers(Reader(), QUESTIONS, prompt=None)
+
+
+def test_a_policy_for_reasoning_that_is_none_shows_before_anything_is_asked():
+    reader = Reader()
+    with pytest.raises(ArgumentError, match="`reasoning` must be one of"):
+        reading_answers(reader, QUESTIONS, reasoning="bad")
+    assert reader.batches == []
+
+
+@pytest.mark.parametrize("size", ["16", 2.5, True, None])
+def test_a_size_of_batches_that_is_no_integer_is_refused(size):
+    with pytest.raises(ArgumentError, match="`batch_size` must be an integer of at least 1"):
+        reading_answers(Reader(), QUESTIONS, batch_size=size)
+
+
+def test_a_name_of_a_reader_that_is_no_text_is_refused():
+    with pytest.raises(ArgumentTypeError, match="`reader_name` must be a string, got 3"):
+        reading_answers(Reader(), QUESTIONS, reader_name=3)
+
+
+@pytest.mark.parametrize("returned", [None, "北京上", {"q1": "北京"}, 3])
+def test_a_reader_that_returns_no_list_is_refused(returned):
+    with pytest.raises(ArgumentTypeError, match="`reader` must return a list of texts, one a prompt, got"):
+        reading_answers(lambda prompts: returned, QUESTIONS)
+
+
 def test_a_batch_of_none_is_refused():
-    with pytest.raises(ArgumentError, match="`batch_size` must be at least 1, got 0"):
+    with pytest.raises(ArgumentError, match="`batch_size` must be an integer of at least 1, got 0"):
         reading_answers(Reader(), QUESTIONS, batch_size=0)
 
 
@@ -308,6 +337,13 @@ def test_a_prompt_beyond_the_models_window_is_logged(chat, model, caplog):
     assert f"go beyond the model's window of {model.config.max_position_embeddings} tokens" in caplog.text
 
 
+def test_prompts_beyond_the_models_window_are_logged_once(chat, model, caplog):
+    caplog.set_level(logging.WARNING)
+    for _ in range(3):
+        chat(["猫" * model.config.max_position_embeddings])
+    assert sum("go beyond the model's window" in record.message for record in caplog.records) == 1
+
+
 def test_a_tokenizer_without_a_chat_template_is_refused(model, tokenizer):
     without = copy.deepcopy(tokenizer)
     without.chat_template = None
@@ -316,5 +352,5 @@ def test_a_tokenizer_without_a_chat_template_is_refused(model, tokenizer):
 
 
 def test_answers_of_no_tokens_are_refused(model, tokenizer):
-    with pytest.raises(ArgumentError, match="`max_tokens` must be at least 1, got 0"):
+    with pytest.raises(ArgumentError, match="`max_tokens` must be an integer of at least 1, got 0"):
         ChatModel(model, tokenizer, max_tokens=0)

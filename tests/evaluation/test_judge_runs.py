@@ -310,6 +310,36 @@ def test_counts_that_are_none_are_refused(name, value):
         judged(CountingJudge(), **{name: value})
 
 
+@pytest.mark.parametrize("seed", [-1, 0.5, "0", True, None])
+def test_a_seed_that_is_none_shows_before_anything_is_asked(seed):
+    judge = CountingJudge()
+    with pytest.raises(ArgumentError, match="`seed` must be an integer of at least 0"):
+        judged(judge, seed=seed)
+    assert judge.prompts == []
+
+
+@pytest.mark.parametrize("names", [("a",), ("a", "b", "c"), ("a", 1), "ab", None])
+def test_names_that_are_not_two_texts_show_before_anything_is_asked(names):
+    judge = CountingJudge()
+    with pytest.raises(ArgumentTypeError, match="`names` must be two strings"):
+        judged(judge, names=names)
+    assert judge.prompts == []
+
+
+@pytest.mark.parametrize("prompt", [None, "{source} {candidate_1} {candidate_2}"])
+@pytest.mark.parametrize("call", [pairwise_scores, judging_estimate])
+def test_a_prompt_that_is_none_is_refused(call, prompt):
+    with pytest.raises(ArgumentTypeError, match="`prompt` must be a JudgePrompt"):
+        call(CountingJudge(), SOURCES, FIRST, SECOND, prompt=prompt)
+
+
+def test_a_policy_for_reasoning_that_is_none_shows_before_any_request():
+    judge = CountingJudge()
+    with pytest.raises(ArgumentError, match="`reasoning` must be one of"):
+        judged(judge, reasoning="bad")
+    assert judge.prompts == []
+
+
 def test_a_judge_that_cannot_be_called_is_refused():
     with pytest.raises(ArgumentTypeError, match="`judge` must be callable, got str"):
         judged("gpt-5.2")

@@ -148,11 +148,13 @@ def answerer_name(answerer: object, name: str | None, *, argument: str, keeps: b
 
     Raises:
         ArgumentError: The answers are kept in a file, and there is neither a name nor a `signature`.
-        ArgumentTypeError: The answerer cannot be called.
+        ArgumentTypeError: The answerer cannot be called, or the name is no text.
     """
     if not callable(answerer):
         raise ArgumentTypeError(f"`{argument}` must be callable, got {type(answerer).__name__}")
     if name is not None:
+        if not isinstance(name, str):
+            raise ArgumentTypeError(f"`{argument}_name` must be a string, got {name!r}")
         return name
     signature = getattr(answerer, "signature", None)
     if isinstance(signature, str):

@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,6 +15,7 @@ from semreward.evaluation.answers import AnswerFile, answerer_name, key_of
 from semreward.evaluation.drift import evaluating
 from semreward.evaluation.prompts import check_fields
 from semreward.evaluation.reading import Dataset, reading_prompts
+from semreward.evaluation.score import check_count
 from semreward.text import ReasoningPolicy, remove_reasoning
 
 if TYPE_CHECKING:
@@ -77,10 +78,10 @@ class ChatModel:
     _: KW_ONLY
     max_tokens: int = 64
     template_options: Mapping[str, Any] = field(default_factory=dict)
+    _warned: bool = field(default=False, init=False, repr=False)  # whether prompts beyond the window were logged
 
     def __post_init__(self) -> None:
-        if self.max_tokens < 1:
-            raise ArgumentError(f"`max_tokens` must be at least 1, got {self.max_tokens}")
+        check_count("max_tokens", self.max_tokens)
         if not self.tokenizer.chat_template:
             raise ArgumentError(
                 "`tokenizer` must have a chat template, got none; set `tokenizer.chat_template`, or use a chat model"
@@ -134,10 +135,11 @@ class ChatModel:
 
     def _look_at_window(self, tokens: int) -> None:
         window = getattr(getattr(self.model, "config", None), "max_position_embeddings", None)
-        if isinstance(window, int) and tokens + self.max_tokens > window:
+        if not self._warned and isinstance(window, int) and tokens + self.max_tokens > window:
+            object.__setattr__(self, "_warned", True)  # batch after batch would say the same
             logger.warning(
                 "a prompt of %d tokens and an answer of up to %d go beyond the model's window of %d tokens; its "
-                "answer counts like any other",
+                "answer counts like any other; further ones are not logged",
                 tokens,
                 self.max_tokens,
                 window,
@@ -175,9 +177,10 @@ def reading_answers(
         Question id to answer, in the data set's order; without outer white space, empty where nothing was answered.
 
     Raises:
-        ArgumentError: The data set breaks the layout, the prompt has other fields, `batch_size` is below 1, or a reader
-            with a file has neither `signature` nor `reader_name`; or it returns another number of answers.
-        ArgumentTypeError: The reader, its answers or the data set have the wrong type.
+        ArgumentError: The data set breaks the layout, the prompt has other fields, `batch_size` is no integer of at
+            least 1, `reasoning` is no policy, or a reader with a file has neither `signature` nor `reader_name`; or it
+            returns another number of answers.
+        ArgumentTypeError: The reader, its answers, the prompt or the data set have the wrong type.
         FileNotFoundError: `dataset` is a path at which nothing is.
 
     Source:
@@ -190,8 +193,8 @@ def reading_answers(
         {'q1': '北京'}
     """
     check_fields(prompt, ("passage", "question"), argument="prompt")
-    if batch_size < 1:
-        raise ArgumentError(f"`batch_size` must be at least 1, got {batch_size}")
+    check_count("batch_size", batch_size)
+    remove_reasoning("", policy=reasoning)  # a policy that is none must show before anything is asked
     name = answerer_name(reader, reader_name, argument="reader", keeps=path is not None)
     questions = list(reading_prompts(dataset))
     prompts = [prompt.format(passage=question.passage, question=question.question) for question in questions]
@@ -218,7 +221,10 @@ def _batches(rows: list[int], size: int) -> Any:  # a progress bar, which has no
 
 
 def _answered(reader: Reader, prompts: list[str]) -> list[str]:
-    answers = list(reader(prompts))
+    returned: object = reader(prompts)
+    if isinstance(returned, (str, bytes, Mapping)) or not isinstance(returned, Iterable):
+        raise ArgumentTypeError(f"`reader` must return a list of texts, one a prompt, got {type(returned).__name__}")
+    answers = list(returned)
     if len(answers) != len(prompts):
         raise ArgumentError(f"`reader` must return one answer a prompt: {len(prompts)} expected, got {len(answers)}")
     for answer in answers:

@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 from semreward.errors import ArgumentError, ArgumentTypeError, SemRewardError
 from semreward.evaluation.answers import AnswerFile, answerer_name, key_of
 from semreward.evaluation.prompts import JudgePrompt
-from semreward.evaluation.score import evaluated_answers, signature_of
+from semreward.evaluation.score import check_count, evaluated_answers, signature_of
 from semreward.evaluation.verdicts import EQUAL_PAIR, JudgedPair, PairwiseScores, judged_pair, scores_of
 from semreward.protocols import Completion
 from semreward.rewards.base import check_column
@@ -138,7 +138,7 @@ def pairwise_scores(
         names: What the two systems are called in the table.
         concurrency: Requests at a time.
         resamples: Bootstrap samples for the intervals.
-        seed: Seed of these samples.
+        seed: Seed of these samples, an integer of at least 0.
         reasoning: What becomes of `<think>` blocks in completions; see `semreward.text.remove_reasoning`.
 
     Returns:
@@ -149,7 +149,7 @@ def pairwise_scores(
             and scores of the pairs that were finished in the error's `scores`.
         ArgumentError: There are no rows, lengths differ, a source is blank, a number is out of its range, or a judge
             with a cache has neither `signature` nor `judge_name`.
-        ArgumentTypeError: A row or the judge has the wrong type.
+        ArgumentTypeError: A row, the judge, `prompt` or `names` has the wrong type.
 
     Source:
         Su et al. 2026, appendix B, https://arxiv.org/abs/2605.14366, which does not say whether it asked in both
@@ -166,7 +166,10 @@ def pairwise_scores(
         >>> scores.wins, scores.ties, scores.losses, scores.identical
         (1, 1, 1, 1)
     """
-    _check_counts(concurrency=concurrency, resamples=resamples)
+    check_count("concurrency", concurrency)
+    check_count("resamples", resamples)
+    check_count("seed", seed, least=0)
+    _check_names(names)
     name = answerer_name(judge, judge_name, argument="judge", keeps=cache is not None)
     plan = _plan(name, sources, (first, second), prompt, reasoning)
     answers = AnswerFile(cache)
@@ -267,6 +270,11 @@ def _plan(
     prompt: JudgePrompt,
     reasoning: ReasoningPolicy,
 ) -> _Plan:
+    if not isinstance(prompt, JudgePrompt):
+        raise ArgumentTypeError(
+            f"`prompt` must be a JudgePrompt, got {type(prompt).__name__}; give translation_prompt(), "
+            "headline_prompt() or JudgePrompt(name, template)"
+        )
     ones, others = _texts("first", candidates[0], reasoning), _texts("second", candidates[1], reasoning)
     check_column("second", others, len(ones))
     check_column("sources", sources, len(ones))
@@ -339,7 +347,7 @@ def _check_source(source: object, row: int) -> None:
         raise ArgumentError(f"`sources` must not be blank, got {source!r} at row {row}; drop the row")
 
 
-def _check_counts(**counts: object) -> None:
-    for name, value in counts.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ArgumentError(f"`{name}` must be an integer of at least 1, got {value!r}")
+def _check_names(names: object) -> None:
+    of_two = isinstance(names, (tuple, list)) and len(names) == len(_ORDERS)
+    if not of_two or not all(isinstance(name, str) for name in names):  # type: ignore[attr-defined] # a list by then
+        raise ArgumentTypeError(f"`names` must be two strings, one a system, got {names!r}")

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from semreward.errors import ArgumentError
+from semreward.errors import ArgumentError, ArgumentTypeError
 from semreward.text import remove_reasoning
 
 Verdict: TypeAlias = Literal[0, 1, 2]
@@ -139,11 +139,17 @@ def headline_prompt(language: str = "Tibetan", *, reasons_in: str = "Chinese") -
 
 
 def check_fields(template: str, fields: Collection[str], *, argument: str) -> None:
-    """Raise an `ArgumentError` unless a template has exactly these fields.
+    """Raise unless a template has exactly these fields.
+
+    Raises:
+        ArgumentError: It has others, or lacks one.
+        ArgumentTypeError: It is no text.
 
     Example:
         >>> check_fields("{passage} {question} {{}}", ["passage", "question"], argument="prompt")
     """
+    if not isinstance(template, str):
+        raise ArgumentTypeError(f"`{argument}` must be a string, got {type(template).__name__}")
     try:
         found = {field for _, field, _, _ in string.Formatter().parse(template) if field is not None}
     except ValueError as error:
