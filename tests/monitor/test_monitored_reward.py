@@ -168,6 +168,22 @@ def test_prompts_that_are_conversations_make_the_same_groups():
     assert metrics_of(MonitoredReward(paper()), {**ROWS, "prompts": talks}) == metrics_of(MonitoredReward(paper()))
 
 
+def test_prompts_with_images_make_the_groups_of_their_texts():
+    talks = [
+        [{"role": "user", "content": [{"type": "image", "image": object()}, {"type": "text", "text": prompt}]}]
+        for prompt in ROWS["prompts"]
+    ]
+    assert metrics_of(MonitoredReward(paper()), {**ROWS, "prompts": talks}) == metrics_of(MonitoredReward(paper()))
+
+
+@pytest.mark.parametrize(
+    "prompt", [None, [None], [[1, 2, 3]], {"role": "user", "content": "三"}, 3, [{"content": "三"}]]
+)
+def test_a_prompt_that_is_neither_text_nor_messages_is_named_by_its_row(prompt):
+    with pytest.raises(ArgumentTypeError, match=r"`prompts` .*row 1"):
+        logged_by(MonitoredReward(paper()), {**ROWS, "prompts": ["三", prompt, *ROWS["prompts"][2:]]})
+
+
 def test_references_that_are_no_texts_are_not_compared():
     reward = MonitoredReward(LanguageConsistencyReward("bo"))
     measured = metrics_of(reward, {**ROWS, "reference": [3, None, ["ཀུ་ཤུ།"], "", " ", 1.5]})

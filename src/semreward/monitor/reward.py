@@ -22,6 +22,7 @@ from semreward.rewards.base import (
 )
 from semreward.rewards.calling import call_all, is_torch_module, reward_name
 from semreward.rewards.composite import TOTAL, CompositeReward
+from semreward.rewards.guards import source_text
 from semreward.rewards.language import LanguageConsistencyReward
 from semreward.text import REASONING_POLICIES, ReasoningPolicy, normalise
 
@@ -187,7 +188,7 @@ class MonitoredReward(Reward):
             },
             judges={name: parts[name] for name in self.watched.judges},
             references=[_texts(reference) for reference in references] if is_compared else (),
-            prompts=None if prompts is None else [_prompt_text(prompt) for prompt in prompts],
+            prompts=None if prompts is None else [_prompt_text(prompt, row) for row, prompt in enumerate(prompts)],
         )
 
 
@@ -210,6 +211,6 @@ def _texts(reference: Any) -> tuple[str, ...]:
     return tuple(text for text in found if isinstance(text, str) and normalise(text))
 
 
-def _prompt_text(prompt: Any) -> str:
+def _prompt_text(prompt: Any, row: int) -> str:
     """What is common to a group and sets it apart from others; of a conversation, what was said in it."""
-    return prompt if isinstance(prompt, str) else "\n".join(str(message.get("content")) for message in prompt)
+    return prompt if isinstance(prompt, str) else source_text(prompt, "prompts", row)
