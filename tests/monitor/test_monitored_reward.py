@@ -142,6 +142,40 @@ def test_components_to_ignore_are_no_judges():
     assert MonitoredReward(reward, ignore=["chrf"]).watched.judges == ()
 
 
+def test_judges_to_ignore_are_logged_row_by_row_and_nothing_else():
+    log = logged_by(MonitoredReward(paper(), judges=[ChrfReward()], ignore=["chrf"]))
+    assert "composite/monitor/chrf" in dict(log.extras)
+    assert "composite/monitor/judge/chrf" not in dict(log.metrics)
+
+
+@pytest.mark.parametrize("ignore", ["chrf", None, 3])
+def test_names_to_ignore_that_are_no_list_are_refused(ignore):
+    with pytest.raises(ArgumentTypeError, match="`ignore` must be a list of names, got"):
+        MonitoredReward(paper(), judges=[ChrfReward()], ignore=ignore)
+
+
+@pytest.mark.parametrize("judges", [ChrfReward(), None, "chrf", fixed(1.0)])
+def test_judges_that_are_no_list_are_refused(judges):
+    with pytest.raises(ArgumentTypeError, match="`judges` must be a list of reward functions, got"):
+        MonitoredReward(paper(), judges=judges)
+
+
+def test_a_name_follows_a_reward_that_is_replaced():
+    assert MonitoredReward(paper()).replace(reward=ChrfReward()).name == "chrf"
+
+
+def test_a_name_of_its_own_stays_when_the_reward_is_replaced():
+    assert MonitoredReward(paper(), name="mine").replace(reward=ChrfReward()).name == "mine"
+
+
+def test_a_name_may_be_replaced_with_the_reward():
+    assert MonitoredReward(paper()).replace(reward=ChrfReward(), name="mine").name == "mine"
+
+
+def test_a_name_stays_when_something_else_is_replaced():
+    assert MonitoredReward(paper(), name="mine").replace(judges=[ChrfReward()]).name == "mine"
+
+
 def test_a_language_reward_among_the_judges_is_known_as_one():
     reward = MonitoredReward(ChrfReward(), judges=[LanguageConsistencyReward("bo").as_async()])
     assert reward.watched.languages == ("language_consistency",)
@@ -161,6 +195,25 @@ def test_a_judge_that_returns_the_wrong_number_of_values_is_named():
 def test_a_reward_that_returns_the_wrong_number_of_values_is_named():
     with pytest.raises(RewardOutputError, match=r"`fixed` must return one value a completion: 6 expected, got 1"):
         logged_by(MonitoredReward(fixed(1.0)))
+
+
+def returning(output):
+    def reward(**columns):
+        return output
+
+    return reward
+
+
+@pytest.mark.parametrize("hooks", [{}, Log().hooks], ids=["alone", "measured"])
+@pytest.mark.parametrize("output", [None, 1.0, "values", {"a": 1.0}, ["1"] * 6, ["high"] * 6, [[1.0]] * 6, [1.0] * 5])
+def test_a_reward_that_returns_no_values_is_named(output, hooks):
+    with pytest.raises(RewardOutputError, match="`reward` must return"):
+        MonitoredReward(returning(output), name="mine")(**ROWS, **hooks)
+
+
+def test_a_value_that_is_nan_counts_as_none():
+    values = [1.0, 2.0, float("nan"), 1.0, 1.0, 1.0]
+    assert metrics_of(MonitoredReward(fixed(*values)))["fixed/monitor/reward"] == 1.2
 
 
 def test_prompts_that_are_conversations_make_the_same_groups():

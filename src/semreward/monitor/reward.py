@@ -42,7 +42,8 @@ class MonitoredReward(Reward):
         judges: Reward functions that watch and pay nothing, such as a similarity by another encoder, chrF, or a
             `LanguageConsistencyReward`. They are called with the same columns, and logged row by row as
             `<name>/monitor/<judge>` where the trainer offers `log_extra`.
-        ignore: Names of components of weight 0 that are not to count as judges; gates never do.
+        ignore: Names of components of weight 0, or of judges, that are called and logged as they are, and do not count
+            as judges; gates never do.
         reference_column: Column whose texts lengths are compared with; rows without a text there, and calls without
             the column, are not compared.
         reasoning: How answers are read out of completions; see `semreward.text.remove_reasoning`.
@@ -50,7 +51,8 @@ class MonitoredReward(Reward):
 
     Raises:
         ArgumentError: Two judges, or a judge and a component, have one name, or a parameter is out of its range.
-        ArgumentTypeError: The reward or a judge is not callable, or is a `torch.nn.Module`.
+        ArgumentTypeError: The reward or a judge is not callable, or is a `torch.nn.Module`; `judges` or `ignore` is no
+            list.
 
     Example:
         >>> from semreward import LanguageConsistencyReward
@@ -71,8 +73,8 @@ class MonitoredReward(Reward):
     name: str = ""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "judges", tuple(self.judges))
-        object.__setattr__(self, "ignore", tuple(self.ignore))
+        object.__setattr__(self, "judges", _as_tuple(self.judges, "judges", "reward functions"))
+        object.__setattr__(self, "ignore", _as_tuple(self.ignore, "ignore", "names"))
         if not callable(self.reward) or is_torch_module(self.reward):
             raise ArgumentTypeError(
                 f"`reward` must be a reward function, got {type(self.reward).__name__}; "
@@ -92,13 +94,23 @@ class MonitoredReward(Reward):
                 f"{', '.join(names)}; rename one: reward.replace(name=...)"
             )
 
+    def replace(self, **changes: Any) -> "MonitoredReward":
+        """Another one, equal but for the given parameters; a name that is its reward's follows the reward.
+
+        Raises:
+            TypeError: A parameter does not exist.
+        """
+        if "reward" in changes and self.name == reward_name(self.reward):
+            changes = {"name": "", **changes}
+        return super().replace(**changes)
+
     @property
     def watched(self) -> Watched:
         """Whose metrics it logs: the components that pay, and the judges, which are components of weight 0, too."""
         gates = self.reward.gates if isinstance(self.reward, CompositeReward) else ()
         others = {*gates, *self.ignore}
-        unpaid = [part for part, weight in self._parts if not weight and reward_name(part) not in others]
-        judges = [*unpaid, *self.judges]
+        unpaid = [part for part, weight in self._parts if not weight]
+        judges = [part for part in (*unpaid, *self.judges) if reward_name(part) not in others]
         paying = [part for part, weight in self._parts if weight]
         languages = [part for part in (*paying, *judges) if _is_language(part)]
         return Watched(*(tuple(map(reward_name, found)) for found in (paying, judges, languages)))
@@ -133,6 +145,7 @@ class MonitoredReward(Reward):
             What the reward inside returns.
 
         Raises:
+            RewardOutputError: The reward inside does not return one number or `None` a completion.
             SemRewardError: As the reward inside and the judges raise it.
         """
         seen: dict[str, Sequence[float | None]] = {}
@@ -146,15 +159,11 @@ class MonitoredReward(Reward):
         given = {"completions": completions, "prompts": prompts, "completion_ids": completion_ids, **columns}
         hooks = {"log_metric": log_metric, "log_extra": record if log_metric is not None else log_extra}
         inside = {**given, **{name: hook for name, hook in hooks.items() if hook is not None}}
-        values = list(call_all([self.reward], inside)[0])
+        values, totals = _checked(call_all([self.reward], inside)[0], reward_name(self.reward), len(completions))
         if log_metric is not None:
-            if len(values) != len(completions):
-                raise RewardOutputError(
-                    f"`{self.name}` must return one value a completion: {len(completions)} expected, got {len(values)}"
-                )
             parts = seen if isinstance(self.reward, CompositeReward) else {reward_name(self.reward): values}
             watching = {name: _as_array(found) for name, found in parts.items() if name in self._names}
-            sample = self._sample(given, _as_array(values), {**watching, **self._judged(given, log_extra)})
+            sample = self._sample(given, totals, {**watching, **self._judged(given, log_extra)})
             for key, value in measure(sample).items():
                 log_metric(self.metric(key), value)
         return values
@@ -192,6 +201,28 @@ class MonitoredReward(Reward):
         )
 
 
+def _as_tuple(values: Any, name: str, of: str) -> tuple[Any, ...]:
+    if isinstance(values, (set, frozenset)):
+        return tuple(sorted(values, key=str))
+    if not is_column(values):
+        raise ArgumentTypeError(f"`{name}` must be a list of {of}, got {values!r}; write {name}=[...]")
+    return tuple(values)
+
+
+def _checked(output: Any, name: str, rows: int) -> tuple[list[float | None], Values]:
+    """What a reward has returned, as it is and as an array; a trainer takes NaN for `None`, and so does this."""
+    if isinstance(output, (str, bytes, Mapping)):
+        raise RewardOutputError(f"`{name}` must return a list of values, got {type(output).__name__}")
+    try:
+        values = list(output)
+        array = _as_array(values)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise RewardOutputError(f"`{name}` must return one float or None a completion: {error}") from error
+    if len(values) != rows:
+        raise RewardOutputError(f"`{name}` must return one value a completion: {rows} expected, got {len(values)}")
+    return values, array
+
+
 def _panel(judges: Sequence[RewardFunction]) -> CompositeReward:
     """Judges as one reward, which checks what they return."""
     return CompositeReward([(judge, 0.0) for judge in judges])
@@ -202,7 +233,13 @@ def _is_language(reward: RewardFunction) -> bool:
 
 
 def _as_array(values: Sequence[float | None]) -> Values:
-    return np.array([np.nan if value is None else float(value) for value in values], dtype=np.float64)
+    return np.array([np.nan if value is None else _as_float(value) for value in values], dtype=np.float64)
+
+
+def _as_float(value: Any) -> float:
+    if isinstance(value, (str, bytes)):
+        raise TypeError(f"got the text {value!r}")
+    return float(value)
 
 
 def _texts(reference: Any) -> tuple[str, ...]:
