@@ -1,3 +1,4 @@
+import dataclasses
 import logging
 import pickle
 import sys
@@ -264,18 +265,44 @@ def test_a_judges_signature_says_how_it_is_sampled_but_not_where():
         {"model": ""},
         {"temperature": -0.1},
         {"temperature": float("inf")},
+        {"temperature": float("nan")},
+        {"temperature": "0"},
+        {"temperature": True},
         {"max_tokens": 0},
+        {"max_tokens": "7"},
+        {"max_tokens": 1.5},
         {"timeout_s": 0},
+        {"timeout_s": None},
+        {"timeout_s": "3"},
         {"max_retries": -1},
+        {"max_retries": None},
+        {"max_retries": 0.5},
         {"api_key": "two words"},
         {"extra_body": [1]},
         {"extra_body": {"a": {1}}},
+        {"extra_body": "seed"},
+        {"extra_body": {"a": float("nan")}},
     ],
 )
 def test_arguments_out_of_range_are_refused(wrong):
     arguments = {"base_url": "http://127.0.0.1:1/v1", "model": "m", **wrong}
     with pytest.raises(ArgumentError, match=f"`{next(iter(wrong))}` must"):
         ChatServer(**arguments)
+
+
+def test_equal_servers_hash_alike_whatever_the_order_of_what_else_is_sent():
+    one, other = (
+        ChatServer("http://127.0.0.1:1/v1", "m", extra_body=body)
+        for body in [{"seed": 1, "top_p": 0.5}, {"top_p": 0.5, "seed": 1}]
+    )
+    assert (one == other, len({one, other}), one.signature == other.signature) == (True, 1, True)
+
+
+def test_a_server_can_be_made_from_another():
+    server = ChatServer("http://127.0.0.1:1/v1", "m", extra_body={"seed": 1})
+    assert (
+        dataclasses.replace(server, max_tokens=7).signature == 'm|temperature:0.0|max_tokens:7|extra_body:{"seed": 1}'
+    )
 
 
 def test_a_missing_client_is_told_with_the_install_command(monkeypatch):

@@ -11,6 +11,7 @@ from typing import Any
 
 from semreward.encoders.endpoints import ApiKey, checked_base_url, checked_key, place_of
 from semreward.errors import ArgumentError, ChatError, ChatUnavailableError, MissingDependencyError, SemRewardError
+from semreward.evaluation.score import check_count
 
 # Status codes of requests that may well succeed later; the client has tried them again already.
 _PASSING = frozenset({408, 409, 425, 429})
@@ -25,8 +26,8 @@ _SHOWN_CHARACTERS = 300
 class ChatServer:
     """A chat model behind an OpenAI-compatible `/chat/completions` endpoint: prompt to answer, as a judge is asked.
 
-    Connections, retries and waiting are the `openai` client's. The object compares, prints and pickles as what it
-    describes, without its API key and without connections, and threads may share it.
+    Connections, retries and waiting are the `openai` client's. The object compares, hashes, prints and pickles as what
+    it describes, without its API key and without connections, and threads may share it.
 
     Args:
         base_url: Parent of `/chat/completions`, such as `https://api.openai.com/v1`, with neither user name, password
@@ -41,13 +42,13 @@ class ChatServer:
             Sent as `max_completion_tokens`; for servers that know only the older name, put `max_tokens` into
             `extra_body` as well.
         extra_body: What else goes into every request, such as `{"seed": 1}`, in place of what is above where it has the
-            same name. It prints: no place for secrets.
+            same name; kept as JSON text. It prints: no place for secrets.
         timeout_s: Seconds after which an attempt is given up.
         max_retries: Further attempts after one that failed in passing (no connection, a time-out, status 408, 409, 429
             or 5xx), after waits that grow, or as long as `Retry-After` says.
 
     Raises:
-        ArgumentError: An argument is out of its range.
+        ArgumentError: An argument is out of its range, or has the wrong type.
 
     Example:
         >>> judge = ChatServer("http://127.0.0.1:8000/v1", "Qwen/Qwen3-32B", api_key="secret")
@@ -64,7 +65,7 @@ class ChatServer:
     api_key_env: str = "OPENAI_API_KEY"
     temperature: float | None = 0.0
     max_tokens: int | None = 1024
-    extra_body: Mapping[str, Any] = field(default_factory=dict)
+    extra_body: Mapping[str, Any] | str = "{}"
     timeout_s: float = 120.0
     max_retries: int = 5
 
@@ -73,14 +74,13 @@ class ChatServer:
         for name in ("model", "api_key_env"):
             if not isinstance(value := getattr(self, name), str) or not value:
                 raise ArgumentError(f"`{name}` must be a non-empty string, got {value!r}")
-        if self.temperature is not None and not 0 <= self.temperature < math.inf:
-            raise ArgumentError(f"`temperature` must not be negative, got {self.temperature}")
-        if self.max_tokens is not None and self.max_tokens < 1:
-            raise ArgumentError(f"`max_tokens` must be at least 1, got {self.max_tokens}")
-        if not 0 < self.timeout_s < math.inf:
-            raise ArgumentError(f"`timeout_s` must be a positive number of seconds, got {self.timeout_s}")
-        if self.max_retries < 0:
-            raise ArgumentError(f"`max_retries` must not be negative, got {self.max_retries}")
+        if self.temperature is not None and not (_is_number(self.temperature) and 0 <= self.temperature < math.inf):
+            raise ArgumentError(f"`temperature` must be a number of at least 0, or None, got {self.temperature!r}")
+        if self.max_tokens is not None:
+            check_count("max_tokens", self.max_tokens)
+        if not (_is_number(self.timeout_s) and 0 < self.timeout_s < math.inf):
+            raise ArgumentError(f"`timeout_s` must be a positive number of seconds, got {self.timeout_s!r}")
+        check_count("max_retries", self.max_retries, least=0)
         object.__setattr__(self, "extra_body", _as_members(self.extra_body))
         if isinstance(self.api_key, str):
             object.__setattr__(self, "api_key", ApiKey(checked_key(self.api_key, "`api_key`")))
@@ -89,8 +89,8 @@ class ChatServer:
     def signature(self) -> str:
         """What decides the answers: the model's name and how it is sampled, but not where it runs."""
         parts = [self.model, f"temperature:{self.temperature}", f"max_tokens:{self.max_tokens}"]
-        if self.extra_body:
-            parts.append(f"extra_body:{json.dumps(self.extra_body, sort_keys=True, ensure_ascii=False)}")
+        if self.extra_body != "{}":
+            parts.append(f"extra_body:{self.extra_body}")
         return "|".join(parts)
 
     def __call__(self, prompt: str) -> str:
@@ -134,7 +134,7 @@ class ChatServer:
         options: dict[str, Any] = {name: value for name, value in sampling.items() if value is not None}
         if self._key() is None:
             options["extra_headers"] = {"Authorization": _openai_module().Omit()}
-        return options | {"extra_body": self.extra_body}
+        return options | {"extra_body": json.loads(str(self.extra_body))}
 
     @property
     def _place(self) -> str:
@@ -190,15 +190,20 @@ class ChatServer:
         return (text.replace(key, "***") if key else text)[:_SHOWN_CHARACTERS]
 
 
-def _as_members(extra_body: object) -> dict[str, Any]:
-    """The members of a JSON object, copied."""
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _as_members(extra_body: object) -> str:
+    """The members of a JSON object as text, in one order."""
     try:
-        members: object = json.loads(json.dumps(extra_body, allow_nan=False))
-    except (TypeError, ValueError):
-        members = None
-    if not isinstance(members, dict):
-        raise ArgumentError(f"`extra_body` must be a mapping that JSON can write, got {str(extra_body)[:80]!r}")
-    return members
+        text = extra_body if isinstance(extra_body, str) else json.dumps(extra_body, allow_nan=False)
+        members: object = json.loads(text)
+        if isinstance(members, dict):
+            return json.dumps(members, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        pass  # told below
+    raise ArgumentError(f"`extra_body` must be a mapping that JSON can write, got {str(extra_body)[:80]!r}")
 
 
 def _openai_module() -> Any:
