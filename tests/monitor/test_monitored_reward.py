@@ -148,6 +148,11 @@ def test_judges_to_ignore_are_logged_row_by_row_and_nothing_else():
     assert "composite/monitor/judge/chrf" not in dict(log.metrics)
 
 
+def test_a_name_to_ignore_that_nothing_bears_is_refused():
+    with pytest.raises(ArgumentError, match=r"`ignore` must name components or judges, got 'good'; there are .*, chrf"):
+        MonitoredReward(paper(), judges=[ChrfReward()], ignore=["chrf", "good"])
+
+
 @pytest.mark.parametrize("ignore", ["chrf", None, 3])
 def test_names_to_ignore_that_are_no_list_are_refused(ignore):
     with pytest.raises(ArgumentTypeError, match="`ignore` must be a list of names, got"):

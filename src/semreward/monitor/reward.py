@@ -50,7 +50,8 @@ class MonitoredReward(Reward):
         name: Metric key; the name of the reward inside by default.
 
     Raises:
-        ArgumentError: Two judges, or a judge and a component, have one name, or a parameter is out of its range.
+        ArgumentError: Two judges, or a judge and a component, have one name, `ignore` names neither, or a parameter is
+            out of its range.
         ArgumentTypeError: The reward or a judge is not callable, or is a `torch.nn.Module`; `judges` or `ignore` is no
             list.
 
@@ -92,6 +93,11 @@ class MonitoredReward(Reward):
             raise ArgumentError(
                 "`judges` must have other names than the components, got "
                 f"{', '.join(names)}; rename one: reward.replace(name=...)"
+            )
+        if unknown := [name for name in self.ignore if name not in names]:
+            raise ArgumentError(
+                f"`ignore` must name components or judges, got {', '.join(map(repr, unknown))}; "
+                f"there are {', '.join(names)}"
             )
 
     def replace(self, **changes: Any) -> "MonitoredReward":
