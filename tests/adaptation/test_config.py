@@ -70,6 +70,12 @@ def test_a_number_that_yaml_reads_as_text_is_told_with_the_spelling_that_works()
         AdaptationConfig("org/model", "out", learning_rate="2e-5")
 
 
+@pytest.mark.parametrize("base", [None, 3])
+def test_a_base_that_is_no_name_is_refused(base):
+    with pytest.raises(ArgumentError, match="`base` must be a hub id or the path of a folder"):
+        AdaptationConfig(base, "out")
+
+
 @pytest.mark.parametrize("folder", ["", "  ", None, 3])
 def test_an_output_folder_that_is_none_is_refused(folder):
     with pytest.raises(ArgumentError, match="`output_dir` must be the path of a folder"):

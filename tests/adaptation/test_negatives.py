@@ -12,7 +12,7 @@ from semreward.adaptation import (
     truncated,
     wrong_language_copy,
 )
-from semreward.errors import ArgumentError
+from semreward.errors import ArgumentError, ArgumentTypeError
 
 PAIR = Pair("2024年四匹马在山上", "༢༠༢༤ ལོར་རྟ་བཞི་རི་ལ་ཡོད།")
 
@@ -109,3 +109,13 @@ def test_several_makers_add_up():
 def test_a_table_that_is_none_is_refused(make, message):
     with pytest.raises(ArgumentError, match=message):
         make()
+
+
+def test_a_maker_among_several_that_returns_one_text_is_named():
+    with pytest.raises(ArgumentTypeError, match="`make_negatives` must return a list of texts, .* got 'a horse'"):
+        AllNegatives((truncated, lambda pair, rng: "a horse"))(PAIR, rng())
+
+
+def test_a_maker_that_cannot_be_called_is_refused():
+    with pytest.raises(ArgumentTypeError, match="`makers` must be functions"):
+        AllNegatives("bo")

@@ -107,13 +107,15 @@ class AdaptationConfig:
     use_cpu: bool = False
 
     def __post_init__(self) -> None:
+        self._check_folders()
         object.__setattr__(self, "base", resolved_name(self.base))
-        self._check_folder()
         self._check_numbers()
         self._check_counts()
         self._check_combinations()
 
-    def _check_folder(self) -> None:
+    def _check_folders(self) -> None:
+        if not isinstance(self.base, (str, PathLike)):
+            raise ArgumentError(f"`base` must be a hub id or the path of a folder, got {self.base!r}")
         if not isinstance(self.output_dir, (str, PathLike)) or not str(self.output_dir).strip():
             raise ArgumentError(f"`output_dir` must be the path of a folder, got {self.output_dir!r}")
         object.__setattr__(self, "output_dir", fspath(self.output_dir))

@@ -12,9 +12,9 @@ import datasets
 from sentence_transformers.util import mine_hard_negatives
 
 from semreward.adaptation.config import AdaptationConfig
-from semreward.adaptation.negatives import MakeNegatives
+from semreward.adaptation.negatives import MakeNegatives, checked_negatives
 from semreward.adaptation.pairs import Pair
-from semreward.errors import ArgumentError, ArgumentTypeError
+from semreward.errors import ArgumentError
 from semreward.text import normalise
 
 if TYPE_CHECKING:
@@ -105,13 +105,7 @@ def _mined(pairs: Sequence[Pair], config: AdaptationConfig, model: "SentenceTran
 
 def _made(pair: Pair, make_negatives: MakeNegatives, wanted: int, rng: random.Random) -> list[str]:
     """Some of a pair's made negatives, none of them blank or equal to one of its sides."""
-    returned: object = make_negatives(pair, rng)
-    if not isinstance(returned, (list, tuple)) or not all(isinstance(text, str) for text in returned):
-        raise ArgumentTypeError(
-            f"`make_negatives` must return a list of texts, empty where it makes none; got {str(returned)[:80]!r} "
-            f"({type(returned).__name__}) for the pair {str(tuple(pair))[:120]}"
-        )
-    made = dict.fromkeys(normalise(text) for text in returned)
+    made = dict.fromkeys(normalise(text) for text in checked_negatives(make_negatives, pair, rng))
     usable = [text for text in made if text and text not in pair]
     return rng.sample(usable, min(wanted, len(usable)))
 

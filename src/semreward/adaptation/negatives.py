@@ -9,12 +9,12 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import regex
 
 from semreward.adaptation.pairs import Pair
-from semreward.errors import ArgumentError
+from semreward.errors import ArgumentError, ArgumentTypeError
 from semreward.rewards.numerals import decimal_value
 
 MakeNegatives: TypeAlias = Callable[[Pair, random.Random], list[str]]
@@ -164,6 +164,7 @@ class AllNegatives:
 
     Raises:
         ArgumentError: There are no makers.
+        ArgumentTypeError: A maker cannot be called.
     """
 
     makers: Sequence[MakeNegatives]
@@ -172,10 +173,28 @@ class AllNegatives:
         object.__setattr__(self, "makers", tuple(self.makers))
         if not self.makers:
             raise ArgumentError("`makers` must hold at least one maker of negatives, got none")
+        for maker in self.makers:
+            if not callable(maker):
+                raise ArgumentTypeError(f"`makers` must be functions of a pair and a generator, got {maker!r}")
 
     def __call__(self, pair: Pair, rng: random.Random) -> list[str]:
         """All makers' negatives of a pair."""
-        return [negative for maker in self.makers for negative in maker(pair, rng)]
+        return [negative for maker in self.makers for negative in checked_negatives(maker, pair, rng)]
+
+
+def checked_negatives(maker: MakeNegatives, pair: Pair, rng: random.Random) -> Sequence[str]:
+    """What a maker returns for a pair.
+
+    Raises:
+        ArgumentTypeError: It is no list of texts, such as a single text, which would be taken apart by letters.
+    """
+    returned: Any = maker(pair, rng)
+    if not isinstance(returned, (list, tuple)) or not all(isinstance(text, str) for text in returned):
+        raise ArgumentTypeError(
+            f"`make_negatives` must return a list of texts, empty where it makes none; got {str(returned)[:80]!r} "
+            f"({type(returned).__name__}) for the pair {str(tuple(pair))[:120]}"
+        )
+    return returned
 
 
 @lru_cache(maxsize=64)
