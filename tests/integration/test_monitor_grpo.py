@@ -117,6 +117,39 @@ def test_a_run_that_goes_on_from_a_checkpoint_neither_repeats_nor_forgets(
     assert [step for step, _ in second.course.series["flat_groups"]] == list(range(1, FIRST_ALARM + 3))
 
 
+def test_a_run_that_goes_on_from_before_an_alarm_writes_it_once_and_stops_there_again(
+    policy_folder: Path, captions: list[tuple[str, str]], tmp_path: Path
+) -> None:
+    reward = MonitoredReward(constant)
+    options = {"limits": AlarmLimits(window=3), "folder": tmp_path, "stop_on": ["flat_groups"]}
+    first, second = RewardMonitor(reward, **options), RewardMonitor(reward, **options)
+    saving = {"save_strategy": "steps", "save_steps": FIRST_ALARM - 2}
+    make_trainer(reward, first, policy_folder, captions, tmp_path, **saving).train()
+    written = (tmp_path / "alarms.jsonl").read_text(encoding="utf-8")
+    trainer = make_trainer(reward, second, policy_folder, captions, tmp_path, **saving)
+    trainer.train(resume_from_checkpoint=str(tmp_path / f"checkpoint-{FIRST_ALARM - 2}"))
+    flat = [line for line in written.splitlines() if '"flat_groups"' in line]
+    again = (tmp_path / "alarms.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [line for line in again if '"flat_groups"' in line] == flat
+    assert (len(flat), trainer.state.global_step) == (1, FIRST_ALARM)
+
+
+def test_a_monitor_that_fails_does_not_end_the_training(
+    policy_folder: Path, captions: list[tuple[str, str]], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(alarm: Any) -> None:
+        raise OSError("no network")
+
+    reward = MonitoredReward(constant)
+    monitor = RewardMonitor(reward, limits=AlarmLimits(window=3), folder=tmp_path / "run", on_alarm=fail)
+    (tmp_path / "run" / "monitor.html").mkdir()
+    trainer = make_trainer(reward, monitor, policy_folder, captions, tmp_path)
+    trainer.train()
+    assert trainer.state.global_step == FIRST_ALARM + 2
+    assert "could not call `on_alarm`" in caplog.text
+    assert "could not write its report" in caplog.text
+
+
 def test_a_reward_that_is_not_monitored_leaves_the_monitor_blind(
     policy_folder: Path, captions: list[tuple[str, str]], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
