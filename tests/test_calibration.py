@@ -3,10 +3,13 @@ import math
 
 import numpy as np
 import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from doubles import BigramEncoder, CountingEncoder
 from semreward import Calibration, LanguageConsistencyReward, SemanticSimilarityReward, calibrate_threshold
-from semreward.calibration import area_under_curve, best_split, calibrate, equal_share, mismatched_references
+from semreward.calibration import area_under_curve, best_split, calibrate, equal_share, measures, mismatched_references
 from semreward.errors import ArgumentError, ArgumentTypeError
 
 SIMILARITIES = [0.1, 0.2, 0.3, 0.4, 0.9]
@@ -206,7 +209,7 @@ def test_a_file_names_the_version_that_measured_it(tmp_path):
     assert json.loads((tmp_path / "tau.json").read_text())["semreward"].count(".") == 2
 
 
-@pytest.mark.parametrize("content", ["", "[]", '"text"', "{}", "3", '{"threshold": 0.5, "tau": 1}'])
+@pytest.mark.parametrize("content", ["", "[]", "[" * 200_000, '"text"', "{}", "3", '{"threshold": 0.5, "tau": 1}'])
 def test_a_file_with_something_else_is_refused(tmp_path, content):
     path = tmp_path / "tau.json"
     path.write_text(content)
@@ -223,9 +226,10 @@ def test_a_file_without_a_lawful_threshold_is_refused(tmp_path, threshold):
         Calibration.load(tmp_path / "tau.json")
 
 
-def test_a_missing_file_is_not_found(tmp_path):
-    with pytest.raises(FileNotFoundError):
-        Calibration.load(tmp_path / "none.json")
+@pytest.mark.parametrize("name", ["none.json", "."])
+def test_what_is_no_file_is_refused(tmp_path, name):
+    with pytest.raises(ArgumentError, match="must be a file that `Calibration.save` wrote"):
+        Calibration.load(tmp_path / name)
 
 
 def test_a_calibration_prints_one_line_a_number():
@@ -277,6 +281,32 @@ def test_the_number_of_a_calibration_is_its_threshold():
 def test_too_few_samples_are_refused(similarities):
     with pytest.raises(ArgumentError, match="at least 2 samples"):
         calibrate_threshold(similarities)
+
+
+@pytest.mark.parametrize(
+    "similarities", [["a", "b"], ["0.5", "0.6"], [0.5, "0.6"], [{}, {}], {"a": 0.5}, [1j, 0.5], [0.5, object()]]
+)
+def test_what_are_no_numbers_is_refused(similarities):
+    with pytest.raises(ArgumentTypeError, match="`similarities` must be numbers"):
+        calibrate_threshold(similarities)
+
+
+def test_rows_of_different_lengths_are_refused():
+    with pytest.raises(ArgumentError, match="`similarities` must be numbers, in one row or in rows of one length"):
+        calibrate_threshold([[0.1, 0.2], [0.3]])
+
+
+def test_tensors_in_half_precision_and_in_training_are_read():
+    tensor = torch.tensor([[0.25, 0.5], [0.75, 0.5]], dtype=torch.bfloat16, requires_grad=True)
+    assert calibrate_threshold(tensor, negatives=tensor) == calibrate_threshold(
+        [[0.25, 0.5], [0.75, 0.5]], negatives=[0.25, 0.5, 0.75, 0.5]
+    )
+
+
+def test_a_tensor_of_doubles_loses_no_digit():
+    assert calibrate_threshold(torch.tensor([0.1, 0.2, 0.7], dtype=torch.float64)) == calibrate_threshold(
+        [0.1, 0.2, 0.7]
+    )
 
 
 def test_no_negatives_at_all_are_refused():
@@ -339,6 +369,47 @@ def test_mismatches_do_not_depend_on_the_order_of_rows():
 def test_references_that_share_a_text_with_all_others_are_refused(references):
     with pytest.raises(ArgumentError, match="shares a text with all others"):
         mismatched_references(references)
+
+
+def one_by_one(references):
+    """What `mismatched_references` promises, read off its docstring: try reference after reference."""
+    texts = [tuple([reference] if isinstance(reference, str) else reference) for reference in references]
+    distinct = sorted(set(texts))
+    found = []
+    for own in texts:
+        start = distinct.index(own) + len(distinct) // 2
+        others = [distinct[(start + step) % len(distinct)] for step in range(len(distinct))]
+        other = next((other for other in others if not set(own) & set(other)), None)
+        if other is None:
+            return None
+        found.append(references[texts.index(other)])
+    return found
+
+
+@given(st.lists(st.one_of(st.sampled_from("abcdefg"), st.lists(st.sampled_from("abcdefg"), min_size=1, max_size=3))))
+def test_mismatches_are_those_found_one_by_one(references):
+    expected = one_by_one(references)
+    if expected is None:
+        with pytest.raises(ArgumentError, match="shares a text with all others"):
+            mismatched_references(references)
+    else:
+        assert mismatched_references(references) == expected
+
+
+def test_a_text_that_almost_all_references_share_costs_one_step_a_row(monkeypatch):
+    sizes = []
+    original = measures._next_without
+
+    class Counted(dict):
+        def __getitem__(self, text):
+            sizes.append(text)
+            return super().__getitem__(text)
+
+    monkeypatch.setattr(
+        measures, "_next_without", lambda texts, start, ends, places: original(texts, start, Counted(ends), places)
+    )
+    mismatched_references([*([f"text {row}", "shared"] for row in range(300)), "alone"])
+    assert len(sizes) < 300 * 10
 
 
 # The whole way, from samples.

@@ -3,7 +3,7 @@
 Legend: P prompts, M samples a prompt, G completions of a group in training, N samples.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -84,17 +84,44 @@ def mismatched_references(references: Sequence[str | Sequence[str]]) -> list[str
     for row, own in enumerate(texts):
         rows.setdefault(own, row)
     distinct = sorted(rows)
+    run_ends = _run_ends(distinct)
     partner: dict[tuple[str, ...], int] = {}
     for place, own in enumerate(distinct):
-        others = (distinct[(place + len(distinct) // 2 + step) % len(distinct)] for step in range(len(distinct)))
-        other = next((other for other in others if not set(own) & set(other)), None)
+        other = _next_without(set(own), (place + len(distinct) // 2) % len(distinct), run_ends, len(distinct))
         if other is None:
             raise ArgumentError(
                 f"`references` must differ, so that one of another row is wrong, but that of row {rows[own]} shares a "
                 "text with all others; calibrate on more prompts, or pass mismatched=False"
             )
-        partner[own] = rows[other]
+        partner[own] = rows[distinct[other]]
     return [references[partner[own]] for own in texts]
+
+
+def _run_ends(distinct: Sequence[tuple[str, ...]]) -> dict[str, dict[int, int]]:
+    """For each text the places that have it, and for each of them the next place that has it not."""
+    ends: dict[str, dict[int, int]] = {}
+    for place in reversed(range(len(distinct))):
+        for text in distinct[place]:
+            of_text = ends.setdefault(text, {})
+            of_text[place] = of_text.get(place + 1, place + 1)
+    return ends
+
+
+def _next_without(
+    texts: Collection[str], start: int, run_ends: Mapping[str, Mapping[int, int]], places: int
+) -> int | None:
+    """The first place from a start on, around the end, that has none of some texts; `None` where all have one.
+
+    Whole runs are passed over at once, so that a text that all references share costs no more than one of its own.
+    """
+    place, passed = start, 0
+    while passed < places:
+        end = max(run_ends[text].get(place, place) for text in texts)
+        if end == place:
+            return place
+        passed += end - place
+        place = end % places
+    return None
 
 
 def _counts_above(values: Floats, thresholds: Floats) -> NDArray[np.int64]:

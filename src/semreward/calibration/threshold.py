@@ -133,13 +133,17 @@ class Calibration:
         Fields that an older version did not know are `None`; those that this one does not know are left out.
 
         Raises:
-            ArgumentError: The file holds something else.
+            ArgumentError: There is no such file, it cannot be read, or it holds something else.
         """
         try:
             content = json.loads(Path(path).read_text(encoding="utf-8"))
             known = {field.name for field in dataclasses.fields(cls)}
             return cls(**{name: value for name, value in dict(content).items() if name in known})
-        except (TypeError, ValueError) as error:
+        except OSError as error:
+            raise ArgumentError(
+                f"{path} must be a file that `Calibration.save` wrote: {error}; give its path, or calibrate"
+            ) from error
+        except (TypeError, ValueError, RecursionError) as error:
             raise ArgumentError(f"{path} must be a saved calibration: {error}; calibrate again") from error
 
 
@@ -248,7 +252,7 @@ def calibrate_threshold(
 
     Args:
         similarities: Cosines of samples and references, in [-1, 1], at least 2: of shape (P, M) where M samples share a
-            prompt, else of shape (N,).
+            prompt, else of shape (N,). Lists, arrays or tensors, on whatever device and in whatever precision.
         negatives: Cosines of samples and references of other prompts, in [-1, 1], any shape.
         statistic: `"mean"`, `"median"` or a quantile in (0, 1) of the similarities, or `"youden"`, which needs
             `negatives`.
@@ -261,7 +265,9 @@ def calibrate_threshold(
 
     Raises:
         ArgumentError: Fewer than 2 similarities, one outside [-1, 1], an unknown statistic, a group size out of its
-            range, a threshold that would be 1, or negatives that no threshold tells from the samples.
+            range, a threshold that would be 1, rows of different lengths, or negatives that no threshold tells from the
+            samples.
+        ArgumentTypeError: Similarities are no numbers.
 
     Source:
         Su et al. 2026, section 3.4.1, https://arxiv.org/abs/2605.14366. Youden 1950, "Index for rating diagnostic
@@ -301,7 +307,7 @@ def calibrate_threshold(
 
 
 def _checked(name: str, similarities: ArrayLike | Sequence[float], *, least: int) -> Floats:
-    values = np.asarray(similarities, dtype=np.float64)
+    values = _as_floats(name, similarities)
     if values.size < least:
         raise ArgumentError(f"`{name}` must hold at least {least} samples, got {values.size}; sample more completions")
     wrong = ~(np.abs(values) <= 1 + _COSINE_SLACK)  # also where one is NaN
@@ -312,6 +318,22 @@ def _checked(name: str, similarities: ArrayLike | Sequence[float], *, least: int
             "without a reference, and give vectors of unit norm"
         )
     return np.clip(values, -1.0, 1.0)
+
+
+def _as_floats(name: str, similarities: Any) -> Floats:
+    """Numbers as an array, whether they come in lists, arrays or tensors."""
+    try:
+        if hasattr(similarities, "detach"):  # numpy reads no tensor that takes part in training, or is in bfloat16
+            similarities = similarities.detach().cpu().double()
+        values = np.asarray(similarities)
+        casting: Literal["unsafe", "same_kind"] = "unsafe" if values.dtype == object else "same_kind"  # no texts
+        return values.astype(np.float64, casting=casting)
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
+        kind = ArgumentError if "inhomogeneous" in str(error) else ArgumentTypeError
+        raise kind(
+            f"`{name}` must be numbers, in one row or in rows of one length, got {str(similarities)[:80]!r}: {error}; "
+            "leave out prompts that have fewer samples, and give a tensor as a whole"
+        ) from error
 
 
 def _statistic(values: Floats, statistic: Statistic, split: Split | None) -> float:
