@@ -4,10 +4,11 @@ import sys
 import threading
 import types
 
+import numpy as np
 import pytest
 
 from semreward.detectors import FastTextDetector, names_language, probabilities_of
-from semreward.errors import ArgumentError, ArgumentTypeError, MissingDependencyError
+from semreward.errors import ArgumentError, ArgumentTypeError, MissingDependencyError, UnknownLanguageError
 
 
 class Model:
@@ -74,6 +75,8 @@ def test_a_label_names_a_language(label, language):
         ("srp_Cyrl", "sr-Latn"),
         ("hin_Latn", "hi-Deva"),
         ("other", "bo"),
+        ("bod_Xxxx", "bo-Tibt"),
+        ("zho_Zxxx", "zh-CN"),
         ("not-a-language", "bo"),
         ("", "bo"),
     ],
@@ -119,6 +122,27 @@ def test_findings_of_another_number_are_refused(findings):
 def test_a_finding_of_another_type_is_refused(finding):
     with pytest.raises(ArgumentTypeError, match="`detector` must return a label, or a mapping"):
         probabilities_of(lambda texts: [finding], ["a"], ["bo"])
+
+
+@pytest.mark.parametrize("findings", [None, "bo", {"a": "bo"}, 0.5])
+def test_findings_that_are_no_list_are_refused(findings):
+    with pytest.raises(ArgumentTypeError, match="`detector` must return a list, one finding a text"):
+        probabilities_of(lambda texts: findings, ["a"], ["bo"])
+
+
+@pytest.mark.parametrize("share", [None, "x", "0.5", [0.5], 1j])
+def test_a_probability_that_is_no_number_is_refused(share):
+    with pytest.raises(ArgumentTypeError, match="`detector` must return numbers as probabilities"):
+        probabilities_of(lambda texts: [{"bo": share}], ["a"], ["bo"])
+
+
+def test_probabilities_may_be_numbers_of_numpy():
+    assert probabilities_of(lambda texts: [{"bo": np.float32(0.5)}], ["a"], ["bo"]) == [0.5]
+
+
+def test_a_wanted_script_that_is_none_is_told_whatever_the_label_is():
+    with pytest.raises(UnknownLanguageError, match="Xxxx"):
+        names_language("bod_Tibt", "bo-Xxxx")
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])
@@ -184,6 +208,12 @@ def test_a_fingerprint_follows_the_weights(tmp_path):
         (tmp_path / name).write_bytes(weights)
     one, same, other = (FastTextDetector(tmp_path / name).fingerprint for name in names)
     assert one == same != other
+
+
+@pytest.mark.parametrize("path", [None, 3, b"model.bin"])
+def test_what_is_no_path_fails_at_construction(path):
+    with pytest.raises(ArgumentTypeError, match="`path` must be the path of a fastText model's file"):
+        FastTextDetector(path)
 
 
 def test_a_missing_file_fails_at_construction(tmp_path):

@@ -6,7 +6,7 @@ import logging
 import math
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -44,14 +44,14 @@ def probabilities_of(detector: LanguageDetector, texts: Sequence[str], languages
 
     Raises:
         ArgumentError: The detector's findings are not one a text, or a probability is outside [0, 1].
-        ArgumentTypeError: A finding is neither a label nor a mapping from labels to numbers.
+        ArgumentTypeError: The findings are no list, or one is neither a label nor a mapping from labels to numbers.
 
     Example:
         >>> probabilities_of(lambda texts: [{"zho_Hans": 0.5, "zho_Hant": 0.25} for _ in texts], ["你好"], ["zh"])
         [0.75]
     """
     distinct = list(dict.fromkeys(texts))
-    findings = list(detector(list(distinct))) if distinct else []
+    findings = _findings(detector, distinct) if distinct else []
     if len(findings) != len(distinct):
         raise ArgumentError(f"`detector` must return one finding a text: {len(distinct)} expected, got {len(findings)}")
     found = dict(zip(distinct, map(_as_mapping, findings), strict=True))
@@ -79,16 +79,30 @@ def names_language(label: str, language: str) -> bool:
         return False
     if label_base != tag_parts(language)[0]:
         return False
-    one, other = _narrowed_script(label.removeprefix(_LABEL)), _narrowed_script(language)
-    if one is None or other is None or one == other:
+    other = _narrowed_script(language)
+    if other is None:
         return True
-    return {one, other} != {"Hans", "Hant"} and bool(expand_scripts([one]) & expand_scripts([other]))
+    wanted = expand_scripts([other])
+    try:
+        one = _narrowed_script(label.removeprefix(_LABEL))
+        if one is None or one == other:
+            return True
+        return {one, other} != {"Hans", "Hant"} and bool(expand_scripts([one]) & wanted)
+    except UnknownLanguageError:  # a script that Unicode does not know is not the wanted one
+        return False
 
 
 def _narrowed_script(language: str) -> str | None:
     """The script that a tag names, itself or by its region."""
     _, script, region = tag_parts(language)
     return script_code(language) if script or region else None
+
+
+def _findings(detector: LanguageDetector, texts: list[str]) -> list[object]:
+    returned: object = detector(list(texts))
+    if isinstance(returned, (str, bytes, Mapping)) or not isinstance(returned, Iterable):
+        raise ArgumentTypeError(f"`detector` must return a list, one finding a text, got {returned!r}")
+    return list(returned)
 
 
 def _as_mapping(finding: object) -> Mapping[str, float]:
@@ -98,10 +112,19 @@ def _as_mapping(finding: object) -> Mapping[str, float]:
         raise ArgumentTypeError(
             f"`detector` must return a label, or a mapping from labels to probabilities, a text; got {finding!r}"
         )
-    shares = {label: float(share) for label, share in finding.items()}
+    shares = {label: _as_number(share, finding) for label, share in finding.items()}
     if not all(0.0 <= share <= 1.0 + _TOLERANCE for share in shares.values()):
         raise ArgumentError(f"`detector` must return probabilities in [0, 1], got {finding!r}")
     return shares
+
+
+def _as_number(share: Any, finding: object) -> float:
+    try:
+        if not isinstance(share, (str, bytes)):  # of which Python would read some as numbers
+            return float(share)
+    except (TypeError, ValueError):
+        pass  # told below
+    raise ArgumentTypeError(f"`detector` must return numbers as probabilities, got {share!r} in {finding!r}")
 
 
 @dataclass(frozen=True)
@@ -121,6 +144,7 @@ class FastTextDetector:
 
     Raises:
         ArgumentError: There is no such file, or `labels` is out of its range.
+        ArgumentTypeError: `path` is no path.
         MissingDependencyError: At the first call, the fasttext library is not installed.
         ValueError: At the first call, fastText cannot read the file.
 
@@ -134,6 +158,8 @@ class FastTextDetector:
     labels: int = 8
 
     def __post_init__(self) -> None:
+        if not isinstance(self.path, (str, os.PathLike)):
+            raise ArgumentTypeError(f"`path` must be the path of a fastText model's file, got {self.path!r}")
         object.__setattr__(self, "path", os.fspath(self.path))
         if not Path(self.path).is_file():
             raise ArgumentError(f"`path` must be the file of a fastText model, got {self.path!r}; download it first")
