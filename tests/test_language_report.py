@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semreward.errors import UnknownLanguageError
+from semreward.errors import ArgumentTypeError, UnknownLanguageError
 from semreward.languages import ForeignSpan, LanguageReport, ScriptFilter, language_report, scripts_of, writing_of
 
 TEXT = st.text(st.one_of(st.sampled_from("བོདཡིག་a字ーé\u0301\u200bµ 1"), st.characters(exclude_categories=["Cs"])))
@@ -84,6 +84,12 @@ def test_a_long_span_and_many_spans_are_cut_short():
     table = str(language_report("ཀ " + "a" * 100 + " b" * 20, "bo"))
     assert "'" + "a" * 39 + "…'" in table
     assert "and 11 more foreign spans" in table
+
+
+@pytest.mark.parametrize("text", [None, b"abc", ["abc"]])
+def test_what_is_no_text_is_refused(text):
+    with pytest.raises(ArgumentTypeError, match="`text` must be a string"):
+        language_report(text)
 
 
 def test_letters_of_an_unknown_script_are_called_so():

@@ -345,6 +345,7 @@ def language_report(text: str, language: str | None = None) -> LanguageReport:
         The report. Its spans refer to the text as given, its counts to the text as judged.
 
     Raises:
+        ArgumentTypeError: `text` is no text.
         UnknownLanguageError: CLDR knows no script for the tag.
 
     Example:
@@ -354,6 +355,8 @@ def language_report(text: str, language: str | None = None) -> LanguageReport:
           Tibt        6   50.0%  Tibetan
           foreign at 8-14: 'iPhone' (Latn)
     """
+    if not isinstance(text, str):
+        raise ArgumentTypeError(f"`text` must be a string, got {type(text).__name__}; of messages, give the content")
     counts: Counter[str] = Counter()
     for letter, count in Counter(letters_of(visible(text))).items():
         counts[script_of_letter(letter)] += count
