@@ -228,7 +228,7 @@ def test_a_file_without_a_lawful_threshold_is_refused(tmp_path, threshold):
 
 @pytest.mark.parametrize("name", ["none.json", "."])
 def test_what_is_no_file_is_refused(tmp_path, name):
-    with pytest.raises(ArgumentError, match="must be a file that `Calibration.save` wrote"):
+    with pytest.raises(ArgumentError, match="must be a saved calibration: .*give another path"):
         Calibration.load(tmp_path / name)
 
 
@@ -289,6 +289,11 @@ def test_too_few_samples_are_refused(similarities):
 def test_what_are_no_numbers_is_refused(similarities):
     with pytest.raises(ArgumentTypeError, match="`similarities` must be numbers"):
         calibrate_threshold(similarities)
+
+
+def test_a_row_without_a_similarity_is_refused_by_its_place():
+    with pytest.raises(ArgumentError, match="`similarities` must be cosines in .* at position 1"):
+        calibrate_threshold([0.5, None])
 
 
 def test_rows_of_different_lengths_are_refused():

@@ -139,12 +139,10 @@ class Calibration:
             content = json.loads(Path(path).read_text(encoding="utf-8"))
             known = {field.name for field in dataclasses.fields(cls)}
             return cls(**{name: value for name, value in dict(content).items() if name in known})
-        except OSError as error:
+        except (OSError, TypeError, ValueError, RecursionError) as error:
             raise ArgumentError(
-                f"{path} must be a file that `Calibration.save` wrote: {error}; give its path, or calibrate"
+                f"{path} must be a saved calibration: {error}; give another path, or calibrate again"
             ) from error
-        except (TypeError, ValueError, RecursionError) as error:
-            raise ArgumentError(f"{path} must be a saved calibration: {error}; calibrate again") from error
 
 
 def calibrate(
