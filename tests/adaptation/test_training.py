@@ -139,6 +139,14 @@ def test_adapters_that_are_cut_off_are_named_too(kept, killed, captions, stage):
         adapt_encoder(kept(lora_rank=4, resume=True), captions[:32], captions[32:36])
 
 
+def test_a_finished_stage_whose_model_is_cut_off_is_named(kept, killed, captions, stage):
+    sentences = [pair[0] for pair in captions[:16]]
+    killed(kept(save_steps=3), 3, monolingual=sentences)
+    cut_off(stage.parent / "monolingual" / "finished" / "model.safetensors")
+    with pytest.raises(ArgumentError, match=r"finished cannot be loaded: .*with resume=False"):
+        adapt_encoder(kept(save_steps=3, resume=True), captions[:32], captions[32:36], monolingual=sentences)
+
+
 def test_resuming_where_nothing_is_starts_from_the_beginning(quick, captions):
     assert adapt_encoder(quick(resume=True, save_steps=1), captions[:16]).pairs == 16
 

@@ -159,7 +159,8 @@ def _train(
             curve[stage.name] = training.train_stage(model, config, stage, measure)
             _save(models.merged(model, config, base), finished)
         base = str(finished)
-        model = models.new_model(config, base)
+        with training.named_damage(base):
+            model = models.new_model(config, base)
     if pairs:
         rows, negatives = pair_rows(pairs, config, model, make_negatives)
         models.add_adapters(model, config)

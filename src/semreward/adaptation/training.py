@@ -43,7 +43,7 @@ _SETTINGS = "settings.json"
 _AFRESH = "start afresh with resume=False"
 
 # What loading a damaged file raises.
-_DAMAGE = (OSError, EOFError, ValueError, KeyError, RuntimeError, pickle.UnpicklingError, SafetensorError)
+_DAMAGE = (OSError, EOFError, ValueError, TypeError, KeyError, RuntimeError, pickle.UnpicklingError, SafetensorError)
 _EMBEDDINGS = r"(word_embeddings|embed_tokens|tok_embeddings|\bembedding)\.weight$"
 
 
@@ -203,15 +203,15 @@ class _CheckingTrainer(SentenceTransformerTrainer):  # type: ignore[misc] # the 
         return collator
 
     def _load_from_checkpoint(self, checkpoint_path: str) -> None:
-        with _named_damage(checkpoint_path):
+        with named_damage(checkpoint_path):
             super()._load_from_checkpoint(checkpoint_path)
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
-        with _named_damage(checkpoint):
+        with named_damage(checkpoint):
             super()._load_optimizer_and_scheduler(checkpoint)
 
     def _load_rng_state(self, checkpoint: str | None) -> None:
-        with _named_damage(checkpoint):
+        with named_damage(checkpoint):
             super()._load_rng_state(checkpoint)
 
     def compute_loss(self, *arguments: Any, **options: Any) -> Any:
@@ -287,7 +287,7 @@ def _read_json(path: Path) -> Any:
 
 
 @contextmanager
-def _named_damage(checkpoint: str | None) -> Iterator[None]:
+def named_damage(checkpoint: str | None) -> Iterator[None]:
     """Turn what a damaged checkpoint raises into an error that names it."""
     try:
         yield
