@@ -26,6 +26,7 @@ from semreward.evaluation import token_kl
 from semreward.monitor import MonitoredReward, RewardMonitor
 from tibetan.arguments import PolicyArguments, Settings
 from tibetan.data import Row
+from tibetan.rewards import ExactMeaning
 from tibetan.stages import last_whole_checkpoint
 
 DRIFT_KEY = "drift/kl_to_base"
@@ -119,7 +120,8 @@ def train_grpo(
     set_seed(run.seed)
     config = copy.deepcopy(run)
     config.output_dir = str(folder / "training")
-    monitored = MonitoredReward(reward, ignore=["exact_meaning"])  # a real run has no parser that could warn
+    parsers = [part.__name__ for part in reward.rewards if isinstance(part, ExactMeaning)]
+    monitored = MonitoredReward(reward, ignore=parsers)  # a real run has no parser that could warn
     trainer = DriftLoggingTrainer(
         model=load_adapted(load_base(policy.model_name_or_path, run), cold_start, trainable=True),
         reward_funcs=monitored if settings.run.monitor else reward,
