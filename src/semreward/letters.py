@@ -77,6 +77,8 @@ def composed(text: str) -> str:
         >>> composed("ẹ́" + "̣́" * 20) == unicodedata.normalize("NFC", "e" + "̣́" * 21)
         True
     """
+    if text.isascii():
+        return text
     if len(text) > _LONG_TEXT:
         classes = _combining_classes()[_points(text)].tobytes()
         runs = [run.span() for run in _LONG_RUN.finditer(classes)]
