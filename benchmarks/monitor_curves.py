@@ -2,7 +2,7 @@
 
     python benchmarks/monitor_curves.py docs/figures/monitor.svg hacked=runs/miniature_hacked/grpo/log.json ...
 
-Needs only the trainers' logs: the alarms are those that `RewardMonitor.review` finds in them, which are those that it
+Needs only the trainers' logs: the alarms are those that the monitor's own watch finds in them, which are those that it
 raised while the runs were going on.
 """
 
@@ -14,8 +14,9 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from semreward import CompositeReward, LanguageConsistencyReward
-from semreward.monitor import Alarm, MonitoredReward, RewardMonitor
+from semreward.monitor import Alarm, AlarmLimits
+from semreward.monitor.alarms import CLIPPED, Watched
+from semreward.monitor.detectors import Watch
 
 PANELS = {
     "what is logged": {
@@ -31,34 +32,26 @@ PANELS = {
         "agreement with the held-out encoder": "composite/monitor/agreement/held_out_similarity",
     },
 }
+PREFIX = "composite/monitor/"
 SMOOTHED = 5
 
 
-def watching(log: list[dict[str, Any]]) -> RewardMonitor:
-    """A monitor of the example's reward: which components pay is read from the metrics."""
-    prefix = "composite/monitor/"
-    names = {
-        kind: sorted(
-            {key.removeprefix(prefix + kind) for entry in log for key in entry if key.startswith(prefix + kind)}
-        )
+def alarms_of(log: list[dict[str, Any]]) -> list[Alarm]:
+    """The alarms of a run of the example; which components pay, and which judges watch, is read from its metrics."""
+    entries = [
+        {key.removeprefix(PREFIX): value for key, value in entry.items() if key.startswith(PREFIX) or key == CLIPPED}
+        for entry in log
+    ]
+    components, judges = (
+        sorted({key.removeprefix(kind) for entry in entries for key in entry if key.startswith(kind)})
         for kind in ("mean/", "judge/")
-    }
-
-    def component(name: str) -> Any:
-        return LanguageConsistencyReward("bo") if name == "language_consistency" else named(name)
-
-    pairs = [(component(name), 1.0) for name in names["mean/"]] + [(component(name), 0.0) for name in names["judge/"]]
-    return RewardMonitor(MonitoredReward(CompositeReward(pairs)))
-
-
-def named(name: str) -> Any:
-    """A stand-in with a component's name; it is never called."""
-
-    def reward(**_: Any) -> list[float | None]:
-        raise NotImplementedError
-
-    reward.__name__ = name
-    return reward
+    )
+    languages = [name for name in (*components, *judges) if name == "language_consistency"]
+    watch = Watch(Watched(components, judges, languages), AlarmLimits())
+    for entry, metrics in zip(log, entries, strict=True):
+        if metrics.keys() - {CLIPPED}:
+            watch.read(int(entry["step"]), metrics)
+    return watch.alarms
 
 
 def smoothed(points: list[tuple[int, float]]) -> tuple[list[int], list[float]]:
@@ -99,7 +92,7 @@ def main() -> None:
     arguments = parser.parse_args()
     paths = dict(run.split("=", 1) for run in arguments.runs)
     runs = {label: json.loads(Path(path).read_text(encoding="utf-8")) for label, path in paths.items()}
-    alarms = {label: watching(log).review(log) for label, log in runs.items()}
+    alarms = {label: alarms_of(log) for label, log in runs.items()}
     for label, found in alarms.items():
         print(f"{label}: {'no alarm' if not found else ''}")
         for alarm in found:
