@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from conformance import broken
+from conformance import broken, misbehaving
 from semreward import LanguageConsistencyReward
 from semreward.errors import ContractError
 from semreward.testing import CHECK_NAMES, check_reward
@@ -24,14 +24,14 @@ PROCESS_CHECKS = {"spawned_process", "async_grpo_call"}  # with spawn=False
 UNASKED_CHECKS = {"ordered_cases", "hides_secrets"}  # without the arguments that they check
 UNIT = {"bounds": (0.0, 1.0)}
 ORDERED = {"ordered": [{"completions": ["the cat", "a cat, or dog, or bird", ""], "reference": "the cat"}]}
-SECRETS = {"secrets": [broken.KEY]}
+SECRETS = {"secrets": [misbehaving.KEY]}
 SPAWN = {"spawn": True}
 
 # Reward, the checks that must fail and no others, arguments of check_reward.
 BROKEN = [
     (broken.IsModule(), {"not_a_module"}, {}),
     (broken.positional_only, {"called_by_keyword"}, {}),
-    (broken.AlwaysRaises(), {"called_by_keyword"}, {}),
+    (misbehaving.AlwaysRaises(), {"called_by_keyword"}, {}),
     (broken.BlankInName(), {"stable_name"}, {}),
     (broken.NumberForName(), {"stable_name"}, {}),
     (broken.NameRaises(), {"called_by_keyword", "stable_name"}, {}),
@@ -93,35 +93,35 @@ BROKEN = [
     (broken.DropsNone(), {"missing_value"}, {}),
     (broken.ReadsAnything(), {"wrong_type"}, {}),
     (broken.EqualOrNothing(), {"wrong_type"}, {}),
-    (broken.RunsALoop(), {"inside_event_loop"}, {}),
-    (broken.KeepsTheCall(), {"threads"}, {}),
-    (broken.KeepsTheCallInItsThread(), {"awaited_together"}, {}),
-    (broken.HoldsALock(), {"pickles"}, {}),
+    (misbehaving.RunsALoop(), {"inside_event_loop"}, {}),
+    (misbehaving.KeepsTheCall(), {"threads"}, {}),
+    (misbehaving.KeepsTheCallInItsThread(), {"awaited_together"}, {}),
+    (misbehaving.HoldsALock(), {"pickles"}, {}),
     (broken.make_closure(2.0), {"pickles"}, {}),
-    (broken.ForgetsItsScale(2.0), {"pickles"}, {}),
-    (broken.ForgetsItsName("named"), {"pickles"}, {}),
-    (broken.CarriesWeights(), {"pickles_without_weights"}, {}),
-    (broken.LoadsWeightsIntoItself(), {"unchanged_by_calls", "pickles_without_weights"}, {}),
-    (broken.RemembersCalls(), {"unchanged_by_calls"}, {}),
-    (broken.CarriesAKey(), {"hides_secrets"}, SECRETS),
-    (broken.ShowsAKey(), {"hides_secrets"}, SECRETS),
-    (broken.SignsWithAKey(), {"hides_secrets"}, SECRETS),
-    (broken.BoundToItsProcess(), {"spawned_process"}, SPAWN),
-    (broken.NeedsAGpu(), {"spawned_process"}, SPAWN),
-    (broken.BeginsInTheMainThread(), {"async_grpo_call"}, SPAWN),
-    (broken.LoadsWithoutALock(), {"async_grpo_call"}, SPAWN),
-    (broken.ForgetsValuesInThreads(), {"async_grpo_call"}, SPAWN),
-    (broken.SignedWithAddress(), {"signature"}, {}),
-    (broken.SignedWithNumber(), {"signature"}, {}),
-    (broken.SignedWithCounter(), {"signature"}, {}),
-    (broken.CannotSign(), {"signature"}, {}),
-    (broken.ForgetsAParameter(), {"signature_complete"}, {}),
-    (broken.LogsForeignColumn(), {"log_columns"}, {}),
-    (broken.LogsShortColumn(), {"log_columns"}, {}),
-    (broken.LogsTwice(), {"log_columns"}, {}),
-    (broken.LogsSometimes(), {"log_columns"}, {}),
-    (broken.LogsForeignMetric(), {"log_metrics"}, {}),
-    (broken.LogsNaN(), {"log_metrics"}, {}),
+    (misbehaving.ForgetsItsScale(2.0), {"pickles"}, {}),
+    (misbehaving.ForgetsItsName("named"), {"pickles"}, {}),
+    (misbehaving.CarriesWeights(), {"pickles_without_weights"}, {}),
+    (misbehaving.LoadsWeightsIntoItself(), {"unchanged_by_calls", "pickles_without_weights"}, {}),
+    (misbehaving.RemembersCalls(), {"unchanged_by_calls"}, {}),
+    (misbehaving.CarriesAKey(), {"hides_secrets"}, SECRETS),
+    (misbehaving.ShowsAKey(), {"hides_secrets"}, SECRETS),
+    (misbehaving.SignsWithAKey(), {"hides_secrets"}, SECRETS),
+    (misbehaving.BoundToItsProcess(), {"spawned_process"}, SPAWN),
+    (misbehaving.NeedsAGpu(), {"spawned_process"}, SPAWN),
+    (misbehaving.BeginsInTheMainThread(), {"async_grpo_call"}, SPAWN),
+    (misbehaving.LoadsWithoutALock(), {"async_grpo_call"}, SPAWN),
+    (misbehaving.ForgetsValuesInThreads(), {"async_grpo_call"}, SPAWN),
+    (misbehaving.SignedWithAddress(), {"signature"}, {}),
+    (misbehaving.SignedWithNumber(), {"signature"}, {}),
+    (misbehaving.SignedWithCounter(), {"signature"}, {}),
+    (misbehaving.CannotSign(), {"signature"}, {}),
+    (misbehaving.ForgetsAParameter(), {"signature_complete"}, {}),
+    (misbehaving.LogsForeignColumn(), {"log_columns"}, {}),
+    (misbehaving.LogsShortColumn(), {"log_columns"}, {}),
+    (misbehaving.LogsTwice(), {"log_columns"}, {}),
+    (misbehaving.LogsSometimes(), {"log_columns"}, {}),
+    (misbehaving.LogsForeignMetric(), {"log_metrics"}, {}),
+    (misbehaving.LogsNaN(), {"log_metrics"}, {}),
 ]
 
 
@@ -158,7 +158,7 @@ def test_every_check_is_the_only_one_that_some_reward_fails():
         broken.SoundAsync(),
         broken.NotForAll(),
         broken.DeclaresItsRange(),
-        broken.Weighted(0.5),
+        misbehaving.Weighted(0.5),
         broken.sound_function,
         broken.sound_coroutine,
     ],
@@ -269,36 +269,36 @@ def test_an_ordered_case_that_cannot_be_called_fails():
 
 
 def test_a_secret_is_not_repeated_in_the_report():
-    report = checked(broken.CarriesAKey(), **SECRETS)
+    report = checked(misbehaving.CarriesAKey(), **SECRETS)
     assert "one shows in its pickle;" in message_of(report, "hides_secrets")
-    assert broken.KEY not in str(report)
+    assert misbehaving.KEY not in str(report)
 
 
 def test_a_reward_that_cannot_be_pickled_may_hide_its_secrets():
-    assert "hides_secrets" in named(checked(broken.HoldsALock(), **SECRETS), "passed")
+    assert "hides_secrets" in named(checked(misbehaving.HoldsALock(), **SECRETS), "passed")
 
 
 def test_parameters_that_decide_no_number_need_not_be_signed():
-    assert {"signature", "signature_complete"} <= named(checked(broken.Weighted()), "passed")
+    assert {"signature", "signature_complete"} <= named(checked(misbehaving.Weighted()), "passed")
 
 
 def test_the_parameter_that_a_signature_leaves_out_is_named():
-    message = message_of(checked(broken.ForgetsAParameter()), "signature_complete")
+    message = message_of(checked(misbehaving.ForgetsAParameter()), "signature_complete")
     assert "another `lower` than False left it as it was" in message
 
 
 def test_what_a_concurrent_start_raised_is_quoted():
-    message = message_of(checked(broken.BeginsInTheMainThread(), spawn=True), "async_grpo_call")
+    message = message_of(checked(misbehaving.BeginsInTheMainThread(), spawn=True), "async_grpo_call")
     assert "it raised ValueError: signal only works in main thread" in message
 
 
 def test_what_is_earned_in_a_concurrent_start_is_compared():
-    message = message_of(checked(broken.ForgetsValuesInThreads(), spawn=True), "async_grpo_call")
+    message = message_of(checked(misbehaving.ForgetsValuesInThreads(), spawn=True), "async_grpo_call")
     assert "row 0 earned 0.0 instead of 1.0" in message
 
 
 def test_metrics_of_wrapped_rewards_are_named_after_them():
-    report = checked(broken.Wrapper(broken.Sound()))
+    report = checked(misbehaving.Wrapper(broken.Sound()))
     assert report.passed, str(report)
 
 
@@ -326,7 +326,7 @@ def test_a_failure_says_rule_value_row_and_remedy():
 
 
 def test_an_exception_is_a_failure_with_its_type_and_message():
-    report = checked(broken.AlwaysRaises())
+    report = checked(misbehaving.AlwaysRaises())
     assert "it raised ZeroDivisionError: division by zero" in message_of(report, "called_by_keyword")
 
 
@@ -346,18 +346,18 @@ def test_an_error_that_does_not_name_the_missing_column_is_shown():
 
 
 def test_a_spawned_process_that_fails_is_quoted():
-    report = checked(broken.BoundToItsProcess(), spawn=True)
+    report = checked(misbehaving.BoundToItsProcess(), spawn=True)
     assert "RuntimeError: the connection belongs to another process" in message_of(report, "spawned_process")
 
 
 def test_what_cannot_be_told_after_a_failure_is_skipped_with_the_reason():
-    report = checked(broken.AlwaysRaises())
+    report = checked(misbehaving.AlwaysRaises())
     assert message_of(report, "threads") == "not run, because `deterministic` did not pass"
 
 
 def test_an_interrupt_is_not_caught():
     with pytest.raises(KeyboardInterrupt):
-        checked(broken.Interrupts())
+        checked(misbehaving.Interrupts())
 
 
 def test_the_error_lists_every_failure():

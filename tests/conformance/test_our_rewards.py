@@ -5,7 +5,7 @@ import re
 import pytest
 import torch
 
-from conformance import broken
+from conformance import broken, misbehaving
 from doubles import BigramEncoder
 from embedding_server import embedding_server, encoder_of
 from semreward import (
@@ -186,10 +186,10 @@ def test_the_paper_reward_passes_with_a_model_that_each_process_loads(encoder_fo
 
 
 def test_a_reward_behind_a_server_hides_its_key(monkeypatch):
-    monkeypatch.setenv("SEMREWARD_API_KEY", broken.KEY)  # where other processes find it
+    monkeypatch.setenv("SEMREWARD_API_KEY", misbehaving.KEY)  # where other processes find it
     with embedding_server() as server:
-        reward = SemanticSimilarityReward(encoder_of(server, api_key=broken.KEY), threshold=0.3)
-        report = check_reward(reward, EXAMPLES, ordered=ORDERED, secrets=[broken.KEY])
+        reward = SemanticSimilarityReward(encoder_of(server, api_key=misbehaving.KEY), threshold=0.3)
+        report = check_reward(reward, EXAMPLES, ordered=ORDERED, secrets=[misbehaving.KEY])
     assert report.passed, str(report)
     assert skipped(report) == {"awaited_together"}
 

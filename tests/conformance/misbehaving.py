@@ -1,0 +1,249 @@
+"""Rewards that break the contract in what they do: in threads, processes and event loops, in logs, by exceptions."""
+
+import asyncio
+import itertools
+import math
+import os
+import signal
+import threading
+import time
+from dataclasses import dataclass, field
+
+from conformance.broken import Sound, SoundAsync, overlap
+
+# ---- threads, processes, event loops
+
+
+class RunsALoop(Sound):
+    def finish(self, values):
+        coroutine = asyncio.sleep(0, values)
+        try:
+            return asyncio.run(coroutine)
+        finally:
+            coroutine.close()  # where it could not be run
+
+
+class RemembersCalls(Sound):
+    def __init__(self):
+        self.seen = set()
+
+    def finish(self, values):
+        self.seen.update(values)
+        return values
+
+
+class KeepsTheCall(Sound):
+    def __getstate__(self):
+        return {}
+
+    def answers(self, completions):
+        self.current = super().answers(completions)
+        time.sleep(0.002)
+        return self.current
+
+
+class KeepsTheCallInItsThread(SoundAsync):
+    current = threading.local()
+
+    async def __call__(self, **arguments):
+        self.current.values = Sound.__call__(self, **arguments)
+        await asyncio.sleep(0.002)
+        return self.current.values
+
+
+class HoldsALock(Sound):
+    def __init__(self):
+        self.lock = threading.Lock()
+
+
+class ForgetsItsScale(Sound):
+    def __init__(self, scale=1.0):
+        self.scale = scale
+
+    def __reduce__(self):
+        return type(self), ()
+
+    def value(self, answer, reference):
+        return self.scale * overlap(answer, reference)
+
+
+class ForgetsItsName(Sound):
+    def __init__(self, name="unnamed"):
+        self.name = name
+
+    def __reduce__(self):
+        return type(self), ()
+
+
+class BoundToItsProcess(Sound):
+    def __init__(self):
+        self.process = os.getpid()
+
+    def value(self, answer, reference):
+        if os.getpid() != self.process:
+            raise RuntimeError("the connection belongs to another process")
+        return overlap(answer, reference)
+
+
+class NeedsAGpu(Sound):
+    def finish(self, values):
+        if os.environ.get("CUDA_VISIBLE_DEVICES") == "":
+            raise RuntimeError("No CUDA GPUs are available")
+        return values
+
+
+class BeginsInTheMainThread(Sound):
+    begun = False
+
+    def finish(self, values):
+        if not self.begun:
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)  # only the main thread may do this
+            type(self).begun = True
+        return values
+
+
+class LoadsWithoutALock(Sound):
+    model = None
+
+    def finish(self, values):
+        if self.model is None:
+            type(self).model = []
+            time.sleep(0.2)
+            self.model.append(overlap)
+        return [value + 0 * len(self.model[0].__name__) for value in values]
+
+
+class ForgetsValuesInThreads(BoundToItsProcess):
+    def value(self, answer, reference):
+        elsewhere = os.getpid() != self.process and threading.current_thread() is not threading.main_thread()
+        return 0.0 if elsewhere else overlap(answer, reference)
+
+
+class CarriesWeights(Sound):
+    def __init__(self):
+        self.weights = bytes(2**21)
+
+
+class LoadsWeightsIntoItself(Sound):
+    weights = b""
+
+    def finish(self, values):
+        self.weights = bytes(2**21)
+        return values
+
+
+KEY = "a-key-that-nobody-may-see"
+
+
+class CarriesAKey(Sound):
+    def __init__(self, key=KEY):
+        self.key = key
+
+
+class ShowsAKey(Sound):
+    def __repr__(self):
+        return f"ShowsAKey({KEY!r})"
+
+
+class SignsWithAKey(Sound):
+    def signature(self):
+        return f"sound with {KEY}"
+
+
+class SignedWithAddress(Sound):
+    def signature(self):
+        return f"sound@{id(self)}"
+
+
+class SignedWithCounter(Sound):
+    calls = itertools.count()
+
+    def signature(self):
+        return f"sound, asked {next(self.calls)} times"
+
+
+class CannotSign(Sound):
+    def signature(self):
+        raise ConnectionError("no server")
+
+
+@dataclass(frozen=True)
+class Weighted(Sound):
+    weight: float = 1.0
+    lower: bool = False
+    note: str = field(default="", compare=False)
+
+    def value(self, answer, reference):
+        return self.weight * overlap(answer, reference)
+
+    def signature(self):
+        return f"Weighted(weight={self.weight}, lower={self.lower})"
+
+
+@dataclass(frozen=True)
+class ForgetsAParameter(Weighted):
+    def signature(self):
+        return f"Weighted(weight={self.weight})"
+
+
+class SignedWithNumber(Sound):
+    def signature(self):
+        return 7
+
+
+# ---- logging
+
+
+class LogsForeignColumn(Sound):
+    def log_columns(self, log_extra, values):
+        log_extra("value", values)
+
+
+class LogsShortColumn(Sound):
+    def log_columns(self, log_extra, values):
+        log_extra("sound/highest", [max(values)])
+
+
+class LogsTwice(Sound):
+    def log_columns(self, log_extra, values):
+        for _ in range(2):
+            log_extra("sound/value", values)
+
+
+class LogsSometimes(Sound):
+    def log_columns(self, log_extra, values):
+        if 1.0 in values:
+            log_extra("sound/perfect", values)
+
+
+class LogsForeignMetric(Sound):
+    def log_metrics(self, log_metric, values):
+        log_metric("highest", max(values))
+
+
+class LogsNaN(Sound):
+    def log_metrics(self, log_metric, values):
+        log_metric("sound/spread", math.nan)
+
+
+class Wrapper(Sound):
+    name = "wrapper"
+
+    def __init__(self, reward):
+        self.reward = reward
+
+    def __call__(self, **arguments):
+        return self.reward(**arguments)
+
+
+# ---- exceptions
+
+
+class Interrupts(Sound):
+    def finish(self, values):
+        raise KeyboardInterrupt
+
+
+class AlwaysRaises(Sound):
+    def finish(self, values):
+        raise ZeroDivisionError("division by zero")
