@@ -26,7 +26,9 @@ FLOORS = [
     {"encoders"},
     {"rewards"},
     {"calibration", "evaluation", "report"},
-    {"adaptation", "audit", "monitor", "testing"},
+    {"adaptation", "audit", "integrations", "monitor", "testing"},
+    {"cli"},
+    {"__main__"},
 ]
 LAZY_PACKAGES = [semreward, semreward.audit, semreward.evaluation, semreward.monitor]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
