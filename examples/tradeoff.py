@@ -3,6 +3,7 @@
     python examples/tradeoff.py --plan                # what would run, and how long
     python examples/tradeoff.py                       # the miniature's translation, on the bases of tables.yaml
     python examples/tradeoff.py --seeds 0 --bases A   # one seed on one base
+    python examples/tradeoff.py --task hg             # headlines
     python examples/tradeoff.py --render              # only draw what has run so far
 
 RL and SFT differ in learning rate, number of updates and passes over the data, so that one point of each proves little:
@@ -11,11 +12,12 @@ questions (a share of rows that ask for what the base could do already), and dra
 reading comprehension, each method's frontier as a line. Replay has an easy time here: the replayed questions are of the
 kind that the reading test asks, though never about its passages.
 
-Cells are those of `paper_tables.py`, in the same folder: what is equal in both runs once. It ends in `tradeoff.svg` and
-`tradeoff.md`; what was found, also against the paper, is in the latter's first table.
+Cells are those of `paper_tables.py`, in the same folder: what is equal in both runs once. It ends in `tradeoff_mt.svg`
+and `tradeoff_mt.md`, by the task's name; what was found, also against the paper, is in the latter's first table.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from tables.cells import read_cells
 from tables.command import read_command
@@ -48,18 +50,18 @@ def run(sweep: Sweep, task: str) -> None:
                 run_cell(bench, seed, condition)
 
 
-def publish(sweep: Sweep, task: str) -> str:
-    """Write `tradeoff.svg` and `tradeoff.md` from the cells that stand; returns the latter."""
-    cells = read_cells(sweep.output_dir)
+def publish(sweep: Sweep, task: str) -> tuple[Path, Path]:
+    """Write a task's figure and its Markdown from the cells that stand; returns their paths."""
+    cells = [cell for cell in read_cells(sweep.output_dir) if cell.task == task]
     quality = "exact meaning" if quality_path(cells) == PARSED else "held-out similarity"
     found, beside = {}, {}
     for base in dict.fromkeys(cell.base for cell in cells):
         own = [cell for cell in cells if cell.base == base]
         found[base], beside[base] = points(own, conditions_of(sweep, task)), references(own, task)
-    draw(sweep.output_dir / "tradeoff.svg", found, beside, quality=quality)
-    told = tell(found, quality=quality)
-    (sweep.output_dir / "tradeoff.md").write_text(told, encoding="utf-8")
-    return told
+    figure, told = (sweep.output_dir / f"tradeoff_{task}.{kind}" for kind in ("svg", "md"))
+    draw(figure, found, beside, quality=quality)
+    told.write_text(tell(found, quality=quality), encoding="utf-8")
+    return figure, told
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -71,8 +73,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     if not arguments.render:
         run(sweep, arguments.task)
     if process_state().is_main_process:
-        print("\n" + publish(sweep, arguments.task))
-        print(sweep.output_dir / "tradeoff.svg", sweep.output_dir / "tradeoff.md")
+        figure, told = publish(sweep, arguments.task)
+        print("\n" + told.read_text(encoding="utf-8"))
+        print(figure, told)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from tables.intervals import Estimate
 STYLES = {"SFT": ("tab:orange", "s"), "SFT with replay": ("tab:green", "^"), "GRPO": ("tab:blue", "o")}
 """Colour and marker of a method."""
 
-QUALITIES = (0.3, 0.5, 0.7, 0.8, 0.9)
+QUALITIES = (0.5, 0.7, 0.8, 0.9, 0.95)
 
 
 def draw(

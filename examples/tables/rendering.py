@@ -244,7 +244,7 @@ def _render_tax(task: str, cells: Sequence[Cell]) -> str:
         "|---|---:|---:|---:|---:|",
     ]
     for row in rows:
-        detectable = "–" if row.detectable is None else f"{row.detectable:.1f}"
+        detectable = f"{row.detectable:.1f}" if row.detectable else "–"  # no answers differ, or no difference shows
         lines.append(
             f"| {row.compared} | {_estimated(row.estimate, 'CMRC EM')} | {row.low:.1f} to {row.high:.1f} | "
             f"{row.discordant:.1f} | {detectable} |"

@@ -71,7 +71,7 @@ def test_figure_is_one_file_that_opens_offline(tmp_path: Path, capsys: pytest.Ca
         cell("sft_rate_1_length_2", exact=0.97, kl=0.5, em=55.0),
     )
     main(["--output_dir", str(tmp_path), "--render"])
-    told, figure = capsys.readouterr().out, (tmp_path / "tradeoff.svg").read_text(encoding="utf-8")
+    told, figure = capsys.readouterr().out, (tmp_path / "tradeoff_mt.svg").read_text(encoding="utf-8")
     assert "| 0.9 | GRPO | 0.1000 (1) | 1, 1 | 59.0 (1) | 1, 1 |" in told
     assert "<svg" in figure
     assert 'href="http' not in figure

@@ -125,7 +125,7 @@ def test_tradeoff_trains_only_what_the_tables_have_not(ran: Ran) -> None:
         "replay_rate_1_length_1",
         "replay_rate_1_length_2",
     }
-    assert "| GRPO | 1 | 2 |" in (ran.folder / "tradeoff.md").read_text(encoding="utf-8")
+    assert "| GRPO | 1 | 2 |" in (ran.folder / "tradeoff_mt.md").read_text(encoding="utf-8")
 
 
 def settings_of(ran: Ran, stage: str) -> dict[str, Any]:
