@@ -1,0 +1,73 @@
+"""`semreward calibrate`: what it prints and writes, and which files it refuses."""
+
+import pytest
+
+from doubles import BigramEncoder
+from semreward import Calibration, SemanticSimilarityReward, calibrate
+
+SAMPLES = ["ab", "abc", "xy", "xyz"]
+REFERENCES = ["abd", "abd", "xyy", "xyy"]
+ROWS = [{"completion": sample, "reference": text} for sample, text in zip(SAMPLES, REFERENCES, strict=True)]
+
+
+def measured(**options):
+    reward = SemanticSimilarityReward(BigramEncoder(), threshold=0.5)
+    return calibrate(reward, SAMPLES, REFERENCES, **options)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options"),
+    [
+        ([], {}),
+        (["--samples-per-prompt", 2], {"samples_per_prompt": 2}),
+        (["--group-size", 3], {"group_size": 3}),
+        (["--statistic", "youden"], {"statistic": "youden"}),
+        (["--statistic", "0.25"], {"statistic": 0.25}),
+    ],
+)
+def test_the_calibration_is_printed_and_saved(run, rows, home, arguments, options):
+    command = ["calibrate", rows(*ROWS), "--reward", "named_rewards:similarity", "--out", "tau.json", *arguments]
+    code, out, err = run(*command)
+    assert (code, out, err) == (0, f"{measured(**options)}\n", "")
+    assert Calibration.load(home / "tau.json") == measured(**options)
+
+
+def test_without_a_file_it_is_only_printed(run, rows, home):
+    source = rows(*ROWS)
+    before = set(home.iterdir())
+    code, _, _ = run("calibrate", source, "--reward", "named_rewards:similarity")
+    assert code == 0
+    assert {path.suffix for path in set(home.iterdir()) - before} <= {""}
+
+
+@pytest.mark.parametrize(
+    ("found", "arguments", "message"),
+    [
+        (ROWS[:3], ["--samples-per-prompt", 2], "rows.jsonl: `completions` must hold 2 samples of each prompt, got 3"),
+        (
+            [ROWS[0], ROWS[2], ROWS[1], ROWS[3]],
+            ["--samples-per-prompt", 2],
+            "rows.jsonl must hold 2 samples of a prompt side by side, but `reference` of row 2 differs from",
+        ),
+        (ROWS[:2], [], "that of row 1 shares a text with all others"),
+        ([*ROWS, {"completion": "a"}], [], "rows.jsonl must have a column `reference`, got completion at row 5"),
+        ([*ROWS, {"completion": "a", "reference": " "}], [], "got ' ' at row 5"),
+        ([*ROWS, {"completion": 3, "reference": "a"}], [], "rows.jsonl: `completions` at row 5"),
+        ([{"reference": "a"}], [], "rows.jsonl must have a column `completion`"),
+        (ROWS, ["--group-size", 5], "`group_size` must be a whole number from 2 to 4"),
+        (ROWS, ["--statistic", "mode"], "`statistic` must be 'mean', 'median', 'youden' or a quantile"),
+        (ROWS, ["--reward", "named_rewards:paper"], "must be a SemanticSimilarityReward to calibrate it"),
+        (ROWS, ["--out", "nowhere/tau.json"], "--out must name a file in an existing folder"),
+        (ROWS, ["--out", "rows.jsonl"], "--out must not be the file that is read"),
+    ],
+)
+def test_what_cannot_be_calibrated_is_told_on_one_line(run, rows, found, arguments, message):
+    code, out, err = run("calibrate", rows(*found), "--reward", "named_rewards:similarity", *arguments)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert message in err
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "two"])
+def test_counts_are_whole_numbers_from_1(run, rows, value):
+    with pytest.raises(SystemExit, match="2"):
+        run("calibrate", rows(*ROWS), "--reward", "named_rewards:similarity", "--samples-per-prompt", value)

@@ -1,0 +1,97 @@
+"""`semreward check`: examples, ordered cases, fixtures."""
+
+import pytest
+
+EXAMPLES = [{"completion": "བོད་ཡིག"}, {"completion": "English"}]
+LANGUAGE = ["--reward", "named_rewards:language"]
+
+
+def statuses(out):
+    return {line.split()[1]: line.split()[0] for line in out.splitlines()[1:]}
+
+
+def test_a_sound_reward_passes(run, rows):
+    code, out, err = run("check", rows(*EXAMPLES), *LANGUAGE, "--no-spawn")
+    assert (code, err) == (0, "")
+    assert out.startswith("language_consistency: ")
+    assert statuses(out)["spawned_process"] == "skipped"
+
+
+def test_a_reward_in_a_file_is_found_by_a_new_process(run, rows):
+    _, out, _ = run("check", rows(*EXAMPLES), "--reward", "named_rewards.py:language")
+    assert statuses(out)["spawned_process"] == "passed"
+
+
+def test_a_broken_reward_fails(run, rows):
+    code, out, _ = run("check", rows(*EXAMPLES), "--reward", "named_rewards:length", "--no-spawn")
+    assert (code, statuses(out)["conversational_form"]) == (1, "failed")
+
+
+def test_only_the_first_rows_are_examples(run, rows):
+    source = rows(*EXAMPLES, {"completion": 3})
+    assert run("check", source, *LANGUAGE, "--no-spawn", "--examples", 2)[0] == 0
+
+
+def test_rows_beyond_the_examples_are_not_read(run, home):
+    (home / "rows.jsonl").write_text('{"completion": "བོད"}\nnothing\n', encoding="utf-8")
+    assert run("check", "rows.jsonl", *LANGUAGE, "--no-spawn", "--examples", 1)[0] == 0
+
+
+@pytest.mark.parametrize(("completions", "expected"), [(["བོད་ཡིག", "English"], 0), (["English", "བོད་ཡིག"], 1)])
+def test_ordered_cases_are_checked(run, rows, completions, expected):
+    source, cases = rows(*EXAMPLES), rows({"completions": completions}, name="ordered.jsonl")
+    assert run("check", source, *LANGUAGE, "--no-spawn", "--ordered", cases)[0] == expected
+
+
+def test_columns_are_taken_from_others_in_examples_and_in_cases(run, rows):
+    source = rows({"answer": "ཀ་ཁ", "bo": "ཀ་ཁ"}, {"answer": "ང", "bo": "ཀ་ཁ"})
+    cases = rows({"completions": ["ཀ་ཁ", ""], "bo": "ཀ་ཁ"}, name="ordered.jsonl")
+    columns = ["--column", "completion=answer", "--column", "reference=bo"]
+    code, out, _ = run("check", source, "--reward", "named_rewards:paper", "--no-spawn", "--ordered", cases, *columns)
+    assert (code, statuses(out)["ordered_cases"]) == (0, "passed")
+
+
+@pytest.mark.parametrize(("expected", "code"), [(1.0, 0), (0.5, 1)])
+def test_fixtures_are_compared(run, rows, expected, code):
+    fixtures = rows({"completion": "བོད་ཡིག", "expected": expected}, name="fixtures.jsonl")
+    found, out, _ = run("check", "--fixtures", fixtures, *LANGUAGE)
+    assert (found, statuses(out)["line"]) == (code, "passed" if code == 0 else "failed")
+    assert ("+++ fixtures.jsonl (earned)" in out) == bool(code)
+
+
+def test_examples_and_fixtures_go_together(run, rows):
+    fixtures = rows({"completion": "བོད་ཡིག", "expected": 0.0}, name="fixtures.jsonl")
+    code, out, _ = run("check", rows(*EXAMPLES), "--fixtures", fixtures, *LANGUAGE, "--no-spawn")
+    assert (code, out.count("language_consistency: ")) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "check needs FILE with examples, --fixtures, or both"),
+        (["--ordered", "rows.jsonl"], "--ordered needs FILE with examples beside it"),
+        (
+            ["rows.jsonl", "--fixtures", "nowhere.jsonl"],
+            "--fixtures must be a file, and 'nowhere.jsonl' does not exist",
+        ),
+        (["rows.jsonl", "--ordered", "nowhere.jsonl"], "data file 'nowhere.jsonl' does not exist"),
+        (
+            ["rows.jsonl", "--ordered", "rows.jsonl"],
+            "rows.jsonl must have a column `completions`, got completion at row 1",
+        ),
+        (["rows.jsonl", "--ordered", "one.jsonl"], "rows.jsonl, one.jsonl: an ordered case must be"),
+        (["rows.jsonl", "--tolerance", "-1"], "`tolerance` must be a finite number >= 0"),
+        (["rows.jsonl", "--tolerance", "nan"], "`tolerance` must be a finite number >= 0"),
+        (["--fixtures", "rows.jsonl", "--tolerance", "-1"], "`tolerance` must be a finite number >= 0"),
+        (["other.jsonl"], "other.jsonl: examples must have the same columns, got ['a', 'completion'] at row 2 and"),
+        (["number.jsonl"], "got {'completion': 3} at row 1"),
+    ],
+)
+def test_what_cannot_be_checked_is_told_on_one_line(run, rows, arguments, message):
+    rows(*EXAMPLES)
+    rows({"completions": ["a"]}, name="one.jsonl")
+    rows({"completion": "a"}, {"completion": "a", "a": 1}, name="other.jsonl")
+    rows({"completion": 3}, name="number.jsonl")
+    code, out, err = run("check", *arguments, *LANGUAGE)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert message in err

@@ -1,0 +1,175 @@
+"""Which reward a command line means, and how it says that it means none."""
+
+import json
+
+import pytest
+
+from semreward import SemanticSimilarityReward, SentenceTransformerEncoder, paper_reward, recommended_reward
+from semreward.calibration import calibrate_threshold
+
+ROW = {"completion": "བོད་ཡིག", "reference": "བོད་ཡིག"}
+
+
+def total(out):
+    return json.loads(out)["rewards"]["total"]
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "named_rewards:language",
+        "named_rewards.py:language",
+        "./named_rewards.py:language",
+        "named_rewards:Holder.reward",
+    ],
+)
+def test_a_reward_is_named_by_module_or_file(run, rows, target):
+    code, out, _ = run("score", rows(ROW), "--reward", target)
+    assert (code, total(out)) == (0, 1.0)
+
+
+def test_a_file_finds_its_neighbours(run, rows, home):
+    folder = home / "there"
+    folder.mkdir()
+    (folder / "neighbour.py").write_text("VALUE = 4.0\n", encoding="utf-8")
+    text = "import neighbour\ndef reward(completions, **columns):\n    return [neighbour.VALUE for _ in completions]\n"
+    (folder / "with-a-neighbour.py").write_text(text, encoding="utf-8")
+    assert total(run("score", rows(ROW), "--reward", "there/with-a-neighbour.py:reward")[1]) == 4.0
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("nowhere:reward", "--reward names the module 'nowhere', and there is no 'nowhere' in this folder"),
+        ("nowhere.inside:reward", "there is no 'nowhere' in this folder"),
+        ("semreward.inside:reward", "there is no 'semreward.inside' in this folder"),
+        ("nowhere.py:reward", "--reward names the file 'nowhere.py', which does not exist"),
+        (
+            "named_rewards:reward",
+            "--reward names 'reward', which named_rewards does not have; it has similarity, paper",
+        ),
+        ("named_rewards.py:paper.reward", "--reward names 'paper.reward', which named_rewards.py does not have"),
+        ("named_rewards:number", "--reward must name something callable, got int 'number'"),
+        ("named_rewards:Holder", "--reward must be a reward, got the class 'Holder'"),
+        ("named_rewards", "--reward must be module:attribute or path/to/file.py:attribute, got 'named_rewards'"),
+        ("named_rewards:", "--reward must be module:attribute or path/to/file.py:attribute"),
+        (":paper", "--reward must be module:attribute or path/to/file.py:attribute"),
+        (".named_rewards:paper", "--reward must name a module, got '.named_rewards'"),
+    ],
+)
+def test_what_names_no_reward_is_told_on_one_line(run, rows, target, message):
+    code, out, err = run("score", rows(ROW), "--reward", target)
+    assert (code, out) == (2, "")
+    assert err.startswith("semreward: error: ")
+    assert message in err
+    assert err.count("\n") == 1
+
+
+def test_functions_of_other_modules_and_classes_are_not_offered(run, rows):
+    _, _, err = run("score", rows(ROW), "--reward", "named_rewards:nothing")
+    assert not {"paper_reward,", "SemanticSimilarityReward,", "Holder,"} & set(err.split())
+
+
+def test_a_file_that_is_called_like_another_module_is_refused(run, rows, home):
+    (home / "json.py").write_text("def reward(completions, **columns): ...\n", encoding="utf-8")
+    code, _, err = run("score", rows(ROW), "--reward", "json.py:reward")
+    assert (code, "but another module is called 'json'" in err) == (2, True)
+
+
+def test_a_file_with_a_further_dot_is_refused(run, rows, home):
+    (home / "reward.v2.py").write_text("", encoding="utf-8")
+    code, _, err = run("score", rows(ROW), "--reward", "reward.v2.py:reward")
+    assert (code, "must name a file without a further dot" in err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "last"),
+    [
+        ("import not_installed\n", "ModuleNotFoundError: No module named 'not_installed'"),
+        ("1 / 0\n", "ZeroDivisionError"),
+    ],
+)
+def test_a_module_that_fails_keeps_its_traceback(run, rows, home, text, last):
+    (home / "failing.py").write_text(text, encoding="utf-8")
+    code, _, err = run("score", rows(ROW), "--reward", "failing:reward")
+    assert code == 3
+    assert err.splitlines()[-1].startswith(last)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--reward", "named_rewards:paper", "--threshold", "0.5"], "--threshold goes with --encoder"),
+        (["--reward", "named_rewards:paper", "--language", "bo"], "--language goes with --encoder"),
+        (["--reward", "named_rewards:paper", "--recommended"], "--recommended goes with --encoder"),
+        (["--encoder", "a", "--language", "bo"], "--encoder needs --threshold"),
+        (["--encoder", "a", "--threshold", "0.5"], "--encoder needs --language"),
+        (["--encoder", "a", "--language", "bo", "--threshold", "0,5"], "--threshold must be a number or the file"),
+        (["--encoder", "a", "--language", "bo", "--threshold", "1"], "`threshold` must be"),
+        (["--encoder", "a", "--language", "bo", "--threshold", "named_rewards.py"], "must be a saved calibration"),
+        (["--encoder", "a", "--language", "qqq", "--threshold", "0.5"], "qqq"),
+        (["--encoder", "./a", "--language", "bo", "--threshold", "0.5"], "must be a hub id or an existing folder"),
+        (
+            ["--encoder", "a", "--language", "bo", "--threshold", "0.5", "--source-column", "prompt"],
+            "--source-column goes with --recommended",
+        ),
+    ],
+)
+def test_options_that_do_not_go_together_are_told(run, rows, arguments, message):
+    code, out, err = run("score", rows(ROW), *arguments)
+    assert (code, out) == (2, "")
+    assert message in err
+
+
+@pytest.mark.parametrize("arguments", [[], ["--reward", "a:b", "--encoder", "c"]])
+def test_one_of_reward_and_encoder_is_asked_for(run, rows, arguments):
+    with pytest.raises(SystemExit, match="2"):
+        run("score", rows(ROW), *arguments)
+
+
+def test_a_folder_that_holds_no_working_model_is_told_on_one_line(run, rows, home):
+    (home / "broken").mkdir()
+    (home / "broken" / "config.json").write_text("{}", encoding="utf-8")
+    arguments = ["--encoder", "./broken", "--language", "bo", "--threshold", "0.5"]
+    code, _, err = run("score", rows(ROW), *arguments)
+    assert code == 2
+    assert err.splitlines()[-1].startswith("semreward: error: --encoder must be a folder with a model or a hub id, and")
+
+
+@pytest.mark.parametrize("recommended", [False, True])
+def test_an_encoder_with_language_and_threshold_is_the_papers_reward(run, rows, encoder_folder, captions, recommended):
+    found = [{"completion": bo, "reference": captions[0][1], "prompt": zh} for zh, bo in captions[:4]]
+    arguments = ["--encoder", encoder_folder, "--language", "bo", "--threshold", "0.3"]
+    more = ["--recommended", "--source-column", "prompt"] if recommended else []
+    _, out, _ = run("score", rows(*found), *arguments, *more)
+    encoder = SentenceTransformerEncoder(str(encoder_folder))
+    reward = (
+        recommended_reward(encoder, "bo", 0.3, source_column="prompts")
+        if recommended
+        else paper_reward(encoder, "bo", 0.3)
+    )
+    columns = {name: [row[name] for row in found] for name in found[0]}
+    expected = reward(completions=columns["completion"], prompts=columns["prompt"], reference=columns["reference"])
+    assert [total(line) for line in out.splitlines()] == pytest.approx(expected)
+
+
+def test_a_written_calibration_is_a_threshold(run, rows, encoder_folder, captions, home):
+    found = [{"completion": captions[place + 1][1], "reference": captions[place][1]} for place in range(6)]
+    source = rows(*found)
+    run("calibrate", source, "--encoder", encoder_folder, "--out", "tau.json")
+    code, out, err = run("score", source, "--encoder", encoder_folder, "--language", "bo", "--threshold", "tau.json")
+    assert (code, "warning" in err) == (0, False)
+    threshold = json.loads((home / "tau.json").read_text(encoding="utf-8"))["threshold"]
+    reward = SemanticSimilarityReward(SentenceTransformerEncoder(str(encoder_folder)), threshold=threshold)
+    expected = reward(completions=[row["completion"] for row in found], reference=[row["reference"] for row in found])
+    assert [json.loads(line)["rewards"]["semantic_similarity"] for line in out.splitlines()] == pytest.approx(expected)
+
+
+@pytest.mark.filterwarnings("default::semreward.errors.CalibrationMismatchWarning")
+def test_a_calibration_of_another_encoder_warns_on_one_line(run, rows, encoder_folder, home):
+    calibrate_threshold([0.1, 0.2], encoder_fingerprint="another").save(home / "tau.json")
+    arguments = ["--encoder", encoder_folder, "--language", "bo", "--threshold", "tau.json"]
+    code, _, err = run("score", rows(ROW), *arguments)
+    warnings = [line for line in err.splitlines() if "calibrated" in line]
+    assert code == 0
+    assert [line.partition(" with")[0] for line in warnings] == ["semreward: warning: `threshold` was calibrated"]
