@@ -10,6 +10,8 @@ import unicodedata
 
 import pytest
 import torch
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from integrations.rewards import BO, OTHER_BO, Listener, async_trl_style, failing, similarity_alone, trl_style, usual
 from semreward import ChrfReward, LanguageConsistencyReward
@@ -117,6 +119,44 @@ def test_a_prompt_without_its_leading_space_is_cut_out():
     assert response_of("Q: a? A:" + BO, " Q: a? A:") == BO
 
 
+@pytest.mark.parametrize("gap", ["", " ", "\n"])
+def test_a_prompt_with_spaces_around_its_special_tokens_is_cut_out(gap):
+    assert response_of(f"<s> [INST] 红色 的房子. [/INST]{gap}{BO} ཡིན", "<s>[INST] 红色 的房子 . [/INST]") == f"{BO} ཡིན"
+
+
+@given(st.data(), st.text("ab <|\né", min_size=20), st.text("xyz ", max_size=20))
+def test_white_space_and_a_cut_do_not_move_the_boundary(data, prompt, response):
+    prompt += "<|assistant|>\n<think>"
+    gaps = data.draw(st.lists(st.sampled_from(["", " ", "\n"]), min_size=len(prompt), max_size=len(prompt)))
+    cut = data.draw(st.integers(0, len(prompt) - 20))
+    seen = "".join(gap + sign for gap, sign in zip(gaps, prompt, strict=True))[cut:]
+    assume(len("".join(seen.split())) >= 16 and seen != prompt)
+    assert response_of(seen + response, prompt) == response.lstrip()
+
+
+@pytest.mark.parametrize("cut", [0, 3])
+def test_a_tokenizers_own_text_is_taken_apart(captions, cut):
+    from miniature.models import make_policy_tokenizer
+
+    tokenizer = make_policy_tokenizer(text for pair in captions for text in pair)
+    listener = Listener()
+    for zh, bo in captions[:20]:
+        messages = [{"role": "user", "content": zh}]
+        prompt = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        ids = tokenizer(prompt, add_special_tokens=False)["input_ids"][cut:]
+        ids += [*tokenizer(bo, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
+        openrlhf_reward(listener)([tokenizer.decode(ids, skip_special_tokens=False)], [prompt], [bo])
+    assert [call["completions"] for call in listener.calls] == [[bo] for _, bo in captions[:20]]
+
+
+def test_a_long_prompt_that_was_cut_is_cut_out_at_its_longest_end():
+    assert response_of("a b " * 500 + BO, "a b " * 1000) == BO
+
+
+def test_a_prompt_of_white_space_leaves_the_whole_query():
+    assert response_of(BO, " \n") == BO
+
+
 def test_an_empty_prompt_leaves_the_whole_query():
     assert response_of(BO, "") == BO
 
@@ -128,6 +168,11 @@ def test_a_response_that_repeats_the_prompt_is_kept():
 def test_too_short_an_end_of_a_prompt_is_not_taken_for_it():
     with pytest.raises(ArgumentError, match="`queries` must begin with their prompts, got 'tant"):
         response_of("tant\n" + BO, PROMPT)
+
+
+def test_a_query_shorter_than_what_must_be_found_is_an_error():
+    with pytest.raises(ArgumentError, match="`queries` must begin with their prompts"):
+        response_of("sistant", PROMPT.strip())
 
 
 def test_a_query_without_its_prompt_is_an_error():

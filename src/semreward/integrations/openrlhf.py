@@ -74,29 +74,37 @@ class _OpenRLHF(Adapter):
 def response_of(query: str, prompt: str) -> str:
     """What follows the prompt in a decoded sequence.
 
-    The sequence holds the prompt as a tokenizer gives it back: in NFC (Qwen), without a leading space (SentencePiece),
-    or, where it was too long, without its beginning and with half a character in its place.
+    The sequence holds the prompt as a tokenizer gives it back: in NFC (Qwen), with other white space, as around special
+    tokens (SentencePiece), or, where it was too long, without its beginning and with half a character in its place.
 
     Args:
         query: Prompt and response, decoded with special tokens.
         prompt: The prompt as it went into the tokenizer, chat template included.
 
     Returns:
-        The response, as it is or in NFC.
+        The response, in NFC and without leading white space unless the query begins with the very prompt.
 
     Raises:
-        ArgumentError: Neither the prompt nor an end of it (16 characters or more) stands at the query's beginning.
+        ArgumentError: Neither the prompt nor an end of it (16 characters or more) stands at the query's beginning,
+            white space apart.
 
     Example:
-        >>> response_of("the chat template<|assistant|>yes", "Cut on the left: the chat template<|assistant|>")
+        >>> response_of("<s> [INST] hi [/INST] yes", "<s>[INST] hi [/INST]")
         'yes'
     """
     if query.startswith(prompt):
         return query[len(prompt) :]
-    text, start = composed(query).lstrip("\ufffd"), composed(prompt)
-    for cut in range(len(start) - min(_LEAST_OVERLAP, len(start.strip())) + 1):
-        if text.startswith(start[cut:]):
-            return text[len(start) - cut :]
+    text = composed(query).lstrip("\ufffd")
+    places = [place for place, sign in enumerate(text) if not sign.isspace()]
+    signs, start = "".join(text.split()), "".join(composed(prompt).split())
+    if not start:
+        return text
+    least = min(_LEAST_OVERLAP, len(start))
+    cut = start.find(signs[:least]) if len(signs) >= least else -1
+    while cut >= 0:
+        if signs.startswith(start[cut:]):
+            return text[places[len(start) - cut - 1] + 1 :].lstrip()
+        cut = start.find(signs[:least], cut + 1)
     raise ArgumentError(
         f"`queries` must begin with their prompts, got {query[:80]!r} for the prompt {prompt[:80]!r}; without it, or "
         "an end of it, the response cannot be cut out"
