@@ -10,6 +10,7 @@ import functools
 
 from doubles import BigramEncoder
 from semreward import LanguageConsistencyReward, SemanticSimilarityReward, paper_reward, recommended_reward
+from semreward.errors import EncoderUnavailableError
 
 similarity = SemanticSimilarityReward(BigramEncoder(), threshold=0.5)
 paper = paper_reward(BigramEncoder(), "bo", 0.5)
@@ -54,6 +55,10 @@ def fails_on_more_than_one(completions, **columns):
     if len(completions) > 1:
         raise MemoryError("too many")
     return length(completions)
+
+
+def unreachable(completions, **columns):
+    raise EncoderUnavailableError(f"asked for {len(completions)}")
 
 
 def not_finite(completions, **columns):

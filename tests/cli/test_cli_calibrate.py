@@ -21,6 +21,7 @@ def measured(**options):
         ([], {}),
         (["--samples-per-prompt", 2], {"samples_per_prompt": 2}),
         (["--group-size", 3], {"group_size": 3}),
+        (["--no-mismatched"], {"mismatched": False}),
         (["--statistic", "youden"], {"statistic": "youden"}),
         (["--statistic", "0.25"], {"statistic": 0.25}),
     ],

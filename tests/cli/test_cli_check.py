@@ -32,6 +32,14 @@ def test_only_the_first_rows_are_examples(run, rows):
     assert run("check", source, *LANGUAGE, "--no-spawn", "--examples", 2)[0] == 0
 
 
+def test_what_one_example_lacks_is_none(run, rows):
+    source = rows(
+        {"completion": "ཀ་ཁ", "reference": "ཀ་ཁ"}, {"completion": "ང", "reference": "ཀ་ཁ"}, {"completion": "ང"}
+    )
+    code, out, _ = run("check", source, "--reward", "named_rewards:passing", "--no-spawn")
+    assert (code, statuses(out)["missing_value"]) == (0, "passed")
+
+
 def test_rows_beyond_the_examples_are_not_read(run, home):
     (home / "rows.jsonl").write_text('{"completion": "བོད"}\nnothing\n', encoding="utf-8")
     assert run("check", "rows.jsonl", *LANGUAGE, "--no-spawn", "--examples", 1)[0] == 0
@@ -83,14 +91,14 @@ def test_examples_and_fixtures_go_together(run, rows):
         (["rows.jsonl", "--tolerance", "-1"], "`tolerance` must be a finite number >= 0"),
         (["rows.jsonl", "--tolerance", "nan"], "`tolerance` must be a finite number >= 0"),
         (["--fixtures", "rows.jsonl", "--tolerance", "-1"], "`tolerance` must be a finite number >= 0"),
-        (["other.jsonl"], "other.jsonl: examples must have the same columns, got ['a', 'completion'] at row 2 and"),
+        (["reserved.jsonl"], "reserved.jsonl: an example must not have a column `prompts`"),
         (["number.jsonl"], "got {'completion': 3} at row 1"),
     ],
 )
 def test_what_cannot_be_checked_is_told_on_one_line(run, rows, arguments, message):
     rows(*EXAMPLES)
     rows({"completions": ["a"]}, name="one.jsonl")
-    rows({"completion": "a"}, {"completion": "a", "a": 1}, name="other.jsonl")
+    rows({"completion": "a", "prompts": "a"}, name="reserved.jsonl")
     rows({"completion": 3}, name="number.jsonl")
     code, out, err = run("check", *arguments, *LANGUAGE)
     assert (code, out, err.count("\n")) == (2, "", 1)

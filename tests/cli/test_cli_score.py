@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -251,6 +252,16 @@ def test_rows_that_fail_only_together_are_scored_and_told(run, rows):
     assert "rows 1 to 3 failed together (MemoryError('too many')), but not in smaller batches" in err
 
 
+def test_an_unreachable_encoder_is_asked_once(run, rows):
+    code, out, err = run("score", rows(*ROWS), "--reward", "named_rewards:unreachable")
+    assert (code, out, err) == (2, "", "semreward: error: asked for 3\n")
+
+
+def test_a_wrong_first_row_shows_before_the_reward_is_looked_for(run, rows):
+    code, _, err = run("score", rows({"answer": "a"}), "--encoder", "./nowhere", "--language", "bo", "--threshold", "0")
+    assert (code, "must have a column `completion`, got answer at row 1" in err) == (2, True)
+
+
 def test_nothing_is_written_over_where_nothing_is_scored(run, rows, home):
     (home / "scored.jsonl").write_text("kept", encoding="utf-8")
     run("score", rows({"completion": 3}), "--reward", "named_rewards:length", "--out", "scored.jsonl")
@@ -266,6 +277,15 @@ def test_the_file_that_is_read_is_not_written_over(run, rows, home):
 def test_a_folder_that_does_not_exist_shows_before_anything_is_scored(run, rows):
     code, _, err = run("score", rows(*ROWS), "--reward", "named_rewards:fails_on_x", "--out", "nowhere/scored.jsonl")
     assert (code, "--out must name a file in an existing folder" in err) == (2, True)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the file that is always full")
+@pytest.mark.parametrize("command", ["score", "calibrate"])
+def test_a_full_disk_is_told_on_one_line(run, rows, command):
+    source = rows({"completion": "a", "reference": "ab"}, {"completion": "x", "reference": "xy"})
+    code, _, err = run(command, source, "--reward", "named_rewards:similarity", "--out", "/dev/full")
+    assert code == 2
+    assert err.startswith("semreward: error: --out cannot be written: [Errno 28] No space left on device")
 
 
 @pytest.mark.parametrize("content", ["", "\n\n"])

@@ -49,8 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # texts in every script, whatever the locale
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
-    command = importlib.import_module(f"semreward.cli.{options.command}")
     try:
+        command = importlib.import_module(f"semreward.cli.{options.command}")
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
             return int(command.run(options))
@@ -125,6 +125,7 @@ def _add_calibrate(commands: Any) -> argparse.ArgumentParser:
     command.add_argument(
         "--group-size", type=_count, metavar="G", help="completions that training compares (default: M)"
     )
+    command.add_argument("--no-mismatched", action="store_true", help="leave out the references of other prompts")
     command.add_argument(
         "--statistic", default="mean", help="mean, median, youden, or a quantile such as 0.25 (default: mean)"
     )

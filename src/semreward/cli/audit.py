@@ -6,7 +6,7 @@ from pathlib import Path
 
 from semreward.audit.auditing import audit_reward
 from semreward.audit.results import FailOn
-from semreward.cli.output import check_target, put, say
+from semreward.cli.output import check_target, put, refusals, say
 from semreward.cli.rewards import reward_of
 from semreward.cli.rows import ABOUT_ROWS, located, rows_of
 from semreward.errors import ArgumentError
@@ -29,7 +29,8 @@ def run(options: Namespace) -> int:
         raise located(error, options.file) from error
     put(f"{report}\n")
     for path in options.out:
-        report.write(path)
+        with refusals():
+            report.write(path)
     for line in report.failures(limits):
         say(f"finding: {line}")
     return report.exit_code(limits)

@@ -3,7 +3,7 @@
 from argparse import Namespace
 
 from semreward.calibration import Statistic, calibrate
-from semreward.cli.output import check_target, put
+from semreward.cli.output import check_target, put, refusals
 from semreward.cli.rewards import similarity_of
 from semreward.cli.rows import ABOUT_ROWS, Row, located, name_of, rows_of
 from semreward.errors import ArgumentError
@@ -23,13 +23,15 @@ def run(options: Namespace) -> int:
             [row[column] for row in rows],
             samples_per_prompt=options.samples_per_prompt,
             group_size=options.group_size,
+            mismatched=not options.no_mismatched,
             statistic=_statistic(options.statistic),
         )
     except ABOUT_ROWS as error:
         raise located(error, options.file) from error
     put(f"{calibration}\n")
     if options.out is not None:
-        calibration.save(options.out)
+        with refusals():
+            calibration.save(options.out)
     return 0
 
 

@@ -21,8 +21,8 @@ def run(options: Namespace) -> int:
         raise ArgumentError("check needs FILE with examples, --fixtures, or both")
     if options.fixtures is not None and not Path(options.fixtures).is_file():
         raise ArgumentError(f"--fixtures must be a file, and {options.fixtures!r} does not exist")
-    examples = [] if options.file is None else _rows(options, options.file, needed="completion", limit=options.examples)
-    ordered = [] if options.ordered is None else _rows(options, options.ordered, needed="completions", limit=None)
+    examples = [] if options.file is None else _examples(options)
+    ordered = [] if options.ordered is None else _ordered(options)
     reward = reward_of(options)
     reports: list[ConformanceReport | FixtureReport] = []
     if examples:
@@ -36,9 +36,17 @@ def run(options: Namespace) -> int:
     return int(not all(report.passed for report in reports))
 
 
-def _rows(options: Namespace, source: str, *, needed: str, limit: int | None) -> list[Row]:
-    columns = [(name, column) for name, column in options.column if needed == "completion" or name != "completion"]
-    return list(islice(rows_of(source, columns, needed=(needed,)), limit))
+def _examples(options: Namespace) -> list[Row]:
+    """The first rows of the file; what one lacks and another has is `None`, as `score` has it."""
+    found = list(islice(rows_of(options.file, options.column, needed=("completion",)), options.examples))
+    names = dict.fromkeys(name for row in found for name in row)
+    return [{name: row.get(name) for name in names} for row in found]
+
+
+def _ordered(options: Namespace) -> list[Row]:
+    """The ordered cases; they have `completions`, so that no column stands for `completion`."""
+    columns = [(name, column) for name, column in options.column if name != "completion"]
+    return list(rows_of(options.ordered, columns, needed=("completions",)))
 
 
 def _checked(

@@ -56,25 +56,46 @@ def opened(path: str | None) -> Iterator[Callable[[str], None]]:
     """A function that writes to stdout, or to a file, which is made when the first text comes.
 
     Raises:
-        ArgumentError: The file cannot be written.
+        ArgumentError: The file cannot be written, as a text comes.
     """
     if path is None:
         yield put
         return
-    with contextlib.ExitStack() as stack:
-        files: list[TextIO] = []
-
-        def write(text: str) -> None:
-            if not files:
-                files.append(stack.enter_context(_made(path)))
-            files[0].write(text)
-            files[0].flush()
-
-        yield write
-
-
-def _made(path: str) -> TextIO:
+    target = _File(path)
     try:
-        return Path(path).open("w", encoding="utf-8")
+        yield target.write
+    finally:
+        target.close()
+
+
+class _File:
+    """A file whose every text is on the disk before the next one comes."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._file: TextIO | None = None
+
+    def write(self, text: str) -> None:
+        with refusals():
+            if self._file is None:
+                self._file = Path(self._path).open("w", encoding="utf-8")  # noqa: SIM115 - `close` closes it
+            self._file.write(text)
+            self._file.flush()
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):  # told by the write that failed
+            if self._file is not None:
+                self._file.close()
+
+
+@contextlib.contextmanager
+def refusals() -> Iterator[None]:
+    """What the system says of a file that cannot be written is told as wrong input.
+
+    Raises:
+        ArgumentError: In its place.
+    """
+    try:
+        yield
     except OSError as error:
-        raise ArgumentError(f"--out cannot be written: {error}; give another path") from error
+        raise ArgumentError(f"--out cannot be written: {error}; give another path, or make room") from error

@@ -3,6 +3,7 @@
 from argparse import Namespace
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any, NoReturn
 
 import numpy as np
@@ -35,13 +36,14 @@ Values = Mapping[str, NDArray[np.float64]]
 def run(options: Namespace) -> int:
     """Score all rows; what was scored before an error is written."""
     check_target(options.out, options.file)
-    rows = rows_of(options.file, options.column, needed=("completion",))
+    rows = _scorable(rows_of(options.file, options.column, needed=("completion",)), options.file)
+    first = next(rows)  # a wrong file shows before an encoder is loaded
     reward = reward_of(options)
     scorer = _Scorer(reward if isinstance(reward, CompositeReward) else CompositeReward([(reward, 1.0)]), options.file)
     found: defaultdict[str, list[NDArray[np.float64]]] = defaultdict(list)
     with opened(options.out) as write:
         try:
-            for batch in batches(_scorable(rows, options.file), options.batch_size):
+            for batch in batches(chain([first], rows), options.batch_size):
                 for scored, values in scorer.scored(batch):
                     write("".join(_line(row, values, place) for place, row in enumerate(scored)))
                     for name, column in values.items():
