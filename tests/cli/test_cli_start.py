@@ -1,8 +1,10 @@
 """The command as a whole: what it loads, its help, its exit codes, pipes."""
 
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -46,6 +48,17 @@ def test_every_command_has_help_with_the_exit_codes(command, capsys):
     with pytest.raises(SystemExit, match="0"):
         main([command, "--help"])
     assert "exit codes: 0 fine; 1 findings" in capsys.readouterr().out
+
+
+def test_the_document_names_the_options_that_there_are(capsys):
+    known = set()
+    for command in ("score", "calibrate", "audit", "check"):
+        with pytest.raises(SystemExit, match="0"):
+            main([command, "--help"])
+        known |= set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
+    document = (Path(__file__).parents[2] / "docs" / "command_line.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"--[a-z-]+[a-z]", document.replace("pip install --no-deps", "")))
+    assert named <= known
 
 
 @pytest.mark.parametrize(

@@ -131,7 +131,8 @@ def _summary(values: Values) -> str:
     """A table: for each component mean, quantiles, and how many rows are `None`."""
     width = max(map(len, values))
     rows = len(next(iter(values.values())))
-    head = f"{f'{rows} rows':<{width}}{'mean':>10}" + "".join(f"{f'P{q}':>10}" for q in _QUANTILES) + f"{'None':>8}"
+    count = f"{rows} row{'s' * (rows != 1)}"
+    head = f"{count:<{width}}{'mean':>10}" + "".join(f"{f'P{q}':>10}" for q in _QUANTILES) + f"{'None':>8}"
     return "\n".join([head, *(f"{name:<{width}}{_figures(column)}" for name, column in values.items())])
 
 
