@@ -4,6 +4,7 @@ import pytest
 
 from doubles import returning
 from integrations.rewards import BO, Listener, similarity_alone, trl_style, usual
+from semreward import CompositeReward, LanguageConsistencyReward
 from semreward.errors import ArgumentError, ArgumentTypeError
 from semreward.integrations.scoring import END_TOKENS, Adapter, as_composite, call_of
 
@@ -14,7 +15,7 @@ def adapter(reward=trl_style, **options):
 
 def test_a_composite_is_taken_as_it_is():
     reward = usual()
-    assert as_composite(reward) is reward
+    assert as_composite(reward) == reward
 
 
 def test_a_function_pays_what_it_paid():
@@ -23,7 +24,19 @@ def test_a_function_pays_what_it_paid():
 
 def test_an_awaited_reward_is_the_reward():
     reward = usual()
-    assert as_composite(reward.as_async()) is reward
+    assert as_composite(reward.as_async()) == reward
+
+
+def test_an_awaited_component_is_the_component():
+    first, second = LanguageConsistencyReward("bo"), LanguageConsistencyReward("en", name="english")
+    inner = CompositeReward([(first.as_async(), 2.0), (second, 1.0)], name="inner")
+    plain = CompositeReward([(first, 2.0), (second, 1.0)], name="inner")
+    assert as_composite(CompositeReward([(inner, 1.0)])) == CompositeReward([(plain, 1.0)])
+
+
+def test_a_class_is_refused():
+    with pytest.raises(ArgumentTypeError, match="must be a reward, got the class Listener"):
+        as_composite(Listener)
 
 
 def test_a_component_named_like_the_whole_is_refused():
@@ -98,8 +111,8 @@ def test_columns_leave_the_fields_as_they_are():
 
 def test_fields_cannot_pass_for_completions_or_hooks():
     listener = Listener()
-    call = call_of("a", {"completions": "b", "log_metric": 1, "log_extra": 2, "lang": "bo"})
+    call = call_of("a", {"completions": "b", "log_metric": 1, "log_extra": 2, "self": 3, 4: 5, "lang": "bo"})
     adapter(listener).rows(call)
     assert listener.calls[0]["completions"] == ["a"]
-    assert "log_metric" not in listener.calls[0]
+    assert not {"log_metric", "self", 4} & listener.calls[0].keys()
     assert listener.calls[0]["lang"] == ["bo"]

@@ -68,13 +68,13 @@ async def run_single(function, data, **of_reward_model):
     return {"reward_score": result["score"], "reward_extra_info": dict(result)}
 
 
+async def gathered(function, samples, **of_reward_model):
+    return await asyncio.gather(*(run_single(function, data, **of_reward_model) for data in samples))
+
+
 def run_worker(function, samples, **of_reward_model):
     """A worker: one event loop, all its samples under way at once."""
-
-    async def gather():
-        return await asyncio.gather(*(run_single(function, data, **of_reward_model) for data in samples))
-
-    return asyncio.run(gather())
+    return asyncio.run(gathered(function, samples, **of_reward_model))
 
 
 def assembled(outputs):
@@ -217,6 +217,16 @@ def test_samples_that_are_under_way_share_forward_passes():
     passes = len(SleepyEncoder.batches["verl"])
     close_engine(encoder)
     assert passes <= 8
+
+
+def test_more_samples_than_threads_do_not_wait_for_awaited_components_for_ever():
+    encoder = SleepyEncoder(name="awaited", batch_size=256)
+    similarity = SemanticSimilarityReward(encoder, threshold=0.1).as_async()
+    function = configured(verl_reward(CompositeReward([(similarity, 1.0)])))
+    samples = [sample(f"{BO} {number}") for number in range(200)]
+    outputs = asyncio.run(asyncio.wait_for(gathered(function, samples), timeout=10))
+    close_engine(encoder)
+    assert len(outputs) == 200
 
 
 def test_a_module_from_a_path_gives_a_coroutine_function_that_pickles(tmp_path):

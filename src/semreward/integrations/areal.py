@@ -13,7 +13,8 @@ def areal_reward(
     """A reward as AReaL's `reward_fn(prompt, completions, prompt_ids, completion_ids, **row)`, one sample a call.
 
     The row's fields are columns under their own names, so the reward's own `reference_column` names the one with the
-    reference. Each process loads the encoder at its first call, and AReaL pays 0 where a call takes more than 15 s.
+    reference. Each process loads the encoder at its first call, and AReaL pays 0 where a call takes more than 15 s
+    at each of four tries.
 
     Args:
         reward: Any reward of this package, or any callable in TRL's convention that pickles.

@@ -22,6 +22,9 @@ OnNone: TypeAlias = float | Literal["raise"]
 SCORE = "score"
 """Key of the whole among the numbers of a row; no component may be called so."""
 
+NO_COLUMNS = frozenset({"log_metric", "log_extra", "self"})
+"""Arguments of a call that are no columns."""
+
 END_TOKENS: tuple[str, ...] = (
     *("<|im_end|>", "<|endoftext|>"),  # Qwen, GPT, Phi
     *("<|eot_id|>", "<|eom_id|>", "<|end_of_text|>"),  # Llama 3
@@ -103,13 +106,27 @@ def as_composite(reward: RewardFunction) -> CompositeReward:
 
     Raises:
         ArgumentError: A component is called `score`, `total` or `gated`.
-        ArgumentTypeError: It is not callable, or a `torch.nn.Module`.
+        ArgumentTypeError: It is not callable, a class, or a `torch.nn.Module`.
     """
-    inner = reward.reward if isinstance(reward, AsyncReward) else reward  # adapters await where their trainer does
+    if isinstance(reward, type):
+        raise ArgumentTypeError(f"`reward` must be a reward, got the class {reward.__name__}; make one: it(...)")
+    inner = _awaited_here(reward)
     composite = inner if isinstance(inner, CompositeReward) else CompositeReward([(inner, 1.0)])
     if SCORE in map(reward_name, composite.rewards):
         raise ArgumentError(f"no component may be called {SCORE!r}, the key of the whole; rename it: replace(name=...)")
     return composite
+
+
+def _awaited_here(reward: RewardFunction) -> RewardFunction:
+    """A reward without `as_async()`, inside either.
+
+    The adapters are awaited in threads of the same number: where all of them wait for another one, none ever ends.
+    """
+    if isinstance(reward, AsyncReward):
+        return _awaited_here(reward.reward)
+    if isinstance(reward, CompositeReward):
+        return reward.replace(components=[(_awaited_here(part), weight) for part, weight in reward.components])
+    return reward
 
 
 def call_of(completion: Any, fields: Mapping[str, Any], **others: Any) -> dict[str, Any]:
@@ -117,10 +134,10 @@ def call_of(completion: Any, fields: Mapping[str, Any], **others: Any) -> dict[s
 
     Args:
         completion: Text or messages.
-        fields: Its other columns, one value each; names of arguments that are no columns are left out.
+        fields: Its other columns, one value each; what no column can be called is left out.
         **others: `prompts` and `completion_ids` of the one row; `None` leaves them out.
     """
-    taken = {name: value for name, value in fields.items() if name not in {"log_metric", "log_extra"}}
+    taken = {name: value for name, value in fields.items() if isinstance(name, str) and name not in NO_COLUMNS}
     given = {name: value for name, value in others.items() if value is not None}
     return {name: [value] for name, value in {**taken, **given, "completions": completion}.items()}
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Any, ClassVar
 
-from semreward.integrations.scoring import as_composite
+from semreward.integrations.scoring import NO_COLUMNS, as_composite
 from semreward.protocols import Completion, RewardFunction, RewardValues
 from semreward.rewards.base import is_column
 from semreward.rewards.calling import reward_name
@@ -53,7 +53,7 @@ class SwiftReward:
 
     def __call__(self, completions: Sequence[Completion], **columns: Any) -> RewardValues:
         """Score `N` completions: a finite float each, or `None`, which ms-swift leaves out of its sum."""
-        call = {name: value for name, value in columns.items() if name not in {"log_metric", "log_extra"}}
+        call = {name: value for name, value in columns.items() if name not in NO_COLUMNS}
         ids: Any = call.get("response_token_ids")
         messages: Any = call.get("messages")
         if is_column(ids):
