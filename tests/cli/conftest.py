@@ -7,10 +7,11 @@ import pytest
 
 REWARDS = '''
 import functools
+import sys
 
 from doubles import BigramEncoder
 from semreward import LanguageConsistencyReward, SemanticSimilarityReward, paper_reward, recommended_reward
-from semreward.errors import EncoderUnavailableError
+from semreward.errors import ArgumentError, EncoderUnavailableError
 
 similarity = SemanticSimilarityReward(BigramEncoder(), threshold=0.5)
 paper = paper_reward(BigramEncoder(), "bo", 0.5)
@@ -54,6 +55,36 @@ def fails_on_x(completions, **columns):
 def fails_on_more_than_one(completions, **columns):
     if len(completions) > 1:
         raise MemoryError("too many")
+    return length(completions)
+
+
+def exits_on_x(completions, **columns):
+    if "x" in completions:
+        sys.exit(0)
+    return length(completions)
+
+
+def prints(completions, **columns):
+    print("seen")
+    return length(completions)
+
+
+def changes_its_rows(completions, **columns):
+    for messages in completions:
+        messages[-1]["content"] = "changed"
+    return [1.0 for _ in completions]
+
+
+def asks_for_terms(completions, terms, **columns):
+    for row, term in enumerate(terms):
+        if not term:
+            raise ArgumentError(f"`terms` must be given, got {term!r} at row {row}")
+    return length(completions)
+
+
+def refuses_blanks(completions, **columns):
+    if not all(completion.strip() for completion in completions):
+        raise ArgumentError("a blank answer at row 0")
     return length(completions)
 
 

@@ -66,6 +66,7 @@ def test_rules_decide_the_exit_code(run, rows, report, rules, expected):
         (["--fail-on", "form=2"], "a win rate in `fail_on` must be in [0, 1], got 2.0"),
         (["--fail-on", "harmless"], "`fail_on` must name a verdict"),
         (["--fail-on", "form=0.1", "--fail-on", "beats_weak"], "--fail-on must be one verdict, or rules such as"),
+        (["--fail-on", "form=beats_weak", "--fail-on", "form=0.5"], "--fail-on must name each attack or kind once"),
         (["--out", "a.txt"], "--out must end in .json, .md, .html; got 'a.txt'"),
         (["--out", "nowhere/a.md"], "--out must name a file in an existing folder"),
         (["--threshold", "0.5"], "--threshold goes with --encoder"),
@@ -90,6 +91,26 @@ def test_a_row_that_cannot_be_audited_is_named(run, rows, row, message):
     code, out, err = run("audit", rows(*ROWS, row), *PAPER)
     assert (code, out) == (2, "")
     assert message in err
+
+
+def test_a_row_that_the_reward_refuses_is_named(run, rows):
+    found = [{"reference": f"text {number}", "terms": "some"} for number in range(6)]
+    found[4]["terms"] = None
+    _, _, err = run("audit", rows(*found), "--reward", "named_rewards:asks_for_terms")
+    assert err == "semreward: error: rows.jsonl: `terms` must be given, got None at row 5\n"
+
+
+def test_an_answer_that_the_reward_refuses_is_no_row(run, rows):
+    _, _, err = run("audit", rows(*ROWS), "--reward", "named_rewards:refuses_blanks")
+    assert err == (
+        "semreward: error: rows.jsonl: a blank answer at row 0 (of the answers of an attack, counted from 0)\n"
+    )
+
+
+def test_html_without_its_library_shows_before_anything_is_audited(run, rows, monkeypatch):
+    monkeypatch.setattr("semreward.cli.audit.find_spec", lambda name: None)
+    code, out, err = run("audit", rows(*ROWS), *PAPER, "--out", "a.html")
+    assert (code, out, "pip install 'semreward[train]'" in err) == (2, "", True)
 
 
 def test_weak_answers_may_be_samples(run, rows):

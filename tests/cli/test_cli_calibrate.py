@@ -59,7 +59,7 @@ def test_without_a_file_it_is_only_printed(run, rows, home):
         (ROWS, ["--statistic", "mode"], "`statistic` must be 'mean', 'median', 'youden' or a quantile"),
         (ROWS, ["--reward", "named_rewards:paper"], "must be a SemanticSimilarityReward to calibrate it"),
         (ROWS, ["--out", "nowhere/tau.json"], "--out must name a file in an existing folder"),
-        (ROWS, ["--out", "rows.jsonl"], "--out must not be the file that is read"),
+        (ROWS, ["--out", "rows.jsonl"], "--out must not be a file that is read"),
     ],
 )
 def test_what_cannot_be_calibrated_is_told_on_one_line(run, rows, found, arguments, message):

@@ -37,6 +37,16 @@ def test_a_file_finds_its_neighbours(run, rows, home):
     assert total(run("score", rows(ROW), "--reward", "there/with-a-neighbour.py:reward")[1]) == 4.0
 
 
+def test_a_file_in_a_package_is_imported_in_it(run, rows, home):
+    folder = home / "outer" / "inner"
+    folder.mkdir(parents=True)
+    (home / "outer" / "__init__.py").write_text("VALUE = 4.0\n", encoding="utf-8")
+    (folder / "__init__.py").write_text("", encoding="utf-8")
+    text = "from .. import VALUE\ndef reward(completions, **columns):\n    return [VALUE for _ in completions]\n"
+    (folder / "relative.py").write_text(text, encoding="utf-8")
+    assert total(run("score", rows(ROW), "--reward", "outer/inner/relative.py:reward")[1]) == 4.0
+
+
 @pytest.mark.parametrize(
     ("target", "message"),
     [
@@ -51,6 +61,10 @@ def test_a_file_finds_its_neighbours(run, rows, home):
         ("named_rewards.py:paper.reward", "--reward names 'paper.reward', which named_rewards.py does not have"),
         ("named_rewards:number", "--reward must name something callable, got int 'number'"),
         ("named_rewards:Holder", "--reward must be a reward, got the class 'Holder'"),
+        (
+            "semreward:paper_reward",
+            "--reward must take `completions`, and 'paper_reward' does not; if it makes a reward",
+        ),
         ("named_rewards", "--reward must be module:attribute or path/to/file.py:attribute, got 'named_rewards'"),
         ("named_rewards:", "--reward must be module:attribute or path/to/file.py:attribute"),
         (":paper", "--reward must be module:attribute or path/to/file.py:attribute"),
@@ -87,6 +101,7 @@ def test_a_file_with_a_further_dot_is_refused(run, rows, home):
     [
         ("import not_installed\n", "ModuleNotFoundError: No module named 'not_installed'"),
         ("1 / 0\n", "ZeroDivisionError"),
+        ("import sys\nsys.exit(0)\n", "SystemExit: 0"),
     ],
 )
 def test_a_module_that_fails_keeps_its_traceback(run, rows, home, text, last):
@@ -94,6 +109,11 @@ def test_a_module_that_fails_keeps_its_traceback(run, rows, home, text, last):
     code, _, err = run("score", rows(ROW), "--reward", "failing:reward")
     assert code == 3
     assert err.splitlines()[-1].startswith(last)
+
+
+def test_a_callable_whose_arguments_are_not_known_is_called(run, rows):
+    code, _, err = run("score", rows(ROW), "--reward", "builtins:min")
+    assert (code, err.splitlines()[-1].startswith("TypeError: min")) == (3, True)
 
 
 @pytest.mark.parametrize(

@@ -146,6 +146,12 @@ def test_columns_are_taken_from_others(run, rows):
     assert totals(out) == [pytest.approx(2.5)]
 
 
+def test_a_column_is_taken_from_one_other(run, rows):
+    columns = ["--column", "reference=bo", "--column", "reference=zh"]
+    code, _, err = run("score", rows(*ROWS), "--reward", "named_rewards:paper", *columns)
+    assert (code, "--column must name each column once, got --column reference=bo --column" in err) == (2, True)
+
+
 def test_a_column_that_is_not_there_to_be_taken_is_named(run, rows):
     code, _, err = run("score", rows(*ROWS), "--reward", "named_rewards:paper", "--column", "reference=bo")
     assert (code, "must have a column `bo`, got completion, reference at row 1" in err) == (2, True)
@@ -244,6 +250,24 @@ def test_a_failing_reward_keeps_its_traceback_and_names_the_row(run, rows):
     assert err.count("Traceback") == 1
 
 
+def test_a_reward_that_exits_is_one_that_fails(run, rows):
+    code, out, err = run(
+        "score", rows({"completion": "a"}, {"completion": "x"}), "--reward", "named_rewards:exits_on_x"
+    )
+    assert (code, totals(out), err.splitlines()[-1]) == (3, [1.0], "SystemExit: 0")
+
+
+def test_what_a_reward_prints_stands_on_stderr(run, rows):
+    _, out, err = run("score", rows({"completion": "ab"}), "--reward", "named_rewards:prints")
+    assert (totals(out), err.splitlines()[0]) == ([2.0], "seen")
+
+
+def test_what_a_reward_does_to_its_rows_is_not_written(run, rows):
+    row = {"completion": [{"role": "assistant", "content": "as it was"}]}
+    _, out, _ = run("score", rows(row), "--reward", "named_rewards:changes_its_rows")
+    assert scored(out)[0]["completion"] == row["completion"]
+
+
 def test_rows_that_fail_only_together_are_scored_and_told(run, rows):
     code, out, err = run(
         "score", rows(*({"completion": "ab"},) * 3), "--reward", "named_rewards:fails_on_more_than_one"
@@ -270,8 +294,29 @@ def test_nothing_is_written_over_where_nothing_is_scored(run, rows, home):
 
 def test_the_file_that_is_read_is_not_written_over(run, rows, home):
     code, _, err = run("score", rows(*ROWS), "--reward", "named_rewards:paper", "--out", home / "rows.jsonl")
-    assert (code, "--out must not be the file that is read" in err) == (2, True)
+    assert (code, "--out must not be a file that is read" in err) == (2, True)
     assert len((home / "rows.jsonl").read_text(encoding="utf-8").splitlines()) == len(ROWS)
+
+
+def test_no_other_file_that_is_read_is_written_over(run, rows, home):
+    code, _, err = run(
+        "score", rows(*ROWS), "--reward", "named_rewards.py:language", "--out", home / "named_rewards.py"
+    )
+    assert (code, "--out must not be a file that is read" in err) == (2, True)
+    tau = rows({}, name="tau.json")
+    arguments = ["--encoder", "a", "--language", "bo", "--threshold", tau]
+    assert "--out must not be a file that is read" in run("score", rows(*ROWS), *arguments, "--out", tau)[2]
+
+
+def test_a_dash_is_no_name_of_a_result(run, rows):
+    code, _, err = run("score", rows(*ROWS), "--reward", "named_rewards:language", "--out", "-")
+    assert (code, "leave it out to write to stdout" in err) == (2, True)
+
+
+def test_a_file_that_may_not_be_written_shows_before_anything_is_scored(run, rows, monkeypatch):
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    code, _, err = run("score", rows(*ROWS), "--reward", "named_rewards:fails_on_x", "--out", "scored.jsonl")
+    assert (code, "--out must name a file that may be written, got 'scored.jsonl'" in err) == (2, True)
 
 
 def test_a_folder_that_does_not_exist_shows_before_anything_is_scored(run, rows):

@@ -5,11 +5,14 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 import semreward
 from semreward.cli import main
+from semreward.cli.output import put
+from semreward.errors import ArgumentError
 
 
 def python(*arguments, **options):
@@ -85,6 +88,32 @@ def test_an_interrupted_command_ends_without_a_traceback(run, rows, monkeypatch)
 
     monkeypatch.setattr("semreward.CompositeReward.breakdown", interrupted)
     assert run("score", rows({"completion": "a"}), "--reward", "named_rewards:length") == (130, "", "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the file that is always full")
+def test_a_full_stdout_is_told_once():
+    with Path("/dev/full").open("w", encoding="utf-8") as stdout:
+        with pytest.raises(ArgumentError, match="stdout cannot be written: .*No space left on device"):
+            put("text", stdout)
+        stdout.flush()  # as the interpreter does at its end
+
+
+def test_stderr_that_cannot_be_written_changes_no_exit_code(run, rows, monkeypatch):
+    def write(text):
+        raise OSError("no space")
+
+    monkeypatch.setattr(sys, "stderr", SimpleNamespace(write=write))
+    assert run("score", rows({"completion": "a"}), "--reward", "named_rewards:length")[0] == 0
+
+
+def test_streams_that_the_caller_closed_lead_nowhere(run, rows, monkeypatch):
+    source = rows({"completion": "a"})
+    for name in ("stdin", "stderr"):
+        monkeypatch.setattr(sys, name, None)
+    assert run("score", "-", "--reward", "named_rewards:length")[:2] == (2, "")
+    assert run("score", source, "--reward", "named_rewards:length")[0] == 0
+    for stream in (sys.stdin, sys.stderr):
+        stream.close()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="head and pipes of a POSIX shell")

@@ -4,22 +4,27 @@ Parsing needs the standard library only; what a command needs is loaded when it 
 """
 
 import argparse
+import contextlib
 import importlib
 import io
+import os
 import sys
 import traceback
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, TextIO
 from warnings import formatwarning
 
 import semreward
+from semreward.cli.output import ReaderGoneError, say
 from semreward.errors import SemRewardError, SemRewardWarning
 
 FINE, FINDINGS, WRONG, BUG = 0, 1, 2, 3
 """Exit codes: nothing found; the audit or the kit found something; wrong usage or bad input; any other exception."""
 
-_INTERRUPTED = 130  # as a shell has it for Ctrl-C
+# As a shell has them for processes that Ctrl-C and a closed pipe ended.
+_INTERRUPTED, _READER_GONE = 130, 141
 
 _DESCRIPTION = "Score, calibrate, audit and check rewards of meaning. FILE holds rows: .jsonl, .csv, .tsv or .parquet."
 _EXIT_CODES = (
@@ -35,35 +40,46 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: What stands behind `semreward`, by default in this process's own command line.
 
     Returns:
-        The exit code: `FINE`, `FINDINGS`, `WRONG` or `BUG`.
+        The exit code: `FINE`, `FINDINGS`, `WRONG`, `BUG`; 130 after Ctrl-C, 141 where whoever reads the output stops.
 
     Raises:
-        SystemExit: As argparse raises it, for `--help`, `--version` and wrong usage; and with 141 where whoever reads
-            the output stops reading.
+        SystemExit: As argparse raises it, for `--help`, `--version` and wrong usage.
 
     Example:
         >>> main(["audit", "nowhere.jsonl", "--reward", "semreward:paper_reward"])
         2
     """
     options = _parser().parse_args(arguments)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # texts in every script, whatever the locale
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    _prepare_streams()
     try:
         command = importlib.import_module(f"semreward.cli.{options.command}")
-        with warnings.catch_warnings():
+        stdout = sys.stdout
+        # Rewards may print, and so may the modules that make them; stdout holds results only.
+        with warnings.catch_warnings(), contextlib.redirect_stdout(sys.stderr):
             warnings.showwarning = _show_warning
-            return int(command.run(options))
+            return int(command.run(options, stdout))
     except SemRewardError as error:
         if options.traceback:
-            traceback.print_exc()
-        sys.stderr.write(f"semreward: error: {error}\n")
+            say(traceback.format_exc())
+        say(f"semreward: error: {error}")
         return WRONG
+    except ReaderGoneError:
+        return _READER_GONE
     except KeyboardInterrupt:
         return _INTERRUPTED
-    except Exception:  # noqa: BLE001 - shown as it is; Python's own exit code for it would read as a finding
-        traceback.print_exc()
+    except (Exception, SystemExit):  # noqa: BLE001 - a reward may even exit; Python's own codes would read as others
+        say(traceback.format_exc())
         return BUG
+
+
+def _prepare_streams() -> None:
+    """Texts in every script, whatever the locale; a stream that the caller closed leads nowhere."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - open to the end
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 def _show_warning(  # noqa: PLR0917 - called as warnings.showwarning is
@@ -71,13 +87,12 @@ def _show_warning(  # noqa: PLR0917 - called as warnings.showwarning is
     category: type[Warning],
     filename: str,
     lineno: int,
-    file: TextIO | None = None,
+    file: TextIO | None = None,  # noqa: ARG001
     line: str | None = None,
 ) -> None:
     """Show a warning of ours on one line, and any other as Python does."""
-    ours = f"semreward: warning: {message}\n"
-    shown = ours if issubclass(category, SemRewardWarning) else formatwarning(message, category, filename, lineno, line)
-    (file or sys.stderr).write(shown)
+    is_ours = issubclass(category, SemRewardWarning)
+    say(f"semreward: warning: {message}" if is_ours else formatwarning(message, category, filename, lineno, line))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,6 +1,7 @@
 """`semreward calibrate`: the threshold that fits an encoder and a policy."""
 
 from argparse import Namespace
+from typing import TextIO
 
 from semreward.calibration import Statistic, calibrate
 from semreward.cli.output import check_target, put, refusals
@@ -9,9 +10,9 @@ from semreward.cli.rows import ABOUT_ROWS, Row, located, name_of, rows_of
 from semreward.errors import ArgumentError
 
 
-def run(options: Namespace) -> int:
+def run(options: Namespace, stdout: TextIO) -> int:
     """Print the calibration, and save it where that was asked for."""
-    check_target(options.out, options.file)
+    check_target(options.out, options)
     rows = list(rows_of(options.file, options.column, needed=("completion",)))
     reward = similarity_of(options)
     column = reward.reference_column
@@ -28,7 +29,7 @@ def run(options: Namespace) -> int:
         )
     except ABOUT_ROWS as error:
         raise located(error, options.file) from error
-    put(f"{calibration}\n")
+    put(f"{calibration}\n", stdout)
     if options.out is not None:
         with refusals():
             calibration.save(options.out)

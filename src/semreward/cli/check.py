@@ -4,6 +4,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
+from typing import TextIO
 
 from semreward.cli.output import put
 from semreward.cli.rewards import reward_of
@@ -13,14 +14,14 @@ from semreward.protocols import RewardFunction
 from semreward.testing import ConformanceReport, FixtureReport, check_fixtures, check_reward
 
 
-def run(options: Namespace) -> int:
+def run(options: Namespace, stdout: TextIO) -> int:
     """Print what the kit and the fixtures found; 1 where a check failed."""
     if options.ordered is not None and options.file is None:
         raise ArgumentError("--ordered needs FILE with examples beside it")
     if options.file is None and options.fixtures is None:
         raise ArgumentError("check needs FILE with examples, --fixtures, or both")
     if options.fixtures is not None and not Path(options.fixtures).is_file():
-        raise ArgumentError(f"--fixtures must be a file, and {options.fixtures!r} does not exist")
+        raise ArgumentError(f"--fixtures must be a file, and {options.fixtures!r} is none")
     examples = [] if options.file is None else _examples(options)
     ordered = [] if options.ordered is None else _ordered(options)
     reward = reward_of(options)
@@ -30,9 +31,9 @@ def run(options: Namespace) -> int:
     if options.fixtures is not None:
         reports.append(check_fixtures(reward, options.fixtures, tolerance=options.tolerance))
     for report in reports:
-        put(f"{report}\n")
+        put(f"{report}\n", stdout)
         if isinstance(report, FixtureReport):
-            put(report.diff)
+            put(report.diff, stdout)
     return int(not all(report.passed for report in reports))
 
 

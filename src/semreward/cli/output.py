@@ -3,63 +3,76 @@
 import contextlib
 import os
 import sys
+from argparse import Namespace
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
 from semreward.errors import ArgumentError
 
-_PIPE_CLOSED = 128 + 13  # as a shell has it for a process that SIGPIPE ended
+
+class ReaderGoneError(Exception):
+    """Nobody reads stdout any more, as behind `| head`."""
 
 
 def say(text: str) -> None:
-    """Write a line to stderr."""
-    sys.stderr.write(text + "\n")
+    """Write a line, or several, to stderr, if that can be written."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(text.removesuffix("\n") + "\n")
 
 
-def put(text: str) -> None:
+def put(text: str, stdout: TextIO) -> None:
     """Write to stdout, at once.
 
     Raises:
-        SystemExit: Nobody reads any more (`| head`).
+        ReaderGoneError: Nobody reads any more.
+        ArgumentError: It cannot be written.
     """
     try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    except BrokenPipeError:
+        with refusals("stdout"):
+            stdout.write(text)
+            stdout.flush()
+    except (ReaderGoneError, ArgumentError):
         # The interpreter flushes once more at its end, and would complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(_PIPE_CLOSED) from None
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
+        raise
 
 
-def check_target(path: str | None, source: str) -> None:
+def check_target(path: str | None, options: Namespace) -> None:
     """Find out before the work begins that its result could not be written.
 
     Args:
         path: The file to write; `None` for stdout.
-        source: The file that is read.
+        options: The parsed command line, which names the files that are read.
 
     Raises:
-        ArgumentError: The folder does not exist, `path` is one itself, or it is the file that is read.
+        ArgumentError: The folder does not exist, `path` is one itself, cannot be written, or is a file that is read.
     """
     if path is None:
         return
     target = Path(path)
+    if path == "-":
+        raise ArgumentError("--out must name a file, got '-'; leave it out to write to stdout")
     if target.is_dir() or not target.parent.is_dir():
         raise ArgumentError(f"--out must name a file in an existing folder, got {path!r}; make the folder first")
-    if target.exists() and Path(source).exists() and target.samefile(source):
-        raise ArgumentError(f"--out must not be the file that is read, got {path!r}; give another name")
+    if not os.access(target if target.exists() else target.parent, os.W_OK):
+        raise ArgumentError(f"--out must name a file that may be written, got {path!r}; give another path")
+    read = (options.file, getattr(options, "threshold", None), (options.reward or "").rpartition(":")[0])
+    if target.exists() and any(source and Path(source).exists() and target.samefile(source) for source in read):
+        raise ArgumentError(f"--out must not be a file that is read, got {path!r}; give another name")
 
 
 @contextlib.contextmanager
-def opened(path: str | None) -> Iterator[Callable[[str], None]]:
+def opened(path: str | None, stdout: TextIO) -> Iterator[Callable[[str], None]]:
     """A function that writes to stdout, or to a file, which is made when the first text comes.
 
     Raises:
+        ReaderGoneError: As `put` raises it, as a text comes.
         ArgumentError: The file cannot be written, as a text comes.
     """
     if path is None:
-        yield put
+        yield partial(put, stdout=stdout)
         return
     target = _File(path)
     try:
@@ -89,13 +102,16 @@ class _File:
 
 
 @contextlib.contextmanager
-def refusals() -> Iterator[None]:
+def refusals(name: str = "--out") -> Iterator[None]:
     """What the system says of a file that cannot be written is told as wrong input.
 
     Raises:
-        ArgumentError: In its place.
+        ReaderGoneError: In its place, for a pipe.
+        ArgumentError: In its place, for all else.
     """
     try:
         yield
+    except BrokenPipeError as error:
+        raise ReaderGoneError from error
     except OSError as error:
-        raise ArgumentError(f"--out cannot be written: {error}; give another path, or make room") from error
+        raise ArgumentError(f"{name} cannot be written: {error}; give another path, or make room") from error

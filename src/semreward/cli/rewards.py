@@ -1,8 +1,10 @@
 """Which reward a command line means."""
 
 import importlib
+import inspect
 import sys
 from argparse import Namespace
+from collections.abc import Callable
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
@@ -92,11 +94,12 @@ def named_reward(target: str) -> RewardFunction:
     """The reward function that `module:attribute` or `path/to/file.py:attribute` names.
 
     Modules are found as `python -m` finds them, in the working folder first. A file is imported as a module of its
-    name, with its folder on the path, so that it finds its neighbours, and new processes find it.
+    name, in its package if it is in one, with its folder on the path, so that it finds its neighbours, and new
+    processes find it.
 
     Raises:
         ArgumentError: The form is another one, or there is no such module, file or attribute.
-        ArgumentTypeError: It is not callable, or a class.
+        ArgumentTypeError: It is not callable, a class, or takes no `completions`.
     """
     place, colon, attribute = target.rpartition(":")
     if not (place and colon and attribute):
@@ -113,7 +116,22 @@ def named_reward(target: str) -> RewardFunction:
         )
     if not callable(found):
         raise ArgumentTypeError(f"--reward must name something callable, got {type(found).__name__} {attribute!r}")
+    if not _takes_completions(found):
+        raise ArgumentTypeError(
+            f"--reward must take `completions`, and {attribute!r} does not; if it makes a reward, call it in a module, "
+            f"and name what it makes: reward = {attribute}(...)"
+        )
     return found  # type: ignore[no-any-return] # callable is all that can be known
+
+
+def _takes_completions(function: Callable[..., Any]) -> bool:
+    try:
+        inspect.signature(function).bind_partial(completions=[])
+    except TypeError:
+        return False
+    except ValueError:  # no signature is known
+        return True
+    return True
 
 
 def _module(name: str) -> ModuleType:
@@ -136,11 +154,15 @@ def _module_of_file(path: Path) -> ModuleType:
         raise ArgumentError(f"--reward names the file {str(path)!r}, which does not exist; correct the path")
     if "." in path.stem:
         raise ArgumentError(f"--reward must name a file without a further dot, got {path.name!r}; rename it")
-    _on_path(path.resolve().parent)
-    module = importlib.import_module(path.stem)
+    folder, name = path.resolve().parent, path.stem
+    _on_path(folder)
+    while (folder / "__init__.py").is_file():
+        folder, name = folder.parent, f"{folder.name}.{name}"
+    _on_path(folder)
+    module = importlib.import_module(name)
     if not (module.__file__ and path.samefile(module.__file__)):
         raise ArgumentError(
-            f"--reward names the file {str(path)!r}, but another module is called {path.stem!r} "
+            f"--reward names the file {str(path)!r}, but another module is called {name!r} "
             f"({module.__file__ or 'built in'}); rename the file"
         )
     return module

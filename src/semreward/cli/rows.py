@@ -36,10 +36,13 @@ def rows_of(source: str, columns: Sequence[tuple[str, str]] = (), *, needed: Seq
         needed: Columns that every row must have, after that.
 
     Raises:
-        ArgumentError: There is no such file, which shows at once; or, as the rows come, it holds none, or one that
-            cannot be read; rows count from 1.
+        ArgumentError: A name stands for two columns, or there is no such file, which shows at once; or, as the rows
+            come, it holds none, or one that cannot be read; rows count from 1.
         MissingColumnError: A row lacks a column, as the rows come.
     """
+    if len(dict(columns)) < len(columns):
+        given = " ".join(f"--column {name}={column}" for name, column in columns)
+        raise ArgumentError(f"--column must name each column once, got {given}")
     if source != STDIN:
         is_file_name(Path(source))  # raises
     return _checked_rows(source, columns, needed)

@@ -3,13 +3,14 @@
 from argparse import Namespace
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from itertools import chain
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from semreward.cli.output import check_target, opened, say
+from semreward.cli.output import ReaderGoneError, check_target, opened, say
 from semreward.cli.rewards import reward_of
 from semreward.cli.rows import Row, batches, located, name_of, rendered, rows_of
 from semreward.errors import (
@@ -33,22 +34,22 @@ _QUANTILES = (10, 50, 90)
 Values = Mapping[str, NDArray[np.float64]]
 
 
-def run(options: Namespace) -> int:
+def run(options: Namespace, stdout: TextIO) -> int:
     """Score all rows; what was scored before an error is written."""
-    check_target(options.out, options.file)
+    check_target(options.out, options)
     rows = _scorable(rows_of(options.file, options.column, needed=("completion",)), options.file)
     first = next(rows)  # a wrong file shows before an encoder is loaded
     reward = reward_of(options)
     scorer = _Scorer(reward if isinstance(reward, CompositeReward) else CompositeReward([(reward, 1.0)]), options.file)
     found: defaultdict[str, list[NDArray[np.float64]]] = defaultdict(list)
-    with opened(options.out) as write:
+    with opened(options.out, stdout) as write:
         try:
             for batch in batches(chain([first], rows), options.batch_size):
                 for scored, values in scorer.scored(batch):
                     write("".join(_line(row, values, place) for place, row in enumerate(scored)))
                     for name, column in values.items():
                         found[name].append(column)
-        except SystemExit:  # nobody reads any more
+        except ReaderGoneError:
             found.clear()
             raise
         finally:
@@ -76,7 +77,7 @@ class _Scorer:
 
     def _pieces(self, batch: Sequence[Row]) -> Iterator[tuple[Sequence[Row], Values]]:
         values = self._attempt(batch)
-        if not isinstance(values, Exception):
+        if not isinstance(values, BaseException):
             self._done += len(batch)
             yield batch, values
             return
@@ -87,19 +88,20 @@ class _Scorer:
         yield from self._pieces(batch[half:])
         say(f"semreward: warning: rows {first} to {last} failed together ({values!r}), but not in smaller batches")
 
-    def _attempt(self, batch: Sequence[Row]) -> Values | Exception:
+    def _attempt(self, batch: Sequence[Row]) -> Values | BaseException:
         """What the components say, or why they do not."""
         try:
             return self._reward.breakdown(**self._arguments(batch))
         except _OF_NO_ROW:
             raise
-        except Exception as error:  # noqa: BLE001 - raised again, when the row is found that raises it alone
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - raised again, by the row that raises it alone
             return error
 
     def _arguments(self, batch: Sequence[Row]) -> dict[str, Any]:
-        return {argument_of(name): [row.get(name) for row in batch] for name in self._columns}
+        """The columns of a call, which may change them: the rows are still to be written."""
+        return {argument_of(name): [deepcopy(row.get(name)) for row in batch] for name in self._columns}
 
-    def _raise(self, error: Exception) -> NoReturn:
+    def _raise(self, error: BaseException) -> NoReturn:
         if isinstance(error, SemRewardError):
             raise located(error, self._source, first=self._done) from error
         say(f"semreward: the reward failed at row {self._done + 1} of {name_of(self._source)}:")
