@@ -54,6 +54,7 @@ def test_a_file_in_a_package_is_imported_in_it(run, rows, home):
         ("nowhere.inside:reward", "there is no 'nowhere' in this folder"),
         ("semreward.inside:reward", "there is no 'semreward.inside' in this folder"),
         ("nowhere.py:reward", "--reward names the file 'nowhere.py', which does not exist"),
+        ("long" * 100 + ".py:reward", "longlong.py', which does not exist"),
         (
             "named_rewards:reward",
             "--reward names 'reward', which named_rewards does not have; it has similarity, paper",
@@ -125,6 +126,7 @@ def test_a_callable_whose_arguments_are_not_known_is_called(run, rows):
         (["--encoder", "a", "--language", "bo"], "--encoder needs --threshold"),
         (["--encoder", "a", "--threshold", "0.5"], "--encoder needs --language"),
         (["--encoder", "a", "--language", "bo", "--threshold", "0,5"], "--threshold must be a number or the file"),
+        (["--encoder", "a", "--language", "bo", "--threshold", "{" * 300], "--threshold must be a number or the file"),
         (["--encoder", "a", "--language", "bo", "--threshold", "1"], "`threshold` must be"),
         (["--encoder", "a", "--language", "bo", "--threshold", "named_rewards.py"], "must be a saved calibration"),
         (["--encoder", "a", "--language", "qqq", "--threshold", "0.5"], "qqq"),

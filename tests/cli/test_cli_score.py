@@ -96,6 +96,11 @@ def test_the_summary_has_mean_and_quantiles(run, rows):
     ]
 
 
+def test_large_values_stand_apart_in_the_summary(run, rows):
+    _, _, err = run("score", rows({"completion": "a" * 10**6}), "--reward", "named_rewards:length")
+    assert err.splitlines()[1].split() == ["length", *["1000000.0000"] * 4, "0"]
+
+
 def test_texts_are_written_as_they_are(run, rows):
     _, out, _ = run("score", rows({"completion": "བོད་ཡིག 😀"}), "--reward", "named_rewards:language")
     assert "བོད་ཡིག 😀" in out
@@ -344,6 +349,13 @@ def test_an_empty_file_is_refused(run, home, content):
 def test_a_file_that_does_not_exist_is_named(run, home, name):
     code, _, err = run("score", name, "--reward", "named_rewards:length")
     assert (code, f"data file {name!r} does not exist" in err) == (2, True)
+
+
+def test_names_that_are_too_long_name_no_file(run, rows):
+    code, _, err = run("score", "long" * 100, "--reward", "named_rewards:length")
+    assert (code, "FILE must name a file, got 'longlong" in err) == (2, True)
+    code, _, err = run("score", rows(*ROWS), "--reward", "named_rewards:length", "--out", "long" * 100)
+    assert (code, "--out cannot be written: [Errno " in err) == (2, True)
 
 
 def test_a_file_of_an_unknown_kind_is_refused(run, home):

@@ -3,12 +3,11 @@
 from argparse import Namespace
 from collections.abc import Sequence
 from itertools import islice
-from pathlib import Path
 from typing import TextIO
 
 from semreward.cli.output import put
 from semreward.cli.rewards import reward_of
-from semreward.cli.rows import ABOUT_ROWS, Row, located, rows_of
+from semreward.cli.rows import ABOUT_ROWS, Row, is_file, located, rows_of
 from semreward.errors import ArgumentError
 from semreward.protocols import RewardFunction
 from semreward.testing import ConformanceReport, FixtureReport, check_fixtures, check_reward
@@ -20,7 +19,7 @@ def run(options: Namespace, stdout: TextIO) -> int:
         raise ArgumentError("--ordered needs FILE with examples beside it")
     if options.file is None and options.fixtures is None:
         raise ArgumentError("check needs FILE with examples, --fixtures, or both")
-    if options.fixtures is not None and not Path(options.fixtures).is_file():
+    if options.fixtures is not None and not is_file(options.fixtures):
         raise ArgumentError(f"--fixtures must be a file, and {options.fixtures!r} is none")
     examples = [] if options.file is None else _examples(options)
     ordered = [] if options.ordered is None else _ordered(options)

@@ -51,16 +51,17 @@ def check_target(path: str | None, options: Namespace) -> None:
     """
     if path is None:
         return
-    target = Path(path)
     if path == "-":
         raise ArgumentError("--out must name a file, got '-'; leave it out to write to stdout")
-    if target.is_dir() or not target.parent.is_dir():
-        raise ArgumentError(f"--out must name a file in an existing folder, got {path!r}; make the folder first")
-    if not os.access(target if target.exists() else target.parent, os.W_OK):
-        raise ArgumentError(f"--out must name a file that may be written, got {path!r}; give another path")
+    target = Path(path)
     read = (options.file, getattr(options, "threshold", None), (options.reward or "").rpartition(":")[0])
-    if target.exists() and any(source and Path(source).exists() and target.samefile(source) for source in read):
-        raise ArgumentError(f"--out must not be a file that is read, got {path!r}; give another name")
+    with refusals():
+        if target.is_dir() or not target.parent.is_dir():
+            raise ArgumentError(f"--out must name a file in an existing folder, got {path!r}; make the folder first")
+        if not os.access(target if target.exists() else target.parent, os.W_OK):
+            raise ArgumentError(f"--out must name a file that may be written, got {path!r}; give another path")
+        if target.exists() and any(source and Path(source).exists() and target.samefile(source) for source in read):
+            raise ArgumentError(f"--out must not be a file that is read, got {path!r}; give another name")
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 from semreward.calibration import Calibration
+from semreward.cli.rows import is_file
 from semreward.encoders.local import SentenceTransformerEncoder
 from semreward.errors import ArgumentError, ArgumentTypeError, SemRewardError
 from semreward.protocols import RewardFunction
@@ -85,8 +86,10 @@ def threshold_of(text: str) -> float | Calibration:
     try:
         return float(text)
     except ValueError:
-        if not Path(text).is_file():
-            raise ArgumentError(f"--threshold must be a number or the file of a calibration, got {text!r}") from None
+        if not is_file(text):
+            raise ArgumentError(
+                f"--threshold must be a number or the file of a calibration, got {text[:80]!r}"
+            ) from None
         return Calibration.load(text)
 
 
@@ -150,7 +153,7 @@ def _module(name: str) -> ModuleType:
 
 
 def _module_of_file(path: Path) -> ModuleType:
-    if not path.is_file():
+    if not is_file(str(path)):
         raise ArgumentError(f"--reward names the file {str(path)!r}, which does not exist; correct the path")
     if "." in path.stem:
         raise ArgumentError(f"--reward must name a file without a further dot, got {path.name!r}; rename it")

@@ -44,8 +44,19 @@ def rows_of(source: str, columns: Sequence[tuple[str, str]] = (), *, needed: Seq
         given = " ".join(f"--column {name}={column}" for name, column in columns)
         raise ArgumentError(f"--column must name each column once, got {given}")
     if source != STDIN:
-        is_file_name(Path(source))  # raises
+        try:
+            is_file_name(Path(source))  # raises
+        except OSError as error:
+            raise ArgumentError(f"FILE must name a file, got {source[:80]!r}: {error.strerror}") from error
     return _checked_rows(source, columns, needed)
+
+
+def is_file(name: str) -> bool:
+    """Whether there is such a file; a name that none can have, as one that is too long, names none."""
+    try:
+        return Path(name).is_file()
+    except OSError:
+        return False
 
 
 def name_of(source: str) -> str:

@@ -141,5 +141,5 @@ def _summary(values: Values) -> str:
 def _figures(column: NDArray[np.float64]) -> str:
     present = column[~np.isnan(column)]
     numbers = [present.mean(), *np.percentile(present, _QUANTILES)] if present.size else []
-    shown = [f"{number:>10.4f}" for number in numbers] or [f"{'-':>10}"] * (1 + len(_QUANTILES))
+    shown = [f" {number:>9.4f}" for number in numbers] or [f"{'-':>10}"] * (1 + len(_QUANTILES))
     return "".join(shown) + f"{column.size - present.size:>8}"
