@@ -10,7 +10,7 @@ from semreward.audit.auditing import audit_reward
 from semreward.audit.results import FailOn
 from semreward.cli.output import check_target, put, refusals, say
 from semreward.cli.rewards import reward_of
-from semreward.cli.rows import ABOUT_ROWS, Row, located, rows_of
+from semreward.cli.rows import ABOUT_ROWS, Row, located, name_of, rows_of
 from semreward.errors import ArgumentError, MissingDependencyError, SemRewardError
 from semreward.protocols import RewardFunction
 
@@ -53,7 +53,7 @@ def _placed(error: SemRewardError, reward: RewardFunction, rows: Sequence[Row], 
         audit_reward(reward, rows, language=options.language, attacks=[])
     except ABOUT_ROWS as about_rows:
         return located(about_rows, options.file)
-    return ArgumentError(f"{options.file}: {error} (of the answers of an attack, counted from 0)")
+    return ArgumentError(f"{name_of(options.file)}: {error} (of the answers of an attack, counted from 0)")
 
 
 def limits_of(rules: Sequence[str]) -> FailOn:
