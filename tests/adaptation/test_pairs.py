@@ -67,6 +67,34 @@ def test_parquet_is_read(tmp_path, compressed):
     assert read_pairs(path, ("zh", "bo")).pairs == PAIRS
 
 
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv"])
+def test_blank_lines_of_a_file_with_named_columns_are_no_rows(tmp_path, name):
+    content = "zh,bo\n\n马,རྟ\n\n\n".replace(",", "," if name == "a.csv" else "\t")
+    data = read_pairs(written(tmp_path / name, content.encode()), ("zh", "bo"))
+    assert (data.pairs, data.report.rows) == (PAIRS[:1], 1)
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.parquet"])
+def test_two_columns_of_one_name_are_an_error(tmp_path, name):
+    path = tmp_path / name
+    if name == "a.csv":
+        written(path, "zh,bo,bo\n马,རྟ,x\n".encode())
+    else:
+        parquet, table = pytest.importorskip("pyarrow.parquet"), pytest.importorskip("pyarrow")
+        columns = [table.array([text]) for text in ("马", "རྟ", "x")]
+        parquet.write_table(table.table(columns, names=["zh", "bo", "bo"]), path)
+    with pytest.raises(ArgumentError, match="two columns are called 'bo'"):
+        read_pairs(path, ("zh", "bo"))
+
+
+def test_a_damaged_zstandard_file_is_an_error_of_ours(tmp_path):
+    zstandard = pytest.importorskip("zstandard")
+    whole = zstandard.compress(TSV * 50)
+    for damaged in (b"no zstandard", whole[: len(whole) // 2]):
+        with pytest.raises(ArgumentError, match="cannot be read"):
+            read_pairs(written(tmp_path / "a.tsv.zst", damaged))
+
+
 def test_zstandard_without_its_library_is_told_with_the_install_command(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "zstandard", None)
     with pytest.raises(MissingDependencyError, match="pip install 'zstandard'"):

@@ -97,9 +97,10 @@ def test_a_reserved_column_of_an_ordered_case_is_refused(column):
         check(ordered=[{"completions": ["one", "two"], column: "text"}])
 
 
-def test_token_ids_of_an_ordered_case_belong_to_its_answers():
-    with pytest.raises(ArgumentError, match="must have one list an answer: 2 expected, got 1 at place 0"):
-        check(ordered=[{"completions": ["one", "two"], "completion_ids": [[1]]}])
+@pytest.mark.parametrize("token_ids", [[[1]], 5, None])
+def test_token_ids_of_an_ordered_case_belong_to_its_answers(token_ids):
+    with pytest.raises(ArgumentError, match="must have one list an answer: 2 expected, got .* at place 0"):
+        check(ordered=[{"completions": ["one", "two"], "completion_ids": token_ids}])
 
 
 @pytest.mark.parametrize("secrets", ["text", [""], [b"key"]], ids=["text", "empty", "bytes"])

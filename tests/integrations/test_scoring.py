@@ -27,13 +27,6 @@ def test_an_awaited_reward_is_the_reward():
     assert as_composite(reward.as_async()) == reward
 
 
-def test_an_awaited_component_is_the_component():
-    first, second = LanguageConsistencyReward("bo"), LanguageConsistencyReward("en", name="english")
-    inner = CompositeReward([(first.as_async(), 2.0), (second, 1.0)], name="inner")
-    plain = CompositeReward([(first, 2.0), (second, 1.0)], name="inner")
-    assert as_composite(CompositeReward([(inner, 1.0)])) == CompositeReward([(plain, 1.0)])
-
-
 def test_a_class_is_refused():
     with pytest.raises(ArgumentTypeError, match="must be a reward, got the class Listener"):
         as_composite(Listener)

@@ -131,6 +131,15 @@ def test_samples_that_are_awaited_together_share_forward_passes(slow):
     assert len(slow.batches[slow.name]) <= 16
 
 
+def test_async_rewards_inside_async_rewards_do_not_wait_for_each_other(reward):
+    nested = CompositeReward([(CompositeReward([(reward.as_async(), 1.0)], name="inner").as_async(), 1.0)]).as_async()
+
+    async def score_all():
+        return await asyncio.wait_for(asyncio.gather(*(nested(**ROWS) for _ in range(300))), timeout=60)
+
+    assert asyncio.run(score_all()) == [reward(**ROWS)] * 300
+
+
 def test_a_cancelled_call_ends_at_once(slow):
     reward = SemanticSimilarityReward(slow, threshold=0.1).as_async()
 

@@ -303,6 +303,15 @@ def test_what_a_component_must_not_return_is_named(output, message):
         CompositeReward([(broken, 1.0)])(completions=["a", "b"])
 
 
+def test_a_component_that_shortens_the_list_of_completions_is_caught():
+    def eats(completions, **columns):
+        completions.pop()
+        return [1.0] * len(completions)
+
+    with pytest.raises(RewardOutputError, match="`eats` must return"):
+        CompositeReward([(eats, 1.0)])(completions=["a", "b"])
+
+
 @pytest.mark.parametrize("name", ["prompts", "completion_ids"])
 def test_columns_of_another_length_are_refused(name):
     with pytest.raises(ArgumentError, match=f"`{name}` must have one value a completion"):

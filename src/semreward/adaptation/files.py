@@ -77,10 +77,16 @@ def numbered_rows(source: str | PathLike[str], *, has_header: bool) -> Iterator[
     try:
         with _opened(path) as file:
             yield from read(file, has_header)
-    except (OSError, EOFError, lzma.LZMAError, csv.Error, ValueError) as error:
+    except _damages(path) as error:
         raise ArgumentError(
             f"data file {str(source)!r} cannot be read: {error}; is it whole, and what its ending says?"
         ) from error
+
+
+def _damages(path: Path) -> tuple[type[Exception], ...]:
+    """What a reader raises where a file is damaged."""
+    known = (OSError, EOFError, lzma.LZMAError, csv.Error, ValueError)
+    return (*known, _library("zstandard", "zstandard").ZstdError) if path.suffix == ".zst" else known
 
 
 def hub_rows(name: str, split: str) -> Iterator[dict[str, Any]]:
@@ -128,11 +134,17 @@ def _named(rows: Iterator[list[str]], has_header: bool) -> Iterator[Any]:
         yield from rows
         return
     names = next(rows, [])
+    _check_names(names)
     for row in rows:
         if len(row) == len(names):
             yield dict(zip(names, row, strict=True))
-        else:
+        elif any(row) or len(row) > 1:  # else a blank line
             yield Unreadable("with another number of columns", str(row))
+
+
+def _check_names(names: list[str]) -> None:
+    if twice := [name for number, name in enumerate(names) if name in names[:number]]:
+        raise ValueError(f"two columns are called {twice[0]!r}")
 
 
 def _json_rows(file: IO[bytes], has_header: bool) -> Iterator[Any]:  # noqa: ARG001 - the readers are interchangeable
@@ -147,7 +159,9 @@ def _json_rows(file: IO[bytes], has_header: bool) -> Iterator[Any]:  # noqa: ARG
 def _parquet_rows(file: IO[bytes], has_header: bool) -> Iterator[Any]:  # noqa: ARG001
     parquet = _library("pyarrow.parquet", "semreward[train]")
     whole = file if file.seekable() else io.BytesIO(file.read())
-    for batch in parquet.ParquetFile(whole).iter_batches():
+    table = parquet.ParquetFile(whole)
+    _check_names(table.schema_arrow.names)
+    for batch in table.iter_batches():
         yield from batch.to_pylist()
 
 

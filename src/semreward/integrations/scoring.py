@@ -110,23 +110,11 @@ def as_composite(reward: RewardFunction) -> CompositeReward:
     """
     if isinstance(reward, type):
         raise ArgumentTypeError(f"`reward` must be a reward, got the class {reward.__name__}; make one: it(...)")
-    inner = _awaited_here(reward)
+    inner = reward.reward if isinstance(reward, AsyncReward) else reward  # adapters await where their trainer does
     composite = inner if isinstance(inner, CompositeReward) else CompositeReward([(inner, 1.0)])
     if SCORE in map(reward_name, composite.rewards):
         raise ArgumentError(f"no component may be called {SCORE!r}, the key of the whole; rename it: replace(name=...)")
     return composite
-
-
-def _awaited_here(reward: RewardFunction) -> RewardFunction:
-    """A reward without `as_async()`, inside either.
-
-    The adapters are awaited in threads of the same number: where all of them wait for another one, none ever ends.
-    """
-    if isinstance(reward, AsyncReward):
-        return _awaited_here(reward.reward)
-    if isinstance(reward, CompositeReward):
-        return reward.replace(components=[(_awaited_here(part), weight) for part, weight in reward.components])
-    return reward
 
 
 def call_of(completion: Any, fields: Mapping[str, Any], **others: Any) -> dict[str, Any]:

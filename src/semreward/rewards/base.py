@@ -12,7 +12,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
+from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, TypeVar
 
@@ -120,7 +120,11 @@ class AsyncReward:
 
     async def __call__(self, **arguments: Any) -> RewardValues:
         """Score `N` completions, see the reward's own `__call__`."""
-        call = functools.partial(copy_context().run, self.reward, **arguments)
+        if _on_async_thread.get():  # inside another one; if all threads waited for a further one, none would end
+            return self.reward(**arguments)
+        context = copy_context()
+        context.run(_on_async_thread.set, True)
+        call = functools.partial(context.run, self.reward, **arguments)
         return await asyncio.get_running_loop().run_in_executor(_async_threads(), call)
 
     def signature(self) -> str:
@@ -130,6 +134,8 @@ class AsyncReward:
 
 # Enough callers to fill a forward pass; the default executor of an event loop has as few as five on a small machine.
 _ASYNC_THREADS = 64
+
+_on_async_thread: ContextVar[bool] = ContextVar("semreward_on_async_thread", default=False)
 
 
 @functools.lru_cache(maxsize=1)

@@ -5,6 +5,7 @@ import functools
 import inspect
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import copy_context
 from typing import Any
 
 from semreward.protocols import RewardFunction
@@ -58,7 +59,7 @@ def run_to_end(make_coroutine: Callable[[], Any]) -> Any:
         except BaseException as error:  # noqa: BLE001 - raised again in the calling thread
             failure.append(error)
 
-    thread = threading.Thread(target=run, name="semreward-async")
+    thread = threading.Thread(target=copy_context().run, args=(run,), name="semreward-async")
     thread.start()
     thread.join()
     if failure:

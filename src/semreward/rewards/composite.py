@@ -220,9 +220,10 @@ class CompositeReward(Reward):
         """
         columns = {"prompts": None, "completion_ids": None, **columns}
         check_rows(completions, {name: columns[name] for name in ("prompts", "completion_ids")})
+        count = len(completions)  # before a component can change it
         outputs = call_all(self.rewards, {"completions": completions, **columns})
         parts = {
-            reward_name(reward): _checked_output(output, reward_name(reward), len(completions))
+            reward_name(reward): _checked_output(output, reward_name(reward), count)
             for reward, output in zip(self.rewards, outputs, strict=True)
         }
         total = weighted_sum(np.stack(list(parts.values()), axis=1), self.weights)

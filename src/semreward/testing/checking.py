@@ -145,10 +145,11 @@ def _cases_of(ordered: Sequence[Mapping[str, Any]]) -> list[Batch]:
                 "an ordered case must be a mapping with `completions`, at least two of them from best to worst, got "
                 f"{short(case)} at place {place}"
             )
-        if len(case.get("completion_ids", answers)) != len(answers):
+        token_ids: Any = case.get("completion_ids", answers)
+        if not is_column(token_ids) or len(token_ids) != len(answers):
             raise ArgumentError(
                 f"`completion_ids` of an ordered case must have one list an answer: {len(answers)} expected, got "
-                f"{len(case['completion_ids'])} at place {place}"
+                f"{short(token_ids)} at place {place}"
             )
         if reserved := _NO_CASE_COLUMNS & case.keys():
             raise ArgumentError(
