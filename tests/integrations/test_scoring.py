@@ -4,7 +4,6 @@ import pytest
 
 from doubles import returning
 from integrations.rewards import BO, Listener, similarity_alone, trl_style, usual
-from semreward import CompositeReward, LanguageConsistencyReward
 from semreward.errors import ArgumentError, ArgumentTypeError
 from semreward.integrations.scoring import END_TOKENS, Adapter, as_composite, call_of
 
