@@ -14,7 +14,7 @@ train the strong-SFT baseline; set base, cold start, RL and strong SFT side by s
 
 Every argument is a field of `tibetan.arguments` or of TRL's `GRPOConfig`, on the command line or in the YAML file. A
 run that was interrupted goes on where it stopped when it is started again. It ends in `results.json` and `report.html`;
-the README says what the miniature's held on which machine.
+`docs/miniature.md` says what the miniature's held on which machine.
 """
 
 import dataclasses

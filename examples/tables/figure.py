@@ -11,6 +11,12 @@ STYLES = {"SFT": ("tab:orange", "s"), "SFT with replay": ("tab:green", "^"), "GR
 """Colour and marker of a method."""
 
 QUALITIES = (0.5, 0.7, 0.8, 0.9, 0.95)
+"""What has to be reached, in the table."""
+
+QUALITY_TICKS = (0.5, 0.7, 0.9, 0.95, 0.98, 1)
+
+_LEAST_WRONG = 0.01
+"""Wrong share up to which the quality axis stretches."""
 
 
 def draw(
@@ -41,6 +47,7 @@ def figure_of(
 ) -> Any:
     """The figure as matplotlib holds it; arguments as for `draw`."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullFormatter
 
     figure: Any = Figure(figsize=(9, 3.4 * len(by_base)), layout="constrained")
     axes = figure.subplots(len(by_base), 2, squeeze=False)
@@ -48,6 +55,9 @@ def figure_of(
         _panel(row[0], found, "drift", x=quality, y=f"base {base}: KL to the base, nats a token")
         _panel(row[1], found, "reading", x=quality, y=f"base {base}: CMRC EM, %")
         row[0].set_yscale("log")
+        row[0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        row[0].yaxis.set_major_formatter("{x:g}")
+        row[0].yaxis.set_minor_formatter(NullFormatter())
         for name, estimate in references[base].items():
             style = "dotted" if name == "base" else "dashdot"
             row[1].axhline(estimate.mean, color="grey", linestyle=style, linewidth=1, label=name.replace("_", " "))
@@ -85,6 +95,20 @@ def tell(by_base: Mapping[str, Sequence[Point]], *, quality: str) -> str:
     return "\n\n".join([*parts, legend]) + "\n"
 
 
+def _stretched(quality: Any) -> Any:
+    """From a quality to its place on the axis: each step halves what is wrong, as methods differ near the top."""
+    import numpy as np
+
+    return -np.log(np.maximum(1 + _LEAST_WRONG - quality, _LEAST_WRONG / 2))
+
+
+def _shrunk(place: Any) -> Any:
+    """The inverse of `_stretched`."""
+    import numpy as np
+
+    return 1 + _LEAST_WRONG - np.exp(-place)
+
+
 def _panel(axis: Any, found: Sequence[Point], by: str, *, x: str, y: str) -> None:
     for method, (colour, marker) in STYLES.items():
         own = [point for point in found if point.method == method]
@@ -105,6 +129,9 @@ def _panel(axis: Any, found: Sequence[Point], by: str, *, x: str, y: str) -> Non
         best = frontier(own, by=by)
         heights = [point.drift.mean if by == "drift" else point.reading.mean for point in best]
         axis.plot([point.quality.mean for point in best], heights, color=colour, marker=marker, label=method)
+    axis.set_xscale("function", functions=(_stretched, _shrunk))
+    axis.set_xlim(min([0.5, *(point.quality.mean for point in found)]) - 0.05, 1 + _LEAST_WRONG / 5)
+    axis.set_xticks(QUALITY_TICKS, labels=[f"{tick:g}" for tick in QUALITY_TICKS])
     axis.set_xlabel(x)
     axis.set_ylabel(y)
     axis.grid(alpha=0.3)
