@@ -150,7 +150,12 @@ def test_a_blank_text_among_references_is_named_by_its_row(reward):
         reward(completions=["right"], reference=[["right", " "]])
 
 
-@pytest.mark.parametrize("columns", [{}, {"reference": None}, {"Reference": ["right"]}])
+def test_a_column_that_is_none_is_not_said_to_be_missing(reward):
+    with pytest.raises(MissingColumnError, match="column `reference` is None .columns of this call: reference"):
+        reward(completions=["right"], reference=None)
+
+
+@pytest.mark.parametrize("columns", [{}, {"Reference": ["right"]}])
 def test_a_missing_column_is_named(reward, columns):
     with pytest.raises(MissingColumnError, match="column `reference` is missing .*remove_unused_columns"):
         reward(completions=["right"], **columns)
