@@ -289,8 +289,8 @@ def column_of(columns: Mapping[str, Any], name: str, rows: int) -> Sequence[Any]
     if column is None:
         offered = ", ".join(sorted(columns)) or "none"
         raise MissingColumnError(
-            f"column `{name}` is {'None' if name in columns else 'missing'} (columns of this call: {offered}); add it to "
-            "the data set, or name the reward's column. TRL drops columns when `remove_unused_columns=True`"
+            f"column `{name}` is {'None' if name in columns else 'missing'} (columns of this call: {offered}); add it "
+            "to the data set, or name the reward's column. TRL drops columns when `remove_unused_columns=True`"
         )
     check_column(name, column, rows)
     found: Sequence[Any] = column
