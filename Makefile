@@ -72,6 +72,7 @@ wheel: $(READY) ## Build the wheel, and run the tests with branch coverage again
 	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > $(WHEEL)/packages
 	cp $(WHEEL)/packages "$$($(WHEEL)/env/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/packages.pth"
 	$(WHEEL)/env/bin/python -c 'import semreward; print(semreward.__file__)' | grep $(WHEEL)
+	$(WHEEL)/env/bin/semreward --version
 	$(WHEEL)/env/bin/python -m pytest --cov --cov-report=term:skip-covered
 
 smoke: $(READY) ## The recipe in its smallest size: shows that it runs, not that anything is learned
