@@ -14,9 +14,9 @@ trained on.
 
 No LLM judges offline: in the miniature the parser answers through the judge's client, and its column says so.
 
-The miniature takes about 3.2 hours on two quiet cores, by `--plan`; its learning rates and sizes are those of
-`configs/tables.yaml`, seeds 0 to 2. A run that was interrupted goes on where it stopped when it is started again. Each
-cell leaves a JSON file in `cells/`; `tables.md` is made from these alone.
+The miniature takes about an hour a base and core (51 and 63 minutes for A and B, side by side on two cores); its
+learning rates and sizes are those of `configs/tables.yaml`, seeds 0 to 2. A run that was interrupted goes on where it
+stopped when it is started again. Each cell leaves a JSON file in `cells/`; `tables.md` is made from these alone.
 """
 
 from collections.abc import Sequence

@@ -1,5 +1,6 @@
 """Encoders that stand in for trained models where only the plumbing is tested."""
 
+import time
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
@@ -75,6 +76,19 @@ class LazyBigramEncoder(BigramEncoder):
             return BigramEncoder(self.width).encode(batch)
 
         return forward
+
+
+class SleepyEncoder(LazyBigramEncoder):
+    """Its forward pass takes a while, so that callers pile up."""
+
+    def open_model(self) -> Callable[[list[str]], NDArray[np.float32]]:
+        forward = super().open_model()
+
+        def sleepy(batch: list[str]) -> NDArray[np.float32]:
+            time.sleep(0.05)
+            return forward(batch)
+
+        return sleepy
 
 
 class AngleEncoder:

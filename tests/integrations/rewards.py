@@ -1,8 +1,6 @@
 """Rewards that the adapters are tested with."""
 
-import time
-
-from doubles import BigramEncoder, LazyBigramEncoder
+from doubles import BigramEncoder
 from semreward import CompositeReward, LanguageConsistencyReward, SemanticSimilarityReward
 
 BO = "བོད་ཡིག་འདི་ཀློག"
@@ -43,16 +41,3 @@ class Listener:
     def __call__(self, **arguments):
         self.calls.append(arguments)
         return [1.0] * len(arguments["completions"])
-
-
-class SleepyEncoder(LazyBigramEncoder):
-    """Its forward pass takes a while, so that callers pile up."""
-
-    def open_model(self):
-        forward = super().open_model()
-
-        def sleepy(batch):
-            time.sleep(0.05)
-            return forward(batch)
-
-        return sleepy

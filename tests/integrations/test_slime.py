@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
+from doubles import SleepyEncoder
 from integrations.rewards import (
     BO,
     OTHER_BO,
     Listener,
-    SleepyEncoder,
     async_trl_style,
     failing,
     similarity_alone,

@@ -14,11 +14,11 @@ from typing import get_origin
 
 import pytest
 
+from doubles import SleepyEncoder
 from integrations.rewards import (
     BO,
     OTHER_BO,
     Listener,
-    SleepyEncoder,
     async_trl_style,
     failing,
     similarity_alone,

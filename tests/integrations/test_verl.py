@@ -18,12 +18,11 @@ import threading
 import numpy as np
 import pytest
 
-from doubles import returning
+from doubles import SleepyEncoder, returning
 from integrations.rewards import (
     BO,
     OTHER_BO,
     Listener,
-    SleepyEncoder,
     async_trl_style,
     failing,
     similarity_alone,

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from doubles import BigramEncoder, LazyBigramEncoder
+from doubles import BigramEncoder, SleepyEncoder
 from semreward import CompositeReward, LanguageConsistencyReward, SemanticSimilarityReward
 from semreward.encoders.engine import close_engine
 from semreward.errors import MissingColumnError
@@ -89,18 +89,7 @@ def test_an_async_reward_logs(reward):
 @pytest.fixture
 def slow(request):
     """An encoder whose forward pass takes a while."""
-
-    class Slow(LazyBigramEncoder):
-        def open_model(self):
-            forward = super().open_model()
-
-            def sleepy(batch):
-                time.sleep(0.05)
-                return forward(batch)
-
-            return sleepy
-
-    encoder = Slow(name=request.node.name, batch_size=256)
+    encoder = SleepyEncoder(name=request.node.name, batch_size=256)
     yield encoder
     close_engine(encoder)
 
