@@ -23,12 +23,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import cpu
 from miniature.world import build_world
-from semreward import Calibration, SentenceTransformerEncoder
+from semreward import Calibration
 from tibetan import results
 from tibetan.arguments import Settings, decisive, parse
 from tibetan.data import Row, file_digests, prepare, read_part, read_texts
-from tibetan.encoder import adapt, adaptation_settings, reward_encoder
+from tibetan.encoder import adapt_encoders
 from tibetan.evaluate import Evaluator, load_calibration
 from tibetan.plan import print_plan
 from tibetan.policy import load_tokenizer, train_grpo, train_sft
@@ -70,39 +71,26 @@ def make_world(settings: Settings, stages: Stages) -> Settings:
 
 def split_data(settings: Settings, stages: Stages) -> Rows:
     """Cold start, calibration, RL and test: no row in two of them."""
-    data, seed, model = settings.data, settings.grpo.seed, settings.policy.model_name_or_path
+    data, seed, policy = settings.data, settings.grpo.seed, settings.policy
     prepared = stages.run(
         "data",
-        lambda folder: prepare(folder, data, load_tokenizer(model), seed),
-        {**decisive(data), "tokenizer": model, "seed": seed, "files": file_digests(data)},
+        lambda folder: prepare(folder, data, load_tokenizer(policy), seed),
+        {
+            **decisive(data),
+            "tokenizer": policy.model_name_or_path,
+            "chat_template": policy.chat_template,
+            "seed": seed,
+            "files": file_digests(data),
+        },
     )
     return {name: read_part(prepared, name) for name in ("cold_start", "calibration", "rl", "test")}
-
-
-def adapt_encoders(
-    settings: Settings, stages: Stages
-) -> tuple[SentenceTransformerEncoder, SentenceTransformerEncoder | None]:
-    """The encoder that pays the reward, and one that only judges; each adapted if pairs are given for it."""
-
-    def adapted(stage: str, base: str, pairs: str | None) -> SentenceTransformerEncoder:
-        path = base
-        if pairs is not None:
-            work = partial(adapt, base=base, pairs_name=pairs, settings=settings)
-            path = str(stages.run(stage, work, adaptation_settings(base, pairs, settings), every_process=True))
-        return reward_encoder(path, settings.encoders)
-
-    encoders = settings.encoders
-    paying = adapted("encoder", encoders.encoder, encoders.encoder_pairs)
-    if encoders.held_out_encoder is None:
-        return paying, None
-    return paying, adapted("held_out_encoder", encoders.held_out_encoder, encoders.held_out_encoder_pairs)
 
 
 def fine_tune(settings: Settings, stages: Stages, name: str, rows: list[Row], epochs: float) -> Path:
     """Supervised fine-tuning from the base: a little for the cold start, on everything for the strong baseline."""
     return stages.run(
         name,
-        partial(train_sft, rows=rows, settings=settings, epochs=epochs),
+        partial(train_sft, rows=rows, settings=settings, epochs=epochs, minutes=settings.run.minutes(name)),
         {**decisive(settings.policy), **decisive(settings.sft), "rows": len(rows), "seed": settings.grpo.seed},
         inputs=("data",),
         every_process=True,
@@ -148,6 +136,7 @@ def reinforce(
         held_out=evaluator.held_out,
         parser_language=evaluator.parser_language,
         task=settings.data.task,
+        data_folder=stages.folder / "data" if settings.data.count_leaks else None,
     )
     rewards = {"grpo": reward}
     if settings.run.similarity_only:
@@ -188,6 +177,8 @@ def evaluate(settings: Settings, stages: Stages, evaluator: Evaluator, rows: lis
 def main() -> None:
     """Run once, or once a seed."""
     settings, config = parse(sys.argv[1:])
+    if settings.grpo.use_cpu:
+        cpu.raise_malloc_thresholds()
     if settings.run.plan:
         print_plan(settings, config)
         return

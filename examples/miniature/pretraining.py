@@ -5,8 +5,6 @@ like length share a batch, so that little is padding; and the forward pass runs 
 speed on CPUs that have it.
 """
 
-import ctypes
-import logging
 import random
 from collections.abc import Iterator, Sequence
 
@@ -15,9 +13,8 @@ from torch.nn import functional
 from tqdm.auto import tqdm
 from transformers import PreTrainedTokenizerFast, Qwen3ForCausalLM
 
+from cpu import raise_malloc_thresholds
 from miniature.documents import Document
-
-logger = logging.getLogger(__name__)
 
 # Axes: B documents of a batch, T tokens.
 EncodedDocument = tuple[list[int], list[float]]
@@ -27,22 +24,6 @@ WARMUP_STEPS = 40
 BATCHES_PER_BUCKET = 50
 FINAL_LEARNING_RATE = 0.05
 """Share of the peak learning rate that is left at the last step."""
-
-
-def raise_malloc_thresholds() -> None:
-    """Make glibc keep freed memory, which halves the time of small training steps on CPU.
-
-    By default each large tensor is mapped from and returned to the system, and the page faults cost as much as the
-    arithmetic. Does nothing where the C library is another one.
-    """
-    trim_threshold, top_pad, mmap_threshold = -1, -2, -3  # names of the options in malloc.h
-    try:
-        mallopt = ctypes.CDLL("libc.so.6").mallopt
-    except (OSError, AttributeError):
-        logger.info("no glibc here: memory thresholds stay as they are")
-        return
-    for option, size_mb in ((mmap_threshold, 512), (trim_threshold, 1024), (top_pad, 64)):
-        mallopt(option, size_mb * 2**20)
 
 
 def pretrain(

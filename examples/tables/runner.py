@@ -27,7 +27,7 @@ from tables.conditions import BLEU, LENGTH, Condition, cold_start
 from tables.sweep import Sweep
 from tibetan.arguments import Settings, decisive
 from tibetan.data import Row, file_digests, prepare, read_part, read_rows
-from tibetan.encoder import adapt, adaptation_settings, reward_encoder
+from tibetan.encoder import adapt_encoders
 from tibetan.evaluate import Evaluator, load_calibration
 from tibetan.policy import load_base, load_tokenizer, lora_config, train_grpo, train_sft
 from tibetan.results import PACKAGES, machine, write_json
@@ -82,19 +82,7 @@ def set_up(sweep: Sweep, base: str) -> Bench:
         world = stages.run("world", partial(build_world, settings=sizes), dataclasses.asdict(sizes))
         settings = {task: use_world(one, world) for task, one in settings.items()}
         first = next(iter(settings.values()))
-
-    def adapted(stage: str, start: str, pairs: str | None) -> SentenceTransformerEncoder:
-        path = start
-        if pairs is not None:
-            work = partial(adapt, base=start, pairs_name=pairs, settings=first)
-            path = str(stages.run(stage, work, adaptation_settings(start, pairs, first), every_process=True))
-        return reward_encoder(path, first.encoders)
-
-    encoders = first.encoders
-    paying = adapted("encoder", encoders.encoder, encoders.encoder_pairs)
-    held_out = None
-    if encoders.held_out_encoder is not None:
-        held_out = adapted("held_out_encoder", encoders.held_out_encoder, encoders.held_out_encoder_pairs)
+    paying, held_out = adapt_encoders(first, stages)
     return Bench(sweep, base, stages, settings, paying, held_out)
 
 
@@ -177,11 +165,11 @@ def _split(bench: Bench, seed: int, task: str) -> dict[str, list[Row]]:
     if (task, seed) in bench.splits:
         return bench.splits[task, seed]
     settings = bench.seeded(task, seed)
-    data, model = settings.data, settings.policy.model_name_or_path
+    data, policy = settings.data, settings.policy
     prepared = bench.stages.run(
         f"seed-{seed}/{task}/data",
-        lambda folder: prepare(folder, data, load_tokenizer(model), seed),
-        {**decisive(data), "tokenizer": model, "seed": seed, "files": file_digests(data)},
+        lambda folder: prepare(folder, data, load_tokenizer(policy), seed),
+        {**decisive(data), "tokenizer": policy.model_name_or_path, "seed": seed, "files": file_digests(data)},
     )
     split = {name: read_part(prepared, name) for name in ("cold_start", "calibration", "rl", "test")}
     bench.splits[task, seed] = split

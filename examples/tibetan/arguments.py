@@ -33,11 +33,32 @@ class RunArguments:
     similarity_only: bool = field(
         default=False, metadata={"help": "Also run GRPO with similarity alone, language consistency at weight 0."}
     )
+    cold_start_minutes: float | None = field(
+        default=None, metadata={"help": "Budget of the cold start; no limit by default."}
+    )
+    grpo_minutes: float | None = field(default=None, metadata={"help": "Budget of GRPO; no limit by default."})
+    strong_sft_minutes: float | None = field(
+        default=None, metadata={"help": "Budget of strong SFT; no limit by default."}
+    )
+
+    def __post_init__(self) -> None:
+        for name in ("cold_start_minutes", "grpo_minutes", "strong_sft_minutes"):
+            minutes = getattr(self, name)
+            if minutes is not None and not minutes > 0:
+                raise ArgumentError(f"`{name}` must be greater than 0, got {minutes}; leave it out for no limit")
+
+    def minutes(self, stage: str) -> float | None:
+        """The budget of a training stage in minutes; `None`: no limit."""
+        given: float | None = getattr(self, f"{stage}_minutes", None)
+        return given
 
 
 @dataclass
 class DataArguments:
-    """Where the data is: paths of JSONL, CSV, TSV or parquet files, compressed or not, or hub ids."""
+    """Where the data is: paths of JSONL, CSV, TSV or parquet files, compressed or not, or hub ids.
+
+    A name with `{column}` in it, such as `train.{column}.gz`, means one plain text file per column, aligned by line.
+    """
 
     task: str = field(default="translation", metadata={"help": "translation or headline."})
     train_data: str | None = field(default=None, metadata={"help": "Pairs for cold start, RL and strong SFT."})
@@ -54,6 +75,10 @@ class DataArguments:
     test_size: int | None = field(default=None, metadata={"help": "Rows for evaluation; all, by default."})
     max_prompt_tokens: int = field(default=256, metadata={"help": "Rows with a longer prompt are dropped."})
     max_row_tokens: int = field(default=2048, metadata={"help": "Rows with more tokens in all are dropped."})
+    count_leaks: bool = field(
+        default=False,
+        metadata={"help": "Count source words in answers; for languages with spaces."},
+    )
     reading_data: str | None = field(
         default=None, metadata={"help": "Reading comprehension, SQuAD layout (CMRC 2018)."}
     )
@@ -61,7 +86,9 @@ class DataArguments:
         default="阅读短文，用短文中的原文回答问题。\n短文：{passage}\n问题：{question}", metadata={"help": "User turn."}
     )
     reading_size: int | None = field(default=None, metadata={"help": "Questions to ask; all, by default."})
-    drift_data: str | None = field(default=None, metadata={"help": "Out-of-domain texts, column `text`."})
+    drift_data: str | None = field(
+        default=None, metadata={"help": "Out-of-domain texts: column `text`, or SQuAD layout."}
+    )
 
     def __post_init__(self) -> None:
         if self.task not in TASKS:
@@ -75,14 +102,22 @@ class DataArguments:
 
 @dataclass
 class PolicyArguments:
-    """The policy and its adapter."""
+    """The policy, its adapter, and what makes its training cheaper."""
 
     model_name_or_path: str = field(default="Qwen/Qwen3-4B-Instruct-2507", metadata={"help": "Base policy."})
+    chat_template: str | None = field(
+        default=None,
+        metadata={"help": "Jinja template in place of the tokenizer's own."},
+    )
     lora_r: int = 64
     lora_alpha: int = 128
     lora_dropout: float = 0.05
     lora_target_modules: list[str] = field(
         default_factory=lambda: ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+    )
+    like_lengths: bool = field(default=False, metadata={"help": "Rows of like length share a batch, GRPO's too."})
+    share_prompts: bool = field(
+        default=False, metadata={"help": "On a CPU: read a prompt once for all its samples, with the adapter merged."}
     )
 
 
@@ -97,6 +132,8 @@ class EncoderArguments:
     )
     held_out_encoder: str | None = field(default=None, metadata={"help": "Encoder that judges and pays no reward."})
     held_out_encoder_pairs: str | None = field(default=None, metadata={"help": "Pairs to adapt that one on."})
+    encoder_prompt: str | None = field(default=None, metadata={"help": "Text before each text, such as 'query: '."})
+    held_out_encoder_prompt: str | None = field(default=None, metadata={"help": "The same for the held-out encoder."})
     encoder_epochs: float = 1.0
     encoder_batch_size: int = 128
     encoder_learning_rate: float = 2e-5
@@ -116,6 +153,10 @@ class RewardArguments:
     language_weight: float = 1.0
     threshold: float | None = field(default=None, metadata={"help": "tau; measured on the cold start by default."})
     threshold_statistic: str = field(default="mean", metadata={"help": "mean, median, youden, or a quantile (0.4)."})
+    language_detector: str | None = field(
+        default=None, metadata={"help": "fastText model, where source and target language share a script."}
+    )
+    gates: bool = field(default=False, metadata={"help": "Language, length, repetition, numbers and copies as gates."})
 
 
 @dataclass

@@ -1,18 +1,24 @@
 """Reads pairs and splits them: cold start, calibration, RL, test. No row serves two purposes."""
 
+import bz2
+import gzip
 import hashlib
 import json
+import lzma
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from semreward.errors import ArgumentError, MissingColumnError
 from semreward.text import normalise
 from tibetan.arguments import DataArguments
+from tibetan.leak import foreign_words, write_words
 
 FORMATS = {".jsonl": "json", ".json": "json", ".csv": "csv", ".tsv": "csv", ".parquet": "parquet"}
 COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
+OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+COLUMN = "{column}"
 
 Row = dict[str, Any]
 
@@ -21,7 +27,8 @@ def read_rows(name: str, columns: Sequence[str], *, split: str = "train") -> Ite
     """Rows of a local file, or of a hub data set.
 
     Args:
-        name: Path of a JSONL, CSV, TSV or parquet file (also .gz, .bz2, .xz, .zst), or a hub id.
+        name: Path of a JSONL, CSV, TSV or parquet file (also .gz, .bz2, .xz, .zst), or a hub id. With `{column}` in
+            it: plain text files, one per column, whose lines belong together (also .gz, .bz2, .xz).
         columns: Columns that every row must fill with text.
         split: Split of a hub data set.
 
@@ -30,6 +37,9 @@ def read_rows(name: str, columns: Sequence[str], *, split: str = "train") -> Ite
             counted from 1.
         MissingColumnError: A column does not exist.
     """
+    if COLUMN in name:
+        yield from _aligned_lines(name, columns)
+        return
     rows = _open(name, split)
     missing = [column for column in columns if column not in rows.column_names]
     if missing:
@@ -41,6 +51,33 @@ def read_rows(name: str, columns: Sequence[str], *, split: str = "train") -> Ite
                     f"{name}: column `{column}` must be text, got {row[column]!r} at row {number}; correct or drop it"
                 )
         yield {column: normalise(row[column]) for column in columns}
+
+
+def _aligned_lines(name: str, columns: Sequence[str]) -> Iterator[Row]:
+    """Rows of plain text files; a row with an empty line on any side is an error like an empty cell."""
+    texts = {column: _lines(Path(name.replace(COLUMN, column))) for column in columns}
+    lengths = {column: len(lines) for column, lines in texts.items()}
+    if len({*lengths.values()}) > 1:
+        found = ", ".join(f"{column}: {length}" for column, length in lengths.items())
+        raise ArgumentError(f"the files {name!r} must have as many lines each, got {found}; are they of one data set?")
+    for number, values in enumerate(zip(*texts.values(), strict=True), start=1):
+        row = {column: normalise(value) for column, value in zip(columns, values, strict=True)}
+        if empty := [column for column, value in row.items() if not value]:
+            raise ArgumentError(
+                f"{name}: column `{empty[0]}` must be text, got line {number} empty; drop it in all files"
+            )
+        yield row
+
+
+def _lines(path: Path) -> list[str]:
+    """Lines of a text file, ended by line feeds only: a caption may hold other separators."""
+    try:
+        with OPENERS.get(path.suffix, open)(path, "rt", encoding="utf-8", newline="\n") as file:
+            return [line.rstrip("\r\n") for line in file]
+    except FileNotFoundError as error:
+        raise ArgumentError(f"data file {str(path)!r} does not exist; correct the path") from error
+    except (OSError, EOFError, lzma.LZMAError, UnicodeDecodeError) as error:
+        raise ArgumentError(f"data file {str(path)!r} cannot be read: {error}; is it a whole text file?") from error
 
 
 def _open(name: str, split: str) -> Any:
@@ -66,12 +103,14 @@ def _open(name: str, split: str) -> Any:
 def file_digests(data: DataArguments) -> dict[str, str]:
     """Hashes of the local data files, by which a changed file is noticed."""
     names = (data.train_data, data.test_data, data.reading_data, data.drift_data)
-    paths = [Path(name) for name in names if name is not None and Path(name).is_file()]
+    columns = (data.source_column, data.target_column)
+    files = {name.replace(COLUMN, column) for name in names if name is not None for column in columns}
+    paths = [Path(name) for name in sorted(files) if Path(name).is_file()]
     return {str(path): hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in paths}
 
 
 def prepare(folder: Path, data: DataArguments, tokenizer: Any, seed: int) -> None:
-    """Write `cold_start.jsonl`, `calibration.jsonl`, `rl.jsonl`, `test.jsonl` and `counts.json`.
+    """Write `cold_start.jsonl`, `calibration.jsonl`, `rl.jsonl`, `test.jsonl`, `foreign_words.txt` and `counts.json`.
 
     Rows are shuffled with the seed, over-long ones dropped and counted. A row has `prompt` and `completion` (messages),
     `source` and `reference`.
@@ -87,6 +126,10 @@ def prepare(folder: Path, data: DataArguments, tokenizer: Any, seed: int) -> Non
     test = [_row(pair, data) for pair in read_rows(data.test_data, columns, split="test")]
     held_out = {row["source"] for row in test}
     counts["train_rows_read"], counts["test_rows_read"] = len(train), len(test)
+    if data.count_leaks:
+        foreign = foreign_words((row["source"], row["reference"]) for row in train)
+        write_words(folder, foreign)
+        counts["words_of_the_source_language_only"] = len(foreign)
     train = [row for row in train if row["source"] not in held_out]
     counts["train_rows_that_are_in_test"] = counts["train_rows_read"] - len(train)
     train, counts["train_rows_too_long"] = _within_limits(train, data, tokenizer)
@@ -120,7 +163,11 @@ def read_part(folder: Path, name: str) -> list[Row]:
 
 
 def read_texts(name: str, limit: int | None) -> list[str]:
-    """The `text` column of a file or hub data set."""
+    """The `text` column of a file or hub data set, or the passages of a file in SQuAD layout."""
+    if Path(name).suffix == ".json" and Path(name).is_file():
+        content = json.loads(Path(name).read_text(encoding="utf-8"))
+        if isinstance(content, dict) and "data" in content:
+            return [part["context"] for article in content["data"] for part in article["paragraphs"]][:limit]
     return [row["text"] for row in read_rows(name, ["text"])][:limit]
 
 

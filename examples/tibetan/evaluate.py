@@ -28,7 +28,8 @@ from semreward.evaluation import (
 )
 from tibetan.arguments import Settings
 from tibetan.data import Row, read_texts
-from tibetan.policy import generate, load_adapted, load_base, load_tokenizer
+from tibetan.generation import generate
+from tibetan.policy import load_adapted, load_base, load_tokenizer
 from tibetan.world import PARSERS
 
 
@@ -95,9 +96,9 @@ class Evaluator:
         _write_samples(folder / "samples.jsonl", rows, answers, {})
 
     def _loaded(self) -> tuple[PreTrainedTokenizerBase, Any]:  # models are untyped where they are moved
-        name = self.settings.policy.model_name_or_path
-        base: Any = load_base(name, self.settings.grpo)
-        return load_tokenizer(name), base.to(self.settings.grpo.device).eval()
+        policy = self.settings.policy
+        base: Any = load_base(policy.model_name_or_path, self.settings.grpo)
+        return load_tokenizer(policy), base.to(self.settings.grpo.device).eval()
 
     def _answer(
         self,

@@ -1,7 +1,8 @@
-"""The policy: loading, supervised fine-tuning, GRPO, and generation. TRL trains; nothing of it is written again."""
+"""The policy: loading, supervised fine-tuning and GRPO. TRL trains; nothing of it is written again."""
 
 import copy
 import json
+import random
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -20,26 +21,35 @@ from transformers import (
 )
 from trl import GRPOConfig, GRPOTrainer, SFTConfig, SFTTrainer
 
-from miniature.pretraining import raise_malloc_thresholds
 from semreward import CompositeReward
 from semreward.evaluation import token_kl
 from semreward.monitor import MonitoredReward, RewardMonitor
 from tibetan.arguments import PolicyArguments, Settings
+from tibetan.budget import TimeBudget
 from tibetan.data import Row
+from tibetan.generation import rollout
 from tibetan.rewards import ExactMeaning
 from tibetan.stages import last_whole_checkpoint
 
 DRIFT_KEY = "drift/kl_to_base"
 
 
-def load_tokenizer(name_or_path: str) -> PreTrainedTokenizerBase:
+def load_tokenizer(policy: PolicyArguments) -> PreTrainedTokenizerBase:
     """The policy's tokenizer, padding on the left as generation needs it."""
-    return AutoTokenizer.from_pretrained(name_or_path, padding_side="left")
+    tokenizer = AutoTokenizer.from_pretrained(policy.model_name_or_path, padding_side="left")
+    if policy.chat_template is not None:
+        tokenizer.chat_template = policy.chat_template
+    return tokenizer
 
 
 def load_base(name_or_path: str, config: GRPOConfig) -> PreTrainedModel:
-    """The base policy in the precision that the run trains in."""
-    return AutoModelForCausalLM.from_pretrained(name_or_path, dtype=torch.bfloat16 if config.bf16 else torch.float32)
+    """The base policy in the precision that the run trains in.
+
+    With `bf16` on a CPU the weights stay in float32 and training runs under autocast: bfloat16 makes products over many
+    tokens faster there, and generation, token by token, slower.
+    """
+    half = config.bf16 and not config.use_cpu
+    return AutoModelForCausalLM.from_pretrained(name_or_path, dtype=torch.bfloat16 if half else torch.float32)
 
 
 def load_adapted(base: PreTrainedModel, adapter: Path, *, trainable: bool = False) -> PeftModel:
@@ -59,7 +69,13 @@ def lora_config(arguments: PolicyArguments) -> LoraConfig:
 
 
 def train_sft(
-    folder: Path, *, rows: Sequence[Row], settings: Settings, epochs: float, adapter: Path | None = None
+    folder: Path,
+    *,
+    rows: Sequence[Row],
+    settings: Settings,
+    epochs: float,
+    adapter: Path | None = None,
+    minutes: float | None = None,
 ) -> None:
     """Fine-tune an adapter on prompts and completions; the loss covers completions only.
 
@@ -69,6 +85,7 @@ def train_sft(
         settings: Base model, adapter, hyperparameters, and what all training shares: device, precision, seed, saving.
         epochs: Passes over the rows.
         adapter: Folder with the adapter to go on from; a new one by default.
+        minutes: Budget; training ends before it is exceeded.
     """
     policy, sft, run = settings.policy, settings.sft, settings.grpo
     set_seed(run.seed)
@@ -81,6 +98,7 @@ def train_sft(
         per_device_train_batch_size=sft.sft_batch_size,
         gradient_accumulation_steps=sft.sft_accumulation_steps,
         max_length=sft.sft_max_tokens,
+        train_sampling_strategy="group_by_length" if policy.like_lengths else "random",
         **_shared(run),
     )
     base = load_base(policy.model_name_or_path, run)
@@ -88,10 +106,10 @@ def train_sft(
         model=base if adapter is None else load_adapted(base, adapter, trainable=True),
         args=config,
         train_dataset=datasets.Dataset.from_list([{key: row[key] for key in ("prompt", "completion")} for row in rows]),
-        processing_class=load_tokenizer(policy.model_name_or_path),
+        processing_class=load_tokenizer(policy),
         peft_config=lora_config(policy) if adapter is None else None,
     )
-    _train_and_save(trainer, folder)
+    _train_and_save(trainer, folder, minutes)
 
 
 def train_grpo(
@@ -109,7 +127,7 @@ def train_grpo(
     Args:
         folder: Receives the adapter, and checkpoints in `training/`; goes on from the newest of them. The
             monitor leaves its alarms and curves there.
-        rows: Rows with `prompt` and `reference`.
+        rows: Rows with `prompt`, `reference` and `source`.
         cold_start: Folder with the cold start's adapter.
         settings: Base model and TRL's hyperparameters.
         reward: The reward; TRL calls it and logs its components.
@@ -120,18 +138,31 @@ def train_grpo(
     set_seed(run.seed)
     config = copy.deepcopy(run)
     config.output_dir = str(folder / "training")
+    if policy.like_lengths:
+        rows, config.shuffle_dataset = alike(rows, config), False
     parsers = [part.__name__ for part in reward.rewards if isinstance(part, ExactMeaning)]
+    columns = ("prompt", "reference", "source")
     monitored = MonitoredReward(reward, ignore=parsers)  # a real run has no parser that could warn
     trainer = DriftLoggingTrainer(
         model=load_adapted(load_base(policy.model_name_or_path, run), cold_start, trainable=True),
         reward_funcs=monitored if settings.run.monitor else reward,
         callbacks=[RewardMonitor(monitored, folder=folder)] if settings.run.monitor else [],
         args=config,
-        train_dataset=datasets.Dataset.from_list([{key: row[key] for key in ("prompt", "reference")} for row in rows]),
-        processing_class=load_tokenizer(policy.model_name_or_path),
+        train_dataset=datasets.Dataset.from_list([{key: row[key] for key in columns} for row in rows]),
+        processing_class=load_tokenizer(policy),
+        rollout_func=rollout if policy.share_prompts else None,
     )
     trainer.drift_texts, trainer.drift_every = drift_texts, drift_every
-    _train_and_save(trainer, folder)
+    _train_and_save(trainer, folder, settings.run.minutes("grpo"))
+
+
+def alike(rows: Sequence[Row], config: GRPOConfig) -> list[Row]:
+    """Rows in an order in which the prompts of a step are of like length; the steps' order is random."""
+    prompts = config.generation_batch_size // config.num_generations
+    ordered = sorted(rows, key=lambda row: len(row["prompt"][-1]["content"]))
+    steps = [ordered[start : start + prompts] for start in range(0, len(ordered) - prompts + 1, prompts)]
+    random.Random(config.seed).shuffle(steps)  # noqa: S311 - the order of rows, no cryptography
+    return [row for step in steps for row in step]
 
 
 class Progress(ProgressCallback):
@@ -142,6 +173,7 @@ class Progress(ProgressCallback):
         "semantic_similarity/similarity": "similarity",
         "language_consistency/mean": "language",
         "exact_meaning/mean": "exact",
+        "source_leak/mean": "leak",
         "mean_token_accuracy": "token accuracy",
         DRIFT_KEY: "KL",
     }
@@ -168,44 +200,6 @@ class DriftLoggingTrainer(GRPOTrainer):  # type: ignore[misc] # trl is untyped
         super().log(logs, start_time)
 
 
-def generate(
-    model: PreTrainedModel | PeftModel,
-    tokenizer: PreTrainedTokenizerBase,
-    prompts: Sequence[list[dict[str, str]]],
-    *,
-    max_tokens: int,
-    batch_size: int,
-    title: str,
-    temperature: float = 0.0,
-    top_p: float = 1.0,
-) -> list[str]:
-    """Answer prompts, in their order; greedily at temperature 0."""
-    texts = [tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True) for prompt in prompts]
-    order = sorted(range(len(texts)), key=lambda row: -len(texts[row]))  # like lengths share a batch
-    sampling: dict[str, Any] = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
-    if temperature:
-        sampling = {"do_sample": True, "temperature": temperature, "top_p": top_p, "top_k": 0}
-    run: Any = model  # generate() is attached to models in a way that type checkers do not see
-    answers = [""] * len(texts)
-    model.eval()
-    for start in tqdm(range(0, len(order), batch_size), desc=title, unit="batch", leave=False):
-        rows = order[start : start + batch_size]
-        batch = tokenizer([texts[row] for row in rows], return_tensors="pt", padding=True, add_special_tokens=False)
-        batch = batch.to(model.device)
-        with torch.no_grad():
-            output = run.generate(
-                input_ids=batch["input_ids"],
-                attention_mask=batch["attention_mask"],
-                max_new_tokens=max_tokens,
-                pad_token_id=tokenizer.pad_token_id,
-                **sampling,
-            )
-        decoded = tokenizer.batch_decode(output[:, batch["input_ids"].shape[1] :], skip_special_tokens=True)
-        for row, answer in zip(rows, decoded, strict=True):
-            answers[row] = answer
-    return answers
-
-
 def _shared(run: GRPOConfig) -> dict[str, Any]:
     """What supervised fine-tuning takes over from the GRPO settings of a run."""
     names = (
@@ -225,15 +219,15 @@ def _shared(run: GRPOConfig) -> dict[str, Any]:
     return {name: getattr(run, name) for name in names}
 
 
-def _train_and_save(trainer: SFTTrainer | GRPOTrainer, folder: Path) -> None:
+def _train_and_save(trainer: SFTTrainer | GRPOTrainer, folder: Path, minutes: float | None) -> None:
+    if minutes is not None:
+        trainer.add_callback(TimeBudget(minutes, folder / "training"))
     if not trainer.args.disable_tqdm:
         trainer.remove_callback(ProgressCallback)
         trainer.add_callback(Progress())
     checkpoint = last_whole_checkpoint(folder / "training")
     if checkpoint:
         print(f"going on from {checkpoint}")
-    if trainer.args.use_cpu:
-        raise_malloc_thresholds()
     trainer.train(resume_from_checkpoint=checkpoint)
     trainer.save_model(str(folder))
     if trainer.is_world_process_zero():

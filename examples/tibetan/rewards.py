@@ -1,20 +1,24 @@
-"""Eq. 4 with its weights, and two judges that watch at weight 0: what pays nothing, nothing is optimised to fool."""
+"""Eq. 4 with its weights, and judges that watch at weight 0: what pays nothing, nothing is optimised to fool."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from semreward import (
     Calibration,
     CompositeReward,
     Encoder,
+    FastTextDetector,
     LanguageConsistencyReward,
     RewardFunction,
     SemanticSimilarityReward,
+    recommended_reward,
 )
 from semreward.protocols import Completion
 from semreward.text import answer_text
 from tibetan.arguments import RewardArguments
+from tibetan.leak import SourceLeak
 from tibetan.world import PARSERS
 
 
@@ -44,24 +48,40 @@ def make_reward(
     held_out: Encoder | None = None,
     parser_language: str | None = None,
     task: str = "translation",
+    data_folder: Path | None = None,
 ) -> CompositeReward:
     """The reward of a GRPO run.
 
     Args:
-        arguments: The two weights.
+        arguments: The two weights, the detector, and whether gates decide who is paid.
         encoder: The encoder that pays.
         threshold: tau, or how it was measured.
         language: BCP-47 tag that the answers must be in.
         held_out: An encoder that is logged and pays nothing.
         parser_language: `zh` or `bo` where the references are sentences of the miniature grammar.
-        task: What the parser takes them for, `translation` or `headline`.
+        task: `translation` or `headline`: what the parser takes them for, and whether copying the source is wrong.
+        data_folder: Folder of the data stage, where source words that leak into the answers are to be counted.
     """
+    consistency = LanguageConsistencyReward(language, detector=language_detector(arguments))
     components: list[tuple[RewardFunction, float]] = [
         (SemanticSimilarityReward(encoder, threshold=threshold), arguments.similarity_weight),
-        (LanguageConsistencyReward(language), arguments.language_weight),
+        (consistency, arguments.language_weight),
     ]
+    gates: list[str] = []
+    if arguments.gates:
+        source = "source" if task == "translation" else None
+        recommended = recommended_reward(encoder, language, threshold, source_column=source)
+        components += recommended.components[len(components) :]
+        gates = list(recommended.gates)
     if held_out is not None:
         components.append((SemanticSimilarityReward(held_out, threshold=0.0, name="held_out_similarity"), 0.0))
     if parser_language is not None:
         components.append((ExactMeaning(parser_language, task), 0.0))
-    return CompositeReward(components)
+    if data_folder is not None:
+        components.append((SourceLeak(str(data_folder)), 0.0))
+    return CompositeReward(components, mode="gate" if gates else "sum", gates=gates)
+
+
+def language_detector(arguments: RewardArguments) -> FastTextDetector | None:
+    """What tells languages of one script apart, if a model is named."""
+    return None if arguments.language_detector is None else FastTextDetector(arguments.language_detector)

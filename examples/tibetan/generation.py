@@ -1,0 +1,147 @@
+"""Answers of a policy: in batches of like length, and on a CPU with each prompt read once for all of its samples."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import groupby
+from typing import Any
+
+import torch
+from peft import PeftModel
+from peft.tuners.lora import LoraLayer
+from tqdm.auto import tqdm
+from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
+
+Prompt = list[dict[str, str]]
+
+
+def generate(
+    model: PreTrainedModel | PeftModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[list[dict[str, str]]],
+    *,
+    max_tokens: int,
+    batch_size: int,
+    title: str,
+    temperature: float = 0.0,
+    top_p: float = 1.0,
+) -> list[str]:
+    """Answer prompts, in their order; greedily at temperature 0."""
+    texts = [tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True) for prompt in prompts]
+    order = sorted(range(len(texts)), key=lambda row: -len(texts[row]))  # like lengths share a batch
+    sampling: dict[str, Any] = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
+    if temperature:
+        sampling = {"do_sample": True, "temperature": temperature, "top_p": top_p, "top_k": 0}
+    run: Any = model  # generate() is attached to models in a way that type checkers do not see
+    answers = [""] * len(texts)
+    model.eval()
+    for start in tqdm(range(0, len(order), batch_size), desc=title, unit="batch", leave=False):
+        rows = order[start : start + batch_size]
+        batch = tokenizer([texts[row] for row in rows], return_tensors="pt", padding=True, add_special_tokens=False)
+        batch = batch.to(model.device)
+        with torch.no_grad():
+            output = run.generate(
+                input_ids=batch["input_ids"],
+                attention_mask=batch["attention_mask"],
+                max_new_tokens=max_tokens,
+                pad_token_id=tokenizer.pad_token_id,
+                **sampling,
+            )
+        decoded = tokenizer.batch_decode(output[:, batch["input_ids"].shape[1] :], skip_special_tokens=True)
+        for row, answer in zip(rows, decoded, strict=True):
+            answers[row] = answer
+    return answers
+
+
+def rollout(prompts: Sequence[Prompt], trainer: Any) -> dict[str, Any]:  # TRL is untyped
+    """Sample completions for a GRPO step on a CPU; TRL's `rollout_func`.
+
+    TRL reads a prompt once per sample and keeps the adapter beside the weights. Here equal prompts in a row are read
+    once, and the adapter is merged while sampling. The distribution is the same; the random numbers are not.
+
+    Args:
+        prompts: The step's prompts, each repeated once per sample, side by side.
+        trainer: The `GRPOTrainer`.
+
+    Returns:
+        `prompt_ids` and `completion_ids`, one list of token ids per sample; `logprobs` is `None`: TRL computes them.
+    """
+    tokenizer, config = trainer.processing_class, trainer.args
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    distinct = [(prompt, len(list(equal))) for prompt, equal in groupby(prompts)]
+    texts = [
+        tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True) for prompt, _ in distinct
+    ]
+    batch = tokenizer(texts, return_tensors="pt", padding=True, padding_side="left", add_special_tokens=False)
+    training = model.training
+    model.eval()
+    with torch.no_grad(), merged_adapter(model):
+        completions = sample_groups(
+            model,
+            batch["input_ids"],
+            batch["attention_mask"],
+            [count for _, count in distinct],
+            max_new_tokens=config.max_completion_length,
+            do_sample=True,
+            temperature=config.temperature,
+            top_p=config.top_p,
+            top_k=config.top_k,
+            pad_token_id=tokenizer.pad_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+        )
+    model.train(training)
+    prompt_ids = [
+        ids[mask.bool()].tolist()
+        for ids, mask, (_, count) in zip(batch["input_ids"], batch["attention_mask"], distinct, strict=True)
+        for _ in range(count)
+    ]
+    return {
+        "prompt_ids": prompt_ids,
+        "completion_ids": [_until_end(row.tolist(), tokenizer.eos_token_id) for row in completions],
+        "logprobs": None,
+    }
+
+
+def sample_groups(
+    model: Any, input_ids: torch.Tensor, attention_mask: torch.Tensor, counts: Sequence[int], **sampling: Any
+) -> torch.Tensor:
+    """Complete each of `P` prompts, padded on the left to `T` tokens, as often as `counts` says.
+
+    Returns:
+        The new tokens, one row per completion, in the order of the prompts; shape (sum of counts, longest completion).
+    """
+    cache = DynamicCache(config=model.config)
+    model(
+        input_ids=input_ids[:, :-1],
+        attention_mask=attention_mask[:, :-1],
+        position_ids=(attention_mask[:, :-1].cumsum(-1) - 1).clamp(min=0),
+        past_key_values=cache,
+        use_cache=True,
+        logits_to_keep=1,
+    )
+    rows = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
+    cache.batch_select_indices(rows)
+    output: torch.Tensor = model.generate(
+        input_ids=input_ids[rows], attention_mask=attention_mask[rows], past_key_values=cache, **sampling
+    )
+    return output[:, input_ids.shape[1] :]
+
+
+@contextmanager
+def merged_adapter(model: PeftModel) -> Iterator[None]:
+    """The adapter inside the weights; afterwards the weights are bit for bit what they were."""
+    layers = [layer for layer in model.modules() if isinstance(layer, LoraLayer)]
+    originals = [layer.get_base_layer().weight.data for layer in layers]
+    for layer, original in zip(layers, originals, strict=True):
+        layer.get_base_layer().weight.data = original.clone()
+    model.merge_adapter()
+    try:
+        yield
+    finally:
+        model.unmerge_adapter()
+        for layer, original in zip(layers, originals, strict=True):
+            layer.get_base_layer().weight.data = original
+
+
+def _until_end(ids: list[int], end: int) -> list[int]:
+    """A completion with its end token, without what stands behind it."""
+    return ids[: ids.index(end) + 1] if end in ids else ids
