@@ -3,11 +3,15 @@
 #
 #   PYTHON=python3.12     the interpreter to make .venv with
 #   TORCH_INDEX=URL       where to get torch, for example https://download.pytorch.org/whl/cpu (no CUDA, far smaller)
-#   ARGS='-k language'    more arguments for `make test` or `make demo`
+#   ARGS='-k language'    more arguments for `make test`, `make demo` or `make captions`
+#   PAIR=de-en            languages of `make captions`: fr-en, de-en, cs-en or en-de
+#   REAL=folder           models and data of `make captions`, see docs/captions.md; from the network by default
 
 PYTHON ?= python3
 TORCH_INDEX ?=
 ARGS ?=
+PAIR ?= fr-en
+REAL ?=
 
 BIN := .venv/bin
 READY := .venv/ready
@@ -17,7 +21,7 @@ SERVER := build/server
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo tables tradeoff test test-server lint doctest wheel smoke check clean
+.PHONY: help demo captions tables tradeoff test test-server lint doctest wheel smoke check clean
 
 # Models of a few thousand weights gain nothing from threads, and lose much of their time where cores are shared.
 test doctest wheel smoke: export OMP_NUM_THREADS ?= 1
@@ -30,6 +34,11 @@ demo: $(READY) ## The whole recipe in miniature, in minutes on two CPU cores
 	@echo
 	@echo "report:  $(CURDIR)/runs/miniature/report.html"
 	@echo "numbers: $(CURDIR)/runs/miniature/results.json"
+
+captions: $(READY) ## The recipe with pretrained models on image captions: hours on two CPU cores; resumes
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[detect]'
+	$(BIN)/python examples/grpo_tibetan.py --config examples/configs/captions.yaml --pair $(PAIR) \
+		--output_dir runs/captions/$(PAIR) $(REAL:%=--real %) $(ARGS)
 
 tables: $(READY) ## The paper's tables in miniature: hours; goes on where it stopped
 	$(BIN)/python examples/paper_tables.py $(ARGS)

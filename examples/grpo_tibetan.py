@@ -26,6 +26,7 @@ from typing import Any
 import cpu
 from miniature.world import build_world
 from semreward import Calibration
+from semreward.errors import SemRewardError
 from tibetan import results
 from tibetan.arguments import Settings, decisive, parse
 from tibetan.data import Row, file_digests, prepare, read_part, read_texts
@@ -33,6 +34,7 @@ from tibetan.encoder import adapt_encoders
 from tibetan.evaluate import Evaluator, load_calibration
 from tibetan.plan import print_plan
 from tibetan.policy import load_tokenizer, train_grpo, train_sft
+from tibetan.pretrained import check_network, use_detector, use_folder, use_pair
 from tibetan.rewards import make_reward
 from tibetan.stages import Stages, process_state
 from tibetan.world import use_world, world_settings
@@ -49,7 +51,8 @@ def run_once(settings: Settings) -> dict[str, Any]:
         settings = make_world(settings, stages)
     rows = split_data(settings, stages)
     encoder, held_out = adapt_encoders(settings, stages)
-    evaluator = Evaluator(settings, encoder, held_out)
+    counted = stages.folder / "data" if settings.data.count_leaks else None
+    evaluator = Evaluator(settings, encoder, held_out, counted)
 
     cold_start = fine_tune(settings, stages, "cold_start", rows["cold_start"], settings.sft.cold_start_epochs)
     threshold = measure_threshold(settings, stages, evaluator, rows["calibration"], cold_start)
@@ -136,7 +139,7 @@ def reinforce(
         held_out=evaluator.held_out,
         parser_language=evaluator.parser_language,
         task=settings.data.task,
-        data_folder=stages.folder / "data" if settings.data.count_leaks else None,
+        data_folder=evaluator.data_folder,
     )
     rewards = {"grpo": reward}
     if settings.run.similarity_only:
@@ -168,6 +171,7 @@ def evaluate(settings: Settings, stages: Stages, evaluator: Evaluator, rows: lis
                     **decisive(settings.evaluation),
                     "data": decisive(settings.data),
                     "encoders": evaluator.fingerprints,
+                    "language_detector": settings.reward.language_detector,
                     "max_tokens": settings.grpo.max_completion_length,
                 },
                 inputs=("data",) if adapter is None else ("data", model),
@@ -177,11 +181,15 @@ def evaluate(settings: Settings, stages: Stages, evaluator: Evaluator, rows: lis
 def main() -> None:
     """Run once, or once a seed."""
     settings, config = parse(sys.argv[1:])
+    settings = use_folder(use_pair(settings))
     if settings.grpo.use_cpu:
         cpu.raise_malloc_thresholds()
     if settings.run.plan:
         print_plan(settings, config)
         return
+    if not settings.run.miniature:
+        check_network(settings)
+        settings = use_detector(settings)
     folder = Path(settings.grpo.output_dir)
     seeds = {seed: settings.for_seed(seed, folder / f"seed-{seed}") for seed in settings.run.seeds}
     runs = []
@@ -197,4 +205,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except SemRewardError as error:  # its message names what to change; a traceback would hide it
+        sys.exit(f"{type(error).__name__}: {error}")

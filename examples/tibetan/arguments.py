@@ -27,6 +27,10 @@ class RunArguments:
 
     plan: bool = field(default=False, metadata={"help": "Print what would run and stop; loads no weights."})
     miniature: bool = field(default=False, metadata={"help": "Make a small world on the spot instead of reading data."})
+    pair: str | None = field(
+        default=None, metadata={"help": "Languages such as fr-en: sets both columns, the target language, the prompt."}
+    )
+    real: str | None = field(default=None, metadata={"help": "Folder with policy, encoder, judge, detector and data."})
     seeds: list[int] = field(default_factory=list, metadata={"help": "Run once a seed, in folders seed-N."})
     strong_sft: bool = field(default=True, metadata={"help": "Also train the strong-SFT baseline."})
     monitor: bool = field(default=True, metadata={"help": "Warn of reward hacking while GRPO runs."})
@@ -85,7 +89,7 @@ class DataArguments:
     reading_prompt: str = field(
         default="阅读短文，用短文中的原文回答问题。\n短文：{passage}\n问题：{question}", metadata={"help": "User turn."}
     )
-    reading_size: int | None = field(default=None, metadata={"help": "Questions to ask; all, by default."})
+    reading_size: int | None = field(default=None, metadata={"help": "Questions to answer in words; all, by default."})
     drift_data: str | None = field(
         default=None, metadata={"help": "Out-of-domain texts: column `text`, or SQuAD layout."}
     )
@@ -185,6 +189,8 @@ class EvaluationArguments:
     drift_max_tokens: int = field(default=512, metadata={"help": "Longest drift text in tokens."})
     drift_size: int | None = field(default=None, metadata={"help": "Drift texts to read; all, by default."})
     drift_every: int = field(default=10, metadata={"help": "GRPO steps between two measurements of KL to the base."})
+    reading_choice: bool = field(default=False, metadata={"help": "Also let the policy choose among answers."})
+    task_drift_size: int = field(default=0, metadata={"help": "Test rows on which KL to the base is measured, too."})
     drift_curve_size: int = field(default=20, metadata={"help": "Drift texts that those measurements read."})
 
 

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import httpx2
+
 from semreward.errors import ArgumentError, MissingColumnError
 from semreward.text import normalise
 from tibetan.arguments import DataArguments
@@ -19,6 +21,7 @@ FORMATS = {".jsonl": "json", ".json": "json", ".csv": "csv", ".tsv": "csv", ".pa
 COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
 OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 COLUMN = "{column}"
+DOWNLOAD_TIMEOUT_S = 30
 
 Row = dict[str, Any]
 
@@ -55,7 +58,7 @@ def read_rows(name: str, columns: Sequence[str], *, split: str = "train") -> Ite
 
 def _aligned_lines(name: str, columns: Sequence[str]) -> Iterator[Row]:
     """Rows of plain text files; a row with an empty line on any side is an error like an empty cell."""
-    texts = {column: _lines(Path(name.replace(COLUMN, column))) for column in columns}
+    texts = {column: _lines(name.replace(COLUMN, column)) for column in columns}
     lengths = {column: len(lines) for column, lines in texts.items()}
     if len({*lengths.values()}) > 1:
         found = ", ".join(f"{column}: {length}" for column, length in lengths.items())
@@ -69,15 +72,40 @@ def _aligned_lines(name: str, columns: Sequence[str]) -> Iterator[Row]:
         yield row
 
 
-def _lines(path: Path) -> list[str]:
+def local_path(name: str) -> str:
+    """A path as it is; what a URL names is downloaded once.
+
+    Raises:
+        ArgumentError: The download fails.
+    """
+    if "://" not in name:
+        return name
+    import datasets
+
+    folder = Path(datasets.config.DOWNLOADED_DATASETS_PATH)
+    path = folder / f"{hashlib.sha256(name.encode()).hexdigest()[:16]}{''.join(Path(name).suffixes)}"
+    if not path.exists():
+        try:
+            answer = httpx2.get(name, follow_redirects=True, timeout=DOWNLOAD_TIMEOUT_S).raise_for_status()
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+            raise ArgumentError(f"data file {name!r} cannot be downloaded ({error}); name a local path") from error
+        folder.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f"{path.name}.partial")
+        partial.write_bytes(answer.content)
+        partial.replace(path)
+    return str(path)
+
+
+def _lines(name: str) -> list[str]:
     """Lines of a text file, ended by line feeds only: a caption may hold other separators."""
+    path = Path(local_path(name))
     try:
-        with OPENERS.get(path.suffix, open)(path, "rt", encoding="utf-8", newline="\n") as file:
+        with OPENERS.get(Path(name).suffix, open)(path, "rt", encoding="utf-8", newline="\n") as file:
             return [line.rstrip("\r\n") for line in file]
     except FileNotFoundError as error:
-        raise ArgumentError(f"data file {str(path)!r} does not exist; correct the path") from error
+        raise ArgumentError(f"data file {name!r} does not exist; correct the path") from error
     except (OSError, EOFError, lzma.LZMAError, UnicodeDecodeError) as error:
-        raise ArgumentError(f"data file {str(path)!r} cannot be read: {error}; is it a whole text file?") from error
+        raise ArgumentError(f"data file {name!r} cannot be read: {error}; is it a whole text file?") from error
 
 
 def _open(name: str, split: str) -> Any:
@@ -164,8 +192,8 @@ def read_part(folder: Path, name: str) -> list[Row]:
 
 def read_texts(name: str, limit: int | None) -> list[str]:
     """The `text` column of a file or hub data set, or the passages of a file in SQuAD layout."""
-    if Path(name).suffix == ".json" and Path(name).is_file():
-        content = json.loads(Path(name).read_text(encoding="utf-8"))
+    if name.endswith(".json") and Path(path := local_path(name)).is_file():
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
         if isinstance(content, dict) and "data" in content:
             return [part["context"] for article in content["data"] for part in article["paragraphs"]][:limit]
     return [row["text"] for row in read_rows(name, ["text"])][:limit]

@@ -1,4 +1,7 @@
-"""What a policy is worth: translation quality, language, reading comprehension, drift; in the miniature, meaning."""
+"""What a policy is worth: quality, language, leaks, reading comprehension, drift; in the miniature, exact meaning.
+
+Whatever can be counted per answer is written beside the answer, so that policies can be compared pair by pair.
+"""
 
 import dataclasses
 import json
@@ -9,13 +12,14 @@ from typing import Any, cast
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
-from semreward import Calibration, Encoder, SemanticSimilarityReward
+from semreward import Calibration, ChrfReward, Encoder, LanguageConsistencyReward, SemanticSimilarityReward
 from semreward.calibration import Statistic, calibrate
 from semreward.evaluation import (
     ChatModel,
     Distribution,
     Score,
     bleu_score,
+    choice_scores,
     chrf_score,
     cmrc_scores,
     first_questions,
@@ -27,9 +31,11 @@ from semreward.evaluation import (
     token_nll,
 )
 from tibetan.arguments import Settings
-from tibetan.data import Row, read_texts
+from tibetan.data import Row, local_path, read_texts
 from tibetan.generation import generate
+from tibetan.leak import leaked_words, read_words
 from tibetan.policy import load_adapted, load_base, load_tokenizer
+from tibetan.rewards import language_detector
 from tibetan.world import PARSERS
 
 
@@ -41,11 +47,13 @@ class Evaluator:
         settings: The base policy, the texts and questions, sizes, precision, and how completions are sampled.
         encoder: The encoder that pays the reward.
         held_out: An encoder that the reward does not know.
+        data_folder: Folder of the data stage, where source words in answers are to be counted.
     """
 
     settings: Settings
     encoder: Encoder
     held_out: Encoder | None
+    data_folder: Path | None = None
 
     @property
     def parser_language(self) -> str | None:
@@ -86,14 +94,18 @@ class Evaluator:
         """Measure a policy, the base where there is no adapter; writes `scores.json` and `samples.jsonl`."""
         tokenizer, base = self._loaded()
         model: Any = base if adapter is None else load_adapted(base, adapter)
-        scores: dict[str, Any] = {"drift": self._drift(model, tokenizer, adapted=adapter is not None)}
+        scores: dict[str, Any] = {"drift": self._drift(model, tokenizer, rows, adapted=adapter is not None)}
         if adapter is not None:
             model = model.merge_and_unload()  # generation without the adapter's detour
         answers = self._answer(model, tokenizer, rows, "answering")
         scores |= self._quality(answers, [row["reference"] for row in rows])
+        each = self._each(answers, rows)
+        if "leaked_words" in each:
+            scores["source_leak"] = {"value": sum(map(bool, each["leaked_words"])) / len(rows)}
         scores["reading"] = self._reading(model, tokenizer, folder)
+        scores["choice"] = self._choice(model, tokenizer)
         (folder / "scores.json").write_text(json.dumps(scores, indent=2, ensure_ascii=False), encoding="utf-8")
-        _write_samples(folder / "samples.jsonl", rows, answers, {})
+        _write_samples(folder / "samples.jsonl", rows, answers, each)
 
     def _loaded(self) -> tuple[PreTrainedTokenizerBase, Any]:  # models are untyped where they are moved
         policy = self.settings.policy
@@ -126,7 +138,9 @@ class Evaluator:
             "bleu": bleu_score(answers, references),
             "chrf": chrf_score(answers, references),
             "rouge_l": rouge_l_score(answers, references),
-            "language_consistency": language_consistency_score(answers, self.settings.data.target_language),
+            "language_consistency": language_consistency_score(
+                answers, self.settings.data.target_language, detector=language_detector(self.settings.reward)
+            ),
         }
         if self.held_out is not None:
             scores["held_out_similarity"] = similarity_score(self.held_out, answers, references)
@@ -135,12 +149,41 @@ class Evaluator:
             measured |= _meaning(answers, references, self.parser_language, self.settings.data.task)
         return measured
 
+    def _each(self, answers: list[str], rows: Sequence[Row]) -> dict[str, list[Any]]:
+        """What is known of each answer."""
+        references = [row["reference"] for row in rows]
+        language = LanguageConsistencyReward(
+            self.settings.data.target_language, detector=language_detector(self.settings.reward)
+        )
+        found: dict[str, list[Any]] = {
+            "similarity": SemanticSimilarityReward(self.encoder, threshold=0.0)
+            .similarity(answers, references)
+            .tolist(),
+            "chrf": ChrfReward()(completions=answers, reference=references),
+            "language_consistency": language(completions=answers),
+        }
+        if self.held_out is not None:
+            judge = SemanticSimilarityReward(self.held_out, threshold=0.0)
+            found["held_out_similarity"] = judge.similarity(answers, references).tolist()
+        if self.data_folder is not None:
+            foreign = read_words(str(self.data_folder))
+            found["leaked_words"] = [
+                leaked_words(answer, row["source"], foreign) for answer, row in zip(answers, rows, strict=True)
+            ]
+        return found
+
+    def _choice(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any] | None:
+        """The reading test for a policy that is too small to answer, on all questions."""
+        if self.settings.data.reading_data is None or not self.settings.evaluation.reading_choice:
+            return None
+        return dataclasses.asdict(choice_scores(model, tokenizer, local_path(self.settings.data.reading_data)))
+
     def _reading(
         self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path
     ) -> dict[str, Any] | None:
-        questions: Any = self.settings.data.reading_data  # a file, or what is taken of it
-        if questions is None:
+        if self.settings.data.reading_data is None:
             return None
+        questions: Any = local_path(self.settings.data.reading_data)  # a file, or what is taken of it
         if (size := self.settings.data.reading_size) is not None:
             questions = first_questions(questions, size)
         answers = reading_answers(
@@ -153,7 +196,10 @@ class Evaluator:
         (folder / "reading_answers.json").write_text(json.dumps(answers, ensure_ascii=False), encoding="utf-8")
         return dataclasses.asdict(cmrc_scores(answers, questions))
 
-    def _drift(self, model: Any, tokenizer: PreTrainedTokenizerBase, *, adapted: bool) -> dict[str, Any] | None:
+    def _drift(
+        self, model: Any, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row], *, adapted: bool
+    ) -> dict[str, Any] | None:
+        """NLL and KL to the base off the task, and KL on the task: on the references' tokens, after their prompts."""
         if self.settings.data.drift_data is None:
             return None
         texts = read_texts(self.settings.data.drift_data, self.settings.evaluation.drift_size)
@@ -165,7 +211,20 @@ class Evaluator:
             if adapted
             else Distribution(0, 0, 0, 0, nll.tokens)
         )
-        return {"nll": dataclasses.asdict(nll), "kl_to_base": dataclasses.asdict(kl)}
+        measured = {"nll": dataclasses.asdict(nll), "kl_to_base": dataclasses.asdict(kl)}
+        if on_task := rows[: self.settings.evaluation.task_drift_size]:
+            prompts = [
+                str(tokenizer.apply_chat_template(row["prompt"], tokenize=False, add_generation_prompt=True))
+                for row in on_task
+            ]
+            texts = [row["reference"] for row in on_task]
+            task = (
+                token_kl(model, None, tokenizer, texts, contexts=prompts, max_tokens=limit)
+                if adapted
+                else Distribution(0, 0, 0, 0, 0)
+            )
+            measured["kl_to_base_on_task"] = dataclasses.asdict(task)
+        return measured
 
 
 def load_calibration(folder: Path) -> Calibration:
@@ -191,7 +250,9 @@ def _meaning(answers: Sequence[str], references: Sequence[str], language: str, t
     }
 
 
-def _write_samples(path: Path, rows: Sequence[Row], answers: Sequence[str], columns: Mapping[str, list[float]]) -> None:
+def _write_samples(
+    path: Path, rows: Sequence[Row], answers: Sequence[str], columns: Mapping[str, Sequence[Any]]
+) -> None:
     lines = [
         {"source": row["source"], "reference": row["reference"], "answer": answer}
         | {name: values[number] for name, values in columns.items()}

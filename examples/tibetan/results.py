@@ -13,6 +13,7 @@ from typing import Any
 
 from semreward import Calibration
 from semreward.report import Report
+from tibetan.comparison import Comparison, compare
 from tibetan.policy import DRIFT_KEY
 
 MODELS = {
@@ -35,18 +36,26 @@ QUALITY = {
     "grammatical": ("grammatical", "value"),
     "language consistency": ("language_consistency", "value"),
     "chrF": ("chrf", "value"),
+    "answers with a source word": ("source_leak", "value"),
 }
 TASK_METRIC = {"translation": {"BLEU-4": ("bleu", "value")}, "headline": {"ROUGE-L": ("rouge_l", "value")}}
 READING = {
     "CMRC EM": ("reading", "exact_match"),
     "CMRC F1": ("reading", "f1"),
     "CMRC Avg": ("reading", "average"),
+    "choice": ("choice", "gain"),
+    "choice, per token": ("choice", "likelihood"),
+    "choice, blind": ("choice", "blind"),
+    "choice, chance": ("choice", "chance"),
 }
 DRIFT = {
     f"{label} {summary}": ("drift", key, summary)
     for label, key in (("NLL", "nll"), ("KL", "kl_to_base"))
     for summary in ("mean", "median", "p10", "p90")
-}
+} | {"KL mean on the task": ("drift", "kl_to_base_on_task", "mean")}
+
+COMPARED = (("grpo", "cold_start"), ("grpo", "strong_sft"), ("strong_sft", "cold_start"))
+"""Pairs of policies whose differences are estimated, later minus earlier."""
 
 CURVES = {
     "Reward (total, 0 to 2.5)": {"reward": "reward"},
@@ -58,6 +67,7 @@ CURVES = {
         "dead zone (similarity reward 0)": "semantic_similarity/dead_zone",
         "language consistent": "language_consistency/mean",
         "exact meaning (parser)": "exact_meaning/mean",
+        "answers with a source word": "source_leak/mean",
     },
     "KL to the base policy on out-of-domain text (nats a token)": {"KL": DRIFT_KEY},
 }
@@ -84,6 +94,7 @@ def collect(folder: Path, settings: Mapping[str, Any], seconds: Mapping[str, flo
     calibration, given = _calibration(folder), settings["reward"]["threshold"]
     return {
         "models": scores,
+        "comparisons": comparisons(folder, scores),
         "threshold": calibration.threshold if calibration is not None and given is None else given,
         "calibration": None if calibration is None else dataclasses.asdict(calibration),
         "encoders": encoders,
@@ -95,6 +106,32 @@ def collect(folder: Path, settings: Mapping[str, Any], seconds: Mapping[str, flo
         "machine": machine(),
         "date": datetime.now(timezone.utc).date().isoformat(),
     }
+
+
+def comparisons(folder: Path, scores: Mapping[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Differences between policies with intervals: over test rows, and over passages for the choice of answers."""
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for after, before in COMPARED:
+        if after in scores and before in scores:
+            pair = compared_answers(_samples(folder, after), _samples(folder, before))
+            choices = [scores[model].get("choice") for model in (after, before)]
+            if all(choices):
+                right = [[float(value) for value in choice["right"].values()] for choice in choices]
+                pair["choice"] = compare(*right, clusters=list(choices[0]["passages"].values()))
+            found[f"{MODELS[after]} - {MODELS[before]}"] = {
+                name: dataclasses.asdict(comparison) for name, comparison in pair.items()
+            }
+    return found
+
+
+def compared_answers(after: Sequence[Mapping[str, Any]], before: Sequence[Mapping[str, Any]]) -> dict[str, Comparison]:
+    """Differences of what `samples.jsonl` has of every answer; a list counts as 1 where it is not empty."""
+
+    def column(rows: Sequence[Mapping[str, Any]], name: str) -> list[float]:
+        return [float(bool(row[name])) if isinstance(row[name], list) else float(row[name]) for row in rows]
+
+    names = [name for name in after[0] if name not in ("source", "reference", "answer")]
+    return {name: compare(column(after, name), column(before, name)) for name in names}
 
 
 def machine() -> dict[str, Any]:
@@ -161,6 +198,12 @@ def write_report(folder: Path, results: Mapping[str, Any]) -> None:
         report.table([dict(zip(names, row, strict=True)) for row in calibration.rows()], prose=True)
     report.heading("Quality and reading comprehension")
     report.table(table(results["models"], quality_columns(settings["data"]["task"])), note=_signatures(results))
+    for pair, found in results.get("comparisons", {}).items():
+        report.heading(f"Differences: {pair}")
+        report.table(
+            [{"per answer": name} | comparison for name, comparison in found.items()],
+            note="Mean difference, 95 % bootstrap interval, and the smallest difference that so many items show.",
+        )
     report.heading("Drift on out-of-domain text")
     report.table(table(results["models"], DRIFT), note="Nats a token; KL of the policy to the base policy.")
     for stage in ("grpo", "grpo_similarity_only"):
@@ -226,22 +269,18 @@ def _add_curves(report: Report, log: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _answers(folder: Path, models: Mapping[str, Any], *, count: int = 20) -> list[dict[str, Any]]:
-    samples = {
-        model: [
-            json.loads(line)
-            for line in (folder / f"evaluate_{model}" / "samples.jsonl")
-            .read_text(encoding="utf-8")
-            .splitlines()[:count]
-        ]
-        for model in MODELS
-        if model in models
-    }
+    samples = {model: _samples(folder, model)[:count] for model in MODELS if model in models}
     first = next(iter(samples.values()))
     return [
         {"source": row["source"], "reference": row["reference"]}
         | {MODELS[model]: found[number]["answer"] for model, found in samples.items()}
         for number, row in enumerate(first)
     ]
+
+
+def _samples(folder: Path, model: str) -> list[dict[str, Any]]:
+    lines = (folder / f"evaluate_{model}" / "samples.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
 
 
 def _signatures(results: Mapping[str, Any]) -> str:

@@ -218,3 +218,26 @@ def test_logits_that_are_not_finite_are_refused(model, tokenizer, texts):
         broken.model.norm.weight.fill_(float("nan"))
     with pytest.raises(ArgumentError, match="finite logits"):
         token_nll(broken, tokenizer, texts)
+
+
+def test_kl_after_contexts_counts_the_tokens_of_the_texts_only(model, adapted, tokenizer, texts):
+    values = []
+    for context, text in zip(texts[:3], texts[3:6], strict=True):
+        before, ids = (tokenizer(part, add_special_tokens=False)["input_ids"] for part in (context, text))
+        log_p, log_q = (log_probabilities(one, before + ids) for one in (adapted, model))
+        values += (log_p.exp() * (log_p - log_q)).sum(dim=-1).tolist()[len(before) - 1 :]
+    drift = token_kl(adapted, model, tokenizer, texts[3:6], contexts=texts[:3])
+    assert (drift.mean, drift.tokens) == (pytest.approx(np.mean(values), abs=1e-6), len(values))
+
+
+@pytest.mark.parametrize(
+    ("contexts", "message"), [(["一"], "as many as `texts`"), (["", "二"], "at least one token each, got '' at row 0")]
+)
+def test_contexts_that_do_not_fit_are_refused(model, adapted, tokenizer, contexts, message):
+    with pytest.raises(ArgumentError, match=message):
+        token_kl(adapted, model, tokenizer, ["一", "二"], contexts=contexts)
+
+
+def test_contexts_must_be_texts(model, adapted, tokenizer):
+    with pytest.raises(ArgumentTypeError, match="must be strings, got .* at row 0"):
+        token_kl(adapted, model, tokenizer, ["一"], contexts=[None])

@@ -110,3 +110,18 @@ def test_chinese_sentences_are_consistently_chinese(parallel_rows):
 @pytest.mark.realdata
 def test_chinese_sentences_are_never_tibetan(parallel_rows):
     assert language_consistency_score([row[1] for row in parallel_rows], "bo").value == 0.0
+
+
+def test_detector_tells_languages_of_one_script_apart():
+    def detector(texts):
+        return ["fr" if "chien" in text else "en" for text in texts]
+
+    answers = ["A dog.", "Un chien.", ""]
+    assert language_consistency_score(answers, "en").value == pytest.approx(2 / 3)
+    assert language_consistency_score(answers, "en", detector=detector).value == pytest.approx(1 / 3)
+
+
+def test_signature_names_the_detector():
+    score = language_consistency_score(["A dog."], "en", detector=lambda texts: ["en"] * len(texts))
+    assert "detector:" in score.signature
+    assert "detector" not in language_consistency_score(["A dog."], "en").signature

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from semreward.errors import ChatError, ChatUnavailableError
     from semreward.evaluation.asking import READING_PROMPT, ChatModel, Reader, reading_answers
     from semreward.evaluation.chat import ChatServer
+    from semreward.evaluation.choice import ChoiceScores, choice_scores
     from semreward.evaluation.drift import Distribution, token_kl, token_nll
     from semreward.evaluation.graded import GradedPair, GradedScores, graded_scores, rank_correlation
     from semreward.evaluation.judge import (
@@ -33,6 +34,7 @@ _HOMES = {
     "ChatModel": "asking",
     "ChatServer": "chat",
     "ChatUnavailableError": "chat",
+    "ChoiceScores": "choice",
     "CmrcScores": "reading",
     "Distribution": "drift",
     "GradedPair": "graded",
@@ -49,6 +51,7 @@ _HOMES = {
     "RetrievalScores": "retrieval",
     "Score": "score",
     "bleu_score": "overlap",
+    "choice_scores": "choice",
     "chrf_score": "overlap",
     "cmrc_scores": "reading",
     "first_questions": "reading",
@@ -77,6 +80,7 @@ __all__ = [
     "ChatModel",
     "ChatServer",
     "ChatUnavailableError",
+    "ChoiceScores",
     "CmrcScores",
     "Distribution",
     "GradedPair",
@@ -93,6 +97,7 @@ __all__ = [
     "RetrievalScores",
     "Score",
     "bleu_score",
+    "choice_scores",
     "chrf_score",
     "cmrc_scores",
     "first_questions",

@@ -88,6 +88,7 @@ def token_kl(
     tokenizer: "PreTrainedTokenizerBase",
     texts: Sequence[str],
     *,
+    contexts: Sequence[str] | None = None,
     max_tokens: int = DEFAULT_MAX_TOKENS,
 ) -> Distribution:
     r"""KL divergence of an adapted model from its base model, at each token, exactly over the vocabulary.
@@ -101,23 +102,30 @@ def token_kl(
             its adapter disabled.
         tokenizer: The tokenizer of both.
         texts: At least one text; one at a time is run, without padding.
-        max_tokens: Tokens of a text that are read, at least 2; the rest is cut off.
+        contexts: What comes before each text and is read but not counted, such as a prompt in its chat template, as
+            many as texts. Then special tokens are those that the context spells out, and all of a text counts.
+        max_tokens: Tokens of a text and its context that are read, at least 2; the rest is cut off.
 
     Returns:
         Distribution of values in [0, inf) over the same tokens as `token_nll`: all but the first of each text, each
         standing for the prediction of it. What rounding leaves below 0 is 0. A model against itself gives 0.
 
     Raises:
-        ArgumentError: The vocabularies differ in size, no text has two tokens, `max_tokens` is below 2, or a model's
-            output is not finite.
-        ArgumentTypeError: `texts` is not a list of strings, or `base` is `None` and `model` is not a PEFT model.
+        ArgumentError: The vocabularies differ in size, no text has two tokens, `max_tokens` is below 2, `contexts` are
+            not as many as `texts`, or a model's output is not finite.
+        ArgumentTypeError: `texts` or `contexts` is not a list of strings, or `base` is `None` and `model` is not a PEFT
+            model.
 
     Source:
         Su et al. 2026, appendix C and Table 6b, https://arxiv.org/abs/2605.14366
     """
     forward, base_forward = _forward_of(model), _base_forward_of(model, base)
     with evaluating(model), evaluating(model if base is None else base):
-        values = [_kl(forward(ids), base_forward(ids)) for ids in _token_ids(tokenizer, texts, max_tokens)]
+        if contexts is None:
+            values = [_kl(forward(ids), base_forward(ids)) for ids in _token_ids(tokenizer, texts, max_tokens)]
+        else:
+            rows = _token_ids_after(tokenizer, contexts, texts, max_tokens)
+            values = [_kl(forward(ids)[first:], base_forward(ids)[first:]) for first, ids in rows]
     return _distribution(values)
 
 
@@ -197,6 +205,26 @@ def _token_ids(tokenizer: "PreTrainedTokenizerBase", texts: Sequence[str], max_t
         ids = list(tokenizer(text, truncation=True, max_length=max_tokens)["input_ids"])
         if len(ids) > 1:
             yield ids
+
+
+def _token_ids_after(
+    tokenizer: "PreTrainedTokenizerBase", contexts: Sequence[str], texts: Sequence[str], max_tokens: int
+) -> Iterator[tuple[int, list[int]]]:
+    """Token ids of each context and text, and the position whose logits predict the text's first token."""
+    if isinstance(texts, str) or isinstance(contexts, str):
+        raise ArgumentTypeError(
+            "`texts` and `contexts` must be lists of texts, got a string; wrap a single one: [text]"
+        )
+    if len(contexts) != len(texts):
+        raise ArgumentError(f"`contexts` must be as many as `texts`, got {len(contexts)} and {len(texts)}")
+    for row, pair in enumerate(zip(contexts, texts, strict=True)):
+        if not all(isinstance(part, str) for part in pair):
+            raise ArgumentTypeError(f"`texts` and `contexts` must be strings, got {pair!r} at row {row}; drop the row")
+        before, ids = (list(tokenizer(part, add_special_tokens=False)["input_ids"]) for part in pair)
+        if not before:
+            raise ArgumentError(f"`contexts` must hold at least one token each, got {pair[0]!r} at row {row}")
+        if ids and len(before) < max_tokens:
+            yield len(before) - 1, [*before, *ids][:max_tokens]
 
 
 def _distribution(values: list[NDArray[np.float64]]) -> Distribution:

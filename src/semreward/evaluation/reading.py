@@ -52,7 +52,9 @@ class ReadingPrompt(NamedTuple):
     question: str
 
 
-class _Question(NamedTuple):
+class ReadingQuestion(NamedTuple):
+    """One question about one passage, with all answers that count as right."""
+
     prompt: ReadingPrompt
     answers: tuple[str, ...]
 
@@ -93,7 +95,7 @@ def cmrc_scores(predictions: Mapping[str, str], dataset: Dataset) -> CmrcScores:
         >>> cmrc_scores({"q1": "在北京。"}, squad)  # L = 2, P = 2/3, R = 1
         CmrcScores(exact_match=0.0, f1=80.0, average=40.0, total=1, missing=0, absent=0)
     """
-    questions = _questions(dataset)
+    questions = reading_questions(dataset)
     _check_predictions(predictions, {question.prompt.id for question in questions})
     exact, f1 = 0, 0.0
     for question in questions:
@@ -134,7 +136,7 @@ def reading_prompts(dataset: Dataset) -> Iterator[ReadingPrompt]:
         ArgumentTypeError: The data set has the wrong type.
         FileNotFoundError: `dataset` is a path at which nothing is.
     """
-    for question in _questions(dataset):
+    for question in reading_questions(dataset):
         yield question.prompt
 
 
@@ -161,7 +163,7 @@ def first_questions(dataset: Dataset, count: int) -> dict[str, Any]:
     """
     if count < 1:
         raise ArgumentError(f"`count` must be at least 1, got {count}")
-    kept = {question.prompt.id for question in _questions(dataset)[:count]}
+    kept = {question.prompt.id for question in reading_questions(dataset)[:count]}
     content = _content(dataset)
     articles = []
     for article in content["data"]:
@@ -265,11 +267,12 @@ def _check_predictions(predictions: Mapping[str, str], known: set[str]) -> None:
             )
 
 
-def _questions(dataset: Dataset) -> list[_Question]:
+def reading_questions(dataset: Dataset) -> list[ReadingQuestion]:
+    """All questions of a data set, in its order; raises as `reading_prompts` does."""
     content = _content(dataset)
     try:
         questions = [
-            _Question(
+            ReadingQuestion(
                 ReadingPrompt(item["id"], paragraph["context"], item["question"]),
                 tuple(answer["text"] for answer in item.get("answers", ())),
             )

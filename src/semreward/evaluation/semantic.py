@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 
+from semreward.detectors import LanguageDetector
 from semreward.evaluation.score import Score, evaluated_answers, evaluated_references, signature_of
-from semreward.languages import scripts_of, writing_of
+from semreward.languages import scripts_of
 from semreward.protocols import Completion, Encoder
+from semreward.rewards.language import LanguageConsistencyReward
 from semreward.rewards.similarity import SemanticSimilarityReward
 from semreward.text import ReasoningPolicy
 
@@ -48,13 +50,22 @@ def similarity_score(
 
 
 def language_consistency_score(
-    completions: Sequence[Completion], language: str, *, reasoning: ReasoningPolicy = "remove"
+    completions: Sequence[Completion],
+    language: str,
+    *,
+    detector: LanguageDetector | None = None,
+    detector_threshold: float = 0.5,
+    reasoning: ReasoningPolicy = "remove",
 ) -> Score:
     """Share of completions whose letters are all in a language's scripts (eq. 3, averaged).
+
+    Scripts cannot tell French from English. Give a detector where languages share a script.
 
     Args:
         completions: `N` texts or lists of messages, `N` at least 1.
         language: A BCP-47 tag, such as `"bo"` or `"zh-Hant"`.
+        detector: What must find the language, too; see `LanguageConsistencyReward`.
+        detector_threshold: Probability of the language, in [0, 1], from which on it has found it.
         reasoning: What becomes of `<think>` blocks; see `semreward.text.remove_reasoning`.
 
     Returns:
@@ -74,8 +85,13 @@ def language_consistency_score(
         0.5
     """
     answers = evaluated_answers(completions, reasoning)
-    writing = writing_of(language)
-    consistent = sum(writing.is_consistent(answer) for answer in answers)
-    scripts = "+".join(sorted(scripts_of(language)))
-    signature = signature_of("language_consistency", language=language, scripts=scripts)
-    return Score(consistent / len(answers), signature)
+    # Answers are read already.
+    reward = LanguageConsistencyReward(
+        language, detector=detector, detector_threshold=detector_threshold, reasoning="keep"
+    )
+    consistent = sum(value or 0.0 for value in reward(completions=answers))
+    options: dict[str, object] = {"language": language, "scripts": "+".join(sorted(scripts_of(language)))}
+    if detector is not None:
+        named = getattr(detector, "fingerprint", None) or getattr(detector, "__qualname__", type(detector).__qualname__)
+        options |= {"detector": named, "detector_threshold": detector_threshold}
+    return Score(consistent / len(answers), signature_of("language_consistency", **options))
