@@ -36,7 +36,6 @@ demo: $(READY) ## The whole recipe in miniature, in minutes on two CPU cores
 	@echo "numbers: $(CURDIR)/runs/miniature/results.json"
 
 captions: $(READY) ## The recipe with pretrained models on image captions: hours on two CPU cores; resumes
-	$(PIP) install --quiet --constraint constraints.txt --editable '.[detect]'
 	$(BIN)/python examples/grpo_tibetan.py --config examples/configs/captions.yaml --pair $(PAIR) \
 		--output_dir runs/captions/$(PAIR) $(REAL:%=--real %) $(ARGS)
 
@@ -100,5 +99,5 @@ $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(PIP) install --quiet --upgrade 'pip>=25.1'
 	$(PIP) install --constraint constraints.txt $(TORCH_INDEX:%=--index-url %) torch
-	$(PIP) install --constraint constraints.txt --group dev --editable '.[train,eval,judge]'
+	$(PIP) install --constraint constraints.txt --group dev --editable '.[train,eval,judge,detect]'
 	@touch $@

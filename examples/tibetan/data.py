@@ -13,7 +13,7 @@ from typing import Any
 import httpx2
 
 from semreward.errors import ArgumentError, MissingColumnError
-from semreward.text import normalise
+from semreward.text import normalise, units
 from tibetan.arguments import DataArguments
 from tibetan.leak import foreign_words, write_words
 
@@ -22,6 +22,7 @@ COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
 OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 COLUMN = "{column}"
 DOWNLOAD_TIMEOUT_S = 30
+COUNTED_ROWS = 2000
 
 Row = dict[str, Any]
 
@@ -148,7 +149,7 @@ def prepare(folder: Path, data: DataArguments, tokenizer: Any, seed: int) -> Non
     """
     if data.train_data is None or data.test_data is None:
         raise ArgumentError("`train_data` and `test_data` must name files or hub data sets; or set `miniature: true`")
-    counts: dict[str, int] = {}
+    counts: dict[str, float] = {}
     columns = (data.source_column, data.target_column)
     train = [_row(pair, data) for pair in read_rows(data.train_data, columns)]
     test = [_row(pair, data) for pair in read_rows(data.test_data, columns, split="test")]
@@ -160,6 +161,7 @@ def prepare(folder: Path, data: DataArguments, tokenizer: Any, seed: int) -> Non
         counts["words_of_the_source_language_only"] = len(foreign)
     train = [row for row in train if row["source"] not in held_out]
     counts["train_rows_that_are_in_test"] = counts["train_rows_read"] - len(train)
+    counts |= _tokens(train, tokenizer)
     train, counts["train_rows_too_long"] = _within_limits(train, data, tokenizer)
     test, counts["test_rows_too_long"] = _within_limits(test, data, tokenizer)
 
@@ -213,6 +215,23 @@ def _row(pair: Mapping[str, str], data: DataArguments) -> Row:
         "source": source,
         "reference": reference,
     }
+
+
+def _tokens(rows: Sequence[Row], tokenizer: Any) -> dict[str, float]:
+    """What the tokenizer makes of the first rows: tokens per prompt, and per syllable, Han character or word."""
+    counts: dict[str, float] = {}
+    sample = rows[:COUNTED_ROWS]
+    prompts = [
+        tokenizer.apply_chat_template(row["prompt"], add_generation_prompt=True, return_dict=True)["input_ids"]
+        for row in sample
+    ]
+    counts["mean_prompt_tokens"] = round(sum(map(len, prompts)) / len(sample), 1) if sample else 0
+    for side in ("source", "reference"):
+        texts = [row[side] for row in sample]
+        tokens = sum(len(ids) for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]) if texts else 0
+        spoken = sum(len(units(text)) for text in texts)
+        counts[f"tokens_per_unit_of_{side}"] = round(tokens / spoken, 2) if spoken else 0
+    return counts
 
 
 def _within_limits(rows: list[Row], data: DataArguments, tokenizer: Any) -> tuple[list[Row], int]:

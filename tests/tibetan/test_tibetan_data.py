@@ -125,3 +125,16 @@ def test_rows_carry_what_both_trainers_read(tmp_path: Path, tokenizer: PreTraine
 def test_wrong_arguments_are_named(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ArgumentError, match=message):
         DataArguments(**changes)
+
+
+def test_counts_tell_what_a_syllable_costs(tmp_path: Path, tokenizer: PreTrainedTokenizerBase) -> None:
+    path = _write(tmp_path / "rows.jsonl", ROWS)
+    test = _write(tmp_path / "test.jsonl", [{"zh": "别的", "bo": "བོད་"}])
+    prepare(
+        tmp_path, DataArguments(train_data=path, test_data=test, cold_start_size=2, calibration_size=2), tokenizer, 0
+    )
+    counts = json.loads((tmp_path / "counts.json").read_text())
+    syllables = sum(row["bo"].count("བོད་") for row in ROWS)
+    tokens = sum(len(tokenizer(row["bo"], add_special_tokens=False)["input_ids"]) for row in ROWS)
+    assert counts["tokens_per_unit_of_reference"] == pytest.approx(tokens / syllables, abs=0.01)
+    assert counts["mean_prompt_tokens"] > 0
