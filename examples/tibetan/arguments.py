@@ -189,7 +189,7 @@ class EvaluationArguments:
     drift_max_tokens: int = field(default=512, metadata={"help": "Longest drift text in tokens."})
     drift_size: int | None = field(default=None, metadata={"help": "Drift texts to read; all, by default."})
     drift_every: int = field(default=10, metadata={"help": "GRPO steps between two measurements of KL to the base."})
-    reading_choice: bool = field(default=False, metadata={"help": "Also let the policy choose among answers."})
+    choice_size: int = field(default=0, metadata={"help": "Questions to choose an answer for, among given ones."})
     task_drift_size: int = field(default=0, metadata={"help": "Test rows on which KL to the base is measured, too."})
     drift_curve_size: int = field(default=20, metadata={"help": "Drift texts that those measurements read."})
 

@@ -173,10 +173,12 @@ class Evaluator:
         return found
 
     def _choice(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any] | None:
-        """The reading test for a policy that is too small to answer, on all questions."""
-        if self.settings.data.reading_data is None or not self.settings.evaluation.reading_choice:
+        """The reading test for a policy that is too small to answer in words."""
+        size = self.settings.evaluation.choice_size
+        if self.settings.data.reading_data is None or not size:
             return None
-        return dataclasses.asdict(choice_scores(model, tokenizer, local_path(self.settings.data.reading_data)))
+        questions = first_questions(local_path(self.settings.data.reading_data), size)
+        return dataclasses.asdict(choice_scores(model, tokenizer, questions))
 
     def _reading(
         self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path
