@@ -72,6 +72,7 @@ def rollout(prompts: Sequence[Prompt], trainer: Any) -> dict[str, Any]:  # TRL i
         tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True) for prompt, _ in distinct
     ]
     batch = tokenizer(texts, return_tensors="pt", padding=True, padding_side="left", add_special_tokens=False)
+    batch = batch.to(model.device)
     training = model.training
     model.eval()
     with torch.no_grad(), merged_adapter(model):
@@ -118,7 +119,7 @@ def sample_groups(
         use_cache=True,
         logits_to_keep=1,
     )
-    rows = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
+    rows = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts)).to(input_ids.device)
     cache.batch_select_indices(rows)
     output: torch.Tensor = model.generate(
         input_ids=input_ids[rows], attention_mask=attention_mask[rows], past_key_values=cache, **sampling

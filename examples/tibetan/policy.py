@@ -28,6 +28,7 @@ from tibetan.arguments import PolicyArguments, Settings
 from tibetan.budget import TimeBudget
 from tibetan.data import Row
 from tibetan.generation import rollout
+from tibetan.leak import SourceLeak
 from tibetan.rewards import ExactMeaning
 from tibetan.stages import last_whole_checkpoint
 
@@ -140,9 +141,10 @@ def train_grpo(
     config.output_dir = str(folder / "training")
     if policy.like_lengths:
         rows, config.shuffle_dataset = alike(rows, config), False
-    parsers = [part.__name__ for part in reward.rewards if isinstance(part, ExactMeaning)]
+    # A real run has no parser that could warn, and a leak is no judge: it is good where it is low.
+    watching = [part.__name__ for part in reward.rewards if isinstance(part, (ExactMeaning, SourceLeak))]
     columns = ("prompt", "reference", "source")
-    monitored = MonitoredReward(reward, ignore=parsers)  # a real run has no parser that could warn
+    monitored = MonitoredReward(reward, ignore=watching)
     trainer = DriftLoggingTrainer(
         model=load_adapted(load_base(policy.model_name_or_path, run), cold_start, trainable=True),
         reward_funcs=monitored if settings.run.monitor else reward,
