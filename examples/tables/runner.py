@@ -261,7 +261,7 @@ def _calibrated(bench: Bench, seed: int, task: str) -> Path:
 
 
 def _write_untrained(folder: Path, *, settings: Settings) -> None:
-    base: Any = load_base(settings.policy.model_name_or_path, settings.grpo)
+    base: Any = load_base(settings.policy, settings.grpo)
     get_peft_model(base, lora_config(settings.policy)).save_pretrained(str(folder))
 
 

@@ -119,6 +119,9 @@ class PolicyArguments:
     lora_target_modules: list[str] = field(
         default_factory=lambda: ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
     )
+    float32_weights: bool = field(
+        default=False, metadata={"help": "With bf16, keep weights in float32: on a CPU, generation is faster so."}
+    )
     like_lengths: bool = field(default=False, metadata={"help": "Rows of like length share a batch, GRPO's too."})
     share_prompts: bool = field(
         default=False, metadata={"help": "On a CPU: read a prompt once for all its samples, with the adapter merged."}

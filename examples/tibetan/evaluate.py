@@ -109,7 +109,7 @@ class Evaluator:
 
     def _loaded(self) -> tuple[PreTrainedTokenizerBase, Any]:  # models are untyped where they are moved
         policy = self.settings.policy
-        base: Any = load_base(policy.model_name_or_path, self.settings.grpo)
+        base: Any = load_base(policy, self.settings.grpo)
         return load_tokenizer(policy), base.to(self.settings.grpo.device).eval()
 
     def _answer(

@@ -43,14 +43,12 @@ def load_tokenizer(policy: PolicyArguments) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def load_base(name_or_path: str, config: GRPOConfig) -> PreTrainedModel:
-    """The base policy in the precision that the run trains in.
-
-    With `bf16` on a CPU the weights stay in float32 and training runs under autocast: bfloat16 makes products over many
-    tokens faster there, and generation, token by token, slower.
-    """
-    half = config.bf16 and not config.use_cpu
-    return AutoModelForCausalLM.from_pretrained(name_or_path, dtype=torch.bfloat16 if half else torch.float32)
+def load_base(policy: PolicyArguments, config: GRPOConfig) -> PreTrainedModel:
+    """The base policy in the precision that the run trains in."""
+    half = config.bf16 and not policy.float32_weights
+    return AutoModelForCausalLM.from_pretrained(
+        policy.model_name_or_path, dtype=torch.bfloat16 if half else torch.float32
+    )
 
 
 def load_adapted(base: PreTrainedModel, adapter: Path, *, trainable: bool = False) -> PeftModel:
@@ -102,7 +100,7 @@ def train_sft(
         train_sampling_strategy="group_by_length" if policy.like_lengths else "random",
         **_shared(run),
     )
-    base = load_base(policy.model_name_or_path, run)
+    base = load_base(policy, run)
     trainer = SFTTrainer(
         model=base if adapter is None else load_adapted(base, adapter, trainable=True),
         args=config,
@@ -146,7 +144,7 @@ def train_grpo(
     columns = ("prompt", "reference", "source")
     monitored = MonitoredReward(reward, ignore=watching)
     trainer = DriftLoggingTrainer(
-        model=load_adapted(load_base(policy.model_name_or_path, run), cold_start, trainable=True),
+        model=load_adapted(load_base(policy, run), cold_start, trainable=True),
         reward_funcs=monitored if settings.run.monitor else reward,
         callbacks=[RewardMonitor(monitored, folder=folder)] if settings.run.monitor else [],
         args=config,
