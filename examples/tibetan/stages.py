@@ -4,6 +4,7 @@ A stage works in `<name>.partial` and is renamed to `<name>` when it is done; th
 result appears. Trainers find their checkpoints in the partial folder when they are started again.
 """
 
+import gc
 import hashlib
 import json
 import shutil
@@ -79,6 +80,7 @@ class Stages:
         start = time.perf_counter()
         if every_process or state.is_main_process:
             work(partial)
+            gc.collect()  # a finished trainer refers to itself and would keep its model beside the next one's
         state.wait_for_everyone()
         if state.is_main_process:
             seconds = round(time.perf_counter() - start, 1)
