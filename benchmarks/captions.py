@@ -152,20 +152,22 @@ def answer_table(run: Path, models: Mapping[str, Any]) -> str:
 
 
 def label_table(path: Path) -> str:
-    """Answers per policy by what a reader found in them, and how many of those the count of source words found."""
+    """What a reader found: what the count misses in a random sample, and what it takes for a leak and is none."""
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
-    lines = [f"| policy | answers | {' | '.join(LABELS)} | counted | of those labelled |"]
-    lines.append("|---|" + "---:|" * (len(LABELS) + 3))
+    head = ("policy", "random answers", *LABELS, "of those counted", "counted in all answers", "of those truly leaks")
+    lines = [f"| {' | '.join(head)} |", "|---|" + "---:|" * (len(head) - 1)]
     for model, title in MODELS.items():
-        own = [row for row in rows if row["policy"] == model]
-        if own:
-            found = Counter(label for row in own for label in row["labels"].split("+"))
-            leaks = [row for row in own if row["labels"] != "none"]
-            counted = sum(row["counted"] == "1" for row in own)
-            agreed = sum(row["counted"] == "1" for row in leaks)
-            cells = " | ".join(str(found[label]) for label in LABELS)
-            lines.append(f"| {title} | {len(own)} | {cells} | {counted} | {agreed} of {len(leaks)} |")
+        random, counted = (
+            [row for row in rows if row["policy"] == model and sample in row["samples"].split("+")]
+            for sample in ("random", "counted")
+        )
+        if random:
+            found = Counter(row["label"] for row in random)
+            caught = sum(row["label"] != "none" and "counted" in row["samples"] for row in random)
+            true = sum(row["label"] != "none" for row in counted)
+            cells = [len(random), *(found[label] for label in LABELS), caught, len(counted), true]
+            lines.append(f"| {title} | {' | '.join(map(str, cells))} |")
     return "\n".join(lines)
 
 
@@ -214,7 +216,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="*", type=Path, help="folders of finished runs, named by their pair")
     parser.add_argument("--tuning", nargs="+", type=Path, default=[], help="folders of runs at other learning rates")
-    parser.add_argument("--labels", type=Path, help="TSV with policy, row, labels, counted: prints its table")
+    parser.add_argument("--labels", type=Path, help="TSV with policy, row, samples, label: prints its table")
     arguments = parser.parse_args()
     FOLDER.mkdir(parents=True, exist_ok=True)
     for run in arguments.runs:
