@@ -73,6 +73,10 @@ def keep(run: Path) -> dict[str, Any]:
             name: [len(row[name]) if isinstance(row[name], list) else round(row[name], 4) for row in rows]
             for name in numbers
         }
+    for scores in results["models"].values():
+        if choice := scores.get("choice"):  # in the order of the data set's questions
+            choice["right"] = "".join("01"[right] for right in choice["right"].values())
+            choice["passages"] = list(choice["passages"].values())
     kept: dict[str, Any] = _without_folders({**results, "steps": grpo_steps(run), "answers": answers})
     return kept
 
@@ -124,7 +128,10 @@ def comparison_table(comparisons: Mapping[str, Mapping[str, Mapping[str, float]]
             label = NAMES.get(name, name)
             interval = f"{one['low']:+.3f} to {one['high']:+.3f}"
             difference = f"{one['difference']:+.3f}"
-            lines.append(f"| {pair} | {label} | {difference} | {interval} | {one['detectable']:.3f} | {one['items']} |")
+            title = pair.replace("RL", MODELS["grpo"])
+            lines.append(
+                f"| {title} | {label} | {difference} | {interval} | {one['detectable']:.3f} | {one['items']} |"
+            )
     return "\n".join(lines)
 
 
