@@ -28,6 +28,7 @@ from semreward import (
     ChrfReward,
     LanguageConsistencyReward,
     MonitoredReward,
+    RougeLReward,
     SemanticSimilarityReward,
     audit_reward,
     break_even_similarity,
@@ -57,6 +58,47 @@ FEW = 24
 MANY = 400
 CALIBRATION_PROMPTS = 60
 AUDIT_ROWS = 16
+
+SPAN_KINDS = ("code", "urls", "latex", "tags")
+ODD_NUMBERS = (
+    ("三百零五", "305"),
+    ("两万一千", "21000"),
+    ("三百五", "350"),
+    ("千万别去", "10000000"),
+    ("万一", "10000"),
+    ("三四十个", "30"),
+    ("一九九零年", "1990"),
+    ("一亿二千万", "120000000"),
+    ("两三年", "2, 3"),
+    ("九" * 30, "9"),
+    ("十二亿", "1,200,000,000"),
+    ("1.234.567,80", "1,234,567.8"),
+    ("１，５００．５", "1500.5"),
+    ("007 and 2.50", "7, 2.5"),
+    ("3百万", "3000000"),
+    ("1.5万", "15000"),
+    ("٣٫٥", "3.5"),
+    ("སུམ་ཅུ་སོ་གཉིས།", "32"),
+    ("ཉེར་གཅིག", "21"),
+    ("བཅུའི་ལྔས", "10 and 5"),
+    ("བཅོ་བརྒྱད", "18"),
+    ("ninety nine", "99"),
+    ("one of 5, 6", "5, 7, 8"),
+)
+ODD_TEXTS = (
+    r"ཀ \begin{align}x\begin{a}y\end{a}\end{align} ཁ",
+    r"ཀ \end{a}\begin{a} x",
+    r"ཀ \[a\] \\(b) $$c$$ $5 and $6",
+    "ཀ ``a ` b`` `c` ~~~d~~~ ```e",
+    "ཀ www.a.org a.b@c.org http://d.org/ཁ",
+    "ཀ <a href='x' b=\"y\">ཁ</a> <|z|> &#65; <c",
+    "ཀ ẹ\u0301" + "\u0323\u0301" * 700,
+    "e" + "\u0301\u0323" * 20,
+    "ཀ 5 µm 𝐡 ℓ ー ª",
+    "Ａ\u034fÅ\u200d\u2066b\u2069",
+    "ⅷ ½ ㈠ 12",
+    "ᄒ\u1161\u11ab \u1f00\u0345",
+)
 
 
 @cache
@@ -155,7 +197,7 @@ def scores_of(language: str) -> dict[str, float]:
     }
 
 
-def reading() -> dict[str, Any]:
+def reading_scores() -> dict[str, Any]:
     """Predictions of all kinds for questions about Chinese and mixed passages."""
     paragraphs, predictions = [], {}
     for at, task in enumerate(distinct_tasks(40)):
@@ -200,6 +242,31 @@ def reported(language: str | None) -> list[dict[str, Any]]:
         {"letters": report.letters, "foreign": len(report.foreign), "consistent": report.consistent}
         for report in (language_report(answer, language) for answer in answers)
     ]
+
+
+def odd_numbers(**options: Any) -> list[float | None]:
+    """How numbers in all their forms are found in a reference, and the other way round."""
+    reward = rewards.number_recall(**options)
+    answers, references = zip(*ODD_NUMBERS, strict=True)
+    return [
+        *reward(completions=answers, reference=references),
+        *reward(completions=references, reference=answers),
+    ]
+
+
+def odd_texts() -> dict[str, list[float | None]]:
+    """What rewards make of spans, signs and letters that the mixed rows do not have."""
+    judged = {
+        "strip": LanguageConsistencyReward("bo", shape="ratio", strip=SPAN_KINDS, max_left_out=0.95),
+        "strip latex": LanguageConsistencyReward("bo", shape="ratio", strip=("latex",), max_left_out=0.95),
+        "letters": LanguageConsistencyReward("en", shape="ratio"),
+        "length": rewards.length(ramp=1.0),
+        "rouge_l": RougeLReward(),
+        "chrf": ChrfReward(),
+        "similarity": rewards.similarity(threshold=-1.0),
+    }
+    reference = ["ཀ་ཁ། a b"] * len(ODD_TEXTS)
+    return {name: reward(completions=ODD_TEXTS, reference=reference) for name, reward in judged.items()}
 
 
 def correlations() -> list[float | None]:
@@ -258,10 +325,13 @@ CALLS: Mapping[str, Callable[[], Any]] = {
     "audit, similarity, zh": partial(audited, rewards.similarity, "zh", "en"),
     "audit, chrf, en": partial(audited, partial(ChrfReward, on_missing="none"), "en", "bo"),
     **{f"scores, {language}": partial(scores_of, language) for language in LANGUAGES},
-    "cmrc_scores": reading,
+    "cmrc_scores": reading_scores,
     "retrieval_scores": retrieved,
     "graded_scores": graded,
     "rank_correlation": correlations,
+    "odd numbers": odd_numbers,
+    "odd numbers, written_out": partial(odd_numbers, written_out=True),
+    "odd texts": odd_texts,
     "language_report": partial(reported, None),
     "language_report, bo": partial(reported, "bo"),
 }

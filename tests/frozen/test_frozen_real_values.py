@@ -3,7 +3,7 @@
 Captions are the first 500 of multi30k's test set of 2016, English from French, under `SEMREWARD_DATA`. The encoders
 lie under `SEMREWARD_MODELS`: `judge` (sentence-transformers/all-MiniLM-L6-v2) and `encoder`
 (intfloat/multilingual-e5-small). Answers are made from the captions with seeded draws; the file holds their values
-only. On one core it takes about a minute. `SEMREWARD_UPDATE=1` rewrites the file, as in `test_frozen_values.py`.
+only. It takes half a minute on one core. `SEMREWARD_UPDATE=1` rewrites the file, as in `test_frozen_values.py`.
 """
 
 import dataclasses

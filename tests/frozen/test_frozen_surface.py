@@ -10,6 +10,7 @@ import importlib
 import inspect
 import io
 import json
+import logging
 import os
 import re
 import sys
@@ -100,7 +101,9 @@ def _folder(tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "1000")  # one line per option of a command's help
     for variable in ("SEMREWARD_UPDATE", "SEMREWARD_API_KEY", "OPENAI_API_KEY"):
         monkeypatch.delenv(variable, raising=False)
+    logging.disable(logging.CRITICAL)  # adapters log what they raise
     yield
+    logging.disable(logging.NOTSET)
     sys.modules.pop("bad_rewards", None)
 
 
