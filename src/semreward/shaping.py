@@ -1,11 +1,11 @@
 """Pure mathematics of rewards: how a similarity becomes a reward, how rewards become one."""
 
-import math
-from typing import Any, overload
+from typing import overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from semreward.arguments import is_finite_number
 from semreward.errors import ArgumentError
 
 # How far rounding may carry a cosine of unit vectors beyond [-1, 1]; it is clipped back.
@@ -132,12 +132,3 @@ def break_even_similarity(
         check_threshold(threshold)
     scale = 1.0 if threshold is None else 1.0 - float(threshold)
     return scale * float(language_weight) / float(similarity_weight)
-
-
-def is_finite_number(value: Any) -> bool:
-    """Whether a value is a real number, of Python or NumPy, neither infinite nor NaN nor a truth value."""
-    is_number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, (bool, np.bool_))
-    try:
-        return is_number and math.isfinite(value)
-    except OverflowError:  # an integer beyond all floats
-        return False

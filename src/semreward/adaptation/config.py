@@ -4,9 +4,9 @@ from dataclasses import KW_ONLY, dataclass
 from os import PathLike, fspath
 from typing import Any, Literal, TypeAlias
 
+from semreward.arguments import is_finite_number
 from semreward.encoders.local import resolved_name
 from semreward.errors import ArgumentError
-from semreward.shaping import is_finite_number
 
 Pooling: TypeAlias = Literal["mean", "cls", "max"]
 """How a text's token vectors become one."""

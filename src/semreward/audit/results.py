@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
+from semreward.arguments import is_finite_number
 from semreward.audit import rendering
 from semreward.audit.attacks import KINDS, Kind
 from semreward.errors import ArgumentError
-from semreward.shaping import is_finite_number
 
 SCHEMA = "semreward.audit/1"
 """Name and version of the JSON layout: fields may be added under one version, none changes its meaning."""

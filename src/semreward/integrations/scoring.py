@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Literal, TypeAlias
 
+from semreward.arguments import is_finite_number
 from semreward.errors import ArgumentError, ArgumentTypeError
 from semreward.protocols import RewardFunction, RewardValues
 from semreward.rewards.base import AsyncReward
 from semreward.rewards.calling import reward_name
 from semreward.rewards.composite import CompositeReward
-from semreward.shaping import is_finite_number
 
 logger = logging.getLogger(__name__)
 

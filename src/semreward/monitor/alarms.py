@@ -11,9 +11,9 @@ from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from semreward.arguments import is_finite_number
 from semreward.errors import ArgumentError, SemRewardWarning
 from semreward.rewards.base import is_column
-from semreward.shaping import is_finite_number
 
 CLIPPED = "completions/clipped_ratio"
 """TRL's own metric: share of completions that were cut off at their greatest length."""

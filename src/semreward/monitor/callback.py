@@ -13,13 +13,13 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from semreward.arguments import is_finite_number
 from semreward.errors import ArgumentError, ArgumentTypeError, MissingDependencyError
 from semreward.monitor.alarms import CLIPPED, Alarm, AlarmLimits, Course, RewardHackingWarning
 from semreward.monitor.detectors import KINDS, Watch
 from semreward.monitor.reward import MonitoredReward
 from semreward.report import Report
 from semreward.rewards.base import is_column
-from semreward.shaping import is_finite_number
 
 logger = logging.getLogger(__name__)
 

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from semreward.arguments import is_finite_number
 from semreward.errors import ArgumentError, ArgumentTypeError, RewardOutputError
 from semreward.protocols import Completion, RewardFunction, RewardValues
 from semreward.rewards.base import (
@@ -21,7 +22,7 @@ from semreward.rewards.base import (
     reward_bounds,
 )
 from semreward.rewards.calling import call_all, is_torch_module, reward_name
-from semreward.shaping import is_finite_number, weighted_sum
+from semreward.shaping import weighted_sum
 
 Mode: TypeAlias = Literal["sum", "gate"]
 """How components combine: as a weighted sum, or as one that rows receive only where every gate is open."""

@@ -11,6 +11,7 @@ from dataclasses import KW_ONLY, dataclass
 from numbers import Integral
 from typing import Any
 
+from semreward.arguments import is_finite_number
 from semreward.errors import ArgumentError, ArgumentTypeError
 from semreward.protocols import Completion
 from semreward.rewards.base import (
@@ -24,7 +25,6 @@ from semreward.rewards.base import (
 )
 from semreward.rewards.ngrams import copied_share, repeated_share, sign_length
 from semreward.rewards.numerals import digit_numbers, written_numbers
-from semreward.shaping import is_finite_number
 from semreward.text import answer_text
 
 _ARTICLES = {"0", "1"}  # 一, གཅིག and "one" are articles and pronouns more often than numbers

@@ -6,6 +6,7 @@ from functools import lru_cache
 from numbers import Integral
 from typing import Any, Literal, NamedTuple, TypeAlias
 
+from semreward.arguments import is_finite_number
 from semreward.detectors import LanguageDetector, probabilities_of
 from semreward.errors import ArgumentError, ArgumentTypeError
 from semreward.languages import Writing, writing_in, writing_of
@@ -20,7 +21,6 @@ from semreward.rewards.base import (
     is_column,
 )
 from semreward.rewards.guards import check_share, sources_of
-from semreward.shaping import is_finite_number
 from semreward.spans import SPAN_KINDS, Copies, SpanKind, as_terms, without_spans, without_terms
 
 Shape: TypeAlias = Literal["strict", "ratio", "ramp"]

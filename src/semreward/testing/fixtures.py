@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from semreward.arguments import is_finite_number
 from semreward.errors import ArgumentError
 from semreward.protocols import RewardFunction
 from semreward.rewards.calling import call_all, reward_name
-from semreward.shaping import is_finite_number
 from semreward.testing.checking import RESERVED_COLUMNS, argument_of, is_completion
 from semreward.testing.probe import said, short
 from semreward.testing.reports import CheckResult, FixtureReport

@@ -1,0 +1,60 @@
+"""One check for each kind of argument; each raises an `ArgumentError` with the argument, the rule and the value."""
+
+import math
+from collections.abc import Collection, Mapping
+from numbers import Integral, Real
+from typing import Any
+
+from semreward.errors import ArgumentError
+
+
+def is_finite_number(value: Any) -> bool:
+    """Whether a value is a real number of Python or NumPy: not a bool, not NaN, not infinite."""
+    try:
+        return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # an integer larger than every float
+        return False
+
+
+def is_column(value: object) -> bool:
+    """Whether a value can be a column: it has a length and positions, and is no text, mapping or 0-d array."""
+    if getattr(value, "ndim", 1) == 0:
+        return False
+    return hasattr(value, "__len__") and hasattr(value, "__getitem__") and not isinstance(value, (str, bytes, Mapping))
+
+
+def check_number(
+    name: str, value: Any, *, at_least: float = -math.inf, above: float = -math.inf, at_most: float = math.inf
+) -> None:
+    """Raise unless `value` is a finite number within the limits."""
+    if not is_finite_number(value) or not (at_least <= value <= at_most and value > above):
+        limits = [f"of at least {at_least:g}"] if at_least > -math.inf else []
+        limits += [f"above {above:g}"] if above > -math.inf else []
+        limits += [f"of at most {at_most:g}"] if at_most < math.inf else []
+        raise ArgumentError(f"`{name}` must be a finite number {' and '.join(limits)}".rstrip() + f", got {value!r}")
+
+
+def check_share(name: str, value: Any, *, below_one: bool = False) -> None:
+    """Raise unless `value` lies in [0, 1], or in [0, 1)."""
+    if not is_finite_number(value) or not 0 <= value <= 1 or (below_one and value == 1):
+        raise ArgumentError(f"`{name}` must be a number in [0, 1{')' if below_one else ']'}, got {value!r}")
+
+
+def check_count(name: str, value: Any, *, at_least: int = 1, at_most: int | None = None) -> None:
+    """Raise unless `value` is a whole number within the limits."""
+    is_count = isinstance(value, Integral) and not isinstance(value, bool)
+    if not is_count or value < at_least or (at_most is not None and value > at_most):
+        limits = f"of at least {at_least}" if at_most is None else f"from {at_least} to {at_most}"
+        raise ArgumentError(f"`{name}` must be a whole number {limits}, got {value!r}")
+
+
+def check_choice(name: str, value: Any, choices: Collection[Any]) -> None:
+    """Raise unless `value` is one of the choices."""
+    if not any(value is choice or (type(value) is type(choice) and value == choice) for choice in choices):
+        raise ArgumentError(f"`{name}` must be one of {', '.join(map(str, choices))}; got {value!r}")
+
+
+def check_text(name: str, value: Any) -> None:
+    """Raise unless `value` is a non-empty string."""
+    if not isinstance(value, str) or not value:
+        raise ArgumentError(f"`{name}` must be a non-empty string, got {value!r}")
