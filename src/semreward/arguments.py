@@ -11,7 +11,7 @@ from semreward.errors import ArgumentError
 def is_finite_number(value: Any) -> bool:
     """Whether a value is a real number of Python or NumPy: not a bool, not NaN, not infinite."""
     try:
-        return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+        return not isinstance(value, bool) and isinstance(value, Real) and math.isfinite(value)
     except OverflowError:  # an integer larger than every float
         return False
 
