@@ -7,10 +7,18 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from doubles import BigramEncoder, CountingEncoder
-from semreward import Calibration, LanguageConsistencyReward, SemanticSimilarityReward, calibrate_threshold
-from semreward.calibration import area_under_curve, best_split, calibrate, equal_share, measures, mismatched_references
+from doubles import CountingEncoder
+from semreward import (
+    Answer,
+    Calibration,
+    CalibrationMismatchWarning,
+    LanguageConsistencyReward,
+    SemanticSimilarityReward,
+    calibrate_threshold,
+)
+from semreward.calibration import area_under_curve, best_split, calibrate, equal_share, mismatched_references
 from semreward.errors import ArgumentError, ArgumentTypeError
+from semreward.rewards.similarity import similarities
 
 SIMILARITIES = [0.1, 0.2, 0.3, 0.4, 0.9]
 NEGATIVES = [-0.1, 0.05, 0.25]
@@ -401,90 +409,88 @@ def test_mismatches_are_those_found_one_by_one(references):
         assert mismatched_references(references) == expected
 
 
-def test_a_text_that_almost_all_references_share_costs_one_step_a_row(monkeypatch):
-    sizes = []
-    original = measures._next_without
-
-    class Counted(dict):
-        def __getitem__(self, text):
-            sizes.append(text)
-            return super().__getitem__(text)
-
-    monkeypatch.setattr(
-        measures, "_next_without", lambda texts, start, ends, places: original(texts, start, Counted(ends), places)
-    )
-    mismatched_references([*([f"text {row}", "shared"] for row in range(300)), "alone"])
-    assert len(sizes) < 300 * 10
-
-
 # The whole way, from samples.
 
 COMPLETIONS = ["abcd", "abxy", "wxyz", "wxab"]
 REFERENCES = ["abcd", "abcd", "wxyz", "wxyz"]
 
 
-@pytest.fixture
-def reward(encoder):
-    return SemanticSimilarityReward(encoder, threshold=0.0)
+def test_a_calibration_from_samples_is_that_of_their_similarities(encoder):
+    cosines = similarities(encoder, COMPLETIONS, REFERENCES).reshape(2, 2)
+    negatives = similarities(encoder, COMPLETIONS, REFERENCES[::-1])
+    expected = calibrate_threshold(cosines, negatives=negatives, encoder_fingerprint=encoder.fingerprint)
+    assert calibrate(encoder, COMPLETIONS, REFERENCES, samples_per_prompt=2) == expected
 
 
-def test_a_calibration_from_samples_is_that_of_their_similarities(reward, encoder):
-    similarities = reward.similarity(COMPLETIONS, REFERENCES).reshape(2, 2)
-    negatives = reward.similarity(COMPLETIONS, REFERENCES[::-1])
-    expected = calibrate_threshold(similarities, negatives=negatives, encoder_fingerprint=encoder.fingerprint)
-    assert calibrate(reward, COMPLETIONS, REFERENCES, samples_per_prompt=2) == expected
+def test_a_calibration_from_samples_may_do_without_mismatched_references(encoder):
+    assert calibrate(encoder, COMPLETIONS, ["same"] * 4, mismatched=False).auc is None
 
 
-def test_a_calibration_from_samples_does_not_depend_on_the_rewards_threshold(reward):
-    other = reward.replace(threshold=0.9)
-    assert calibrate(other, COMPLETIONS, REFERENCES) == calibrate(reward, COMPLETIONS, REFERENCES)
-
-
-def test_a_calibration_from_samples_may_do_without_mismatched_references(reward):
-    assert calibrate(reward, COMPLETIONS, ["same"] * 4, mismatched=False).auc is None
-
-
-def test_a_calibration_from_samples_takes_messages_and_several_references(reward):
+def test_a_calibration_from_samples_takes_messages_and_several_references(encoder):
     messages = [[{"role": "assistant", "content": f"<think>?</think>{text}"}] for text in COMPLETIONS]
     several = [[reference] for reference in REFERENCES]
-    assert calibrate(reward, messages, several) == calibrate(reward, COMPLETIONS, REFERENCES)
+    assert calibrate(encoder, messages, several) == calibrate(encoder, COMPLETIONS, REFERENCES)
 
 
 def test_mismatched_references_cost_no_encoding():
     encoder = CountingEncoder()
-    calibrate(SemanticSimilarityReward(encoder, threshold=0.0), COMPLETIONS, REFERENCES)
+    calibrate(encoder, COMPLETIONS, REFERENCES)
     assert sorted(text for batch in encoder.batches for text in batch) == sorted({*COMPLETIONS, *REFERENCES})
 
 
-def test_a_missing_reference_is_refused_even_where_the_reward_lets_it_pass(reward):
+def test_a_missing_reference_is_refused(encoder):
     with pytest.raises(ArgumentError, match="at row 1"):
-        calibrate(reward.replace(on_missing="none"), COMPLETIONS, ["a", None, "b", "c"])
+        calibrate(encoder, COMPLETIONS, ["a", None, "b", "c"])
 
 
-def test_samples_that_are_no_whole_groups_are_refused(reward):
+def test_samples_that_are_no_whole_groups_are_refused(encoder):
     with pytest.raises(ArgumentError, match="3 samples of each prompt, got 4 completions"):
-        calibrate(reward, COMPLETIONS, REFERENCES, samples_per_prompt=3)
+        calibrate(encoder, COMPLETIONS, REFERENCES, samples_per_prompt=3)
 
 
 @pytest.mark.parametrize("samples", [0, -1, 1.5, True])
-def test_a_number_of_samples_that_is_none_is_refused(reward, samples):
-    with pytest.raises(ArgumentError, match="`samples_per_prompt` must be a whole number at least 1"):
-        calibrate(reward, COMPLETIONS, REFERENCES, samples_per_prompt=samples)
+def test_a_number_of_samples_that_is_none_is_refused(encoder, samples):
+    with pytest.raises(ArgumentError, match="`samples_per_prompt` must be a whole number of at least 1"):
+        calibrate(encoder, COMPLETIONS, REFERENCES, samples_per_prompt=samples)
 
 
 @pytest.mark.parametrize("references", [REFERENCES[:3], [*REFERENCES, "more"]])
-def test_references_of_another_number_are_refused(reward, references):
-    with pytest.raises(ArgumentError, match="`references` must have one value a completion: 4 expected"):
-        calibrate(reward, COMPLETIONS, references)
+def test_references_of_another_number_are_refused(encoder, references):
+    with pytest.raises(ArgumentError, match="`references` must have one value per completion: 4 expected"):
+        calibrate(encoder, COMPLETIONS, references)
 
 
-@pytest.mark.parametrize("thing", [BigramEncoder(), LanguageConsistencyReward("bo"), None])
-def test_what_is_no_similarity_reward_is_refused(thing):
-    with pytest.raises(ArgumentTypeError, match="`reward` must be a SemanticSimilarityReward"):
+@pytest.mark.parametrize("thing", [LanguageConsistencyReward("bo"), None, 3])
+def test_what_is_no_encoder_is_refused(thing):
+    with pytest.raises(ArgumentTypeError, match="`encoder` must be a path or hub id, or an object"):
         calibrate(thing, COMPLETIONS, REFERENCES)
 
 
-def test_a_calibrated_reward_is_zero_on_its_dead_zone(reward):
-    calibration = calibrate(reward, COMPLETIONS, REFERENCES)
-    values = np.array(reward.replace(threshold=calibration)(completions=COMPLETIONS, reference=REFERENCES))
+def test_a_calibrated_reward_is_zero_on_its_dead_zone(encoder):
+    calibration = calibrate(encoder, COMPLETIONS, REFERENCES)
+    reward = SemanticSimilarityReward(encoder, threshold=calibration)
+    values = np.array(reward(completions=COMPLETIONS, reference=REFERENCES))
     assert (values == 0).mean() == calibration.dead_zone
+
+
+def test_a_calibration_of_the_same_encoder_does_not_warn(encoder):
+    calibrate(encoder, COMPLETIONS, REFERENCES).check(encoder)  # warnings of semreward are errors here
+
+
+def test_a_calibration_warns_of_another_encoder_with_both_fingerprints(encoder):
+    calibration = calibrate_threshold([0.4, 0.6], encoder_fingerprint="0123")
+    with pytest.warns(CalibrationMismatchWarning, match="fingerprint 0123, .* has bigrams-64, .* calibrate again"):
+        calibration.check(encoder)
+
+
+def test_a_calibration_without_a_fingerprint_checks_nothing(encoder):
+    calibrate_threshold([0.4, 0.6]).check(encoder)
+
+
+def test_how_the_answer_is_found_is_an_argument(encoder):
+    completions = [f"<think>{text}</think>" for text in COMPLETIONS]
+    kept = calibrate(encoder, completions, REFERENCES, answer=Answer(reasoning="keep"))
+    assert (calibrate(encoder, completions, REFERENCES, statistic=0.5).mean_similarity, kept.mean_similarity > 0) == (
+        0,
+        True,
+    )

@@ -24,11 +24,13 @@ if TYPE_CHECKING:
     from semreward.rewards.recipes import paper_reward, recommended_reward
     from semreward.rewards.similarity import SemanticSimilarityReward
     from semreward.shaping import break_even_similarity, threshold_rescale
+    from semreward.text import Answer
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "BleuReward": "rewards.overlap",
+    "Answer": "text",
     "Calibration": "calibration",
     "CalibrationMismatchWarning": "errors",
     "ChrfReward": "rewards.overlap",
@@ -61,6 +63,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Answer",
     "BleuReward",
     "Calibration",
     "CalibrationMismatchWarning",

@@ -9,7 +9,7 @@ from semreward.arguments import is_finite_number
 from semreward.errors import ArgumentError
 
 # How far rounding may carry a cosine of unit vectors beyond [-1, 1]; it is clipped back.
-_COSINE_SLACK = 1e-3
+COSINE_SLACK = 1e-3
 
 SATURATION = 0.95
 """From this shaped reward on, a completion counts as saturated: there is next to nothing left to gain."""
@@ -46,7 +46,7 @@ def threshold_rescale(s: ArrayLike, threshold: float) -> float | NDArray[np.floa
     """
     check_threshold(threshold)
     similarity = np.asarray(s, dtype=np.float64)
-    legal = np.abs(similarity) <= 1 + _COSINE_SLACK  # False for NaN
+    legal = np.abs(similarity) <= 1 + COSINE_SLACK  # False for NaN
     if not legal.all():
         place = int(np.flatnonzero(~legal)[0])
         raise ArgumentError(

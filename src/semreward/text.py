@@ -1,11 +1,13 @@
 """From what a policy produced to the text that is scored: answer extraction, normalising, units."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import regex
 
-from semreward.errors import ArgumentError, ArgumentTypeError
+from semreward.arguments import check_choice
+from semreward.errors import ArgumentTypeError
 from semreward.letters import composed
 
 ReasoningPolicy: TypeAlias = Literal["remove", "keep", "prefilled"]
@@ -22,6 +24,37 @@ _UNIT = regex.compile(
     r"|[\p{Po}&&[^\u0F0B\u0F0C]]",  # so does punctuation, but for the tsheg, which only separates syllables
     regex.V1,
 )
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How the answer is found in a completion; a reward takes it as `answer=Answer(...)`.
+
+    Args:
+        reasoning: What becomes of `<think>` blocks; see `remove_reasoning`.
+
+    Raises:
+        ArgumentError: `reasoning` is none of its words.
+
+    Example:
+        >>> Answer()("<think>hm</think> yes"), Answer(reasoning="prefilled")("yes")
+        ('yes', '')
+    """
+
+    reasoning: ReasoningPolicy = "remove"
+
+    def __post_init__(self) -> None:
+        check_choice("reasoning", self.reasoning, REASONING_POLICIES)
+
+    def __call__(self, completion: str | Sequence[Mapping[str, Any]]) -> str:
+        """The answer's text; see `answer_text`."""
+        text = completion if isinstance(completion, str) else _last_assistant_content(completion)
+        if self.reasoning == "keep" or (self.reasoning == "remove" and "think>" not in text):
+            return normalise(text)
+        return normalise(remove_reasoning(text, policy=self.reasoning))
+
+
+DEFAULT_ANSWER = Answer()
 
 
 def answer_text(completion: str | Sequence[Mapping[str, Any]], *, reasoning: ReasoningPolicy = "remove") -> str:
@@ -43,8 +76,7 @@ def answer_text(completion: str | Sequence[Mapping[str, Any]], *, reasoning: Rea
         >>> answer_text([{"role": "assistant", "content": "<think>red is dmar</think> དམར་པོ། "}])
         'དམར་པོ།'
     """
-    text = completion if isinstance(completion, str) else _last_assistant_content(completion)
-    return normalise(remove_reasoning(text, policy=reasoning))
+    return Answer(reasoning)(completion)
 
 
 def remove_reasoning(text: str, *, policy: ReasoningPolicy = "remove") -> str:
@@ -74,8 +106,7 @@ def remove_reasoning(text: str, *, policy: ReasoningPolicy = "remove") -> str:
         >>> remove_reasoning("<think>hm</think>yes"), remove_reasoning("hm</think>yes"), remove_reasoning("<think>hm")
         ('yes', 'yes', '')
     """
-    if policy not in REASONING_POLICIES:
-        raise ArgumentError(f"`reasoning` must be one of {', '.join(REASONING_POLICIES)}; got {policy!r}")
+    check_choice("reasoning", policy, REASONING_POLICIES)
     if policy == "keep":
         return text
     first_open, first_close = text.find(_OPEN), text.find(_CLOSE)

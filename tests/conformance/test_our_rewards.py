@@ -9,6 +9,7 @@ from conformance import broken, misbehaving
 from doubles import BigramEncoder
 from embedding_server import embedding_server, encoder_of
 from semreward import (
+    Answer,
     BleuReward,
     ChrfReward,
     CompositeReward,
@@ -173,7 +174,9 @@ def test_a_language_reward_that_forgives_copied_terms_keeps_the_contract():
 
 def test_keeping_the_reasoning_is_an_expected_failure():
     expected = {"reasoning_ignored": "the reasoning is judged, too"}
-    report = check_reward(LanguageConsistencyReward("bo", reasoning="keep"), EXAMPLES, expected_failures=expected)
+    report = check_reward(
+        LanguageConsistencyReward("bo", answer=Answer(reasoning="keep")), EXAMPLES, expected_failures=expected
+    )
     assert report.passed, str(report)
 
 

@@ -260,7 +260,9 @@ def test_a_candidate_of_the_wrong_type_is_named_by_list_and_row(name):
 
 @pytest.mark.parametrize(("name", "value"), [("second", ["我"]), ("sources", ["ཀ"] * 4)])
 def test_lengths_that_differ_are_refused(name, value):
-    with pytest.raises(ArgumentError, match=f"`{name}` must have one value a completion: 3 expected, got {len(value)}"):
+    with pytest.raises(
+        ArgumentError, match=f"`{name}` must have one value per completion: 3 expected, got {len(value)}"
+    ):
         judged(CountingJudge(), **{name: value})
 
 

@@ -103,7 +103,7 @@ def test_no_rows_are_refused(score):
 
 @SCORES
 def test_lengths_that_differ_are_refused(score):
-    with pytest.raises(ArgumentError, match="`references` must have one value a completion: 2 expected, got 1"):
+    with pytest.raises(ArgumentError, match="`references` must have one value per completion: 2 expected, got 1"):
         score(["a", "b"], ["a"])
 
 

@@ -172,8 +172,8 @@ def encoded_by(vectors):
 
 
 def calibrated(**changes):
-    given = {"reward": similarity(), "completions": ["ab", "cd"], "references": ["ab", "cde"], **changes}
-    return sr.calibrate(given.pop("reward"), given.pop("completions"), given.pop("references"), **given)
+    given = {"encoder": E, "completions": ["ab", "cd"], "references": ["ab", "cde"], **changes}
+    return sr.calibrate(given.pop("encoder"), given.pop("completions"), given.pop("references"), **given)
 
 
 def monitored(reward=None, **options):

@@ -29,7 +29,6 @@ from semreward import (
     LanguageConsistencyReward,
     MonitoredReward,
     RougeLReward,
-    SemanticSimilarityReward,
     audit_reward,
     break_even_similarity,
     calibrate,
@@ -139,8 +138,7 @@ def cosines() -> list[float | None]:
 def calibrated(**options: Any) -> dict[str, Any]:
     """A calibration on the samples of the first complete prompts, four per prompt."""
     samples = rewards.columns_of(complete_rows()[: 4 * CALIBRATION_PROMPTS])
-    reward = SemanticSimilarityReward(ENCODER, threshold=0.0)
-    return dataclasses.asdict(calibrate(reward, samples["completions"], samples["reference"], **options))
+    return dataclasses.asdict(calibrate(ENCODER, samples["completions"], samples["reference"], **options))
 
 
 def calibrated_numbers(**options: Any) -> dict[str, Any]:

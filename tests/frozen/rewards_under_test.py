@@ -16,6 +16,7 @@ import numpy as np
 from doubles import BigramEncoder
 from frozen.mixed_rows import MixedRow
 from semreward import (
+    Answer,
     BleuReward,
     ChrfReward,
     CompositeReward,
@@ -109,8 +110,8 @@ ON_ALL_ROWS: Mapping[str, Callable[[], Any]] = {
     "similarity": similarity,
     "similarity, threshold 0.9": partial(similarity, threshold=0.9),
     "similarity, calibrated": calibrated_similarity,
-    "similarity, reasoning kept": partial(similarity, reasoning="keep"),
-    "similarity, reasoning prefilled": partial(similarity, reasoning="prefilled"),
+    "similarity, reasoning kept": partial(similarity, answer=Answer(reasoning="keep")),
+    "similarity, reasoning prefilled": partial(similarity, answer=Answer(reasoning="prefilled")),
     "similarity, on_error none": partial(similarity, on_error="none"),
     "similarity, another column": partial(similarity, threshold=0.7, reference_column="translation"),
     "language, bo": partial(LanguageConsistencyReward, "bo"),
@@ -123,8 +124,8 @@ ON_ALL_ROWS: Mapping[str, Callable[[], Any]] = {
     "language, scripts": partial(LanguageConsistencyReward, scripts=("Tibt", "Hani")),
     "language, column": language,
     "language, column or bo": partial(LanguageConsistencyReward, "bo", language_column="language"),
-    "language, reasoning kept": partial(language, reasoning="keep"),
-    "language, reasoning prefilled": partial(language, reasoning="prefilled"),
+    "language, reasoning kept": partial(language, answer=Answer(reasoning="keep")),
+    "language, reasoning prefilled": partial(language, answer=Answer(reasoning="prefilled")),
     "language, tolerance": partial(language, tolerance=0.1),
     "language, ratio": partial(language, shape="ratio"),
     "language, ratio, tolerance": partial(language, shape="ratio", tolerance=0.2),

@@ -193,12 +193,12 @@ def test_a_judge_is_logged_row_by_row():
 
 
 def test_a_judge_that_returns_the_wrong_number_of_values_is_named():
-    with pytest.raises(RewardOutputError, match=r"`fixed` must return one value a completion: 6 expected, got 1"):
+    with pytest.raises(RewardOutputError, match=r"`fixed` must return one value per completion: 6 expected, got 1"):
         logged_by(MonitoredReward(paper(), judges=[fixed(1.0)]))
 
 
 def test_a_reward_that_returns_the_wrong_number_of_values_is_named():
-    with pytest.raises(RewardOutputError, match=r"`fixed` must return one value a completion: 6 expected, got 1"):
+    with pytest.raises(RewardOutputError, match=r"`fixed` must return one value per completion: 6 expected, got 1"):
         logged_by(MonitoredReward(fixed(1.0)))
 
 

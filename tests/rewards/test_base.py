@@ -8,20 +8,20 @@ import pytest
 import semreward
 from semreward import LanguageConsistencyReward
 from semreward.errors import ArgumentError, ArgumentTypeError
-from semreward.rewards.base import CompletionReward, Scores
+from semreward.rewards.base import Outcome, Reward
 
 
 @dataclass(frozen=True)
-class Mentions(CompletionReward):
+class Mentions(Reward):
     """1 where an answer holds one of the words."""
 
     words: frozenset[str]
     _: KW_ONLY
     name: str = "mentions"
 
-    def _score(self, answers, columns):
-        values = [float(any(word in answer for word in self.words)) for answer in answers]
-        return Scores(values, {"share": sum(values) / len(values)}, {"answer": answers})
+    def score(self, batch):
+        values = np.array([any(word in answer for word in self.words) for answer in batch.answers], dtype=float)
+        return Outcome(values, {f"{self.name}/share": values.mean()}, {f"{self.name}/answer": batch.answers})
 
 
 @pytest.fixture
@@ -41,7 +41,8 @@ def test_a_reward_of_ones_own_logs_under_its_name(reward):
 
 def test_a_signature_renders_sets_in_one_order(reward):
     assert reward.signature() == (
-        f"Mentions|name:mentions|reasoning:remove|words:{{blue,green,red}}|semreward:{semreward.__version__}"
+        "Mentions|answer:Answer(reasoning='remove')|name:mentions|on_error:raise|words:{blue,green,red}|"
+        f"semreward:{semreward.__version__}"
     )
 
 

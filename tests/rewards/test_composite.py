@@ -11,12 +11,13 @@ import torch
 import semreward
 from doubles import AngleEncoder, BigramEncoder, returning
 from semreward import (
+    Answer,
     CompositeReward,
     LanguageConsistencyReward,
     SemanticSimilarityReward,
     paper_reward,
 )
-from semreward.errors import ArgumentError, ArgumentTypeError, RewardOutputError
+from semreward.errors import ArgumentError, ArgumentTypeError, EncoderUnavailableError, RewardOutputError
 
 
 def length(completions, **columns):
@@ -290,9 +291,9 @@ def test_an_unknown_mode_is_refused():
         ([1.0, 2.0, 3.0], "2 expected, got 3"),
         ([1.0, math.nan], "finite values, got nan at row 1"),
         ([math.inf, 1.0], "finite values, got inf at row 0"),
-        ([1.0, "high"], "one float or None a completion"),
-        (None, "one float or None a completion"),
-        (1.0, "one float or None a completion"),
+        ([1.0, "high"], "one float or None per completion"),
+        (None, "one float or None per completion"),
+        (1.0, "one float or None per completion"),
     ],
 )
 def test_what_a_component_must_not_return_is_named(output, message):
@@ -314,7 +315,7 @@ def test_a_component_that_shortens_the_list_of_completions_is_caught():
 
 @pytest.mark.parametrize("name", ["prompts", "completion_ids"])
 def test_columns_of_another_length_are_refused(name):
-    with pytest.raises(ArgumentError, match=f"`{name}` must have one value a completion"):
+    with pytest.raises(ArgumentError, match=f"`{name}` must have one value per completion"):
         CompositeReward([(length, 1.0)])(completions=["a", "b"], **{name: ["a"]})
 
 
@@ -345,8 +346,9 @@ def test_a_composite_is_the_same_after_pickling(encoder):
 def test_the_signature_holds_those_of_the_components(encoder):
     reward = CompositeReward([(LanguageConsistencyReward("bo"), 1.0), (length, 0.5)])
     assert reward.signature() == (
-        f"CompositeReward|components:(([{LanguageConsistencyReward('bo').signature()}],1.0),(length,0.5))|floor:None|"
-        f"gate_threshold:0.0|gates:()|mode:sum|name:composite|semreward:{semreward.__version__}"
+        "CompositeReward|answer:Answer(reasoning='remove')|"
+        f"components:(([{LanguageConsistencyReward('bo').signature()}],1.0),(length,0.5))|floor:None|"
+        f"gate_threshold:0.0|gates:()|mode:sum|name:composite|on_error:raise|semreward:{semreward.__version__}"
     )
 
 
@@ -361,7 +363,8 @@ def test_the_signature_changes_with_the_encoder():
 
 def test_a_composite_prints_its_components():
     assert repr(CompositeReward([(LanguageConsistencyReward("bo"), 1.0)])).startswith(
-        "CompositeReward(name='composite', components=((LanguageConsistencyReward(name='language_consistency', "
+        "CompositeReward(name='composite', answer=Answer(reasoning='remove'), on_error='raise', "
+        "components=((LanguageConsistencyReward(name='language_consistency', "
     )
 
 
@@ -409,3 +412,69 @@ def test_values_that_are_no_numbers_are_refused(output, problem):
 
     with pytest.raises(RewardOutputError, match=problem):
         CompositeReward([(reward, 1.0)])(completions=["a", "b"])
+
+
+# What belongs to the outermost reward.
+
+
+class Away:
+    """An encoder that cannot be reached."""
+
+    fingerprint = "away"
+
+    def encode(self, texts, /):
+        raise EncoderUnavailableError("nobody answers")
+
+
+def with_outage(**options):
+    components = [(SemanticSimilarityReward(Away(), threshold=0.5), 1.5), (LanguageConsistencyReward("en"), 1.0)]
+    return CompositeReward(components, **options)
+
+
+ROWS = {"completions": ["yes", "да", ""], "reference": ["yes"] * 3}
+
+
+def test_a_row_whose_encoder_is_away_has_no_reward_at_all():
+    assert with_outage(on_error="none")(**ROWS) == [None, None, 0.0]
+
+
+def test_a_row_whose_encoder_is_away_passes_no_gate_and_receives_no_floor():
+    reward = with_outage(on_error="none", mode="gate", gates=["language_consistency"])
+    assert reward(**ROWS) == [None, None, 0.0]
+
+
+def test_an_encoder_that_is_away_is_an_error_by_default():
+    with pytest.raises(EncoderUnavailableError):
+        with_outage()(**ROWS)
+    with pytest.raises(EncoderUnavailableError):
+        with_outage().breakdown(**ROWS)
+
+
+def test_an_outage_in_a_composite_of_composites_is_the_outermost_ones():
+    outer = CompositeReward([(with_outage(name="inner"), 1.0), (length, 0.0)], on_error="none")
+    assert outer(**ROWS) == [None, None, 0.0]
+
+
+def test_rows_without_a_reward_are_counted_under_the_outermost_name():
+    logged = {}
+    with_outage(on_error="none")(**ROWS, log_metric=logged.__setitem__)
+    assert logged["composite/encoder_errors"] == 2.0
+
+
+def test_the_composite_says_how_its_components_find_the_answer():
+    reward = CompositeReward([(LanguageConsistencyReward("bo"), 1.0)], answer=Answer(reasoning="keep"))
+    assert reward(completions=["<think>hm</think>བོད"]) == [0.0]
+    assert reward.rewards[0](completions=["<think>hm</think>བོད"]) == [0.0]
+
+
+@pytest.mark.parametrize("option", [{"answer": Answer(reasoning="keep")}, {"on_error": "none"}])
+@pytest.mark.parametrize("form", [lambda reward: reward, LanguageConsistencyReward.as_async])
+def test_a_component_with_an_option_of_the_outermost_reward_is_refused(option, form):
+    with pytest.raises(ArgumentError, match=f"`{next(iter(option))}` belongs to the outermost reward"):
+        CompositeReward([(form(LanguageConsistencyReward("bo", **option)), 1.0)])
+
+
+@pytest.mark.parametrize("options", [{"on_error": "none"}, {"mode": "gate", "gates": ["language_consistency"]}])
+def test_a_composite_that_a_trainers_sum_cannot_replace_is_not_taken_apart(options):
+    with pytest.raises(ArgumentError, match="cannot be taken apart"):
+        CompositeReward([(LanguageConsistencyReward("bo"), 1.0)], **options).rewards  # noqa: B018 - a property

@@ -85,7 +85,7 @@ def test_a_missing_language_column_is_named():
 
 
 def test_a_language_column_of_another_length_is_refused():
-    with pytest.raises(ArgumentError, match="`language` must have one value a completion: 2 expected, got 1"):
+    with pytest.raises(ArgumentError, match="`language` must have one value per completion: 2 expected, got 1"):
         LanguageConsistencyReward(language_column="language")(completions=["ཀ", "ཀ"], language=["bo"])
 
 
@@ -142,9 +142,9 @@ def test_a_reward_is_the_same_after_pickling():
 
 def test_the_signature_renders_what_decides_the_numbers():
     assert LanguageConsistencyReward(scripts=("Tibt", "Hani")).signature() == (
-        "LanguageConsistencyReward|allow_from_prompt:False|allowed:()|detector:None|detector_threshold:0.5|high:None|"
-        "language:None|language_column:None|low:None|max_left_out:0.5|min_letters:1|name:language_consistency|"
-        "on_missing:raise|own_script_every:None|reasoning:remove|scripts:(Tibt,Hani)|shape:strict|"
+        "LanguageConsistencyReward|allow_from_prompt:False|allowed:()|answer:Answer(reasoning='remove')|detector:None|"
+        "detector_threshold:0.5|high:None|language:None|language_column:None|low:None|max_left_out:0.5|min_letters:1|"
+        "name:language_consistency|on_error:raise|on_missing:raise|own_script_every:None|scripts:(Tibt,Hani)|shape:strict|"
         f"source_column:prompts|strip:()|tolerance:0.0|semreward:{semreward.__version__}"
     )
 

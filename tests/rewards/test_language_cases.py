@@ -5,13 +5,15 @@ import re
 import pytest
 
 from reference.language_cases import CASES
-from semreward import LanguageConsistencyReward
+from semreward import Answer, LanguageConsistencyReward
 
 CALL = ("prompt", "source")
 
 
 def reward_of(text, language, options):
     parameters = {name: value for name, value in options.items() if name not in {*CALL, "pattern"}}
+    if "reasoning" in parameters:
+        parameters["answer"] = Answer(reasoning=parameters.pop("reasoning"))
     if "pattern" in options:
         parameters["allowed"] = [re.compile(options["pattern"])]
     columns = {name + "s" * (name == "prompt"): [options[name]] for name in CALL if name in options}

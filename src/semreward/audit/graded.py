@@ -10,7 +10,7 @@ from semreward.audit import edits
 from semreward.audit.attacks import AuditRow, Corpus
 from semreward.audit.results import GradedResult
 from semreward.audit.scoring import Scored, Scorer, figure
-from semreward.calibration.measures import area_under_curve
+from semreward.calibration import area_under_curve
 from semreward.evaluation.graded import rank_correlation
 
 _SHARES = (0.25, 0.5, 0.75)

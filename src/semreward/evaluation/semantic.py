@@ -8,7 +8,7 @@ from semreward.languages import scripts_of
 from semreward.protocols import Completion, Encoder
 from semreward.rewards.language import LanguageConsistencyReward
 from semreward.rewards.similarity import SemanticSimilarityReward
-from semreward.text import ReasoningPolicy
+from semreward.text import Answer, ReasoningPolicy
 
 
 def similarity_score(
@@ -44,7 +44,7 @@ def similarity_score(
     answers = evaluated_answers(completions, reasoning)
     rows = evaluated_references(references, len(answers))
     # The threshold plays no part in raw cosines; a string becomes an encoder in there.
-    reward = SemanticSimilarityReward(encoder, threshold=0.0, reasoning="keep")  # type: ignore[arg-type]
+    reward = SemanticSimilarityReward(encoder, threshold=0.0, answer=Answer(reasoning="keep"))  # type: ignore[arg-type]
     cosines = reward.similarity(answers, rows)
     return Score(float(cosines.mean()), signature_of("similarity", encoder=reward.encoder.fingerprint, nrefs="best"))
 
@@ -87,7 +87,7 @@ def language_consistency_score(
     answers = evaluated_answers(completions, reasoning)
     # Answers are read already.
     reward = LanguageConsistencyReward(
-        language, detector=detector, detector_threshold=detector_threshold, reasoning="keep"
+        language, detector=detector, detector_threshold=detector_threshold, answer=Answer(reasoning="keep")
     )
     consistent = sum(value or 0.0 for value in reward(completions=answers))
     options: dict[str, object] = {"language": language, "scripts": "+".join(sorted(scripts_of(language)))}

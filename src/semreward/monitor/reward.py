@@ -1,30 +1,23 @@
 """A reward that also reports, through the trainer's log, how the policy goes about earning it."""
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
 
+from semreward.arguments import is_column
+from semreward.batch import Batch, source_text
 from semreward.errors import ArgumentError, ArgumentTypeError, RewardOutputError
 from semreward.monitor.alarms import Watched
 from semreward.monitor.metrics import Component, Sample, Values, measure
-from semreward.protocols import Completion, RewardFunction, RewardValues
-from semreward.rewards.base import (
-    AsyncReward,
-    LogExtra,
-    LogMetric,
-    Reward,
-    answers_of,
-    check_rows,
-    is_column,
-    reward_bounds,
-)
+from semreward.protocols import RewardFunction
+from semreward.rewards.base import AsyncReward, Outcome, Reward, as_values, reward_bounds
 from semreward.rewards.calling import call_all, is_torch_module, reward_name
-from semreward.rewards.composite import TOTAL, CompositeReward
-from semreward.rewards.guards import source_text
+from semreward.rewards.composite import CompositeReward
 from semreward.rewards.language import LanguageConsistencyReward
-from semreward.text import REASONING_POLICIES, ReasoningPolicy, normalise
+from semreward.text import DEFAULT_ANSWER, normalise
 
 
 @dataclass(frozen=True)
@@ -46,8 +39,9 @@ class MonitoredReward(Reward):
             as judges; gates never do.
         reference_column: Column whose texts lengths are compared with; rows without a text there, and calls without
             the column, are not compared.
-        reasoning: How answers are read out of completions; see `semreward.text.remove_reasoning`.
         name: Metric key; the name of the reward inside by default.
+        answer: How the answer is found in a completion; as the reward inside has it by default.
+        on_error: What becomes of rows whose encoder cannot be reached; as the reward inside has it by default.
 
     Raises:
         ArgumentError: Two judges, or a judge and a component, have one name, `ignore` names neither, or a parameter is
@@ -70,7 +64,6 @@ class MonitoredReward(Reward):
     judges: Sequence[RewardFunction] = ()
     ignore: Sequence[str] = ()
     reference_column: str = "reference"
-    reasoning: ReasoningPolicy = "remove"
     name: str = ""
 
     def __post_init__(self) -> None:
@@ -85,9 +78,12 @@ class MonitoredReward(Reward):
             _panel(self.judges)  # checks them
         if not self.name:
             object.__setattr__(self, "name", reward_name(self.reward))
+        if isinstance(self.reward, Reward):
+            if self.answer == DEFAULT_ANSWER:
+                object.__setattr__(self, "answer", self.reward.answer)
+            if self.on_error == "raise":
+                object.__setattr__(self, "on_error", self.reward.on_error)
         super().__post_init__()
-        if self.reasoning not in REASONING_POLICIES:
-            raise ArgumentError(f"`reasoning` must be one of {', '.join(REASONING_POLICIES)}; got {self.reasoning!r}")
         names = [*self._names, *map(reward_name, self.judges)]
         if len(set(names)) < len(names):
             raise ArgumentError(
@@ -135,65 +131,52 @@ class MonitoredReward(Reward):
         """The name under which a metric of `semreward.monitor.metrics.measure` is logged."""
         return f"{self.name}/monitor/{key}"
 
-    def __call__(
-        self,
-        *,
-        completions: Sequence[Completion],
-        prompts: Sequence[Any] | None = None,
-        completion_ids: Sequence[Any] | None = None,
-        log_metric: LogMetric | None = None,
-        log_extra: LogExtra | None = None,
-        **columns: Any,
-    ) -> RewardValues:
-        """Score `N` completions with the reward inside; every argument is handed on to it.
-
-        Returns:
-            What the reward inside returns.
+    def score(self, batch: Batch) -> Outcome:
+        """What the reward inside finds; with a trainer that logs metrics, also what was measured.
 
         Raises:
-            RewardOutputError: The reward inside does not return one number or `None` a completion.
+            RewardOutputError: The reward inside does not return one number or `None` per completion.
             SemRewardError: As the reward inside and the judges raise it.
         """
-        seen: dict[str, Sequence[float | None]] = {}
+        outcome = self._inside(batch)
+        if "log_metric" not in batch.hooks:
+            return outcome
+        parts = {reward_name(self.reward): outcome.values}
+        if isinstance(self.reward, CompositeReward):
+            parts = {name: _as_array(outcome.extras[name]) for name in self._names}
+        for name, found in self._judged(batch).items():
+            parts[name] = found
+            outcome.extras[self.metric(name)] = as_values(found)
+        for key, value in measure(self._sample(batch, outcome.values, parts)).items():
+            outcome.metrics[self.metric(key)] = value
+        return outcome
 
-        def record(column: str, values: list[Any]) -> None:
-            seen[column] = values
-            if log_extra is not None:
-                log_extra(column, values)
-
-        check_rows(completions, {"prompts": prompts, "completion_ids": completion_ids})
-        given = {"completions": completions, "prompts": prompts, "completion_ids": completion_ids, **columns}
-        hooks = {"log_metric": log_metric, "log_extra": record if log_metric is not None else log_extra}
-        inside = {**given, **{name: hook for name, hook in hooks.items() if hook is not None}}
-        values, totals = _checked(call_all([self.reward], inside)[0], reward_name(self.reward), len(completions))
-        if log_metric is not None:
-            parts = seen if isinstance(self.reward, CompositeReward) else {reward_name(self.reward): values}
-            watching = {name: _as_array(found) for name, found in parts.items() if name in self._names}
-            sample = self._sample(given, totals, {**watching, **self._judged(given, log_extra)})
-            for key, value in measure(sample).items():
-                log_metric(self.metric(key), value)
-        return values
+    def _inside(self, batch: Batch) -> Outcome:
+        if isinstance(self.reward, Reward):
+            return self.reward.score(batch)
+        rows = len(batch)  # before the reward can change it
+        return Outcome(_checked(call_all([self.reward], batch.arguments)[0], reward_name(self.reward), rows))
 
     @property
     def _names(self) -> list[str]:
         return [reward_name(part) for part, _ in self._parts]
 
-    def _judged(self, given: Mapping[str, Any], log_extra: LogExtra | None) -> dict[str, Values]:
+    def _judged(self, batch: Batch) -> dict[str, Values]:
         if not self.judges:
             return {}
-        judged = _panel(self.judges).breakdown(**given)
-        del judged[TOTAL]
-        if log_extra is not None:
-            for name, found in judged.items():
-                log_extra(self.metric(name), [None if np.isnan(value) else value for value in found.tolist()])
-        return judged
+        quiet = copy.copy(batch)
+        quiet.hooks = {}  # judges log nothing of their own
+        judged = _panel(self.judges).score(quiet)
+        if judged.errors and self.on_error == "raise":
+            raise next(iter(judged.errors.values()))
+        return {name: _as_array(judged.extras[name]) for name in map(reward_name, self.judges)}
 
-    def _sample(self, given: Mapping[str, Any], totals: Values, parts: Mapping[str, Values]) -> Sample:
+    def _sample(self, batch: Batch, totals: Values, parts: Mapping[str, Values]) -> Sample:
         """A call as it is measured, given the values of components and judges by name."""
-        prompts, references = given["prompts"], given.get(self.reference_column, ())
+        prompts, references = batch.columns.get("prompts"), batch.columns.get(self.reference_column, ())
         is_compared = is_column(references) and len(references) == len(totals)
         return Sample(
-            answers=answers_of(given["completions"], reasoning=self.reasoning),
+            answers=batch.answers,
             totals=totals,
             bounds=self.bounds,
             components={
@@ -215,18 +198,18 @@ def _as_tuple(values: Any, name: str, of: str) -> tuple[Any, ...]:
     return tuple(values)
 
 
-def _checked(output: Any, name: str, rows: int) -> tuple[list[float | None], Values]:
-    """What a reward has returned, as it is and as an array; a trainer takes NaN for `None`, and so does this."""
+def _checked(output: Any, name: str, rows: int) -> Values:
+    """What a reward has returned, as an array; a trainer takes NaN for `None`, and so does this."""
     if isinstance(output, (str, bytes, Mapping)):
         raise RewardOutputError(f"`{name}` must return a list of values, got {type(output).__name__}")
     try:
         values = list(output)
         array = _as_array(values)
     except (TypeError, ValueError, OverflowError) as error:
-        raise RewardOutputError(f"`{name}` must return one float or None a completion: {error}") from error
+        raise RewardOutputError(f"`{name}` must return one float or None per completion: {error}") from error
     if len(values) != rows:
-        raise RewardOutputError(f"`{name}` must return one value a completion: {rows} expected, got {len(values)}")
-    return values, array
+        raise RewardOutputError(f"`{name}` must return one value per completion: {rows} expected, got {len(values)}")
+    return array
 
 
 def _panel(judges: Sequence[RewardFunction]) -> CompositeReward:

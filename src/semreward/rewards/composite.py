@@ -1,42 +1,36 @@
-"""Several rewards as one callable, each of them logged: a weighted sum (eq. 4), which gates may close."""
+"""Several rewards as one callable, each of them logged: a weighted sum (eq. 4), optionally behind gates."""
 
+import asyncio
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from semreward.arguments import is_finite_number
-from semreward.errors import ArgumentError, ArgumentTypeError, RewardOutputError
-from semreward.protocols import Completion, RewardFunction, RewardValues
-from semreward.rewards.base import (
-    AsyncReward,
-    LogExtra,
-    LogMetric,
-    Reward,
-    check_rows,
-    in_one_order,
-    is_column,
-    reward_bounds,
-)
-from semreward.rewards.calling import call_all, is_torch_module, reward_name
+from semreward.arguments import check_choice, is_column, is_finite_number
+from semreward.batch import Batch
+from semreward.errors import ArgumentError, ArgumentTypeError, EncoderUnavailableError, RewardOutputError
+from semreward.protocols import Completion, RewardFunction
+from semreward.rewards.base import AsyncReward, Outcome, Reward, as_values, in_one_order, reward_bounds
+from semreward.rewards.calling import is_async, is_torch_module, reward_name, run_to_end
 from semreward.shaping import weighted_sum
+from semreward.text import DEFAULT_ANSWER
 
 Mode: TypeAlias = Literal["sum", "gate"]
-"""How components combine: as a weighted sum, or as one that rows receive only where every gate is open."""
+"""How components combine: as a weighted sum, or as one that a row receives only if it passes every gate."""
 
 Breakdown: TypeAlias = dict[str, NDArray[np.float64]]
-"""What was found out about `N` rows: arrays of shape (N,) by name."""
+"""What was found for `N` rows: arrays of shape (N,) by name."""
 
 MODES: tuple[Mode, ...] = ("sum", "gate")
 
 TOTAL = "total"
-"""Key of the combined reward in a breakdown; no component may be called so."""
+"""Key of the combined reward in a breakdown; no component may have this name."""
 
 GATED = "gated"
-"""Key in a breakdown of whether a gate closed the row; no component may be called so."""
+"""Key in a breakdown: whether a gate closed the row; no component may have this name."""
 
 # How far rounding may carry a component's value beyond the bounds that it declares.
 _BOUNDS_SLACK = 1e-6
@@ -44,40 +38,43 @@ _BOUNDS_SLACK = 1e-6
 
 @dataclass(frozen=True)
 class CompositeReward(Reward):
-    r"""Weighted sum of rewards, as it is or behind gates.
+    r"""Weighted sum of rewards, optionally behind gates.
 
     $$R = \sum_k w_k R_k$$
 
     Components are rewards of this package or any callables in TRL's convention, sync or async; async ones run together.
-    A row's value is a finite float, or `None` where every component's is; otherwise a component that is `None` adds
-    nothing. Every call logs each component's mean as `<component>/mean` and its values as column `<component>`.
+    A row's value is a finite float, or `None` if every component's is; otherwise a component that is `None` adds
+    nothing. A row whose encoder cannot be reached is `None` as a whole. Every call logs each component's mean as
+    `<component>/mean` and its values as column `<component>`.
 
-    With `mode="gate"`, components named in `gates` decide whether a row receives its sum at all. A row passes a gate
-    whose value is above 0 and at least `gate_threshold`; a row that fails one, also by `None`, receives the floor. A
-    gate that cannot tell stays shut, so a reward that finds nothing to judge in a row should return 1 to be a gate, as
-    the guards of this package do. Every call also logs `<name>/gated`, the share of rows that received the floor,
-    `<gate>/failed` for each gate, and the column `<name>/failed_gates` with the names of the gates that a row failed.
+    With `mode="gate"`, the components named in `gates` decide whether a row receives its sum. A row passes a gate whose
+    value is above 0 and at least `gate_threshold`; a row that fails one, also by `None`, receives the floor. So a
+    reward that finds nothing to judge should return 1 to be a gate, as the guards of this package do. Every call also
+    logs `<name>/gated` (the share of rows that received the floor), `<gate>/failed` for each gate, and the column
+    `<name>/failed_gates` with the names of the gates that a row failed.
 
     Args:
-        components: Pairs of a reward function and its finite weight; 0 logs a component, and lets it be a gate, without
-            adding it.
+        components: Pairs of a reward function and its finite weight. Weight 0 logs a component, and lets it be a gate,
+            without adding it.
         mode: `"sum"` or `"gate"`.
-        gates: Names of the components that gate; they add to the sum by their weights like the others.
+        gates: Names of the components that gate; their weights count as before.
         gate_threshold: Least value that passes a gate, finite; a value of 0 or less never does.
         floor: What a row that fails a gate receives, finite. By default the lowest total that the components can add up
-            to: not 0, which could be a prize where penalties are in the sum.
+            to: 0 could be a prize if there are penalties in the sum.
         name: Metric key of the whole.
+        answer: How the answer is found in a completion, for all components.
+        on_error: What becomes of rows whose encoder cannot be reached; see `Reward`.
 
     Raises:
         ArgumentError: No component, a weight that is not finite, two components of one name (trainers would merge
-            their metrics), a gate that is no component, or no `floor` where a component with a weight declares no
-            bounds.
+            their metrics), a component with an `answer` or `on_error` of its own, a gate that is no component, or no
+            `floor` although a component with a weight declares no bounds.
         ArgumentTypeError: A component is not callable, or is a `torch.nn.Module` (trainers would take it for a
             sequence classifier).
 
     Source:
-        Su et al. 2026, eq. 4, https://arxiv.org/abs/2605.14366; how `None` is treated is TRL's convention. The minimum
-        reward for answers in the wrong language: WALAR (2026), https://arxiv.org/abs/2603.13045.
+        Su et al. 2026, eq. 4, https://arxiv.org/abs/2605.14366; `None` is treated as in TRL. The minimum reward for
+        answers in the wrong language: WALAR (2026), https://arxiv.org/abs/2603.13045.
 
     Example:
         >>> from semreward import LanguageConsistencyReward
@@ -108,19 +105,18 @@ class CompositeReward(Reward):
         object.__setattr__(self, "components", tuple(_checked_component(item) for item in self.components))
         if not self.components:
             raise ArgumentError("`components` must name at least one (reward, weight) pair, got none")
-        names = [name for reward in self.rewards for name in _logged_names(reward)]
+        names = [name for reward, _ in self.components for name in _logged_names(reward)]
         for name in names:
             if names.count(name) > 1 or name in {TOTAL, GATED}:
                 raise ArgumentError(
                     f"`components`, and theirs, must have distinct names other than {TOTAL!r} and {GATED!r}, got "
                     f"{', '.join(names)}; rename one: reward.replace(name=...)"
                 )
-        object.__setattr__(self, "gates", _checked_gates(self.gates, [reward_name(reward) for reward in self.rewards]))
+        object.__setattr__(self, "gates", _checked_gates(self.gates, self.names))
         self._check_mode()
 
     def _check_mode(self) -> None:
-        if self.mode not in MODES:
-            raise ArgumentError(f"`mode` must be one of {', '.join(MODES)}; got {self.mode!r}")
+        check_choice("mode", self.mode, MODES)
         if not is_finite_number(self.gate_threshold):
             raise ArgumentError(f"`gate_threshold` must be a finite number, got {self.gate_threshold!r}")
         if self.floor is not None and not is_finite_number(self.floor):
@@ -133,9 +129,25 @@ class CompositeReward(Reward):
             raise ArgumentError("`gates`, `gate_threshold` and `floor` need mode='gate', got mode='sum'")
 
     @property
+    def names(self) -> list[str]:
+        """The names of the components, in order."""
+        return [reward_name(reward) for reward, _ in self.components]
+
+    @property
     def rewards(self) -> list[RewardFunction]:
-        """The components, for `GRPOTrainer(reward_funcs=...)`."""
-        return [reward for reward, _ in self.components]
+        """The components on their own, for `GRPOTrainer(reward_funcs=...)`.
+
+        Raises:
+            ArgumentError: A trainer's sum could not keep what the composite promises: gates, or rows that are `None`
+                as a whole under `on_error="none"`.
+        """
+        if self.mode == "gate" or self.on_error == "none":
+            reason = "mode='gate'" if self.mode == "gate" else "on_error='none'"
+            raise ArgumentError(
+                f"a composite with {reason} cannot be taken apart: a trainer that sums its components would pay rows "
+                "that it does not; pass the composite itself as the one reward"
+            )
+        return [_with_answer(reward, self.answer) for reward, _ in self.components]
 
     @property
     def weights(self) -> list[float]:
@@ -144,7 +156,7 @@ class CompositeReward(Reward):
 
     @property
     def bounds(self) -> tuple[float, float] | None:
-        """Least and greatest value that it can return; `None` where a component with a weight declares no bounds."""
+        """Least and greatest value that it can return; `None` if a component with a weight declares no bounds."""
         sums = self._sum_bounds()
         if self.mode == "sum" or sums is None:
             return sums
@@ -173,42 +185,17 @@ class CompositeReward(Reward):
             )
         return sums[0]
 
-    def __call__(
-        self,
-        *,
-        completions: Sequence[Completion],
-        prompts: Sequence[Any] | None = None,
-        completion_ids: Sequence[Any] | None = None,
-        log_metric: LogMetric | None = None,
-        log_extra: LogExtra | None = None,
-        **columns: Any,
-    ) -> RewardValues:
-        """Score `N` completions; every argument is handed on to the components.
-
-        Returns:
-            `N` values in order, each a finite float, or `None` where no component applies.
+    def score(self, batch: Batch) -> Outcome:
+        """The combined rewards of a batch, with all that its components log.
 
         Raises:
-            RewardOutputError: A component returned something else than one finite float or `None` a completion, or
-                left the bounds by which the floor is set.
-            ArgumentError: As the components raise it.
+            RewardOutputError: A component returned something other than one finite float or `None` per completion, or
+                left the bounds from which the floor follows.
         """
-        hooks = {"log_metric": log_metric, "log_extra": log_extra}
-        given = {name: hook for name, hook in hooks.items() if hook is not None}
-        parts = self.breakdown(
-            completions=completions, prompts=prompts, completion_ids=completion_ids, **columns, **given
-        )
-        for name in map(reward_name, self.rewards):
-            if log_metric is not None and not np.isnan(parts[name]).all():
-                log_metric(f"{name}/mean", float(np.nanmean(parts[name])))
-            if log_extra is not None:
-                log_extra(name, _as_values(parts[name]))
-        if self.mode == "gate":
-            self._log_gates(parts, log_metric, log_extra)
-        return _as_values(parts[TOTAL])
+        return self._scored(batch)[1]
 
     def breakdown(self, *, completions: Sequence[Completion], **columns: Any) -> Breakdown:
-        """What each component says, before its weight, and what comes of them.
+        """What each component says, before its weight, and the total.
 
         Args:
             completions: `N` texts or lists of messages.
@@ -216,35 +203,90 @@ class CompositeReward(Reward):
 
         Returns:
             A float64 array of shape (N,) for each component's name, and for `"total"`; NaN stands for `None`. With
-            gates, also for each one's `"<gate>/failed"`, and for `"gated"`: 1 where a row failed, and where it received
-            the floor, else 0.
+            gates, also for each one's `"<gate>/failed"`, and for `"gated"`: 1 if a row failed, and if it received the
+            floor, else 0.
         """
-        columns = {"prompts": None, "completion_ids": None, **columns}
-        check_rows(completions, {name: columns[name] for name in ("prompts", "completion_ids")})
-        count = len(completions)  # before a component can change it
-        outputs = call_all(self.rewards, {"completions": completions, **columns})
-        parts = {
-            reward_name(reward): _checked_output(output, reward_name(reward), count)
-            for reward, output in zip(self.rewards, outputs, strict=True)
-        }
+        given = {"prompts": None, "completion_ids": None, **columns}
+        parts, outcome = self._scored(Batch(completions, given, answer=self.answer))
+        if outcome.errors and self.on_error == "raise":
+            raise next(iter(outcome.errors.values()))
+        return parts
+
+    def _scored(self, batch: Batch) -> tuple[Breakdown, Outcome]:
+        rows = len(batch)  # before a component can change it
+        parts: Breakdown = {}
+        metrics: dict[str, float] = {}
+        extras: dict[str, list[Any]] = {}
+        errors: dict[int, EncoderUnavailableError] = {}
+        for name, output in zip(self.names, self._outputs(batch), strict=True):
+            if isinstance(output, Outcome):
+                parts[name] = output.values
+                metrics.update(output.metrics)
+                extras.update(output.extras)
+                errors.update(output.errors)
+            else:
+                parts[name] = _checked_output(output, name, rows)
+            if not np.isnan(parts[name]).all():
+                metrics[f"{name}/mean"] = float(np.nanmean(parts[name]))
+            extras[name] = as_values(parts[name])
         total = weighted_sum(np.stack(list(parts.values()), axis=1), self.weights)
+        total[list(errors)] = np.nan
         if np.isinf(total).any():
             row = int(np.flatnonzero(np.isinf(total))[0])
             raise RewardOutputError(
                 f"the weighted sum overflows at row {row}; scale the components or their weights down"
             )
-        return {**parts, TOTAL: total} if self.mode == "sum" else self._gated(parts, total)
+        if self.mode == "gate":
+            total = self._gated(parts, total, metrics, extras)
+        parts[TOTAL] = total
+        return parts, Outcome(total, metrics, extras, errors)
 
-    def _gated(self, parts: Breakdown, total: NDArray[np.float64]) -> Breakdown:
-        """A breakdown behind the gates: which gates each row fails, and the floor where it fails one."""
+    def _outputs(self, batch: Batch) -> list[Any]:
+        """What each component returns: sync ones one after the other, then all async ones together."""
+        outputs: list[Any] = []
+        pending: list[int] = []
+        for index, (reward, _) in enumerate(self.components):
+            if isinstance(reward, Reward):
+                outputs.append(reward.score(batch))
+            elif is_async(reward):
+                outputs.append(None)
+                pending.append(index)
+            else:
+                outputs.append(reward(**batch.arguments))
+        if pending:
+            for index, output in zip(pending, run_to_end(lambda: self._awaited(pending, batch)), strict=True):
+                outputs[index] = output
+        return outputs
+
+    async def _awaited(self, pending: Sequence[int], batch: Batch) -> list[Any]:
+        calls = []
+        for index in pending:
+            reward: Any = self.components[index][0]
+            calls.append(reward.score(batch) if isinstance(reward, AsyncReward) else reward(**batch.arguments))
+        return await asyncio.gather(*calls)
+
+    def _gated(
+        self, parts: Breakdown, total: NDArray[np.float64], metrics: dict[str, float], extras: dict[str, list[Any]]
+    ) -> NDArray[np.float64]:
+        """The totals behind the gates; adds to the parts which gates each row fails, and logs it."""
         if self.floor is None:
             self._check_declared_bounds(parts)
-        failed = {
-            f"{gate}/failed": (~((parts[gate] > 0) & (parts[gate] >= self.gate_threshold))).astype(np.float64)
-            for gate in self.gates
-        }
-        gated = np.logical_or.reduce([values > 0 for values in failed.values()]) & ~np.isnan(total)
-        return {**parts, **failed, GATED: gated.astype(np.float64), TOTAL: np.where(gated, self._floor(), total)}
+        judged = ~np.isnan(total)
+        gated = np.zeros(len(total), dtype=bool)
+        names: list[list[str]] = [[] for _ in total]
+        for gate in self.gates:
+            failed = ~((parts[gate] > 0) & (parts[gate] >= self.gate_threshold))
+            gated |= failed & judged
+            parts[f"{gate}/failed"] = failed.astype(np.float64)
+            for row in np.flatnonzero(failed):
+                names[row].append(gate)
+        parts[GATED] = gated.astype(np.float64)
+        if len(total):
+            metrics[f"{self.name}/{GATED}"] = float(gated.mean())
+            for gate in self.gates:
+                metrics[f"{gate}/failed"] = float(parts[f"{gate}/failed"].mean())
+        extras[f"{self.name}/failed_gates"] = [", ".join(found) for found in names]
+        return np.where(gated, self._floor(), total)
 
     def _check_declared_bounds(self, parts: Breakdown) -> None:
         """Raise where a value lies outside the bounds that the floor was computed from: it could be below the floor."""
@@ -261,17 +303,6 @@ class CompositeReward(Reward):
                     f"{values[outside[0]]} at row {outside[0]}; correct its `bounds`, or pass floor=..."
                 )
 
-    def _log_gates(self, parts: Breakdown, log_metric: LogMetric | None, log_extra: LogExtra | None) -> None:
-        failed = {gate: parts[f"{gate}/failed"] for gate in self.gates}
-        rows = len(parts[TOTAL])
-        if log_metric is not None and rows:
-            log_metric(f"{self.name}/{GATED}", float(parts[GATED].mean()))
-            for gate, values in failed.items():
-                log_metric(f"{gate}/failed", float(values.mean()))
-        if log_extra is not None:
-            names = [", ".join(gate for gate, values in failed.items() if values[row]) for row in range(rows)]
-            log_extra(f"{self.name}/failed_gates", names)
-
 
 def _checked_gates(gates: Any, names: Sequence[str]) -> tuple[str, ...]:
     if isinstance(gates, str) or not isinstance(gates, Collection):
@@ -287,7 +318,8 @@ def _logged_names(reward: object) -> list[str]:
     own = reward_name(reward)
     if not isinstance(reward, (Reward, AsyncReward)):
         return [own]
-    inside = getattr(reward, "rewards", None) or [getattr(reward, "reward", None)]
+    pairs = getattr(reward, "components", ())
+    inside = [part for part, _ in pairs] or [getattr(reward, "reward", None)]
     found = [name for part in inside if part is not None for name in _logged_names(part)]
     return found if own in found[:1] else [own, *found]  # a reward that only wraps another has its name
 
@@ -304,7 +336,20 @@ def _checked_component(item: Any) -> tuple[RewardFunction, float]:
         raise ArgumentTypeError(f"a component must be callable, got {reward!r}")
     if not is_finite_number(weight):
         raise ArgumentError(f"the weight of `{reward_name(reward)}` must be a finite number, got {weight!r}")
+    ours = reward.reward if isinstance(reward, AsyncReward) else reward
+    if isinstance(ours, Reward) and (ours.answer != DEFAULT_ANSWER or ours.on_error != "raise"):
+        changed = "answer" if ours.answer != DEFAULT_ANSWER else "on_error"
+        raise ArgumentError(
+            f"`{changed}` belongs to the outermost reward, got {getattr(ours, changed)!r} on the component "
+            f"`{ours.name}`; pass it to the CompositeReward instead"
+        )
     return reward, float(weight)
+
+
+def _with_answer(reward: RewardFunction, answer: Any) -> RewardFunction:
+    if isinstance(reward, AsyncReward):
+        return replace(reward, reward=reward.reward.replace(answer=answer))
+    return reward.replace(answer=answer) if isinstance(reward, Reward) and answer != reward.answer else reward
 
 
 def _checked_output(output: Any, name: str, rows: int) -> NDArray[np.float64]:
@@ -313,9 +358,9 @@ def _checked_output(output: Any, name: str, rows: int) -> NDArray[np.float64]:
     try:
         values = [None if value is None else _as_float(value) for value in output]
     except (TypeError, ValueError, OverflowError) as error:
-        raise RewardOutputError(f"`{name}` must return one float or None a completion: {error}") from error
+        raise RewardOutputError(f"`{name}` must return one float or None per completion: {error}") from error
     if len(values) != rows:
-        raise RewardOutputError(f"`{name}` must return one value a completion: {rows} expected, got {len(values)}")
+        raise RewardOutputError(f"`{name}` must return one value per completion: {rows} expected, got {len(values)}")
     for row, value in enumerate(values):
         if value is not None and not math.isfinite(value):
             raise RewardOutputError(
@@ -328,7 +373,3 @@ def _as_float(value: Any) -> float:
     if isinstance(value, (str, bytes)):
         raise TypeError(f"got the text {value!r}")
     return float(value)
-
-
-def _as_values(array: NDArray[np.float64]) -> RewardValues:
-    return [None if math.isnan(value) else value for value in array.tolist()]

@@ -6,32 +6,24 @@ good.
 """
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
-from numbers import Integral
 from typing import Any
 
-from semreward.arguments import is_finite_number
-from semreward.errors import ArgumentError, ArgumentTypeError
-from semreward.protocols import Completion
-from semreward.rewards.base import (
-    CompletionReward,
-    MissingPolicy,
-    Scores,
-    check_missing_policy,
-    column_of,
-    is_column,
-    references_of,
-)
+import numpy as np
+
+from semreward.arguments import check_choice, check_count, check_number, check_share, is_finite_number
+from semreward.batch import MISSING_POLICIES, Batch, MissingPolicy, Texts
+from semreward.errors import ArgumentError
+from semreward.rewards.base import Outcome, Reward
 from semreward.rewards.ngrams import copied_share, repeated_share, sign_length
 from semreward.rewards.numerals import digit_numbers, written_numbers
-from semreward.text import answer_text
 
 _ARTICLES = {"0", "1"}  # 一, གཅིག and "one" are articles and pronouns more often than numbers
 
 
 @dataclass(frozen=True)
-class Guard(CompletionReward):
+class Guard(Reward):
     """What the guards share: a row's texts, of which one that cannot be judged is `None`.
 
     Args:
@@ -43,19 +35,19 @@ class Guard(CompletionReward):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_missing_policy(self.on_missing)
+        check_choice("on_missing", self.on_missing, MISSING_POLICIES)
 
-    def _score(self, answers: list[str], columns: Mapping[str, Any]) -> Scores:
-        rows = self._rows(columns, len(answers))
-        values = [
-            None if row is None else self._value(answer, row) if answer else 0.0
-            for answer, row in zip(answers, rows, strict=True)
-        ]
-        return Scores(values)
+    def score(self, batch: Batch) -> Outcome:
+        """The values of a batch: 0 for an empty answer, NaN for a row that cannot be judged."""
+        values = np.full(len(batch), np.nan)
+        for row, (answer, texts) in enumerate(zip(batch.answers, self._rows(batch), strict=True)):
+            if texts is not None:
+                values[row] = self._value(answer, texts) if answer else 0.0
+        return Outcome(values)
 
     @abstractmethod
-    def _rows(self, columns: Mapping[str, Any], rows: int) -> Sequence[Any]:
-        """What each row is judged against; `None` where it is missing."""
+    def _rows(self, batch: Batch) -> Sequence[Any]:
+        """What each row is judged against; `None` if it is missing."""
 
     @abstractmethod
     def _value(self, answer: str, row: Any) -> float:
@@ -85,7 +77,7 @@ class LengthRatioGuard(Guard):
         reference_column: Name of the column with a string, or a list of strings, a row.
         on_missing: `"raise"`, or `"none"` to let rows without a reference pass without a value.
         name: Metric key.
-        reasoning: What becomes of `<think>` blocks; see `semreward.text.remove_reasoning`.
+        answer: How the answer is found in a completion.
 
     Raises:
         ArgumentError: A parameter is out of its range.
@@ -116,13 +108,12 @@ class LengthRatioGuard(Guard):
                 f"`low` and `high` must be finite with 0 <= low <= high, got low={self.low!r}, high={self.high!r}"
             )
         check_share("ramp", self.ramp)
-        if not is_finite_number(self.slack) or self.slack < 0:
-            raise ArgumentError(f"`slack` must be a number of characters of at least 0, got {self.slack!r}")
+        check_number("slack", self.slack, at_least=0)
 
-    def _rows(self, columns: Mapping[str, Any], rows: int) -> Sequence[Any]:
-        return references_of(columns, self.reference_column, rows=rows, on_missing=self.on_missing)
+    def _rows(self, batch: Batch) -> Sequence[Any]:
+        return batch.references(self.reference_column, self.on_missing)
 
-    def _value(self, answer: str, row: tuple[str, ...]) -> float:
+    def _value(self, answer: str, row: Texts) -> float:
         length = sign_length(answer)
         return max(self._fit(length, sign_length(reference)) for reference in row)
 
@@ -155,7 +146,7 @@ class RepetitionGuard(Guard):
             (r(y*) = 0).
         on_missing: `"raise"`, or `"none"` to let rows without a reference pass without a value.
         name: Metric key.
-        reasoning: What becomes of `<think>` blocks; see `semreward.text.remove_reasoning`.
+        answer: How the answer is found in a completion.
 
     Raises:
         ArgumentError: A parameter is out of its range.
@@ -183,14 +174,14 @@ class RepetitionGuard(Guard):
         super().__post_init__()
         check_share("limit", self.limit, below_one=True)
         check_share("ramp", self.ramp)
-        check_ngram(self.ngram)
+        check_count("ngram", self.ngram)
 
-    def _rows(self, columns: Mapping[str, Any], rows: int) -> Sequence[Any]:
+    def _rows(self, batch: Batch) -> Sequence[Any]:
         if self.reference_column is None:
-            return [()] * rows
-        return references_of(columns, self.reference_column, rows=rows, on_missing=self.on_missing)
+            return [()] * len(batch)
+        return batch.references(self.reference_column, self.on_missing)
 
-    def _value(self, answer: str, row: tuple[str, ...]) -> float:
+    def _value(self, answer: str, row: Texts) -> float:
         own = max((repeated_share(reference, self.ngram) for reference in row), default=0.0)
         excess = (repeated_share(answer, self.ngram) - own) / (1.0 - own)
         return _beyond(excess - self.limit, self.ramp)
@@ -219,7 +210,7 @@ class SourceCopyGuard(Guard):
             the source as copied.
         on_missing: `"raise"`, or `"none"` to let rows pass without a value whose source or reference is missing.
         name: Metric key.
-        reasoning: What becomes of `<think>` blocks; see `semreward.text.remove_reasoning`.
+        answer: How the answer is found in a completion.
 
     Raises:
         ArgumentError: A parameter is out of its range.
@@ -248,16 +239,16 @@ class SourceCopyGuard(Guard):
         super().__post_init__()
         check_share("limit", self.limit, below_one=True)
         check_share("ramp", self.ramp)
-        check_ngram(self.ngram)
+        check_count("ngram", self.ngram)
 
-    def _rows(self, columns: Mapping[str, Any], rows: int) -> Sequence[Any]:
-        sources = sources_of(columns, self.source_column, rows=rows, on_missing=self.on_missing)
+    def _rows(self, batch: Batch) -> Sequence[Any]:
+        sources = batch.sources(self.source_column, self.on_missing)
         if self.reference_column is None:
             return [None if source is None else (source, ()) for source in sources]
-        references = references_of(columns, self.reference_column, rows=rows, on_missing=self.on_missing)
+        references = batch.references(self.reference_column, self.on_missing)
         return [None if None in pair else pair for pair in zip(sources, references, strict=True)]
 
-    def _value(self, answer: str, row: tuple[str, tuple[str, ...]]) -> float:
+    def _value(self, answer: str, row: tuple[str, Texts]) -> float:
         return _beyond(copied_share(answer, *row, ngram=self.ngram) - self.limit, self.ramp)
 
 
@@ -284,7 +275,7 @@ class NumberRecallReward(Guard):
             the prompts themselves; `None` to do without.
         on_missing: `"raise"`, or `"none"` to let rows pass without a value whose reference or source is missing.
         name: Metric key.
-        reasoning: What becomes of `<think>` blocks; see `semreward.text.remove_reasoning`.
+        answer: How the answer is found in a completion.
 
     Source:
         Ours. That embeddings hardly move when numbers change is a common finding; docs/guards.md measures it.
@@ -305,14 +296,14 @@ class NumberRecallReward(Guard):
     source_column: str | None = None
     name: str = "number_recall"
 
-    def _rows(self, columns: Mapping[str, Any], rows: int) -> Sequence[Any]:
-        references = references_of(columns, self.reference_column, rows=rows, on_missing=self.on_missing)
+    def _rows(self, batch: Batch) -> Sequence[Any]:
+        references = batch.references(self.reference_column, self.on_missing)
         if self.source_column is None:
             return [None if texts is None else ("", texts) for texts in references]
-        sources = sources_of(columns, self.source_column, rows=rows, on_missing=self.on_missing)
+        sources = batch.sources(self.source_column, self.on_missing)
         return [None if None in pair else pair for pair in zip(sources, references, strict=True)]
 
-    def _value(self, answer: str, row: tuple[str, tuple[str, ...]]) -> float:
+    def _value(self, answer: str, row: tuple[str, Texts]) -> float:
         source, references = row
         return max(self._match(answer, reference, source) for reference in references)
 
@@ -330,56 +321,6 @@ class NumberRecallReward(Guard):
     def _counted(self, text: str) -> frozenset[str]:
         """The values that count as numbers of a text."""
         return digit_numbers(text) | (written_numbers(text) - _ARTICLES if self.written_out else frozenset())
-
-
-def sources_of(columns: Mapping[str, Any], name: str, *, rows: int, on_missing: MissingPolicy) -> list[str | None]:
-    """Each row's source: a text, or the texts of all its messages; `None` for a missing one under `"none"`.
-
-    Raises:
-        MissingColumnError: The column is absent.
-        ArgumentError: A row's source is `None` under `"raise"`.
-        ArgumentTypeError: A row's source is neither a text nor messages.
-    """
-    found: list[str | None] = []
-    for row, source in enumerate(column_of(columns, name, rows)):
-        if source is not None:
-            found.append(source_text(source, name, row))
-        elif on_missing == "none":
-            found.append(None)
-        else:
-            raise ArgumentError(
-                f"`{name}` must be a text or a list of messages, got None at row {row}; drop the row, or let a guard "
-                "pass it: on_missing='none'"
-            )
-    return found
-
-
-def source_text(source: Completion, name: str, row: int) -> str:
-    """The text of a source: itself, or what its messages say, whoever speaks, one a line."""
-    if isinstance(source, str):
-        return answer_text(source, reasoning="keep")
-    if not is_column(source) or not all(isinstance(message, Mapping) and "role" in message for message in source):
-        raise ArgumentTypeError(
-            f"`{name}` must be a text or a list of messages with `role` and `content`, got {str(source)[:80]!r} "
-            f"({type(source).__name__}) at row {row}"
-        )
-    spoken = ({**message, "role": "assistant"} for message in source)
-    try:
-        return "\n".join(answer_text([message], reasoning="keep") for message in spoken)
-    except ArgumentTypeError as error:
-        raise ArgumentTypeError(f"`{name}` at row {row}: {error}") from None
-
-
-def check_share(name: str, value: float, *, below_one: bool = False) -> None:
-    """Raise `ArgumentError` unless a parameter lies in [0, 1], or in [0, 1)."""
-    if not is_finite_number(value) or not 0 <= value <= 1 or (below_one and value == 1):
-        raise ArgumentError(f"`{name}` must be a number in [0, 1{')' if below_one else ']'}, got {value!r}")
-
-
-def check_ngram(ngram: Any) -> None:
-    """Raise `ArgumentError` unless a length of n-grams is a whole number of at least 1."""
-    if isinstance(ngram, bool) or not isinstance(ngram, Integral) or ngram < 1:
-        raise ArgumentError(f"`ngram` must be a whole number of at least 1, got {ngram!r}")
 
 
 def _beyond(excess: float, ramp: float) -> float:

@@ -1,26 +1,19 @@
 """Language consistency by script: is every letter of an answer written as the target language writes (eq. 3)?"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from functools import lru_cache
-from numbers import Integral
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from semreward.arguments import is_finite_number
+import numpy as np
+
+from semreward.arguments import check_choice, check_count, check_share, is_column
+from semreward.batch import MISSING_POLICIES, Batch, MissingPolicy
 from semreward.detectors import LanguageDetector, probabilities_of
 from semreward.errors import ArgumentError, ArgumentTypeError
 from semreward.languages import Writing, writing_in, writing_of
 from semreward.letters import visible
-from semreward.rewards.base import (
-    CompletionReward,
-    MissingPolicy,
-    Scores,
-    check_missing_policy,
-    column_of,
-    in_one_order,
-    is_column,
-)
-from semreward.rewards.guards import check_share, sources_of
+from semreward.rewards.base import Outcome, Reward, in_one_order
 from semreward.spans import SPAN_KINDS, Copies, SpanKind, as_terms, without_spans, without_terms
 
 Shape: TypeAlias = Literal["strict", "ratio", "ramp"]
@@ -36,7 +29,7 @@ _ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
-class LanguageConsistencyReward(CompletionReward):
+class LanguageConsistencyReward(Reward):
     """1 where an answer has letters and all of them belong to the target language's scripts, else 0.
 
     Digits, punctuation, marks and spaces are neutral; an answer without any letter earns 0. `semreward.letters` has the
@@ -83,7 +76,8 @@ class LanguageConsistencyReward(CompletionReward):
         detector: A second stage for the rows that passed by their letters: a callable from `N` texts (without what was
             left out) to `N` labels, or mappings from labels to probabilities; `FastTextDetector` is one.
         detector_threshold: Probability of the row's language, in [0, 1], below which a row earns 0 after all.
-        reasoning: What becomes of `<think>` blocks; see `semreward.text.remove_reasoning`.
+        answer: How the answer is found in a completion.
+        on_error: As for every reward; this one has no encoder.
 
     Raises:
         ArgumentError: Both or none of the ways to name a language are used, or an option is out of its range.
@@ -125,14 +119,14 @@ class LanguageConsistencyReward(CompletionReward):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_missing_policy(self.on_missing)
+        check_choice("on_missing", self.on_missing, MISSING_POLICIES)
         self._check_languages()
         object.__setattr__(self, "allowed", as_terms(self.allowed))
         object.__setattr__(self, "strip", _as_kinds(self.strip))
         self._check_shape()
-        _check_count("min_letters", self.min_letters)
+        check_count("min_letters", self.min_letters)
         if self.own_script_every is not None:
-            _check_count("own_script_every", self.own_script_every)
+            check_count("own_script_every", self.own_script_every)
         check_share("max_left_out", self.max_left_out, below_one=True)
         check_share("detector_threshold", self.detector_threshold)
         if self.detector is not None and not callable(self.detector):
@@ -153,8 +147,7 @@ class LanguageConsistencyReward(CompletionReward):
             writing_of(self.language)
 
     def _check_shape(self) -> None:
-        if self.shape not in SHAPES:
-            raise ArgumentError(f"`shape` must be one of {', '.join(SHAPES)}; got {self.shape!r}")
+        check_choice("shape", self.shape, SHAPES)
         check_share("tolerance", self.tolerance)
         if self.tolerance >= _TOLERANCE_END:
             raise ArgumentError(f"`tolerance` must be below {_TOLERANCE_END}, got {self.tolerance!r}")
@@ -176,27 +169,27 @@ class LanguageConsistencyReward(CompletionReward):
         fingerprint = getattr(self.detector, "fingerprint", None)
         return super().signature() + ("" if fingerprint is None else f"|detected_by:{fingerprint}")
 
-    def _score(self, answers: list[str], columns: Mapping[str, Any]) -> Scores:
-        targets = self._targets(columns, len(answers))
-        sources = self._sources(columns, len(answers))
-        judged = [
-            None if target is None or source is None else self._judge(answer, target.writing, source)
-            for answer, target, source in zip(answers, targets, sources, strict=True)
-        ]
-        values = [None if judgement is None else judgement.value for judgement in judged]
+    def score(self, batch: Batch) -> Outcome:
+        """The rewards of a batch; with a detector, logs the share of rows that passed by letters and failed by it."""
+        values = np.full(len(batch), np.nan)
+        targets = self._targets(batch)
+        sources = batch.sources(self.source_column, self.on_missing) if self.allow_from_prompt else None
+        passed: list[tuple[int, str, str]] = []
+        for row, (answer, target) in enumerate(zip(batch.answers, targets, strict=True)):
+            source = "" if sources is None else sources[row]
+            if target is None or source is None:
+                continue
+            judgement = self._judge(answer, target.writing, source)
+            values[row] = judgement.value
+            if judgement.value > 0:
+                passed.append((row, judgement.text, str(target.language)))
         if self.detector is None:
-            return Scores(values)
-        passed = [
-            (row, judgement.text, str(target.language))
-            for row, (judgement, target) in enumerate(zip(judged, targets, strict=True))
-            if judgement is not None and target is not None and judgement.value > 0
-        ]
+            return Outcome(values)
         rows, texts, languages = zip(*passed, strict=True) if passed else ((), (), ())
         found = probabilities_of(self.detector, texts, languages)
         rejected = [row for row, share in zip(rows, found, strict=True) if share < self.detector_threshold]
-        for row in rejected:
-            values[row] = 0.0
-        return Scores(values, {"detector_rejected": len(rejected) / max(1, len(passed))})
+        values[rejected] = 0.0
+        return Outcome(values, {f"{self.name}/detector_rejected": len(rejected) / max(1, len(passed))})
 
     def _judge(self, answer: str, writing: Writing, source: str) -> "_Judgement":
         if self._is_plain():
@@ -229,20 +222,12 @@ class LanguageConsistencyReward(CompletionReward):
             return min(1.0, max(0.0, (1 - foreign_share - self.low) / (self.high - self.low)))
         return 1 - max(0.0, foreign_share - self.tolerance) / (1 - self.tolerance)
 
-    def _sources(self, columns: Mapping[str, Any], rows: int) -> Sequence[str | None]:
-        """The texts to copy from, empty where copying is not allowed; `None` for a missing one under `"none"`."""
-        if not self.allow_from_prompt:
-            return [""] * rows
-        return sources_of(columns, self.source_column, rows=rows, on_missing=self.on_missing)
-
-    def _targets(self, columns: Mapping[str, Any], rows: int) -> "list[_Target | None]":
+    def _targets(self, batch: Batch) -> "Sequence[_Target | None]":
         default = self._default_target()
         if self.language_column is None:
-            return [default] * rows
-        return [
-            self._row_target(language, row, default)
-            for row, language in enumerate(column_of(columns, self.language_column, rows))
-        ]
+            return [default] * len(batch)
+        tags = batch.column(self.language_column)
+        return [self._row_target(tag, row, default) for row, tag in enumerate(tags)]
 
     def _default_target(self) -> "_Target | None":
         if self.scripts is not None:
@@ -300,8 +285,3 @@ def _as_kinds(strip: Any) -> tuple[SpanKind, ...]:
     if not is_collection or not all(kind in SPAN_KINDS for kind in kinds):
         raise ArgumentError(f"`strip` must be a collection of {', '.join(map(repr, SPAN_KINDS))}; got {strip!r}")
     return kinds
-
-
-def _check_count(name: str, value: object) -> None:
-    if not is_finite_number(value) or not isinstance(value, Integral) or value < 1:
-        raise ArgumentError(f"`{name}` must be a whole number of at least 1, got {value!r}")

@@ -2,18 +2,16 @@
 
 import functools
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from semreward.arguments import check_choice
+from semreward.batch import MISSING_POLICIES, Batch, MissingPolicy
 from semreward.errors import MissingDependencyError
-from semreward.rewards.base import (
-    CompletionReward,
-    MissingPolicy,
-    Scores,
-    check_missing_policy,
-    references_of,
-)
+from semreward.rewards.base import Outcome, Reward
 from semreward.text import units
 
 # sacrebleu counts in percent.
@@ -21,7 +19,7 @@ _PERCENT = 100.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class OverlapReward(CompletionReward):
+class OverlapReward(Reward):
     """What BLEU, chrF and ROUGE-L share: a row's references.
 
     Args:
@@ -34,17 +32,17 @@ class OverlapReward(CompletionReward):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_missing_policy(self.on_missing)
+        check_choice("on_missing", self.on_missing, MISSING_POLICIES)
 
-    def _score(self, answers: list[str], columns: Mapping[str, Any]) -> Scores:
-        references = references_of(columns, self.reference_column, rows=len(answers), on_missing=self.on_missing)
+    def score(self, batch: Batch) -> Outcome:
+        """The rewards of a batch; NaN where the reference is missing."""
+        values = np.full(len(batch), np.nan)
         overlap = self._overlap_function()
-        return Scores(
-            [
-                None if texts is None else overlap(answer, texts)
-                for answer, texts in zip(answers, references, strict=True)
-            ]
-        )
+        references = batch.references(self.reference_column, self.on_missing)
+        for row, (answer, texts) in enumerate(zip(batch.answers, references, strict=True)):
+            if texts is not None:
+                values[row] = overlap(answer, texts)
+        return Outcome(values)
 
     @abstractmethod
     def _overlap_function(self) -> Callable[[str, tuple[str, ...]], float]:
@@ -99,7 +97,7 @@ class BleuReward(SacrebleuReward):
         reference_column: Name of the column with a string, or a list of strings, a row.
         on_missing: `"raise"`, or `"none"` to let rows without a reference pass without a reward.
         name: Metric key.
-        reasoning: What becomes of `<think>` blocks; see `semreward.text.remove_reasoning`.
+        answer: How the answer is found in a completion.
 
     Raises:
         MissingDependencyError: sacrebleu is not installed.
@@ -139,7 +137,7 @@ class ChrfReward(SacrebleuReward):
         reference_column: Name of the column with a string, or a list of strings, a row.
         on_missing: `"raise"`, or `"none"` to let rows without a reference pass without a reward.
         name: Metric key.
-        reasoning: What becomes of `<think>` blocks; see `semreward.text.remove_reasoning`.
+        answer: How the answer is found in a completion.
 
     Raises:
         MissingDependencyError: sacrebleu is not installed.
@@ -179,7 +177,7 @@ class RougeLReward(OverlapReward):
         reference_column: Name of the column with a string, or a list of strings, a row.
         on_missing: `"raise"`, or `"none"` to let rows without a reference pass without a reward.
         name: Metric key.
-        reasoning: What becomes of `<think>` blocks; see `semreward.text.remove_reasoning`.
+        answer: How the answer is found in a completion.
 
     Raises:
         ArgumentError: A parameter is out of its range.

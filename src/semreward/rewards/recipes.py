@@ -1,16 +1,16 @@
 """Ready-made composites: the paper's reward, and the same behind gates."""
 
-from typing import Any
+from typing import Any, SupportsFloat
 
 from semreward.protocols import Encoder
 from semreward.rewards.composite import CompositeReward
 from semreward.rewards.guards import Guard, LengthRatioGuard, NumberRecallReward, RepetitionGuard, SourceCopyGuard
 from semreward.rewards.language import LanguageConsistencyReward
-from semreward.rewards.similarity import MeasuredThreshold, SemanticSimilarityReward
+from semreward.rewards.similarity import SemanticSimilarityReward
 
 
 def paper_reward(
-    encoder: Encoder | str, language: str, threshold: float | MeasuredThreshold, *, reference_column: str = "reference"
+    encoder: Encoder | str, language: str, threshold: SupportsFloat, *, reference_column: str = "reference"
 ) -> CompositeReward:
     """The paper's reward: 1.5 x thresholded similarity + 1.0 x language consistency.
 
@@ -30,7 +30,7 @@ def paper_reward(
 def recommended_reward(
     encoder: Encoder | str,
     language: str,
-    threshold: float | MeasuredThreshold,
+    threshold: SupportsFloat,
     *,
     source_column: str | None = None,
     reference_column: str = "reference",

@@ -1,45 +1,54 @@
-"""A threshold, what it does to the samples that it was measured on, and the file that keeps both.
+"""Measuring tau: the threshold belongs to one encoder and one cold-start policy.
 
-Legend: P prompts, M samples a prompt, G completions of a group in training, N = P x M samples in all.
+Legend: P prompts, M samples per prompt, G completions of a group in training, N = P x M samples in all.
 """
 
 import dataclasses
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 import semreward
-from semreward.calibration.measures import (
-    Floats,
-    Split,
-    area_under_curve,
-    best_split,
-    equal_share,
-    mismatched_references,
-)
-from semreward.errors import ArgumentError, ArgumentTypeError
-from semreward.protocols import Completion
-from semreward.rewards.base import check_column
-from semreward.rewards.similarity import SemanticSimilarityReward
-from semreward.shaping import SATURATION, check_threshold, threshold_rescale
+from semreward.arguments import check_count
+from semreward.batch import Texts, check_column, reference_texts
+from semreward.errors import ArgumentError, ArgumentTypeError, CalibrationMismatchWarning
+from semreward.protocols import Completion, Encoder
+from semreward.rewards.similarity import as_encoder, similarities
+from semreward.shaping import COSINE_SLACK, SATURATION, check_threshold, threshold_rescale
+from semreward.text import DEFAULT_ANSWER, Answer
+
+Floats: TypeAlias = NDArray[np.float64]
 
 Statistic: TypeAlias = Literal["mean", "median", "youden"] | float
 """What becomes tau: the samples' mean, their median, Youden's point, or the given quantile of theirs in (0, 1)."""
 
-# How far rounding may carry a cosine of unit vectors beyond [-1, 1], as in `threshold_rescale`.
-_COSINE_SLACK = 1e-3
+# Rewards that differ by less count as equal: beside the 1e-4 in GRPO's (r - mean) / (std + 1e-4) they are nothing.
+_EQUAL_DIGITS = 6
+
+
+class Split(NamedTuple):
+    """The threshold that tells samples from negatives best.
+
+    Attributes:
+        threshold: Samples are above it, negatives at or below it.
+        youden: Youden's index there: share of samples above it - share of negatives above it, in [0, 1].
+    """
+
+    threshold: float
+    youden: float
 
 
 @dataclass(frozen=True)
 class Calibration:
     """A threshold and what it does to the samples it was measured on; prints as a table.
 
-    A `SemanticSimilarityReward` takes it as its `threshold`, and warns when its encoder is another one.
+    A `SemanticSimilarityReward` takes it as its `threshold` and keeps the number. `check` warns of another encoder.
 
     Attributes:
         threshold: tau, in [-1, 1).
@@ -90,6 +99,17 @@ class Calibration:
 
     def __float__(self) -> float:
         return self.threshold
+
+    def check(self, encoder: Encoder) -> None:
+        """Warn (`CalibrationMismatchWarning`) if an encoder is not the one that judged. Hashes its weights, once."""
+        if self.encoder_fingerprint is None or encoder.fingerprint == self.encoder_fingerprint:
+            return
+        warnings.warn(
+            f"`threshold` was calibrated with the encoder of fingerprint {self.encoder_fingerprint}, but this one has "
+            f"{encoder.fingerprint}, and no threshold fits two encoders; calibrate again with this one",
+            CalibrationMismatchWarning,
+            stacklevel=2,
+        )
 
     def __str__(self) -> str:
         rows = self.rows()
@@ -146,37 +166,38 @@ class Calibration:
 
 
 def calibrate(
-    reward: SemanticSimilarityReward,
+    encoder: Encoder | str,
     completions: Sequence[Completion],
     references: Sequence[str | Sequence[str]],
     *,
+    answer: Answer = DEFAULT_ANSWER,
     samples_per_prompt: int = 1,
     group_size: int | None = None,
     mismatched: bool = True,
     statistic: Statistic = "mean",
 ) -> Calibration:
-    """Measure tau for a reward: `reward.replace(threshold=calibrate(reward, completions, references))`.
+    """Measure tau for an encoder: `SemanticSimilarityReward(encoder, threshold=calibrate(encoder, ...))`.
 
-    The reward's encoder judges each completion against its own reference, and for comparison against one of another
-    prompt: with references in the order of their texts, that of the row half of them further on, or the next one after
-    it that shares no text with the completion's own. That depends on no seed and not on the order of prompts.
+    The encoder judges each completion against its own reference, and for comparison against the reference of another
+    prompt: with references in the order of their texts, the one half of them further on, or the next after it that
+    shares no text with the completion's own. This depends on no seed and not on the order of prompts.
 
     Args:
-        reward: Reads and judges the completions; its threshold does not matter.
-        completions: N samples of the cold-start policy, those of a prompt side by side, as a trainer hands them over.
-        references: Their N references, each a string or a list of strings.
-        samples_per_prompt: M. 1: nothing is known of groups.
+        encoder: As for `SemanticSimilarityReward`.
+        completions: N samples of the cold-start policy, the samples of a prompt side by side, as trainers pass them.
+        references: Their N references, a string or a list of strings each.
+        answer: How the answer is found in a completion.
+        samples_per_prompt: M; 1 if nothing is known of groups.
         group_size: G, as for `calibrate_threshold`.
-        mismatched: Whether to compare with mismatched references, which takes no further encoding where vectors fit
-            the encoder's cache.
+        mismatched: Whether to compare with mismatched references; they are encoded anyway.
         statistic: As for `calibrate_threshold`.
 
     Returns:
         The calibration, with the encoder's fingerprint.
 
     Raises:
-        ArgumentTypeError: `reward` is no `SemanticSimilarityReward`, or a row has the wrong type.
-        ArgumentError: Lengths differ, a reference is missing, all references share a text so that none is mismatched,
+        ArgumentTypeError: `encoder` is no encoder, or a row has the wrong type.
+        ArgumentError: The numbers of completions do not fit, a reference is missing or shares a text with all others,
             or as `calibrate_threshold` raises it.
         EncoderUnavailableError: The encoder cannot be reached.
 
@@ -187,9 +208,8 @@ def calibrate(
         ...     def encode(self, texts):
         ...         counts = np.array([[text.count(letter) for letter in "abcd"] for text in texts], dtype=np.float32)
         ...         return counts / np.linalg.norm(counts, axis=1, keepdims=True)
-        >>> reward = SemanticSimilarityReward(Letters(), threshold=0.0)
         >>> samples = ["aab", "ab", "cd", "cdd"]
-        >>> calibration = calibrate(reward, samples, ["ab", "ab", "cd", "cd"], samples_per_prompt=2)
+        >>> calibration = calibrate(Letters(), samples, ["ab", "ab", "cd", "cd"], samples_per_prompt=2)
         >>> print(calibration)  # doctest: +NORMALIZE_WHITESPACE
         threshold        0.9743  mean, 4 samples
         similarity       0.9743  mean of the samples
@@ -203,31 +223,23 @@ def calibrate(
         AUC              1.0000  samples against mismatched references
         overlap          0.0000  0: one threshold tells them apart, 1: none does
         encoder         letters  fingerprint
-        >>> calibrated = reward.replace(threshold=calibration)
-        >>> [round(value, 3) for value in calibrated(completions=["aab", "ab"], reference=["ab", "ab"])]
-        [0.0, 1.0]
     """
-    if not isinstance(reward, SemanticSimilarityReward):
-        raise ArgumentTypeError(
-            f"`reward` must be a SemanticSimilarityReward, got {type(reward).__name__}; "
-            "of a composite, pass that component"
-        )
-    _check_count("samples_per_prompt", samples_per_prompt, 1)
+    encoder = as_encoder(encoder)
+    check_count("samples_per_prompt", samples_per_prompt)
     check_column("references", references, len(completions))
     if len(completions) % samples_per_prompt:
         raise ArgumentError(
             f"`completions` must hold {samples_per_prompt} samples of each prompt, got {len(completions)} completions; "
             "leave out the prompts that have fewer"
         )
-    strict = reward.replace(on_missing="raise", on_error="raise")
-    cosines = strict.similarity(completions, references)
-    negatives = strict.similarity(completions, mismatched_references(references)) if mismatched else None
+    cosines = similarities(encoder, completions, references, answer=answer)
+    others = mismatched_references(references) if mismatched else None
     return calibrate_threshold(
         cosines if samples_per_prompt == 1 else cosines.reshape(-1, samples_per_prompt),
-        negatives=negatives,
+        negatives=None if others is None else similarities(encoder, completions, others, answer=answer),
         statistic=statistic,
         group_size=group_size,
-        encoder_fingerprint=reward.encoder.fingerprint,
+        encoder_fingerprint=encoder.fingerprint,
     )
 
 
@@ -242,7 +254,7 @@ def calibrate_threshold(
     r"""Measure tau on a cold-start policy's own samples; `calibrate` also computes their similarities.
 
     Sample completions from the cold-start policy for prompts it was not trained on, and take their similarities to the
-    references, `SemanticSimilarityReward.similarity(...)`. The paper's tau is "a minimal semantic adequacy level
+    references, `similarities(...)`. The paper's tau is "a minimal semantic adequacy level
     achieved after cold-start fine-tuning"; which statistic that is, it does not state. The mean is our default: about
     half of the samples then start in the dead zone, and reinforcement learning refines the better half. Youden's point
     tells samples from mismatched references best, at $\arg\max_\tau P(s > \tau) - P(s^- > \tau)$; tau is the middle
@@ -308,7 +320,7 @@ def _checked(name: str, similarities: ArrayLike | Sequence[float], *, least: int
     values = _as_floats(name, similarities)
     if values.size < least:
         raise ArgumentError(f"`{name}` must hold at least {least} samples, got {values.size}; sample more completions")
-    wrong = ~(np.abs(values) <= 1 + _COSINE_SLACK)  # also where one is NaN
+    wrong = ~(np.abs(values) <= 1 + COSINE_SLACK)  # also where one is NaN
     if wrong.any():
         place = int(np.flatnonzero(wrong)[0])
         raise ArgumentError(
@@ -367,7 +379,7 @@ def _of_groups(rewards: Floats, group_size: int | None) -> Mapping[str, Any]:
         group_size = grouped.shape[1]
     if group_size is None:
         return {}
-    _check_count("group_size", group_size, 2, grouped.shape[1])
+    check_count("group_size", group_size, at_least=2, at_most=grouped.shape[1])
     return {
         "samples_per_prompt": grouped.shape[1] if in_groups else None,
         "group_size": group_size,
@@ -391,10 +403,81 @@ def _of_negatives(
     }
 
 
-def _check_count(name: str, value: object, least: int, most: int | None = None) -> None:
-    is_count = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not is_count or value < least or (most is not None and value > most):  # type: ignore[operator] # an int by then
-        limits = f"at least {least}" if most is None else f"from {least} to {most}"
-        raise ArgumentError(
-            f"`{name}` must be a whole number {limits}, got {value!r}; sample more completions a prompt"
-        )
+def best_split(samples: Floats, negatives: Floats) -> Split:
+    """Youden's point of two sets of similarities, each of shape (N,)."""
+    values = np.unique(np.concatenate([samples, negatives]))
+    above = (_counts_above(samples, values), _counts_above(negatives, values))
+    scores = above[0] * negatives.size - above[1] * samples.size  # whole numbers, so that ties are ties
+    best = int(np.argmax(scores))
+    upper = values[min(best + 1, values.size - 1)]
+    return Split(float((values[best] + upper) / 2), float(scores[best] / (samples.size * negatives.size)))
+
+
+def area_under_curve(samples: Floats, negatives: Floats) -> float:
+    """The probability that one of the samples is above one of the negatives, ties counting half; both of shape (N,)."""
+    ordered = np.sort(negatives)
+    below = np.searchsorted(ordered, samples, side="left") + np.searchsorted(ordered, samples, side="right")
+    return float(below.mean() / (2 * ordered.size))
+
+
+def equal_share(rewards_PM: ArrayLike, group_size: int, *, value: float | None = None) -> float:  # noqa: N803 - axes
+    r"""The expected share of groups of G completions whose rewards are all equal, drawn from M samples of each prompt.
+
+    $$\frac{1}{P} \sum_p \sum_v \binom{k_{pv}}{G} \Big/ \binom{M}{G}$$
+
+    with $k_{pv}$ of a prompt's samples earning $v$. A prompt's samples are exchangeable, so that this is unbiased for
+    the policy that they come from, and at G = M it is the share that was measured.
+
+    Args:
+        rewards_PM: Rewards, shape (P, M); those that agree to 6 decimals are equal.
+        group_size: G, from 1 to M.
+        value: Count only groups that all earn this.
+    """
+    rounded = np.round(np.asarray(rewards_PM, dtype=np.float64), _EQUAL_DIGITS)
+    total = 0.0
+    for row in rounded:
+        values, counts = np.unique(row, return_counts=True)
+        counted = counts if value is None else counts[values == value]
+        total += sum(_chance(int(count), row.size, group_size) for count in counted)
+    return total / len(rounded)
+
+
+def mismatched_references(references: Sequence[str | Sequence[str]]) -> list[str | Sequence[str]]:
+    """For each row the reference of another row that shares no text with the row's own; see `calibrate`.
+
+    Args:
+        references: N references, a string or a list of strings each.
+
+    Raises:
+        ArgumentError: A reference is missing, or shares a text with all others.
+        ArgumentTypeError: A reference is neither a string nor a list of strings.
+    """
+    texts = [reference_texts(reference, "references", row) for row, reference in enumerate(references)]
+    rows: dict[Texts, int] = {}
+    for row, own in enumerate(texts):
+        rows.setdefault(own, row)
+    distinct = sorted(rows)
+    partner: dict[Texts, int] = {}
+    for index, own in enumerate(distinct):
+        start = index + len(distinct) // 2
+        others = (distinct[(start + step) % len(distinct)] for step in range(len(distinct)))
+        other = next((texts for texts in others if set(own).isdisjoint(texts)), None)
+        if other is None:
+            raise ArgumentError(
+                f"`references` must differ, so that one of another row is wrong, but that of row {rows[own]} shares a "
+                "text with all others; calibrate on more prompts, or pass mismatched=False"
+            )
+        partner[own] = rows[other]
+    return [references[partner[own]] for own in texts]
+
+
+def _counts_above(values: Floats, thresholds: Floats) -> NDArray[np.int64]:
+    return values.size - np.searchsorted(np.sort(values), thresholds, side="right")
+
+
+def _chance(count: int, samples: int, group_size: int) -> float:
+    """The chance that `group_size` of `samples`, drawn without putting back, all are among `count` of them."""
+    chance = 1.0
+    for drawn in range(group_size):
+        chance *= max(0, count - drawn) / (samples - drawn)
+    return chance

@@ -1,0 +1,202 @@
+"""One call of a trainer, read once: answers, references, sources and columns, each checked where it is first read."""
+
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cached_property
+from typing import Any, Literal, TypeAlias
+
+from semreward.arguments import is_column
+from semreward.errors import ArgumentError, ArgumentTypeError, MissingColumnError
+from semreward.protocols import Completion
+from semreward.text import DEFAULT_ANSWER, Answer, normalise
+
+MissingPolicy: TypeAlias = Literal["raise", "none"]
+"""What a row without its reference, source or language is: an error, or a row to which a reward does not apply."""
+
+MISSING_POLICIES: tuple[MissingPolicy, ...] = ("raise", "none")
+
+Texts: TypeAlias = tuple[str, ...]
+
+_TRAINERS_COLUMNS = ("prompts", "completion_ids")  # `None` means absent
+
+_AS_SAID = Answer(reasoning="keep")
+
+
+class Batch:
+    """One call of a trainer. Rewards score a batch; the components of a composite share it.
+
+    Args:
+        completions: `N` texts, or `N` lists of messages.
+        columns: What else the trainer passed, by name: `prompts`, `completion_ids`, the data set's columns.
+        answer: How the answer is found in a completion.
+        hooks: The trainer's `log_metric` and `log_extra`, where it offers them.
+
+    Raises:
+        ArgumentTypeError: `completions`, `prompts` or `completion_ids` is not a list.
+        ArgumentError: `prompts` or `completion_ids` has another length.
+    """
+
+    def __init__(
+        self,
+        completions: Sequence[Completion],
+        columns: Mapping[str, Any],
+        *,
+        answer: Callable[[Completion], str] = DEFAULT_ANSWER,
+        hooks: Mapping[str, Any] | None = None,
+    ) -> None:
+        if not is_column(completions):
+            raise ArgumentTypeError(
+                f"`completions` must be a list of completions, got {type(completions).__name__}; "
+                "wrap a single one: completions=[...]"
+            )
+        for name in _TRAINERS_COLUMNS:
+            if columns.get(name) is not None:
+                check_column(name, columns[name], len(completions))
+        self.completions, self.columns, self.answer, self.hooks = completions, columns, answer, hooks or {}
+        self._texts: dict[tuple[str, str], list[Any]] = {}
+
+    def __len__(self) -> int:
+        return len(self.completions)
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The call as the trainer made it, for a reward function of any kind."""
+        return {"completions": self.completions, **self.columns, **self.hooks}
+
+    @cached_property
+    def answers(self) -> list[str]:
+        """The answer of each completion, possibly empty.
+
+        Raises:
+            ArgumentTypeError: A completion is neither text nor messages.
+        """
+        answers = []
+        for row, completion in enumerate(self.completions):
+            try:
+                answers.append(self.answer(completion))
+            except ArgumentTypeError as error:  # noqa: PERF203 - names the row
+                raise ArgumentTypeError(f"`completions` at row {row}: {error}") from None
+        return answers
+
+    def column(self, name: str) -> Sequence[Any]:
+        """A column that a reward needs, with one value per completion.
+
+        Raises:
+            MissingColumnError: It is absent or `None`.
+            ArgumentError: It has another length.
+            ArgumentTypeError: It is not a list.
+        """
+        column: Sequence[Any] | None = self.columns.get(name)
+        if column is None:
+            given = [key for key, value in self.columns.items() if value is not None or key not in _TRAINERS_COLUMNS]
+            raise MissingColumnError(
+                f"column `{name}` is {'None' if name in given else 'missing'} (columns of this call: "
+                f"{', '.join(sorted(given)) or 'none'}); "
+                "add it to the data set, or name the reward's column. TRL drops columns when "
+                "`remove_unused_columns=True`"
+            )
+        check_column(name, column, len(self))
+        return column
+
+    def references(self, name: str, on_missing: MissingPolicy = "raise") -> list[Texts | None]:
+        """The references of each row, normalised; `None` where they are missing and `on_missing="none"`.
+
+        Raises:
+            MissingColumnError: The column is absent.
+            ArgumentError: A row's reference is missing under `"raise"`, or one of its texts is blank.
+            ArgumentTypeError: A row's reference is neither a string nor a list of strings.
+        """
+        key = (name, on_missing)
+        if key not in self._texts:
+            read = reference_texts if on_missing == "raise" else _texts_or_none
+            self._texts[key] = [read(value, name, row) for row, value in enumerate(self.column(name))]
+        return self._texts[key]
+
+    def sources(self, name: str, on_missing: MissingPolicy = "raise") -> list[str | None]:
+        """The source of each row: a text, or the texts of all its messages; `None` as for `references`.
+
+        Raises:
+            MissingColumnError: The column is absent.
+            ArgumentError: A row's source is `None` under `"raise"`.
+            ArgumentTypeError: A row's source is neither a text nor messages.
+        """
+        key = (f"{name} as source", on_missing)
+        if key not in self._texts:
+            sources = [
+                None if value is None else source_text(value, name, row) for row, value in enumerate(self.column(name))
+            ]
+            if on_missing == "raise" and None in sources:
+                raise ArgumentError(
+                    f"`{name}` must be a text or a list of messages, got None at row {sources.index(None)}; drop the "
+                    "row, or let the reward pass it: on_missing='none'"
+                )
+            self._texts[key] = sources
+        return self._texts[key]
+
+
+def check_column(name: str, column: Any, rows: int) -> None:
+    """Raise unless a column is a list of `rows` values."""
+    if not is_column(column):
+        raise ArgumentTypeError(f"`{name}` must be a list with one value per completion, got {type(column).__name__}")
+    if len(column) != rows:
+        raise ArgumentError(f"`{name}` must have one value per completion: {rows} expected, got {len(column)}")
+
+
+def reference_texts(reference: object, name: str, row: int) -> Texts:
+    """One row's reference, a string or a list of strings, as a non-empty tuple of normalised, non-empty texts.
+
+    Raises:
+        ArgumentError: It is missing, or one of the list is blank.
+        ArgumentTypeError: It is neither a string nor a list of strings.
+    """
+    if isinstance(reference, str) and (text := normalise(reference)):
+        return (text,)
+    if _is_missing(reference):
+        raise ArgumentError(
+            f"`{name}` must be a non-empty string or a list of them, got {reference!r} at row {row}; "
+            "drop the row, or let the reward pass it: on_missing='none'"
+        )
+    if not is_column(reference) or not all(isinstance(text, str) for text in _items(reference)):
+        raise ArgumentTypeError(
+            f"`{name}` must be a string or a list of strings, got {str(reference)[:80]!r} "
+            f"({type(reference).__name__}) at row {row}; give the plain text"
+        )
+    texts = tuple(normalise(text) for text in _items(reference))
+    if not all(texts):
+        raise ArgumentError(f"`{name}` must hold non-empty texts, got a blank one at row {row}; leave it out")
+    return texts
+
+
+def _texts_or_none(reference: object, name: str, row: int) -> Texts | None:
+    return None if _is_missing(reference) else reference_texts(reference, name, row)
+
+
+def _is_missing(reference: object) -> bool:
+    """Whether a reference is `None` (or NaN, as pandas has it), blank, or a list of nothing but such."""
+    return all(
+        (isinstance(text, float) and math.isnan(text)) or text is None or (isinstance(text, str) and not text.strip())
+        for text in (_items(reference) if is_column(reference) else [reference])
+    )
+
+
+def _items(column: Any) -> Collection[Any]:
+    return column  # type: ignore[no-any-return] # what `is_column` has seen
+
+
+def source_text(source: Completion, name: str, row: int) -> str:
+    """The text of a source: itself, or the texts of its messages, whoever speaks, one per line.
+
+    Raises:
+        ArgumentTypeError: It is neither.
+    """
+    if isinstance(source, str):
+        return normalise(source)
+    if not is_column(source) or not all(isinstance(message, Mapping) and "role" in message for message in source):
+        raise ArgumentTypeError(
+            f"`{name}` must be a text or a list of messages with `role` and `content`, got {str(source)[:80]!r} "
+            f"({type(source).__name__}) at row {row}"
+        )
+    try:
+        return "\n".join(_AS_SAID([{**message, "role": "assistant"}]) for message in source)
+    except ArgumentTypeError as error:
+        raise ArgumentTypeError(f"`{name}` at row {row}: {error}") from None
