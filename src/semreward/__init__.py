@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from semreward.audit import audit_reward
     from semreward.calibration import Calibration, calibrate, calibrate_threshold
-    from semreward.detectors import FastTextDetector
     from semreward.encoders.comparison import compare_encoders
     from semreward.encoders.local import SentenceTransformerEncoder
     from semreward.encoders.remote import EmbeddingServerEncoder
     from semreward.errors import CalibrationMismatchWarning, SemRewardError, SemRewardWarning
-    from semreward.languages import language_report
     from semreward.monitor import MonitoredReward, RewardMonitor
     from semreward.protocols import Encoder, RewardFunction
     from semreward.rewards.composite import CompositeReward
+    from semreward.rewards.detector import FastTextDetector
     from semreward.rewards.guards import LengthRatioGuard, NumberRecallReward, RepetitionGuard, SourceCopyGuard
     from semreward.rewards.language import LanguageConsistencyReward
     from semreward.rewards.overlap import BleuReward, ChrfReward, RougeLReward
     from semreward.rewards.recipes import paper_reward, recommended_reward
     from semreward.rewards.similarity import SemanticSimilarityReward
+    from semreward.scripts import language_report
     from semreward.shaping import break_even_similarity, threshold_rescale
     from semreward.text import Answer
 
@@ -37,7 +37,7 @@ _HOMES = {
     "CompositeReward": "rewards.composite",
     "EmbeddingServerEncoder": "encoders.remote",
     "Encoder": "protocols",
-    "FastTextDetector": "detectors",
+    "FastTextDetector": "rewards.detector",
     "LanguageConsistencyReward": "rewards.language",
     "LengthRatioGuard": "rewards.guards",
     "MonitoredReward": "monitor",
@@ -56,7 +56,7 @@ _HOMES = {
     "calibrate": "calibration",
     "calibrate_threshold": "calibration",
     "compare_encoders": "encoders.comparison",
-    "language_report": "languages",
+    "language_report": "scripts",
     "paper_reward": "rewards.recipes",
     "recommended_reward": "rewards.recipes",
     "threshold_rescale": "shaping",

@@ -8,7 +8,7 @@ import regex
 
 from semreward.arguments import check_choice
 from semreward.errors import ArgumentTypeError
-from semreward.letters import composed
+from semreward.scripts import composed
 
 ReasoningPolicy: TypeAlias = Literal["remove", "keep", "prefilled"]
 """What happens to reasoning between `<think>` and `</think>`; see `remove_reasoning`."""

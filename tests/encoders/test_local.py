@@ -81,15 +81,6 @@ def test_rows_are_unit_vectors(local_encoder, sentences):
     assert np.linalg.norm(local_encoder.encode(sentences), axis=1) == pytest.approx(1.0, abs=1e-6)
 
 
-def test_rows_are_single_precision(local_encoder, sentences):
-    assert local_encoder.encode(sentences).dtype == np.float32
-
-
-def test_rows_of_a_half_precision_pass_are_unit_vectors(encoder_folder, sentences):
-    encoder = SentenceTransformerEncoder(str(encoder_folder), device="cpu", dtype="bfloat16")
-    assert np.linalg.norm(encoder.encode(sentences), axis=1) == pytest.approx(1.0, abs=1e-6)
-
-
 def test_a_half_precision_pass_agrees_within_a_hundredth(local_encoder, encoder_folder, sentences):
     half = SentenceTransformerEncoder(str(encoder_folder), device="cpu", dtype="bfloat16")
     assert half.encode(sentences) == pytest.approx(local_encoder.encode(sentences), abs=1e-2)
@@ -175,29 +166,6 @@ def test_a_text_longer_than_the_position_table_is_cut(cino_folder, sentences):
     encoder = SentenceTransformerEncoder(str(cino_folder), device="cpu")
     long = " ".join(sentences) * 4
     assert encoder.encode([long]) == pytest.approx(encoder.encode([long + sentences[0]]), abs=1e-6)
-
-
-def test_a_model_without_a_table_of_positions_keeps_its_own_limit():
-    class Rotary(torch.nn.Module):
-        max_seq_length = 8192
-
-    model = Rotary()
-    local.limit_tokens(model, None)
-    assert model.max_seq_length == 8192
-
-
-def test_a_model_without_any_limit_stays_unlimited():
-    class Unlimited(torch.nn.Module):
-        max_seq_length = None
-
-    model = Unlimited()
-    local.limit_tokens(model, None)
-    assert model.max_seq_length is None
-
-
-def test_a_fingerprint_has_sixteen_hexadecimal_digits(local_encoder):
-    assert len(local_encoder.fingerprint) == 16
-    assert int(local_encoder.fingerprint, 16) >= 0
 
 
 @pytest.mark.parametrize(
@@ -322,22 +290,11 @@ def test_a_path_at_which_nothing_is_fails_at_construction(name):
         SentenceTransformerEncoder(name)
 
 
-def test_a_wrong_path_fails_when_a_reward_is_made():
-    with pytest.raises(EncoderNotFoundError, match="hub id or an existing folder"):
-        SemanticSimilarityReward("/nowhere/encoder", threshold=0.5)
-
-
 def test_a_folder_beside_an_existing_one_is_no_hub_id(tmp_path, monkeypatch):
     (tmp_path / "outputs").mkdir()
     monkeypatch.chdir(tmp_path)
     with pytest.raises(EncoderNotFoundError, match="'outputs/encoder'"):
         SentenceTransformerEncoder("outputs/encoder")
-
-
-def test_a_file_is_no_encoder(tmp_path):
-    (tmp_path / "encoder").write_text("")
-    with pytest.raises(EncoderNotFoundError, match="existing folder"):
-        SentenceTransformerEncoder(tmp_path / "encoder")
 
 
 def test_a_folder_without_a_model_fails_at_construction(tmp_path):

@@ -119,13 +119,6 @@ def test_callers_of_one_text_get_bit_identical_vectors():
     assert np.array_equal(engine.encode(["same"])[0], results[0])
 
 
-def test_a_failed_batch_fails_only_those_whose_texts_were_in_it():
-    recorder = Recorder(0.05)
-    engine = Engine(lambda: recorder, batch_size=1)
-    outcomes = while_busy(recorder, engine, [["good"], ["bad"], ["better"], ["bad", "fine"]])
-    assert [isinstance(outcome, ValueError) for outcome in outcomes] == [False, True, False, True]
-
-
 def test_a_bad_row_fails_only_those_who_asked_for_it():
     def forward(batch):
         time.sleep(0.02)
@@ -239,14 +232,6 @@ def test_a_worker_starts_with_the_first_text():
     assert engine._worker.is_alive()
 
 
-def test_a_worker_is_gone_after_closing():
-    recorder = Recorder()
-    engine = Engine(lambda: recorder)
-    engine.encode(["a"])
-    engine.close()
-    assert not any(thread.is_alive() for thread in recorder.threads)
-
-
 def test_a_closed_engine_works_again_and_vanishes_again():
     recorder = Recorder()
     engine = Engine(lambda: recorder)
@@ -296,23 +281,6 @@ def test_a_worker_works_on_its_callers_gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "set_device", lambda gpu: chosen.append((gpu, threading.current_thread().name)))
     Engine(Recorder).encode(["a"])
     assert chosen == [(3, "semreward-encoder")]
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_a_forked_child_encodes_with_an_engine_its_parent_used():
-    engine = Engine(Recorder)
-    engine.encode(["a"])
-    child = os.fork()
-    if child == 0:
-        os._exit(0 if np.array_equal(engine.encode(["b"]), ENCODER.encode(["b"])) else 1)
-    deadline = time.monotonic() + 10
-    while (ended := os.waitpid(child, os.WNOHANG)) == (0, 0) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    if ended == (0, 0):
-        os.kill(child, 9)
-        os.waitpid(child, 0)
-    assert ended == (child, 0)
 
 
 def score(reward):

@@ -2,10 +2,9 @@ r"""Labelled cases of language consistency: `language_cases.tsv`, read into tupl
 
 One case a line: language tag; options of the reward as JSON, or nothing; the completion; its reward; why. All texts
 were written for this file. In a text, `\uXXXX` stands for a character that one could not see or that an editor would
-compose, `\n` for a line break and `\\` for a backslash. Of the options, `pattern` is compiled into `allowed`, and
-`prompt` and `source` are what the call carries beside the completion.
+compose, `\n` for a line break and `\\` for a backslash. Of the options, `pattern` is compiled into `allowed`.
 
-The labels follow the contract in `semreward.letters`, also where a reader would judge otherwise: where languages share
+The labels follow the contract in `semreward.scripts`, also where a reader would judge otherwise: where languages share
 a script, the wrong one passes, and the reason says so.
 """
 

@@ -3,7 +3,6 @@ import re
 
 import numpy as np
 import pytest
-import regex
 
 import semreward
 from semreward import LanguageConsistencyReward
@@ -142,10 +141,10 @@ def test_a_reward_is_the_same_after_pickling():
 
 def test_the_signature_renders_what_decides_the_numbers():
     assert LanguageConsistencyReward(scripts=("Tibt", "Hani")).signature() == (
-        "LanguageConsistencyReward|allow_from_prompt:False|allowed:()|answer:Answer(reasoning='remove')|detector:None|"
-        "detector_threshold:0.5|high:None|language:None|language_column:None|low:None|max_left_out:0.5|min_letters:1|"
-        "name:language_consistency|on_error:raise|on_missing:raise|own_script_every:None|scripts:(Tibt,Hani)|shape:strict|"
-        f"source_column:prompts|strip:()|tolerance:0.0|semreward:{semreward.__version__}"
+        "LanguageConsistencyReward|allowed:()|answer:Answer(reasoning='remove')|detector:None|"
+        "detector_threshold:0.5|language:None|language_column:None|"
+        "name:language_consistency|on_error:raise|on_missing:raise|scripts:(Tibt,Hani)|shape:strict|"
+        f"strip:()|tolerance:0.0|semreward:{semreward.__version__}"
     )
 
 
@@ -188,31 +187,6 @@ def test_a_ratio_with_a_tolerance_reaches_one_early_and_zero_at_the_end():
     assert reward(completions=["ཀཁགa", "ཀཁab"]) == pytest.approx([1.0, 1 - 0.25 / 0.75])
 
 
-def test_a_ramp_rises_from_low_to_high():
-    reward = LanguageConsistencyReward("bo", shape="ramp", low=0.25, high=0.75)
-    assert reward(completions=["ཀཁགa", "ཀཁab", "ཀabc", "abc", "ཀ"]) == pytest.approx([1.0, 0.5, 0.0, 0.0, 1.0])
-
-
-def test_too_few_letters_earn_nothing():
-    assert LanguageConsistencyReward("bo", min_letters=2)(completions=["ཀ", "ཀཁ", "ཀ12a"]) == [0.0, 1.0, 0.0]
-
-
-def test_kana_are_asked_for_on_demand():
-    reward = LanguageConsistencyReward("ja", own_script_every=4)
-    completions = ["東京", "東京都庁", "東京都庁の", "日本国憲法第九条の"]
-    assert reward(completions=completions) == [1.0, 0.0, 1.0, 0.0]
-
-
-def test_an_own_script_is_asked_of_languages_that_have_one():
-    reward = LanguageConsistencyReward(language_column="language", own_script_every=2)
-    assert reward(completions=["東京"] * 3, language=["ja", "zh", "ko"]) == [0.0, 1.0, 0.0]
-
-
-def test_an_own_script_belongs_to_a_combination_that_is_named():
-    reward = LanguageConsistencyReward(scripts=("Jpan",), own_script_every=2)
-    assert reward(completions=["東京", "東京の"]) == [0.0, 1.0]
-
-
 def test_a_serbian_answer_keeps_to_one_script():
     assert LanguageConsistencyReward("sr")(completions=["Он је", "On je", "Он je"]) == [1.0, 1.0, 0.0]
 
@@ -231,61 +205,11 @@ def test_an_answer_that_is_left_out_for_the_most_part_earns_nothing():
     reward = LanguageConsistencyReward("bo", strip=["code"])
     hidden = "`He bought apples` ཁོང་གིས་ཉོས།"
     assert reward(completions=[hidden]) == [0.0]
-    assert reward.replace(max_left_out=0.75)(completions=[hidden]) == [1.0]
 
 
 def test_all_that_is_left_out_is_added_up():
-    reward = LanguageConsistencyReward("bo", strip=["code"], allowed=["GPT"], allow_from_prompt=True)
-    completions = ["ཀཁགངཅ `xy` GPT", "ཀཁགངཅ `xy` GPT Li"]
-    assert reward(completions=completions, prompts=["Li"] * 2) == [1.0, 0.0]
-
-
-def test_terms_of_the_prompt_do_not_count():
-    reward = LanguageConsistencyReward("bo", allow_from_prompt=True)
-    completions = ["ཁོང་ Lhasa ལ་སྡོད།", "ཁོང་ Lhasa ལ་སྡོད།", "ཁོང་ Lhasa ལ་སྡོད།"]
-    assert reward(completions=completions, prompts=["他住Lhasa", "他住Paris", ""]) == [1.0, 0.0, 0.0]
-
-
-def test_a_conversations_messages_are_one_prompt():
-    reward = LanguageConsistencyReward("bo", allow_from_prompt=True)
-    prompt = [
-        {"role": "system", "content": "Be brief."},
-        {"role": "user", "content": [{"type": "text", "text": "Lhasa"}]},
-    ]
-    assert reward(completions=["ཁོང་ Lhasa ལ་སྡོད།", "brief ཁོང་གིས་ཉོས།"], prompts=[prompt] * 2) == [1.0, 1.0]
-
-
-def test_terms_of_a_column_do_not_count():
-    reward = LanguageConsistencyReward("bo", allow_from_prompt=True, source_column="source")
-    values = reward(completions=["ཁོང་ Lhasa ལ་སྡོད།"] * 2, source=["Lhasa", "x"], prompts=["x", "Lhasa"])
-    assert values == [1.0, 0.0]
-
-
-def test_a_row_without_a_source_is_an_error():
-    reward = LanguageConsistencyReward("bo", allow_from_prompt=True, source_column="source")
-    with pytest.raises(ArgumentError, match="`source` must be a text .* got None at row 1"):
-        reward(completions=["ཀ", "ཀ"], source=["Lhasa", None])
-
-
-def test_a_row_without_a_source_is_none_on_demand():
-    reward = LanguageConsistencyReward("bo", allow_from_prompt=True, source_column="source", on_missing="none")
-    assert reward(completions=["ཀ", "ཀ"], source=["Lhasa", None]) == [1.0, None]
-
-
-def test_a_copy_of_the_prompt_earns_nothing():
-    prompt = "把这句话翻译成中文：ཁོང་གིས་ཀུ་ཤུ་གསུམ་ཉོས།"
-    reward = LanguageConsistencyReward("zh", allow_from_prompt=True)
-    assert reward(completions=[prompt, prompt + "好", "他买了三个苹果"], prompts=[prompt] * 3) == [0.0, 0.0, 1.0]
-
-
-def test_copying_without_prompts_is_an_error():
-    with pytest.raises(MissingColumnError, match="column `prompts` is missing"):
-        LanguageConsistencyReward("bo", allow_from_prompt=True)(completions=["ཀ"])
-
-
-def test_a_prompt_of_another_type_is_named_by_its_row():
-    with pytest.raises(ArgumentTypeError, match="`prompts` must be a text .* at row 1"):
-        LanguageConsistencyReward("bo", allow_from_prompt=True)(completions=["ཀ", "ཀ"], prompts=["a", 3])
+    reward = LanguageConsistencyReward("bo", strip=["code"], allowed=["GPT"])
+    assert reward(completions=["ཀཁགངཅ `xy` GPT", "ཀཁགངཅ `xyz` GPT"]) == [1.0, 0.0]
 
 
 def test_a_detector_rejects_what_passed_by_its_letters():
@@ -366,18 +290,6 @@ def test_a_detector_needs_a_language_in_every_row():
         ({"tolerance": 0.5}, "`tolerance` must be below 0.5"),
         ({"tolerance": float("nan")}, "`tolerance`"),
         ({"tolerance": True}, "`tolerance`"),
-        ({"shape": "ramp"}, "needs `low` and `high`"),
-        ({"shape": "ramp", "low": 0.5, "high": 0.5}, "`low` must be below `high`"),
-        ({"shape": "ramp", "low": 0.5, "high": 1.5}, "`high` must be a number"),
-        ({"shape": "ramp", "low": -0.5, "high": 0.5}, "`low` must be a number"),
-        ({"shape": "ramp", "low": 0.5, "high": 0.9, "tolerance": 0.1}, "has no `tolerance`"),
-        ({"low": 0.5}, "belong to shape='ramp'"),
-        ({"high": 0.5}, "belong to shape='ramp'"),
-        ({"min_letters": 0}, "`min_letters` must be a whole number of at least 1"),
-        ({"min_letters": 1.5}, "`min_letters`"),
-        ({"own_script_every": 0}, "`own_script_every`"),
-        ({"max_left_out": 1.0}, "`max_left_out`"),
-        ({"max_left_out": -0.1}, "`max_left_out`"),
         ({"detector_threshold": 1.5}, "`detector_threshold`"),
         ({"strip": "code"}, "`strip` must be a collection of 'code'"),
         ({"strip": None}, "`strip` must be a collection of 'code'"),
@@ -400,19 +312,19 @@ def test_an_option_of_the_wrong_type_fails_at_construction(options, message):
 
 
 def test_a_reward_with_patterns_is_the_same_after_pickling():
-    reward = LanguageConsistencyReward("bo", allowed=[re.compile("[A-Z]+"), regex.compile(r"\p{Han}"), "GPT"])
+    reward = LanguageConsistencyReward("bo", allowed=[re.compile("[A-Z]+"), "GPT"])
     assert pickle.loads(pickle.dumps(reward)) == reward
 
 
 def test_a_reward_with_patterns_can_be_replaced_and_hashed():
     reward = LanguageConsistencyReward("bo", allowed=[re.compile("[A-Z]+")], strip=["code"])
-    assert reward.replace(min_letters=1) == reward
-    assert hash(reward.replace(min_letters=1)) == hash(reward)
+    assert reward.replace(tolerance=0.0) == reward
+    assert hash(reward.replace(tolerance=0.0)) == hash(reward)
 
 
 def test_the_signature_renders_patterns_and_their_flags():
     reward = LanguageConsistencyReward("bo", allowed=["GPT", re.compile("a", re.IGNORECASE)], strip=["urls", "code"])
-    assert "|allowed:(GPT,(re,a,34))|" in reward.signature()
+    assert "|allowed:(GPT,re.compile('a', re.IGNORECASE))|" in reward.signature()
     assert "|strip:(urls,code)|" in reward.signature()
 
 
@@ -425,16 +337,10 @@ def test_every_option_is_part_of_the_signature():
     reward = LanguageConsistencyReward("bo")
     changes = [
         {"shape": "ratio"},
-        {"shape": "ramp", "low": 0.1, "high": 0.9},
         {"tolerance": 0.1},
-        {"min_letters": 2},
-        {"own_script_every": 8},
         {"allowed": ["GPT"]},
         {"allowed": [re.compile("GPT")]},
-        {"allow_from_prompt": True},
-        {"source_column": "source"},
         {"strip": ["code"]},
-        {"max_left_out": 0.9},
         {"detector": Tagger()},
         {"detector_threshold": 0.9},
     ]

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from semreward.detectors import LanguageDetector
 from semreward.evaluation.score import Score, evaluated_answers, evaluated_references, signature_of
-from semreward.languages import scripts_of
 from semreward.protocols import Completion, Encoder
+from semreward.rewards.detector import LanguageDetector
 from semreward.rewards.language import LanguageConsistencyReward
 from semreward.rewards.similarity import SemanticSimilarityReward
+from semreward.scripts import scripts_of
 from semreward.text import Answer, ReasoningPolicy
 
 

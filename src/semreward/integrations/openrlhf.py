@@ -5,10 +5,10 @@ from typing import Any
 
 from semreward.errors import ArgumentError
 from semreward.integrations.scoring import END_TOKENS, SCORE, Adapter, OnNone, as_composite, loudly
-from semreward.letters import composed
 from semreward.protocols import RewardFunction
 from semreward.rewards.base import check_rows
 from semreward.rewards.calling import reward_name
+from semreward.scripts import composed
 
 # So much of a prompt that was cut on its left must be found again, or it cannot be told from the response.
 _LEAST_OVERLAP = 16

@@ -6,6 +6,7 @@ import functools
 import logging
 import math
 import os
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -266,7 +267,7 @@ def _rendered(value: object) -> str:
         return "(" + ",".join(_quoted(item) if isinstance(item, str) else _rendered(item) for item in value) + ")"
     if isinstance(value, (set, frozenset)):
         return "{" + ",".join(sorted(map(str, value))) + "}"
-    if isinstance(value, (str, int, float, Answer)) or value is None:
+    if isinstance(value, (str, int, float, Answer, re.Pattern)) or value is None:
         return str(value)
     return value.fingerprint if isinstance(value, Encoder) else reward_name(value)
 
@@ -278,7 +279,8 @@ def _quoted(text: str) -> str:
 
 # Moved; the other rooms import them from here until they are rewritten.
 from semreward.arguments import is_column as is_column  # noqa: E402
-from semreward.batch import check_column as check_column, reference_texts as reference_texts  # noqa: E402
+from semreward.batch import check_column as check_column  # noqa: E402
+from semreward.batch import reference_texts as reference_texts
 
 
 def check_rows(completions, others):  # type: ignore # noqa

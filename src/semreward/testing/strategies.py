@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import regex
 
 from semreward.errors import MissingDependencyError, UnknownLanguageError
-from semreward.languages import expand_scripts
+from semreward.scripts import expand_scripts
 from semreward.testing.probe import REASONING, after_a_tool, content_parts, message, reasoned_message
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from semreward.errors import ArgumentError, ArgumentTypeError, MissingDependencyError, UnknownLanguageError
-from semreward.languages import expand_scripts, script_code, tag_parts
+from semreward.scripts import expand_scripts, script_code, tag_parts
 
 logger = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ import types
 import numpy as np
 import pytest
 
-from semreward.detectors import FastTextDetector, names_language, probabilities_of
 from semreward.errors import ArgumentError, ArgumentTypeError, MissingDependencyError, UnknownLanguageError
+from semreward.rewards.detector import FastTextDetector, names_language, probabilities_of
 
 
 class Model:
@@ -235,7 +235,7 @@ def test_a_missing_library_names_its_command(monkeypatch, tmp_path):
 
 
 def test_a_forked_child_loads_its_own_model(fasttext):
-    from semreward import detectors
+    from semreward.rewards import detector as detectors
 
     FastTextDetector(fasttext.path)(["ཀ"])
     with detectors._loading:

@@ -1,4 +1,3 @@
-import pickle
 import re
 import time
 
@@ -6,11 +5,10 @@ import pytest
 import regex
 
 from semreward.errors import ArgumentError, ArgumentTypeError
-from semreward.languages import ScriptFilter
-from semreward.spans import SPAN_KINDS, Copies, TermPattern, as_terms, without_spans, without_terms
+from semreward.rewards.spans import SPAN_KINDS, as_terms, without_spans, without_terms
+from semreward.scripts import writing_of
 
-TIBETAN = frozenset({"Tibt"})
-CHINESE = frozenset({"Hani"})
+TIBETAN = writing_of("bo")
 
 
 @pytest.mark.parametrize(
@@ -93,26 +91,8 @@ def test_what_stands_beside_a_span_is_not_joined():
     assert without_spans("a`b`c", ["code"]) == "a c"
 
 
-def test_strings_are_terms_and_compiled_patterns_are_values():
-    assert as_terms(["GPT", re.compile("[A-Z]+", re.IGNORECASE)]) == (
-        "GPT",
-        TermPattern("re", "[A-Z]+", int(re.IGNORECASE | re.UNICODE)),
-    )
-
-
-@pytest.mark.parametrize("library", [re, regex])
-def test_a_pattern_is_the_same_after_pickling(library):
-    (term,) = as_terms([library.compile("a+b")])
-    assert pickle.loads(pickle.dumps(term)) == term
-    assert without_terms("aab c", (term,)) == "  c"
-
-
 def test_a_pattern_keeps_its_flags():
     assert without_terms("AAB", as_terms([re.compile("a+b", re.IGNORECASE)])) == " "
-
-
-def test_a_pattern_of_regex_may_use_what_re_lacks():
-    assert without_terms("字a", as_terms([regex.compile(r"\p{Han}")])) == " a"
 
 
 def test_terms_can_be_given_again():
@@ -120,15 +100,15 @@ def test_terms_can_be_given_again():
     assert as_terms(terms) == terms
 
 
-@pytest.mark.parametrize("allowed", ["GPT", b"GPT", None, 3, TermPattern("re", "a", 0)])
+@pytest.mark.parametrize("allowed", ["GPT", b"GPT", None, 3])
 def test_terms_outside_a_collection_are_refused(allowed):
     with pytest.raises(ArgumentTypeError, match="`allowed` must be a collection"):
         as_terms(allowed)
 
 
-@pytest.mark.parametrize("term", [None, 3, b"GPT", re.compile(b"a"), ("GPT",)])
+@pytest.mark.parametrize("term", [None, 3, b"GPT", re.compile(b"a"), regex.compile("a"), ("GPT",)])
 def test_what_is_no_term_is_refused(term):
-    with pytest.raises(ArgumentTypeError, match="`allowed` must hold strings and compiled patterns"):
+    with pytest.raises(ArgumentTypeError, match="`allowed` must hold strings and patterns"):
         as_terms([term])
 
 
@@ -169,41 +149,6 @@ def test_many_terms_are_looked_up_at_once():
 
 def test_a_decomposed_term_is_composed():
     assert without_terms("café", as_terms(["cafe\u0301"])) == " "
-
-
-PROMPT = "他在Lhasa住了三年，用iPhone拍照。"
-
-
-@pytest.mark.parametrize(
-    ("text", "letters"),
-    [
-        ("ཁོང་Lhasaལ་སྡོད", 5),
-        ("ཁོང་ Lhasa དང་ iPhone ལ་དགའ་པོ་ཡོད", 11),
-        ("ཁོང་ Lhas ལ་སྡོད", 0),
-        ("ཁོང་ Paris ལ་སྡོད", 0),
-        ("ཁོང་三年་སྡོད", 2),
-        ("ཁོང་年三་སྡོད", 0),
-        ("ཁོང་住了三年་སྡོད", 4),
-        ("ཁོང་住了五年་སྡོད", 0),
-        ("ཁོང་ Lhasa Paris ལ་སྡོད", 5),
-        ("Lhasa", 0),
-        ("Lhasa iPhone ཀ", 1),
-        (PROMPT, 0),
-        ("", 0),
-    ],
-)
-def test_letters_of_copied_terms_are_forgiven(text, letters):
-    assert Copies(PROMPT, TIBETAN).forgiven(text) == letters
-
-
-def test_words_that_are_repeated_from_the_prompt_earn_no_forgiveness():
-    copies = Copies("请翻译这个句子：བོད་ཡིག་", CHINESE)
-    assert copies.forgiven("请翻译这个句子：བོད་ཡིག་") == 0
-    assert copies.forgiven("藏文：བོད་ཡིག་") == 2
-
-
-def test_an_empty_prompt_forgives_nothing():
-    assert Copies("", TIBETAN).forgiven("ཁོང་ Lhasa") == 0
 
 
 HOSTILE = [
@@ -267,9 +212,8 @@ def test_sixteen_times_the_text_takes_nowhere_near_the_square_of_the_time(piece)
     def judge(size):
         text = piece * (size // len(piece))
         kept = without_terms(without_spans(text, SPAN_KINDS), ("GPT", "字字", "a a"))
-        Copies(text, TIBETAN).forgiven(text)
-        ScriptFilter(TIBETAN).is_consistent(text)
-        return ScriptFilter(TIBETAN).count(kept)
+        TIBETAN.is_consistent(text)
+        return TIBETAN.count(kept)
 
     judge(100)
     # Quadratic work would take 256 times as long; a busy machine is allowed five times what linear work takes.

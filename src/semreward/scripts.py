@@ -1,0 +1,419 @@
+"""Scripts: which ones a language is written in, which letters of a text belong to them, and a report on both.
+
+The rule for one character:
+
+* Only letters count (Unicode general category L), and no default-ignorable character (zero-width spaces and joiners,
+  bidi controls, the invisible Hangul fillers, which Unicode calls letters).
+* A letter belongs to its Script. If that is Common or Inherited, it belongs to its Script_Extensions; if they say
+  Common only, it is neutral (the micro sign). A font variant of a letter (`𝐡`, `ℓ`) is judged as that letter.
+
+The rule gives a text the same verdict before and after canonical composition and decomposition (tests go through all of
+Unicode), so a verdict needs no NFC.
+"""
+
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import takewhile
+from typing import NamedTuple
+
+import regex
+from babel import Locale
+from babel.core import get_global
+
+from semreward.errors import ArgumentError, ArgumentTypeError, UnknownLanguageError
+
+COMMON_SCRIPT = "Zyyy"
+"""ISO 15924's code for characters that several scripts share."""
+
+UNKNOWN_SCRIPT = "Zzzz"
+"""ISO 15924's code for a script without a code; here also for one that Unicode knows and Babel does not yet."""
+
+# ISO 15924 codes of combinations and variants in CLDR's likely subtags, and the scripts that they stand for.
+_COMBINED_SCRIPTS = {
+    "Hanb": ("Hani", "Bopo"),
+    "Hans": ("Hani",),
+    "Hant": ("Hani",),
+    "Hrkt": ("Hira", "Kana"),
+    "Jpan": ("Hani", "Hira", "Kana"),
+    "Kore": ("Hang", "Hani"),
+}
+
+# Languages written in two scripts by the same people; each text keeps to one. Other such languages (Uzbek, Azerbaijani,
+# Mongolian, Punjabi) are taken in their likely script; a tag can name another.
+_TWO_SCRIPTS = dict.fromkeys(("bs", "cnr", "sr"), ("Cyrl", "Latn"))
+
+_SHARED = r"[\p{sc=Zyyy}\p{sc=Zinh}]"
+_NEUTRAL = regex.compile(rf"[{_SHARED}&&[\p{{scx=Zyyy}}\p{{scx=Zinh}}]]", regex.V1)
+_LETTER = regex.compile(r"[\p{L}--\p{DI}]", regex.V1)
+_ATTACHED = regex.compile(r"[\p{M}\p{DI}]")
+_IGNORABLE = regex.compile(r"\p{DI}+")
+
+# Python's NFC takes time quadratic in the marks that follow one letter; in shorter texts nobody notices.
+_LONG_TEXT = 1000
+_LONG_RUN = regex.compile(r"\p{M}{31,}")
+
+_SHOWN_CHARACTERS = 40
+_SHOWN_SPANS = 10
+
+
+def visible(text: str) -> str:
+    r"""The form in which letters are counted: without default-ignorable characters, in NFC.
+
+    Example:
+        >>> visible("cafe\u200b\u0301") == "café"
+        True
+    """
+    return text if text.isascii() else composed(_IGNORABLE.sub("", text))
+
+
+def composed(text: str) -> str:
+    r"""A text in NFC, in linear time (except for sorting): long runs of marks are put into canonical order before.
+
+    Example:
+        >>> composed("ẹ́" + "̣́" * 20) == unicodedata.normalize("NFC", "e" + "̣́" * 21)
+        True
+    """
+    if text.isascii():
+        return text
+    if len(text) > _LONG_TEXT:
+        text = _LONG_RUN.sub(_ordered, text)
+    return unicodedata.normalize("NFC", text)
+
+
+def _ordered(run: "regex.Match[str]") -> str:
+    """A run of marks, decomposed and in canonical order: sorted by combining class between marks of class 0."""
+    stretch = 0
+    marks: list[tuple[int, int, str]] = []
+    for mark in run[0]:
+        for part in unicodedata.normalize("NFD", mark):
+            combining_class = unicodedata.combining(part)
+            stretch += combining_class == 0
+            marks.append((stretch, combining_class, part))
+    return "".join(part for *_, part in sorted(marks, key=lambda mark: mark[:2]))
+
+
+class LetterKinds(dict[str, str]):
+    """What each character is to a set of scripts: `"own"`, `"foreign"`, or `""` for neither; found when first asked.
+
+    Example:
+        >>> [letter_kinds(frozenset({"Grek"}))[character] for character in "αm5µ"]
+        ['own', 'foreign', '', '']
+    """
+
+    def __init__(self, scripts: frozenset[str]) -> None:
+        super().__init__()
+        named = "".join(rf"\p{{sc={script}}}" for script in sorted(scripts))
+        extended = "".join(rf"\p{{scx={script}}}" for script in sorted(scripts))
+        self._own = regex.compile(rf"[{named}[{_SHARED}&&[{extended}]]]", regex.V1)
+
+    def __missing__(self, character: str) -> str:
+        kind = ""
+        if _LETTER.match(character):
+            judged = _judged(character)[0]
+            kind = "own" if self._own.match(judged) else "" if _NEUTRAL.match(judged) else "foreign"
+        self[character] = kind
+        return kind
+
+
+@lru_cache(maxsize=128)
+def letter_kinds(scripts: frozenset[str]) -> LetterKinds:
+    """The kinds of letters for a set of scripts, codes of Unicode's Script property."""
+    return LetterKinds(scripts)
+
+
+def _judged(letter: str) -> str:
+    """The letter that a font variant is a variant of, in NFC; else the letter itself, in NFC."""
+    kind, _, plain = unicodedata.decomposition(letter).partition(" ")
+    return unicodedata.normalize("NFC", chr(int(plain, 16)) if kind == "<font>" else letter)
+
+
+@lru_cache(maxsize=4096)
+def script_of_letter(letter: str) -> str:
+    """The script by which a letter is judged.
+
+    Returns:
+        Code of Unicode's Script property; `"Zyyy"` (Common) for a letter that several scripts share; `"Zzzz"` for a
+        script that Unicode's data know and Babel's do not yet.
+
+    Example:
+        >>> script_of_letter("བ"), script_of_letter("ー"), script_of_letter("𝐡")
+        ('Tibt', 'Zyyy', 'Latn')
+    """
+    plain = _judged(letter)[0]
+    return next((code for code in script_names() if regex.match(rf"\p{{sc={code}}}", plain)), UNKNOWN_SCRIPT)
+
+
+@lru_cache(maxsize=1)
+def script_names() -> dict[str, str]:
+    """English names of the scripts that Unicode's Script property knows, by code; from CLDR through Babel."""
+    return {code: name for code, name in sorted(Locale("en").scripts.items()) if _is_script(code)}
+
+
+def _is_script(code: str) -> bool:
+    try:
+        regex.compile(rf"\p{{sc={code}}}")
+    except regex.error:
+        return False
+    return True
+
+
+def scripts_of(language: str) -> frozenset[str]:
+    """The scripts that a language is written in.
+
+    Args:
+        language: A BCP-47 tag, with `-` or `_` between its parts: `"bo"`, `"zh-Hant"`, `"zh-TW"`, `"sr-Latn"`.
+
+    Returns:
+        Four-letter codes of Unicode's Script property: the tag's own script if it names one, else the likely one.
+
+    Raises:
+        ArgumentTypeError: `language` is no string.
+        UnknownLanguageError: CLDR knows no script for the tag.
+
+    Source:
+        CLDR's likely subtags, from Babel. Combined codes are expanded (Jpan: Han, Hiragana, Katakana).
+
+    Example:
+        >>> sorted(scripts_of("bo")), sorted(scripts_of("ja"))
+        (['Tibt'], ['Hani', 'Hira', 'Kana'])
+    """
+    return expand_scripts([script_code(language)])
+
+
+def tag_parts(language: str) -> tuple[str, str | None, str | None]:
+    """The language by its preferred code, and the script and the region that a tag names.
+
+    Example:
+        >>> tag_parts("cmn_Hant"), tag_parts("zh-tw")
+        (('zh', 'Hant', None), ('zh', None, 'TW'))
+    """
+    if not isinstance(language, str):
+        raise ArgumentTypeError(f"`language` must be a BCP-47 tag such as 'bo', got {language!r}")
+    subtags = regex.split("[-_]", language.strip())
+    if not all(regex.fullmatch(r"[A-Za-z0-9]{1,8}", subtag) for subtag in subtags):
+        raise UnknownLanguageError(f"`language` must be a BCP-47 tag such as 'bo' or 'zh-Hant', got {language!r}")
+    # A single letter begins an extension (`ar-u-nu-latn`: Latin digits), which says nothing about the script.
+    details = list(takewhile(lambda tag: len(tag) > 1, subtags[1:]))
+    script = next((tag.title() for tag in details if regex.fullmatch("[A-Za-z]{4}", tag)), None)
+    region = next((tag.upper() for tag in details if regex.fullmatch("[A-Za-z]{2}|[0-9]{3}", tag)), None)
+    base = subtags[0].lower()
+    alias = get_global("language_aliases").get(base, base)  # of a three-letter code or an old one: bod, cmn, sh
+    return alias.split("_")[0], script, region
+
+
+def script_code(language: str) -> str:
+    """The script that a tag names, or CLDR's likely one: an ISO 15924 code, perhaps of a combination (Jpan)."""
+    base, script, region = tag_parts(language)
+    if script:
+        return script
+    likely = get_global("likely_subtags")
+    maximal = likely.get(f"{base}_{region}") or likely.get(base)
+    if maximal is None or base == "und":
+        raise UnknownLanguageError(
+            f"`language` {language!r} has no script in CLDR; name the scripts instead, e.g. scripts=('Tibt',)"
+        )
+    return str(maximal.split("_")[1])
+
+
+def expand_scripts(scripts: Iterable[str]) -> frozenset[str]:
+    """Check ISO 15924 codes, in any case, and expand those that stand for several scripts.
+
+    Raises:
+        ArgumentError: No code was given.
+        ArgumentTypeError: `scripts` is a string.
+        UnknownLanguageError: A code is unknown to Unicode.
+
+    Example:
+        >>> sorted(expand_scripts(["Kore", "latn"]))
+        ['Hang', 'Hani', 'Latn']
+    """
+    if isinstance(scripts, str):
+        raise ArgumentTypeError(f"`scripts` must be a collection of ISO 15924 codes, got the string {scripts!r}")
+    expanded: set[str] = set()
+    for script in scripts:
+        if not isinstance(script, str) or not regex.fullmatch("[A-Za-z]{4}", script):
+            raise UnknownLanguageError(f"a script must be a four-letter ISO 15924 code such as 'Tibt', got {script!r}")
+        codes = _COMBINED_SCRIPTS.get(script.title(), (script.title(),))
+        if not all(map(_is_script, codes)):
+            raise UnknownLanguageError(f"script {script!r} is not a script of Unicode; codes look like 'Tibt'")
+        expanded.update(codes)
+    if not expanded:
+        raise ArgumentError("`scripts` must name at least one script, got none")
+    return frozenset(expanded)
+
+
+class LetterCounts(NamedTuple):
+    """How many letters of a text are written in the allowed scripts, and how many are not."""
+
+    allowed: int
+    foreign: int
+
+
+@dataclass(frozen=True)
+class Writing:
+    """How a language is written.
+
+    Attributes:
+        alternatives: Sets of scripts that a text may mix; a text keeps to one of the sets. All but Serbian, Bosnian and
+            Montenegrin have one.
+
+    Example:
+        >>> tibetan = writing_of("bo")
+        >>> [tibetan.is_consistent(text) for text in ("བོད་ཡིག།", "བོད་字", "་་། 12")]
+        [True, False, False]
+        >>> tibetan.count("བོད་ཡིག། 3 cm")
+        LetterCounts(allowed=4, foreign=2)
+    """
+
+    alternatives: tuple[frozenset[str], ...]
+
+    def is_consistent(self, text: str) -> bool:
+        """Whether a text has letters, all of them of one alternative. Linear in the text's length."""
+        characters = set(text)
+        for scripts in self.alternatives:
+            kinds = set(map(letter_kinds(scripts).__getitem__, characters))
+            if "own" in kinds and "foreign" not in kinds:
+                return True
+        return False
+
+    def closest(self, text: str) -> frozenset[str]:
+        """The alternative that has most of a text's letters; the first of equals."""
+        if len(self.alternatives) == 1:
+            return self.alternatives[0]
+        return max(self.alternatives, key=lambda scripts: _count(text, scripts).allowed)
+
+    def count(self, text: str) -> LetterCounts:
+        """Count the letters of a text, in the form of `visible`, by its closest alternative."""
+        text = visible(text)
+        return _count(text, self.closest(text))
+
+
+def _count(text: str, scripts: frozenset[str]) -> LetterCounts:
+    kinds = Counter(map(letter_kinds(scripts).__getitem__, text))
+    return LetterCounts(kinds["own"], kinds["foreign"])
+
+
+@lru_cache(maxsize=1024)
+def writing_of(language: str) -> Writing:
+    """How a language is written: in the scripts of `scripts_of`.
+
+    Serbian, Bosnian and Montenegrin have two alternatives, unless the tag names a script: a text that mixes Cyrillic
+    and Latin is not consistent.
+
+    Example:
+        >>> [sorted(scripts) for scripts in writing_of("sr").alternatives]
+        [['Cyrl'], ['Latn']]
+    """
+    base, script, _ = tag_parts(language)
+    if script is None and base in _TWO_SCRIPTS:
+        return Writing(tuple(expand_scripts([code]) for code in _TWO_SCRIPTS[base]))
+    return Writing((scripts_of(language),))
+
+
+@dataclass(frozen=True)
+class ForeignSpan:
+    """A run of letters of one foreign script, with the marks and zero-width characters among them.
+
+    Attributes:
+        start: Index of its first character in the given text.
+        end: Index after its last character.
+        text: The characters.
+        script: The letters' script, a code of ISO 15924.
+    """
+
+    start: int
+    end: int
+    text: str
+    script: str
+
+
+@dataclass(frozen=True)
+class LanguageReport:
+    """What a text is written in; `str()` of it is a table.
+
+    Attributes:
+        language: The wanted language; `None` if none was given.
+        letters: How many letters of each script the text has, most first, as they are judged: after NFC and without
+            zero-width characters. `"Zyyy"` stands for letters that several scripts share.
+        foreign: Runs of foreign letters, in order; empty if no language was given.
+        consistent: Whether there are letters, and none of them foreign; `None` if no language was given.
+        shares: The letters of each script as a share of all.
+    """
+
+    language: str | None
+    letters: Mapping[str, int]
+    foreign: tuple[ForeignSpan, ...] = ()
+    consistent: bool | None = None
+    shares: Mapping[str, float] = field(init=False)
+
+    def __post_init__(self) -> None:
+        total = sum(self.letters.values())
+        object.__setattr__(self, "shares", {script: count / total for script, count in self.letters.items()})
+
+    def __str__(self) -> str:
+        verdict = {None: "no language given", True: "consistent", False: "not consistent"}[self.consistent]
+        lines = [f"{self.language or 'text'}: {verdict}, {sum(self.letters.values())} letters"]
+        for script, count in self.letters.items():
+            lines.append(f"  {script}  {count:>7}  {self.shares[script]:>6.1%}  {script_names()[script]}")
+        shown = self.foreign[:_SHOWN_SPANS]
+        lines += [f"  foreign at {span.start}-{span.end}: {_shortened(span.text)} ({span.script})" for span in shown]
+        if len(self.foreign) > _SHOWN_SPANS:
+            lines.append(f"  and {len(self.foreign) - _SHOWN_SPANS} more foreign spans")
+        return "\n".join(lines)
+
+
+def language_report(text: str, language: str | None = None) -> LanguageReport:
+    """Letters by script and, given a language, the foreign spans of a text, as the strict default sees them.
+
+    For a language of two scripts (Serbian), the one with most of the text's letters is taken.
+
+    Args:
+        text: Any text; reasoning is not removed.
+        language: A BCP-47 tag, such as `"bo"`.
+
+    Returns:
+        The report. Its spans refer to the text as given, its counts to the text as judged.
+
+    Raises:
+        ArgumentTypeError: `text` is no text.
+        UnknownLanguageError: CLDR knows no script for the tag.
+
+    Example:
+        >>> print(language_report("ཁོང་གིས་iPhoneཉོས།", "bo"))
+        bo: not consistent, 12 letters
+          Latn        6   50.0%  Latin
+          Tibt        6   50.0%  Tibetan
+          foreign at 8-14: 'iPhone' (Latn)
+    """
+    if not isinstance(text, str):
+        raise ArgumentTypeError(f"`text` must be a string, got {type(text).__name__}; of messages, give the content")
+    kinds = letter_kinds(frozenset({"Latn"}))  # those of any script tell which characters count
+    counts = Counter(script_of_letter(character) for character in visible(text) if kinds[character])
+    letters = dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+    if language is None:
+        return LanguageReport(None, letters)
+    writing = writing_of(language)
+    spans = tuple(_foreign_spans(text, writing.closest(visible(text))))
+    return LanguageReport(language, letters, spans, writing.is_consistent(text))
+
+
+def _foreign_spans(text: str, scripts: frozenset[str]) -> Iterator[ForeignSpan]:
+    """The foreign runs of a text, cut where the script changes."""
+    kinds = letter_kinds(scripts)
+    start, script = 0, ""  # no run is open while there is no script
+    for index, character in enumerate(text):
+        letter_script = script_of_letter(character) if kinds[character] == "foreign" else ""
+        ends = letter_script != script and not (not letter_script and _ATTACHED.match(character))
+        if script and ends:
+            yield ForeignSpan(start, index, text[start:index], script)
+        if ends:
+            start, script = index, letter_script
+    if script:
+        yield ForeignSpan(start, len(text), text[start:], script)
+
+
+def _shortened(text: str) -> str:
+    return repr(text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 1] + "…")
