@@ -114,7 +114,7 @@ def test_no_text_needs_no_detector():
 
 @pytest.mark.parametrize("findings", [[], ["bo", "bo"]])
 def test_findings_of_another_number_are_refused(findings):
-    with pytest.raises(ArgumentError, match="`detector` must return one finding a text: 1 expected"):
+    with pytest.raises(ArgumentError, match="`detector` must return one finding per text: 1 expected"):
         probabilities_of(lambda texts: findings, ["a"], ["bo"])
 
 
@@ -126,7 +126,7 @@ def test_a_finding_of_another_type_is_refused(finding):
 
 @pytest.mark.parametrize("findings", [None, "bo", {"a": "bo"}, 0.5])
 def test_findings_that_are_no_list_are_refused(findings):
-    with pytest.raises(ArgumentTypeError, match="`detector` must return a list, one finding a text"):
+    with pytest.raises(ArgumentTypeError, match="`detector` must return a list, one finding per text"):
         probabilities_of(lambda texts: findings, ["a"], ["bo"])
 
 
@@ -223,7 +223,7 @@ def test_a_missing_file_fails_at_construction(tmp_path):
 
 @pytest.mark.parametrize("labels", [0, -1, 1.5])
 def test_a_number_of_labels_out_of_range_fails_at_construction(fasttext, labels):
-    with pytest.raises(ArgumentError, match="`labels` must be an integer >= 1"):
+    with pytest.raises(ArgumentError, match="`labels` must be a whole number of at least 1"):
         FastTextDetector(fasttext.path, labels=labels)
 
 

@@ -1,4 +1,4 @@
-"""Language detectors: a second opinion where languages share a script, which letters cannot tell apart."""
+"""Language detectors: a second opinion where languages share a script, so that letters cannot tell them apart."""
 
 import hashlib
 import importlib
@@ -12,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from semreward.arguments import check_count
 from semreward.errors import ArgumentError, ArgumentTypeError, MissingDependencyError, UnknownLanguageError
 from semreward.scripts import expand_scripts, script_code, tag_parts
 
@@ -24,14 +25,11 @@ A language is named by a tag with or without fastText's `__label__`: `bo`, `bod`
 """
 
 _LABEL = "__label__"
-_HASH_BLOCK_BYTES = 2**20
-
-# Probabilities that a model's rounding carried just past 1.
-_TOLERANCE = 1e-3
+_TOLERANCE = 1e-3  # a model's rounding may carry a probability past 1
 
 
 def probabilities_of(detector: LanguageDetector, texts: Sequence[str], languages: Sequence[str]) -> list[float]:
-    """How probable a detector finds each text's wanted language. Each distinct text is shown to it once.
+    """How probable a detector finds each text's wanted language. It sees each distinct text once.
 
     Args:
         detector: What finds languages.
@@ -39,22 +37,27 @@ def probabilities_of(detector: LanguageDetector, texts: Sequence[str], languages
         languages: `N` wanted languages, as BCP-47 tags.
 
     Returns:
-        `N` probabilities in [0, 1]: the sum over the labels that name the language, in whatever script the wanted tag
-        leaves open; 1 or 0 where the detector gives a single label.
+        `N` probabilities in [0, 1]: the sum over the labels that name the language; 1 or 0 if the detector gives a
+        single label.
 
     Raises:
-        ArgumentError: The detector's findings are not one a text, or a probability is outside [0, 1].
-        ArgumentTypeError: The findings are no list, or one is neither a label nor a mapping from labels to numbers.
+        ArgumentError: The detector does not return one finding per text, or a probability is outside [0, 1].
+        ArgumentTypeError: It returns no list, or a finding is neither a label nor a mapping from labels to numbers.
 
     Example:
         >>> probabilities_of(lambda texts: [{"zho_Hans": 0.5, "zho_Hant": 0.25} for _ in texts], ["你好"], ["zh"])
         [0.75]
     """
     distinct = list(dict.fromkeys(texts))
-    findings = _findings(detector, distinct) if distinct else []
+    returned: object = detector(list(distinct)) if distinct else []
+    if isinstance(returned, (str, bytes, Mapping)) or not isinstance(returned, Iterable):
+        raise ArgumentTypeError(f"`detector` must return a list, one finding per text, got {returned!r}")
+    findings = [_as_mapping(finding) for finding in returned]
     if len(findings) != len(distinct):
-        raise ArgumentError(f"`detector` must return one finding a text: {len(distinct)} expected, got {len(findings)}")
-    found = dict(zip(distinct, map(_as_mapping, findings), strict=True))
+        raise ArgumentError(
+            f"`detector` must return one finding per text: {len(distinct)} expected, got {len(findings)}"
+        )
+    found = dict(zip(distinct, findings, strict=True))
     return [
         min(1.0, math.fsum(share for label, share in found[text].items() if names_language(label, language)))
         for text, language in zip(texts, languages, strict=True)
@@ -65,7 +68,7 @@ def names_language(label: str, language: str) -> bool:
     """Whether a detector's label names a language.
 
     Codes of two and three letters agree (`bod` is `bo`), and so do macrolanguages with the member that CLDR takes for
-    them (`cmn` is `zh`, `arb` is `ar`; `yue` is not `zh`). Scripts must agree where both name one, or a region does.
+    them (`cmn` is `zh`, `arb` is `ar`; `yue` is not `zh`). Scripts must agree if both name one, or a region does.
 
     Example:
         >>> names_language("__label__bod_Tibt", "bo"), names_language("dzo_Tibt", "bo")
@@ -79,15 +82,15 @@ def names_language(label: str, language: str) -> bool:
         return False
     if label_base != tag_parts(language)[0]:
         return False
-    other = _narrowed_script(language)
-    if other is None:
+    wanted = _narrowed_script(language)
+    if wanted is None:
         return True
-    wanted = expand_scripts([other])
+    scripts = expand_scripts([wanted])
     try:
-        one = _narrowed_script(label.removeprefix(_LABEL))
-        if one is None or one == other:
+        named = _narrowed_script(label.removeprefix(_LABEL))
+        if named is None or named == wanted:
             return True
-        return {one, other} != {"Hans", "Hant"} and bool(expand_scripts([one]) & wanted)
+        return {named, wanted} != {"Hans", "Hant"} and bool(expand_scripts([named]) & scripts)
     except UnknownLanguageError:  # a script that Unicode does not know is not the wanted one
         return False
 
@@ -98,49 +101,41 @@ def _narrowed_script(language: str) -> str | None:
     return script_code(language) if script or region else None
 
 
-def _findings(detector: LanguageDetector, texts: list[str]) -> list[object]:
-    returned: object = detector(list(texts))
-    if isinstance(returned, (str, bytes, Mapping)) or not isinstance(returned, Iterable):
-        raise ArgumentTypeError(f"`detector` must return a list, one finding a text, got {returned!r}")
-    return list(returned)
-
-
 def _as_mapping(finding: object) -> Mapping[str, float]:
     if isinstance(finding, str):
         return {finding: 1.0}
     if not isinstance(finding, Mapping) or not all(isinstance(label, str) for label in finding):
         raise ArgumentTypeError(
-            f"`detector` must return a label, or a mapping from labels to probabilities, a text; got {finding!r}"
+            f"`detector` must return a label, or a mapping from labels to probabilities, per text; got {finding!r}"
         )
-    shares = {label: _as_number(share, finding) for label, share in finding.items()}
+    shares = {label: _as_number(share) for label, share in finding.items()}
     if not all(0.0 <= share <= 1.0 + _TOLERANCE for share in shares.values()):
         raise ArgumentError(f"`detector` must return probabilities in [0, 1], got {finding!r}")
     return shares
 
 
-def _as_number(share: Any, finding: object) -> float:
+def _as_number(share: Any) -> float:
     try:
-        if not isinstance(share, (str, bytes)):  # of which Python would read some as numbers
+        if not isinstance(share, (str, bytes)):  # Python would read some as numbers
             return float(share)
     except (TypeError, ValueError):
-        pass  # told below
-    raise ArgumentTypeError(f"`detector` must return numbers as probabilities, got {share!r} in {finding!r}")
+        pass  # reported below
+    raise ArgumentTypeError(f"`detector` must return numbers as probabilities, got {share!r}")
 
 
 @dataclass(frozen=True)
 class FastTextDetector:
-    """A fastText language identifier, loaded at its first use: GlotLID, OpenLID, NLLB's, lid.176.
+    """A fastText language identifier, loaded on first use: GlotLID, OpenLID, NLLB's, lid.176.
 
-    The object describes a detector and holds no model: it compares, hashes, prints and pickles as what it is, and equal
-    descriptions share one loaded model a process. Threads take turns at it. Line breaks become spaces, since fastText
-    reads one line.
+    The object holds no model: it compares, hashes, prints and pickles by its parameters, and equal ones share one
+    loaded model per process. Threads take turns. Line breaks become spaces, because fastText reads one line.
 
-    A detector errs, most of all on short and on mixed texts: measure it on texts whose language you know before it
-    decides over rewards.
+    Detectors err most on short and on mixed texts. Measure one on texts whose language you know before it decides over
+    rewards.
 
     Args:
         path: File of the model (`model_v3.bin`, `lid.176.ftz`).
-        labels: How many of the most probable labels are looked at, >= 1.
+        labels: How many of the most probable labels count, >= 1.
 
     Raises:
         ArgumentError: There is no such file, or `labels` is out of its range.
@@ -163,8 +158,7 @@ class FastTextDetector:
         object.__setattr__(self, "path", os.fspath(self.path))
         if not Path(self.path).is_file():
             raise ArgumentError(f"`path` must be the file of a fastText model, got {self.path!r}; download it first")
-        if not isinstance(self.labels, int) or self.labels < 1:
-            raise ArgumentError(f"`labels` must be an integer >= 1, got {self.labels!r}")
+        check_count("labels", self.labels)
 
     @property
     def fingerprint(self) -> str:
@@ -173,12 +167,11 @@ class FastTextDetector:
 
     def __call__(self, texts: list[str]) -> list[dict[str, float]]:
         """The most probable languages of `N` texts, and how probable they are."""
-        lines = [" ".join(text.split()) for text in texts]
-        if not lines:
+        if not texts:
             return []
         model, lock = _loaded(self.path)
         with lock:
-            labels, shares = model.predict(lines, k=self.labels)
+            labels, shares = model.predict([" ".join(text.split()) for text in texts], k=self.labels)
         return [
             {label.removeprefix(_LABEL): float(share) for label, share in zip(*row, strict=True)}
             for row in zip(labels, shares, strict=True)
@@ -209,7 +202,7 @@ def _load(path: str) -> tuple[Any, threading.Lock]:
 def _file_hash(path: str) -> str:
     digest = hashlib.sha256()
     with Path(path).open("rb") as file:
-        while block := file.read(_HASH_BLOCK_BYTES):
+        while block := file.read(2**20):
             digest.update(block)
     return digest.hexdigest()[:16]
 

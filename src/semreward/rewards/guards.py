@@ -1,8 +1,7 @@
-"""Guards: what a semantic reward does not see about an answer, each as a reward that is 1 where nothing is wrong.
+"""Guards: faults of an answer that a semantic reward does not see, each as a reward that is 1 if nothing is wrong.
 
-They are meant as gates of a `CompositeReward`, or as factors of one's own. A guard compares an answer with its
-reference and its source by counting, without any model, in time linear in the texts. It never says that an answer is
-good.
+Use them as gates of a `CompositeReward`. A guard compares an answer with its reference and its source by counting,
+without a model, in linear time. It never says that an answer is good.
 """
 
 from abc import abstractmethod
@@ -24,10 +23,16 @@ _ARTICLES = {"0", "1"}  # 一, གཅིག and "one" are articles and pronouns 
 
 @dataclass(frozen=True)
 class Guard(Reward):
-    """What the guards share: a row's texts, of which one that cannot be judged is `None`.
+    """What the guards share. Values are floats in [0, 1]; an empty answer earns 0.
 
     Args:
-        on_missing: `"raise"`, or `"none"` to let rows pass without a value whose reference or source is missing.
+        reference_column: Name of the column with a string, or a list of strings, per row.
+        on_missing: `"raise"`, or `"none"` to let rows pass without a value if their reference or source is missing.
+        name: Metric key.
+        answer: How the answer is found in a completion.
+
+    Raises:
+        ArgumentError: A parameter is out of its range.
     """
 
     _: KW_ONLY
@@ -56,31 +61,22 @@ class Guard(Reward):
 
 @dataclass(frozen=True)
 class LengthRatioGuard(Guard):
-    r"""1 where an answer is about as long as its reference, 0 where it is far shorter or longer.
+    r"""1 if an answer is about as long as its reference, 0 if it is far shorter or longer; see also `Guard`.
 
     $$R(y, y^*) = \min\left(1, \frac{q - (1 - \rho) a}{\rho a}, \frac{(1 + \rho) b - q}{\rho b}\right)
     \text{ in } [0, 1], \qquad q = |y| / |y^*|$$
 
-    with a = `low`, b = `high`, and rho = `ramp` the width of the soft edges; without them, 1 for $a \le q \le b$ and 0
-    elsewhere. |y| counts the characters of the normalised text but for white space, an ideograph as four letters, and
-    punctuation, symbols and what is invisible, too, so that nothing can be added for free; see
-    `semreward.rewards.ngrams`. Of several references the one that suits best counts. An empty answer earns 0. A row is
-    `None` only where its reference is missing and `on_missing="none"`.
+    with a = `low`, b = `high`, and rho = `ramp`, the width of the soft edges; without them, 1 for $a \le q \le b$, else 0.
+    |y| counts characters without white space; ideographs, punctuation, symbols and invisible characters count four, so
+    that padding is never free (see `semreward.rewards.ngrams`). With several references the best fit counts.
 
     Args:
-        low: Least ratio, >= 0 and at most `high`; `0` leaves short answers alone.
-        high: Greatest ratio, finite. The default stops most answers that say everything twice, also in other words; it
-            suits translation, while headlines and summaries need a wider band.
+        low: Least ratio, >= 0 and at most `high`; `0` accepts short answers.
+        high: Greatest ratio, finite. The default suits translation, and stops most answers that say everything twice,
+            also in other words. Headlines and summaries need a wider band.
         ramp: Width of the soft edges as a share of `low` and `high`, in [0, 1].
-        slack: Characters by which an answer may always be longer or shorter, >= 0, four of them for an ideograph: short
-            references have valid wordings that differ by a word.
-        reference_column: Name of the column with a string, or a list of strings, a row.
-        on_missing: `"raise"`, or `"none"` to let rows without a reference pass without a value.
-        name: Metric key.
-        answer: How the answer is found in a completion.
-
-    Raises:
-        ArgumentError: A parameter is out of its range.
+        slack: Characters by which an answer may always be longer or shorter, >= 0: short references have valid wordings
+            that differ by a word.
 
     Source:
         A semantic reward alone is reported to drive answers into verbosity: arXiv 2605.29502. The measure is ours.
@@ -125,31 +121,20 @@ class LengthRatioGuard(Guard):
 
 @dataclass(frozen=True)
 class RepetitionGuard(Guard):
-    r"""1 where an answer says things once, 0 where much of it repeats what it has said before.
+    r"""1 if an answer says things once, 0 if much of it repeats what it said before; see also `Guard`.
 
     $$e = \frac{r(y) - r(y^*)}{1 - r(y^*)}, \qquad R = 1 \text{ for } e \le limit, \quad 0 \text{ for } e > limit$$
 
-    r is the share of a text that lies in n-grams which occurred in it before, so that a text said twice has at least
-    1/2 and one said N times (N - 1)/N. White space aside, n-grams are of characters: Tibetan and Chinese write no
-    spaces. `ngram` counts ideographs and Hangul syllables; of other scripts, four characters count as one, for Tibetan
-    repeats its syllables and the tsheg all the time. With a reference, only what exceeds its own repetition counts: a
-    poem may have its refrain. Of several references the most repetitive counts. An empty answer earns 0. A row is
-    `None` only where its reference is missing and `on_missing="none"`.
+    r is the share of a text in n-grams of characters that occurred in it before: a text said N times has at least
+    (N - 1)/N. With a reference, only what exceeds its own repetition counts: a poem may have its refrain. Of several
+    references the most repetitive counts.
 
     Args:
-        limit: Greatest share e, in [0, 1). Below 1/2, an answer that says everything twice earns 0, whatever its
-            reference repeats.
+        limit: Greatest share e, in [0, 1). Below 1/2, an answer that says everything twice earns 0.
         ramp: Width of the soft edge above `limit`, in [0, 1]: the value falls linearly to 0 at `limit + ramp`.
-        ngram: Length of the n-grams in ideographs, at least 1; four times as many characters of other scripts. Texts
-            of fewer than two such n-grams repeat nothing that is seen.
-        reference_column: Name of the column with a string, or a list of strings, a row; `None` to judge answers alone
-            (r(y*) = 0).
-        on_missing: `"raise"`, or `"none"` to let rows without a reference pass without a value.
-        name: Metric key.
-        answer: How the answer is found in a completion.
-
-    Raises:
-        ArgumentError: A parameter is out of its range.
+        ngram: Length of the n-grams in ideographs or Hangul syllables, >= 1; four times as many characters of other
+            scripts, because Tibetan repeats its syllables and the tsheg all the time.
+        reference_column: As in `Guard`; `None` to judge answers alone (r(y*) = 0).
 
     Source:
         Repetition as degeneration: Holtzman et al. 2020, https://arxiv.org/abs/1904.09751. The measure is ours.
@@ -189,35 +174,25 @@ class RepetitionGuard(Guard):
 
 @dataclass(frozen=True)
 class SourceCopyGuard(Guard):
-    r"""1 where an answer is in words of its own or of its reference, 0 where much of it is copied from its source.
+    r"""1 if an answer is in its own or its reference's words, 0 if much of it is copied from its source; see `Guard`.
 
     $$R = 1 \text{ for } c(y) \le limit, \quad 0 \text{ for } c(y) > limit$$
 
-    c is the share of an answer's letters that lie in n-grams which occur in the source and in no reference. Names that
-    a translation rightly keeps, which its reference has too, are not copied; digits, punctuation and case do not count.
-    For translation: where source and answer are of one language, as in headlines, honest answers copy. An exact copy is
-    seen as long as its reference shares less than 1 - `limit` of it. An empty answer earns 0, one without letters 1. A
-    row is `None` only where its source or reference is missing and `on_missing="none"`.
+    c is the share of an answer's letters in n-grams that occur in the source and in no reference: a name that the
+    reference keeps is not copied. Digits, punctuation and case do not count. For translation only: in headlines and
+    summaries honest answers copy. An answer without letters earns 1.
 
     Args:
-        source_column: Name of the column with a text, or messages, a row, all of which count as source; `"prompts"` for
-            the prompts themselves.
+        source_column: Name of the column with a text, or messages, per row; `"prompts"` for the prompts themselves.
         limit: Greatest share c, in [0, 1).
         ramp: Width of the soft edge above `limit`, in [0, 1]: the value falls linearly to 0 at `limit + ramp`.
-        ngram: Length of the n-grams in ideographs, at least 1; four times as many letters of other scripts. Shorter
-            answers are compared as a whole.
-        reference_column: Name of the column with a string, or a list of strings, a row; `None` to count all that is in
-            the source as copied.
-        on_missing: `"raise"`, or `"none"` to let rows pass without a value whose source or reference is missing.
-        name: Metric key.
-        answer: How the answer is found in a completion.
-
-    Raises:
-        ArgumentError: A parameter is out of its range.
+        ngram: Length of the n-grams in ideographs, >= 1; four times as many letters of other scripts. Shorter answers
+            are compared as a whole.
+        reference_column: As in `Guard`; `None` to count everything from the source as copied.
 
     Source:
-        Copies of the source as what fools quality estimation: WALAR (2026), https://arxiv.org/abs/2603.13045. The
-        measure is ours.
+        Copies of the source fool quality estimation: WALAR (2026), https://arxiv.org/abs/2603.13045. The measure is
+        ours.
 
     Example:
         >>> guard = SourceCopyGuard("source")
@@ -254,31 +229,24 @@ class SourceCopyGuard(Guard):
 
 @dataclass(frozen=True)
 class NumberRecallReward(Guard):
-    r"""How many of a reference's numbers an answer has, and how few that nobody gave it.
+    r"""How many of a reference's numbers an answer has, and how few that nobody gave it; see also `Guard`.
 
     $$R = \frac{2 P Q}{P + Q}, \qquad Q = \frac{|W \cap G|}{|W|}, \quad P = 1 - \frac{|A \setminus K|}{|A|}$$
 
-    W are the values that the reference writes with digits, A those of the answer; G are the answer's values with digits
-    or written out, and K those of the reference and the source, likewise. Q is the recall, P the share of the answer's
-    numbers that are not invented; each is 1 where there is nothing to count. So an answer to a reference without
-    numbers earns 1, unless it invents some, and 0 where all that it has are. As a gate it closes only where no number
-    is right. Digits of all scripts are equal by value; see `semreward.rewards.numerals` for separators and for the
-    words that are known (Chinese, Tibetan, English). Words help a number to be found, and demand one only with
-    `written_out`. Each value counts once. Of several references the best match counts. An empty answer earns 0. A row
-    is `None` only where its reference or source is missing and `on_missing="none"`.
+    W are the values that the reference writes with digits, A those of the answer. G are the answer's values with digits
+    or in words, K those of the reference and the source. Q is the recall, P the share of the answer's numbers that are
+    not invented; each is 1 if there is nothing to count. As a gate it closes only if no number is right. Digits of all
+    scripts are equal by value; `semreward.rewards.numerals` has the separators and the words that are known (Chinese,
+    Tibetan, English). Each value counts once. With several references the best match counts.
 
     Args:
-        written_out: Whether numbers from two on that are written out belong to W and A, too. Then 三 and གསུམ have to be
-            right; but what is no number is taken for one (三文鱼 "salmon"), which costs honest answers more.
-        reference_column: Name of the column with a string, or a list of strings, a row.
-        source_column: Name of a column with a text, or messages, a row, whose numbers are not invented; `"prompts"` for
-            the prompts themselves; `None` to do without.
-        on_missing: `"raise"`, or `"none"` to let rows pass without a value whose reference or source is missing.
-        name: Metric key.
-        answer: How the answer is found in a completion.
+        written_out: Whether numbers in words, from two on, belong to W and A, too. Then 三 and གསུམ have to be right, but
+            some words are taken for numbers (三文鱼 "salmon"), which costs honest answers more.
+        source_column: Name of a column with a text, or messages, per row, whose numbers are not invented; `"prompts"`
+            for the prompts themselves; `None` to do without.
 
     Source:
-        Ours. That embeddings hardly move when numbers change is a common finding; docs/guards.md measures it.
+        Ours. Embeddings hardly move when numbers change; docs/guards.md measures it.
 
     Example:
         >>> reward = NumberRecallReward()

@@ -36,20 +36,9 @@ _TIBETAN_TENS = ["ཉི་ཤུ", "སུམ་ཅུ", "བཞི་བཅུ
 _TIBETAN_LINKS = ["ཉེར", "སོ", "ཞེ", "ང", "རེ", "དོན", "གྱ", "གོ"]  # between a ten and its ones, or short for both
 _TIBETAN_FUSING = ("བཞི", "ལྔ", "དགུ", "བཅུ", "ཤུ", "ཅུ", "བརྒྱ")  # what ends in a vowel takes case endings
 _TIBETAN_ENDINGS = ("འི", "འོ", "འང", "འམ", "ས", "ར")
-_ENGLISH_ONES = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
-_ENGLISH_TEENS = [
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-]
-_ENGLISH_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+_ENGLISH_ONES = "one two three four five six seven eight nine".split()  # noqa: SIM905 - a line instead of ten
+_ENGLISH_TEENS = "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()  # noqa: SIM905
+_ENGLISH_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()  # noqa: SIM905
 
 
 def digit_numbers(text: str) -> frozenset[str]:

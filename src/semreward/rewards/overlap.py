@@ -1,6 +1,5 @@
 """Overlap with a reference: BLEU, chrF and ROUGE-L, with which semantic rewards are compared (Table 5 of the paper)."""
 
-import functools
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,22 +8,25 @@ from typing import Any
 import numpy as np
 
 from semreward.arguments import check_choice
-from semreward.batch import MISSING_POLICIES, Batch, MissingPolicy
+from semreward.batch import MISSING_POLICIES, Batch, MissingPolicy, Texts
 from semreward.errors import MissingDependencyError
 from semreward.rewards.base import Outcome, Reward
 from semreward.text import units
 
-# sacrebleu counts in percent.
-_PERCENT = 100.0
-
 
 @dataclass(frozen=True, kw_only=True)
 class OverlapReward(Reward):
-    """What BLEU, chrF and ROUGE-L share: a row's references.
+    """What BLEU, chrF and ROUGE-L share. Values are floats in [0, 1]: 1 for the reference itself, 0 for an empty answer.
 
     Args:
-        reference_column: Name of the column with a string, or a list of strings, a row.
+        reference_column: Name of the column with a string, or a list of strings, per row.
         on_missing: `"raise"`, or `"none"` to let rows without a reference pass without a reward.
+        name: Metric key.
+        answer: How the answer is found in a completion.
+
+    Raises:
+        ArgumentError: A parameter is out of its range.
+        MissingDependencyError: BLEU and chrF: sacrebleu is not installed.
     """
 
     reference_column: str = "reference"
@@ -33,75 +35,30 @@ class OverlapReward(Reward):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_choice("on_missing", self.on_missing, MISSING_POLICIES)
+        self._scorer()  # a missing library shows here, not in the middle of a training
 
     def score(self, batch: Batch) -> Outcome:
         """The rewards of a batch; NaN where the reference is missing."""
         values = np.full(len(batch), np.nan)
-        overlap = self._overlap_function()
+        scorer = self._scorer()
         references = batch.references(self.reference_column, self.on_missing)
         for row, (answer, texts) in enumerate(zip(batch.answers, references, strict=True)):
             if texts is not None:
-                values[row] = overlap(answer, texts)
+                values[row] = scorer(answer, texts)
         return Outcome(values)
 
     @abstractmethod
-    def _overlap_function(self) -> Callable[[str, tuple[str, ...]], float]:
-        """What tells, for one call, how much an answer has of its references, in [0, 1]."""
+    def _scorer(self) -> Callable[[str, Texts], float]:
+        """A function for one call: how much an answer has of its references. sacrebleu's metrics keep state."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class SacrebleuReward(OverlapReward):
-    """What BLEU and chrF share: sacrebleu computes them, in percent."""
+class BleuReward(OverlapReward):
+    """Sentence BLEU against a row's reference, divided by 100; see `OverlapReward` for parameters and values.
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        sacrebleu_module()  # a missing library shows here, not in the middle of a training
-
-    def signature(self) -> str:
-        """All that decides the numbers, sacrebleu's version included."""
-        return f"{super().signature()}|sacrebleu:{sacrebleu_module().__version__}"
-
-    def _overlap_function(self) -> Callable[[str, tuple[str, ...]], float]:
-        return functools.partial(self._overlap, self._metric())
-
-    def _overlap(self, metric: Any, answer: str, references: tuple[str, ...]) -> float:
-        prepared = self._prepared(answer)
-        if not prepared:
-            return 0.0
-        percent = metric.sentence_score(prepared, [self._prepared(text) for text in references]).score
-        return min(1.0, float(percent) / _PERCENT)  # rounding may end just above 100
-
-    @abstractmethod
-    def _metric(self) -> Any:
-        """A new sacrebleu metric: they keep state while they score, so that threads must not share one."""
-
-    @staticmethod
-    @abstractmethod
-    def _prepared(text: str) -> str:
-        """A text as the metric reads it."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class BleuReward(SacrebleuReward):
-    """Sentence BLEU against a row's reference.
-
-    $$R(y, y^*) = BLEU(y, y^*) / 100$$
-
-    A value is a float in [0, 1]; 1 for the reference itself, 0 where no unit matches and for an empty completion.
-    N-grams of up to 4 `semreward.text.units` count (Han characters, Tibetan syllables, words), the effective order
-    adapts to completions of fewer than 4 units, and higher orders without a match are smoothed exponentially. Several
-    references are used as BLEU does: n-grams of all of them count, the closest length decides the brevity penalty. A
-    row is `None` only where its reference is missing and `on_missing="none"`.
-
-    Args:
-        reference_column: Name of the column with a string, or a list of strings, a row.
-        on_missing: `"raise"`, or `"none"` to let rows without a reference pass without a reward.
-        name: Metric key.
-        answer: How the answer is found in a completion.
-
-    Raises:
-        MissingDependencyError: sacrebleu is not installed.
-        ArgumentError: A parameter is out of its range.
+    N-grams of up to 4 `semreward.text.units` count (Han characters, Tibetan syllables, words). The effective order
+    adapts to answers of fewer than 4 units, and higher orders without a match are smoothed exponentially. With several
+    references, n-grams of all count, and the closest length decides the brevity penalty.
 
     Source:
         Papineni et al. 2002, https://aclanthology.org/P02-1040; computed by sacrebleu (Post 2018,
@@ -115,33 +72,21 @@ class BleuReward(SacrebleuReward):
 
     name: str = "bleu"
 
-    def _metric(self) -> Any:
-        return sacrebleu_module().metrics.BLEU(tokenize="none", effective_order=True, force=True)
+    def signature(self) -> str:
+        """All that decides the values, sacrebleu's version included."""
+        return f"{super().signature()}|sacrebleu:{sacrebleu_module().__version__}"
 
-    @staticmethod
-    def _prepared(text: str) -> str:
-        return " ".join(units(text))
+    def _scorer(self) -> Callable[[str, Texts], float]:
+        metric = sacrebleu_module().metrics.BLEU(tokenize="none", effective_order=True, force=True)
+        return lambda answer, texts: _sentence_score(metric, _spaced(answer), map(_spaced, texts))
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChrfReward(SacrebleuReward):
-    """Sentence chrF against a row's reference.
+class ChrfReward(OverlapReward):
+    """Sentence chrF against a row's reference, divided by 100; see `OverlapReward` for parameters and values.
 
-    $$R(y, y^*) = chrF_2(y, y^*) / 100$$
-
-    A value is a float in [0, 1]; 1 for the reference itself, 0 where no character matches and for an empty completion.
-    N-grams of 1 to 6 characters count, white space left out, recall twice as important as precision. Of several
-    references the best match counts. A row is `None` only where its reference is missing and `on_missing="none"`.
-
-    Args:
-        reference_column: Name of the column with a string, or a list of strings, a row.
-        on_missing: `"raise"`, or `"none"` to let rows without a reference pass without a reward.
-        name: Metric key.
-        answer: How the answer is found in a completion.
-
-    Raises:
-        MissingDependencyError: sacrebleu is not installed.
-        ArgumentError: A parameter is out of its range.
+    N-grams of 1 to 6 characters count, without white space; recall counts twice as much as precision. With several
+    references the best match counts.
 
     Source:
         Popović 2015, https://aclanthology.org/W15-3049; computed by sacrebleu with its defaults.
@@ -154,33 +99,23 @@ class ChrfReward(SacrebleuReward):
 
     name: str = "chrf"
 
-    def _metric(self) -> Any:
-        return sacrebleu_module().metrics.CHRF()
+    def signature(self) -> str:
+        """All that decides the values, sacrebleu's version included."""
+        return f"{super().signature()}|sacrebleu:{sacrebleu_module().__version__}"
 
-    @staticmethod
-    def _prepared(text: str) -> str:
-        return text
+    def _scorer(self) -> Callable[[str, Texts], float]:
+        metric = sacrebleu_module().metrics.CHRF()
+        return lambda answer, texts: _sentence_score(metric, answer, texts)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RougeLReward(OverlapReward):
-    r"""Sentence ROUGE-L against a row's reference: how much of both is their longest common subsequence.
+    r"""Sentence ROUGE-L against a row's reference; see `OverlapReward` for parameters and values.
 
     $$R(y, y^*) = \frac{2 P Q}{P + Q}, \quad P = \frac{LCS(y, y^*)}{|y|}, \quad Q = \frac{LCS(y, y^*)}{|y^*|}$$
 
-    A value is a float in [0, 1]; 1 where the units agree, 0 where none is common and for an empty completion. Lengths
-    count `semreward.text.units` (Han characters, Tibetan syllables, words). Of several references the best match
-    counts. A row is `None` only where its reference is missing and `on_missing="none"`. Needs no further library; two
-    texts of 10,000 units take about a tenth of a second.
-
-    Args:
-        reference_column: Name of the column with a string, or a list of strings, a row.
-        on_missing: `"raise"`, or `"none"` to let rows without a reference pass without a reward.
-        name: Metric key.
-        answer: How the answer is found in a completion.
-
-    Raises:
-        ArgumentError: A parameter is out of its range.
+    LCS is the longest common subsequence; lengths count `semreward.text.units` (Han characters, Tibetan syllables,
+    words). With several references the best match counts.
 
     Source:
         Lin 2004, https://aclanthology.org/W04-1013, at the level of sentences with beta = 1.
@@ -193,16 +128,12 @@ class RougeLReward(OverlapReward):
 
     name: str = "rouge_l"
 
-    def _overlap_function(self) -> Callable[[str, tuple[str, ...]], float]:
-        return _best_rouge_l
-
-
-def _best_rouge_l(answer: str, references: tuple[str, ...]) -> float:
-    return max(rouge_l_f1(answer, reference) for reference in references)
+    def _scorer(self) -> Callable[[str, Texts], float]:
+        return lambda answer, texts: max(rouge_l_f1(answer, text) for text in texts)
 
 
 def rouge_l_f1(completion: str, reference: str) -> float:
-    """ROUGE-L F1 of one pair of texts, in [0, 1]; symmetric, 1 where the units agree, 0 where none is common.
+    """ROUGE-L F1 of two texts, in [0, 1]; symmetric, 1 if their units agree, 0 if none is common.
 
     Example:
         >>> rouge_l_f1("a c", "a b c")  # LCS = 2, P = 1, R = 2/3
@@ -214,10 +145,7 @@ def rouge_l_f1(completion: str, reference: str) -> float:
 
 
 def common_subsequence_length(first: Sequence[str], second: Sequence[str]) -> int:
-    """Length of the longest common subsequence of two sequences.
-
-    Bit i of `row` is 0 where the length grows from `first[:i]` to `first[:i + 1]`; each unit of `second` updates all
-    bits at once.
+    """Length of the longest common subsequence of two sequences; bit i of `row` is 0 where it grows at `first[i]`.
 
     Source:
         Hyyrö 2004, "Bit-parallel LCS-length computation revisited".
@@ -226,15 +154,25 @@ def common_subsequence_length(first: Sequence[str], second: Sequence[str]) -> in
         >>> common_subsequence_length("abcbdab", "bdcaba")
         4
     """
-    places: dict[str, int] = {}
-    for place, unit in enumerate(first):
-        places[unit] = places.get(unit, 0) | 1 << place
+    positions: dict[str, int] = {}
+    for index, unit in enumerate(first):
+        positions[unit] = positions.get(unit, 0) | 1 << index
     full = (1 << len(first)) - 1
     row = full
     for unit in second:
-        matched = row & places.get(unit, 0)
+        matched = row & positions.get(unit, 0)
         row = ((row + matched) | (row - matched)) & full
     return len(first) - row.bit_count()
+
+
+def _spaced(text: str) -> str:
+    return " ".join(units(text))
+
+
+def _sentence_score(metric: Any, answer: str, references: Any) -> float:
+    if not answer:
+        return 0.0
+    return min(1.0, float(metric.sentence_score(answer, list(references)).score) / 100)  # rounding may exceed 100
 
 
 def sacrebleu_module() -> Any:
