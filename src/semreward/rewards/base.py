@@ -237,7 +237,9 @@ if hasattr(os, "register_at_fork"):  # a forked child has none of these threads
 def as_values(array: NDArray[np.float64]) -> RewardValues:
     """One finite float per row; `None` for NaN."""
     values: RewardValues = array.tolist()
-    return [None if value != value else value for value in values]  # noqa: PLR0124 - NaN is unequal to itself
+    for row in np.flatnonzero(np.isnan(array)):
+        values[row] = None
+    return values
 
 
 def reward_bounds(reward: object) -> tuple[float, float] | None:

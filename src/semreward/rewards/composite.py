@@ -4,6 +4,7 @@ import asyncio
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
+from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -128,10 +129,15 @@ class CompositeReward(Reward):
         elif self.gates or self.gate_threshold != 0 or self.floor is not None:
             raise ArgumentError("`gates`, `gate_threshold` and `floor` need mode='gate', got mode='sum'")
 
-    @property
+    @cached_property
     def names(self) -> list[str]:
         """The names of the components, in order."""
         return [reward_name(reward) for reward, _ in self.components]
+
+    @cached_property
+    def _declared(self) -> list[tuple[float, float] | None]:
+        """The bounds that the components declare, in order."""
+        return [reward_bounds(reward) for reward, _ in self.components]
 
     @property
     def rewards(self) -> list[RewardFunction]:
@@ -164,8 +170,8 @@ class CompositeReward(Reward):
 
     def _sum_bounds(self) -> tuple[float, float] | None:
         low = high = 0.0
-        for reward, weight in self.components:
-            declared = reward_bounds(reward) if weight else (0.0, 0.0)
+        for (_, weight), bounds in zip(self.components, self._declared, strict=True):
+            declared = bounds if weight else (0.0, 0.0)
             if declared is None:
                 return None
             ends = (0.0, weight * declared[0], weight * declared[1])  # nothing is added where it does not apply
@@ -178,7 +184,8 @@ class CompositeReward(Reward):
             return float(self.floor)
         sums = self._sum_bounds()
         if sums is None:
-            unknown = [reward_name(part) for part, weight in self.components if weight and not reward_bounds(part)]
+            parts = zip(self.names, self.weights, self._declared, strict=True)
+            unknown = [name for name, weight, declared in parts if weight and not declared]
             raise ArgumentError(
                 "the lowest total is not known, because there are no bounds (or too wide ones) of "
                 f"{', '.join(unknown) or 'the sum'}; pass floor=..., or give the reward an attribute bounds=(low, high)"
@@ -290,16 +297,15 @@ class CompositeReward(Reward):
 
     def _check_declared_bounds(self, parts: Breakdown) -> None:
         """Raise where a value lies outside the bounds that the floor was computed from: it could be below the floor."""
-        for reward, weight in self.components:
-            declared = reward_bounds(reward)
+        for name, (_, weight), declared in zip(self.names, self.components, self._declared, strict=True):
             if not weight or declared is None:
                 continue
-            values = parts[reward_name(reward)]
+            values = parts[name]
             slack = _BOUNDS_SLACK * max(1.0, abs(declared[0]), abs(declared[1]))
             outside = np.flatnonzero((values < declared[0] - slack) | (values > declared[1] + slack))
             if outside.size:
                 raise RewardOutputError(
-                    f"`{reward_name(reward)}` declares values in [{declared[0]:g}, {declared[1]:g}], got "
+                    f"`{name}` declares values in [{declared[0]:g}, {declared[1]:g}], got "
                     f"{values[outside[0]]} at row {outside[0]}; correct its `bounds`, or pass floor=..."
                 )
 

@@ -44,7 +44,7 @@ class Guard(Reward):
 
     def score(self, batch: Batch) -> Outcome:
         """The values of a batch: 0 for an empty answer, NaN for a row that cannot be judged."""
-        values = np.full(len(batch), np.nan)
+        values = np.full(len(batch.answers), np.nan)
         for row, (answer, texts) in enumerate(zip(batch.answers, self._rows(batch), strict=True)):
             if texts is not None:
                 values[row] = self._value(answer, texts) if answer else 0.0
@@ -111,7 +111,10 @@ class LengthRatioGuard(Guard):
 
     def _value(self, answer: str, row: Texts) -> float:
         length = sign_length(answer)
-        return max(self._fit(length, sign_length(reference)) for reference in row)
+        fits = 0.0
+        for reference in row:
+            fits = max(fits, self._fit(length, sign_length(reference)))
+        return fits
 
     def _fit(self, length: int, wanted: int) -> float:
         low, high = self.low * wanted - self.slack, self.high * wanted + self.slack
@@ -167,7 +170,9 @@ class RepetitionGuard(Guard):
         return batch.references(self.reference_column, self.on_missing)
 
     def _value(self, answer: str, row: Texts) -> float:
-        own = max((repeated_share(reference, self.ngram) for reference in row), default=0.0)
+        own = 0.0
+        for reference in row:
+            own = max(own, repeated_share(reference, self.ngram))
         excess = (repeated_share(answer, self.ngram) - own) / (1.0 - own)
         return _beyond(excess - self.limit, self.ramp)
 
@@ -273,7 +278,10 @@ class NumberRecallReward(Guard):
 
     def _value(self, answer: str, row: tuple[str, Texts]) -> float:
         source, references = row
-        return max(self._match(answer, reference, source) for reference in references)
+        best = 0.0
+        for reference in references:
+            best = max(best, self._match(answer, reference, source))
+        return best
 
     def _match(self, answer: str, reference: str, source: str) -> float:
         wanted, said = self._counted(reference), self._counted(answer)

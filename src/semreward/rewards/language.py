@@ -133,7 +133,7 @@ class LanguageConsistencyReward(Reward):
 
     def score(self, batch: Batch) -> Outcome:
         """The rewards of a batch; with a detector, logs the share of rows that passed by letters and failed by it."""
-        values = np.full(len(batch), np.nan)
+        values = np.full(len(batch.answers), np.nan)
         passed: list[tuple[int, str, str]] = []
         for row, (answer, target) in enumerate(zip(batch.answers, self._targets(batch), strict=True)):
             if target is None:

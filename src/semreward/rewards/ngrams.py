@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 import regex
 
 _IDEOGRAPH = 4
+_FOURFOLD = r"\g<0>" * _IDEOGRAPH  # dense characters stand for as many as they are worth
 _DENSE = regex.compile(r"[\p{sc=Han}\p{sc=Hang}[^\p{L}\p{M}\p{Nd}\u0F0B\u0F0C]]", regex.V1)
 _SPACE = regex.compile(r"\s+")
 _NO_LETTER = regex.compile(r"[^\p{L}\p{M}]+")
@@ -24,7 +25,7 @@ def sign_length(text: str) -> int:
         >>> sign_length("three hats"), sign_length("ཞྭ་མོ་གསུམ།"), sign_length("三顶帽子")
         (9, 14, 16)
     """
-    return len(_signs(_SPACE.sub("", text)))
+    return len(_DENSE.sub(_FOURFOLD, _SPACE.sub("", text)))
 
 
 def repeated_share(text: str, ngram: int = 5) -> float:
@@ -41,10 +42,11 @@ def repeated_share(text: str, ngram: int = 5) -> float:
         >>> repeated_share("不要停下来，" * 4)
         0.75
     """
-    signs, size = _signs(_SPACE.sub("", text)), ngram * _IDEOGRAPH
+    signs, size = _DENSE.sub(_FOURFOLD, _SPACE.sub("", text)), ngram * _IDEOGRAPH
     seen: set[str] = set()
     repeated = []
-    for start, gram in enumerate(_grams(signs, size)):
+    for start in range(len(signs) - size + 1):
+        gram = signs[start : start + size]
         if gram in seen:
             repeated.append(start)
         seen.add(gram)
@@ -71,8 +73,10 @@ def copied_share(answer: str, source: str, references: Sequence[str] = (), *, ng
     size = min(ngram * _IDEOGRAPH, len(signs))
     if not size:
         return 0.0
-    copied = set(_grams(_letters(source), size)).difference(*(_grams(_letters(text), size) for text in references))
-    found = [start for start, gram in enumerate(_grams(signs, size)) if gram in copied]
+    copied = _grams(source, size)
+    for text in references:
+        copied -= _grams(text, size)
+    found = [start for start in range(len(signs) - size + 1) if signs[start : start + size] in copied]
     return _covered_share(found, size, len(signs))
 
 
@@ -86,14 +90,11 @@ def _covered_share(starts: Iterable[int], size: int, length: int) -> float:
 
 
 def _letters(text: str) -> str:
-    return _signs(_NO_LETTER.sub("", text.casefold()))
+    letters: str = _DENSE.sub(_FOURFOLD, _NO_LETTER.sub("", text.casefold()))
+    return letters
 
 
-def _signs(text: str) -> str:
-    """A text in which what is dense stands for as many characters as it is worth."""
-    signs: str = _DENSE.sub(lambda found: found[0] * _IDEOGRAPH, text)
-    return signs
-
-
-def _grams(signs: str, size: int) -> list[str]:
-    return [signs[start : start + size] for start in range(len(signs) - size + 1)]
+def _grams(text: str, size: int) -> set[str]:
+    """The n-grams of a text's letters."""
+    letters = _letters(text)
+    return {letters[start : start + size] for start in range(len(letters) - size + 1)}

@@ -53,7 +53,7 @@ def digit_numbers(text: str) -> frozenset[str]:
         >>> sorted(digit_numbers("༡༢ yaks, 1,500.50 kg, 007, 3万"))
         ['12', '1500.5', '30000', '7']
     """
-    text = _FULL_WIDTH.sub(lambda found: "," if found[0] == "，" else ".", normalise(text))
+    text = _FULL_WIDTH.sub(lambda found: "," if found[0] == "，" else ".", text)
     text = _FOREIGN_DIGIT.sub(lambda found: str(decimal_value(found[0])), text).translate(_SIGNS)
     return frozenset(
         _plain(regex.sub(r"\D", "", found["whole"]), found["part"] or "", _SCALES[found["scale"]])

@@ -39,7 +39,7 @@ class OverlapReward(Reward):
 
     def score(self, batch: Batch) -> Outcome:
         """The rewards of a batch; NaN where the reference is missing."""
-        values = np.full(len(batch), np.nan)
+        values = np.full(len(batch.answers), np.nan)
         scorer = self._scorer()
         references = batch.references(self.reference_column, self.on_missing)
         for row, (answer, texts) in enumerate(zip(batch.answers, references, strict=True)):

@@ -88,7 +88,7 @@ class SemanticSimilarityReward(Reward):
         answers = batch.answers
         cosines, errors = _cosines(self.encoder, answers, self._references(batch))
         present = ~np.isnan(cosines)
-        answered = np.array([bool(answer) for answer in answers], dtype=bool)
+        answered = np.array(list(map(bool, answers)), dtype=bool)
         rewards = np.full(len(answers), np.nan)
         rewards[present] = threshold_rescale(cosines[present], float(self.threshold)) * answered[present]
         metrics = {}
@@ -143,7 +143,9 @@ def _cosines(
         elif answer:
             rows.append(row)
             texts[answer] = None
-    wanted = {text for row in rows for text in references[row] or ()}
+    wanted: set[str] = set()
+    for row in rows:
+        wanted.update(references[row] or ())
     texts.update(dict.fromkeys(sorted(wanted)))
     try:
         unit_rows = engine_of(encoder).encode(list(texts), keep=wanted).astype(np.float64)
@@ -154,8 +156,10 @@ def _cosines(
         unit_rows /= np.linalg.norm(unit_rows, axis=1, keepdims=True)
     vectors = dict(zip(texts, unit_rows, strict=True))
     for row in rows:
-        own = vectors[answers[row]]
-        cosines[row] = max([float(own @ vectors[text]) for text in references[row] or ()])
+        own, best = vectors[answers[row]], -1.0
+        for text in references[row] or ():
+            best = max(best, float(own @ vectors[text]))
+        cosines[row] = best
     return np.clip(cosines, -1.0, 1.0), {}
 
 
