@@ -12,8 +12,8 @@ from typing import Any, cast
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
-from semreward import Calibration, ChrfReward, Encoder, LanguageConsistencyReward, SemanticSimilarityReward
-from semreward.calibration import Statistic, calibrate
+from semreward import Calibration, ChrfReward, Encoder, LanguageConsistencyReward, calibrate, similarities
+from semreward.calibration import Statistic
 from semreward.evaluation import (
     ChatModel,
     Distribution,
@@ -77,15 +77,14 @@ class Evaluator:
         sampled = [row for row in rows for _ in range(group)]
         answers = self._answer(model, tokenizer, sampled, "sampling", sampled=True)
         references = [row["reference"] for row in sampled]
-        similarity = SemanticSimilarityReward(self.encoder, threshold=0.0)
         calibration = calibrate(
-            similarity,
+            self.encoder,
             answers,
             references,
             samples_per_prompt=group,
             statistic=_statistic(self.settings.reward.threshold_statistic),
         )
-        cosines = similarity.similarity(answers, references).tolist()
+        cosines = similarities(self.encoder, answers, references).tolist()
         _write_samples(folder / "samples.jsonl", sampled, answers, {"similarity": cosines})
         calibration.save(folder / "calibration.json")
         print(calibration)
@@ -156,15 +155,12 @@ class Evaluator:
             self.settings.data.target_language, detector=language_detector(self.settings.reward)
         )
         found: dict[str, list[Any]] = {
-            "similarity": SemanticSimilarityReward(self.encoder, threshold=0.0)
-            .similarity(answers, references)
-            .tolist(),
+            "similarity": similarities(self.encoder, answers, references).tolist(),
             "chrf": ChrfReward()(completions=answers, reference=references),
             "language_consistency": language(completions=answers),
         }
         if self.held_out is not None:
-            judge = SemanticSimilarityReward(self.held_out, threshold=0.0)
-            found["held_out_similarity"] = judge.similarity(answers, references).tolist()
+            found["held_out_similarity"] = similarities(self.held_out, answers, references).tolist()
         if self.data_folder is not None:
             foreign = read_words(str(self.data_folder))
             found["leaked_words"] = [

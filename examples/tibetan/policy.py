@@ -140,7 +140,7 @@ def train_grpo(
     if policy.like_lengths:
         rows, config.shuffle_dataset = alike(rows, config), False
     # A real run has no parser that could warn, and a leak is no judge: it is good where it is low.
-    watching = [part.__name__ for part in reward.rewards if isinstance(part, (ExactMeaning, SourceLeak))]
+    watching = [part.__name__ for part, _ in reward.components if isinstance(part, (ExactMeaning, SourceLeak))]
     columns = ("prompt", "reference", "source")
     monitored = MonitoredReward(reward, ignore=watching)
     trainer = DriftLoggingTrainer(

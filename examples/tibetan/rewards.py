@@ -62,6 +62,8 @@ def make_reward(
         task: `translation` or `headline`: what the parser takes them for, and whether copying the source is wrong.
         data_folder: Folder of the data stage, where source words that leak into the answers are to be counted.
     """
+    if isinstance(threshold, Calibration):
+        threshold.check(encoder)
     consistency = LanguageConsistencyReward(language, detector=language_detector(arguments))
     components: list[tuple[RewardFunction, float]] = [
         (SemanticSimilarityReward(encoder, threshold=threshold), arguments.similarity_weight),

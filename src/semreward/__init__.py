@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from semreward.rewards.language import LanguageConsistencyReward
     from semreward.rewards.overlap import BleuReward, ChrfReward, RougeLReward
     from semreward.rewards.recipes import paper_reward, recommended_reward
-    from semreward.rewards.similarity import SemanticSimilarityReward
+    from semreward.rewards.similarity import SemanticSimilarityReward, similarities
     from semreward.scripts import language_report
     from semreward.shaping import break_even_similarity, threshold_rescale
     from semreward.text import Answer
@@ -59,6 +59,7 @@ _HOMES = {
     "language_report": "scripts",
     "paper_reward": "rewards.recipes",
     "recommended_reward": "rewards.recipes",
+    "similarities": "rewards.similarity",
     "threshold_rescale": "shaping",
 }
 
@@ -94,6 +95,7 @@ __all__ = [
     "language_report",
     "paper_reward",
     "recommended_reward",
+    "similarities",
     "threshold_rescale",
 ]
 

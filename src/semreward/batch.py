@@ -52,7 +52,8 @@ class Batch:
         for name in _TRAINERS_COLUMNS:
             if columns.get(name) is not None:
                 check_column(name, columns[name], len(completions))
-        self.completions, self.columns, self.answer, self.hooks = completions, columns, answer, hooks or {}
+        self.completions, self.columns, self.answer = completions, columns, answer
+        self.hooks = {name: hook for name, hook in (hooks or {}).items() if hook is not None}
         self._texts: dict[tuple[str, str], list[Any]] = {}
 
     def __len__(self) -> int:

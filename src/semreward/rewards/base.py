@@ -122,9 +122,7 @@ class Reward(ABC):
             ArgumentTypeError: `completions` or a row has the wrong type.
             EncoderUnavailableError: An encoder cannot be reached, and `on_error="raise"`.
         """
-        hooks = {
-            name: hook for name, hook in (("log_metric", log_metric), ("log_extra", log_extra)) if hook is not None
-        }
+        hooks = {"log_metric": log_metric, "log_extra": log_extra}
         given = {"prompts": prompts, "completion_ids": completion_ids, **columns}
         outcome = self.decided(Batch(completions, given, answer=self.answer, hooks=hooks))
         if log_metric is not None:

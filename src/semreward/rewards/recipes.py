@@ -3,28 +3,39 @@
 from typing import Any, SupportsFloat
 
 from semreward.protocols import Encoder
+from semreward.rewards.base import ErrorPolicy
 from semreward.rewards.composite import CompositeReward
 from semreward.rewards.guards import Guard, LengthRatioGuard, NumberRecallReward, RepetitionGuard, SourceCopyGuard
 from semreward.rewards.language import LanguageConsistencyReward
 from semreward.rewards.similarity import SemanticSimilarityReward
+from semreward.text import DEFAULT_ANSWER, Answer
 
 
 def paper_reward(
-    encoder: Encoder | str, language: str, threshold: SupportsFloat, *, reference_column: str = "reference"
+    encoder: Encoder | str,
+    language: str,
+    threshold: SupportsFloat,
+    *,
+    reference_column: str = "reference",
+    answer: Answer = DEFAULT_ANSWER,
+    on_error: ErrorPolicy = "raise",
 ) -> CompositeReward:
     """The paper's reward: 1.5 x thresholded similarity + 1.0 x language consistency.
 
     Args:
         encoder: As for `SemanticSimilarityReward`.
         language: BCP-47 tag of the language that the policy must answer in.
-        threshold: tau, measured on the cold-start policy, as `calibrate` returns it or as a number.
+        threshold: tau, measured on the cold-start policy: a number, or what `calibrate` returns.
         reference_column: Column of the reference texts.
+        answer: How the answer is found in a completion.
+        on_error: What becomes of rows whose encoder cannot be reached; see `Reward`.
 
     Source:
         Su et al. 2026, eq. 4 and section 3.4.2 (weights), https://arxiv.org/abs/2605.14366
     """
     similarity = SemanticSimilarityReward(encoder, threshold=threshold, reference_column=reference_column)  # type: ignore[arg-type] # it takes paths
-    return CompositeReward([(similarity, 1.5), (LanguageConsistencyReward(language), 1.0)])
+    components = [(similarity, 1.5), (LanguageConsistencyReward(language), 1.0)]
+    return CompositeReward(components, answer=answer, on_error=on_error)
 
 
 def recommended_reward(
@@ -36,24 +47,28 @@ def recommended_reward(
     reference_column: str = "reference",
     length: tuple[float, float] = (0.5, 1.75),
     written_out: bool = False,
+    answer: Answer = DEFAULT_ANSWER,
+    on_error: ErrorPolicy = "raise",
 ) -> CompositeReward:
     """The paper's reward behind gates: an answer in the wrong language, or a degenerate one, earns nothing.
 
-    The sum is that of `paper_reward`. A row receives it only where its language is consistent, its length suits its
-    reference's, it does not repeat itself or copy its source, and not all of its numbers are wrong; else 0. What each
-    gate costs honest answers is in docs/guards.md.
+    A row receives the sum of `paper_reward` only if its language is consistent, its length suits its reference's, it
+    does not repeat itself or copy its source, and not all of its numbers are wrong; else 0. docs/guards.md has what
+    each gate costs honest answers.
 
     Args:
         encoder: As for `SemanticSimilarityReward`.
         language: BCP-47 tag of the language that the policy must answer in.
-        threshold: tau, measured on the cold-start policy, as `calibrate` returns it or as a number.
-        source_column: Column of the source texts, or `"prompts"`, where answers must not copy from it: in translation.
+        threshold: tau, measured on the cold-start policy: a number, or what `calibrate` returns.
+        source_column: For translation, the column of the source texts, or `"prompts"`: answers must not copy from it.
             Leave it out where copying is legitimate, as in headlines and summaries.
         reference_column: Column of the reference texts.
         length: Least and greatest length in proportion to the reference's, see `LengthRatioGuard`; widen it for
             headlines and summaries.
-        written_out: Whether numbers that are written out in Chinese, Tibetan or English must be right, too, see
-            `NumberRecallReward`: worth its cost where they carry the meaning, as in captions.
+        written_out: Whether numbers in words (Chinese, Tibetan, English) must be right, too, see `NumberRecallReward`:
+            worth its cost where they carry the meaning, as in captions.
+        answer: How the answer is found in a completion.
+        on_error: What becomes of rows whose encoder cannot be reached; see `Reward`.
 
     Source:
         Su et al. 2026, eq. 4, https://arxiv.org/abs/2605.14366, for the sum; the gates are ours. The paper tried a
@@ -71,6 +86,7 @@ def recommended_reward(
     guards.append(NumberRecallReward(source_column=source_column, written_out=written_out, **columns))
     if source_column is not None:
         guards.append(SourceCopyGuard(source_column, **columns))
-    paper = paper_reward(encoder, language, threshold, reference_column=reference_column)
+    paper = paper_reward(encoder, language, threshold, **columns, answer=answer, on_error=on_error)
+    components = [*paper.components, *((guard, 0.0) for guard in guards)]
     gates = ["language_consistency", *(guard.name for guard in guards)]
-    return CompositeReward([*paper.components, *((guard, 0.0) for guard in guards)], mode="gate", gates=gates)
+    return paper.replace(components=components, mode="gate", gates=gates)
