@@ -58,7 +58,7 @@ def test_without_a_file_it_is_only_printed(run, rows, home):
         (ROWS, ["--group-size", 5], "`group_size` must be a whole number from 2 to 4"),
         (ROWS, ["--statistic", "mode"], "`statistic` must be 'mean', 'median', 'youden' or a quantile"),
         (ROWS, ["--reward", "named_rewards:paper"], "must be a SemanticSimilarityReward to calibrate it"),
-        (ROWS, ["--out", "nowhere/tau.json"], "--out must name a file in an existing folder"),
+        (ROWS, ["--out", "nowhere/tau.json"], "--out must name a file that may be written, in an existing folder"),
         (ROWS, ["--out", "rows.jsonl"], "--out must not be a file that is read"),
     ],
 )
