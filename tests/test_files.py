@@ -118,6 +118,12 @@ def test_json_lines_come_from_stdin(monkeypatch):
     assert list(read_rows("-", ["bo"])) == ROWS
 
 
+def test_what_cannot_be_read_from_stdin_is_told(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\xff\xfeb")))
+    with pytest.raises(ArgumentError, match="'-' cannot be read: .*truncated data"):
+        list(read_rows("-"))
+
+
 def test_a_hub_data_set_is_read_from_the_split_asked_for(monkeypatch):
     import datasets
 

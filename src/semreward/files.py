@@ -13,7 +13,7 @@ import re
 import sys
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import chain
 from os import PathLike
 from pathlib import Path
@@ -86,11 +86,9 @@ def is_file(name: str | PathLike[str]) -> bool:
 def _rows(source: str | PathLike[str], columns: Sequence[Any], split: str) -> Iterator[Any]:
     path, is_numbered = Path(source), any(isinstance(column, int) for column in columns)
     ending = (path.with_suffix("") if path.suffix in COMPRESSIONS else path).suffix
-    if source == STDIN:
-        yield from _json_rows(_lines(sys.stdin.buffer))
-    elif COLUMN in str(source):
+    if COLUMN in str(source):
         yield from _aligned_rows(str(source), columns)
-    elif ending in FORMATS:
+    elif ending in FORMATS or source == STDIN:
         with _opened(path) as file:
             for row in _file_rows(file, ending, is_numbered=is_numbered):
                 yield dict(enumerate(row.values())) if is_numbered and isinstance(row, dict) else row
@@ -105,8 +103,8 @@ def _rows(source: str | PathLike[str], columns: Sequence[Any], split: str) -> It
 
 @contextmanager
 def _opened(path: Path) -> Iterator[IO[bytes]]:
-    """The bytes of a file; whatever reading them raises becomes an error that names it."""
-    if not is_file(path):
+    """The bytes of a file or of stdin; whatever reading them raises becomes an error that names it."""
+    if str(path) != STDIN and not is_file(path):
         raise ArgumentError(f"data file {str(path)!r} does not exist; correct the path")
     opener: Any = COMPRESSIONS.get(path.suffix, open)
     damages: tuple[type[Exception], ...] = (OSError, EOFError, ValueError, RecursionError, lzma.LZMAError, zlib.error)
@@ -114,7 +112,7 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
         zstandard = _library("zstandard", "zstandard")
         opener, damages = zstandard.open, (*damages, zstandard.ZstdError)
     try:
-        with opener(path, "rb") as file:
+        with nullcontext(sys.stdin.buffer) if str(path) == STDIN else opener(path, "rb") as file:
             yield file
     except damages as error:
         raise ArgumentError(

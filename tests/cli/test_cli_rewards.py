@@ -91,6 +91,7 @@ def test_a_file_with_a_further_dot_is_refused(run, rows, home):
     [
         ("import not_installed\n", "ModuleNotFoundError: No module named 'not_installed'"),
         ("1 / 0\n", "ZeroDivisionError"),
+        ("int('x')\n", "ValueError"),
         ("import sys\nsys.exit(0)\n", "SystemExit: 0"),
     ],
 )

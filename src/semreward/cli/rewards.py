@@ -109,7 +109,6 @@ def _module_of_file(path: Path) -> Any:
     if "." in path.stem:
         raise ArgumentError(f"--reward must name a file without a further dot, got {path.name!r}; rename it")
     folder, name = path.resolve().parent, path.stem
-    sys.path.insert(0, str(folder))
     while (folder / "__init__.py").is_file():
         folder, name = folder.parent, f"{folder.name}.{name}"
     module = _module(name, folder)
@@ -122,6 +121,8 @@ def _module_of_file(path: Path) -> Any:
 
 
 def _module(name: str, folder: Path) -> Any:
+    if name.startswith("."):
+        raise ArgumentError(f"--reward must name a module, got {name!r}; leave out the dot")
     sys.path.insert(0, str(folder))
     try:
         return importlib.import_module(name)
@@ -132,8 +133,6 @@ def _module(name: str, folder: Path) -> Any:
             f"--reward names the module {name!r}, and there is no {error.name!r} in this folder or among the installed "
             "packages; correct it, or give a file: path/to/file.py:attribute"
         ) from error
-    except (TypeError, ValueError) as error:  # relative and empty names
-        raise ArgumentError(f"--reward must name a module, got {name!r}: {error}") from error
 
 
 def load(encoder: Any) -> None:
