@@ -115,9 +115,3 @@ def test_weak_answers_may_be_samples(run, rows):
     found = [{"reference": row["reference"], "completion": row["weak"]} for row in ROWS]
     _, out, _ = run("audit", rows(*found), *PAPER, "--column", "weak=completion")
     assert "made from the reference" not in out
-
-
-def test_an_unreadable_row_is_counted_once(run, home):
-    (home / "rows.jsonl").write_text('{"reference": "a"}\nnothing\n', encoding="utf-8")
-    _, _, err = run("audit", "rows.jsonl", *PAPER)
-    assert err.startswith("semreward: error: rows.jsonl: not valid JSON at row 2 (line 2), got 'nothing\\n'")

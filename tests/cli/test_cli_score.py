@@ -358,9 +358,3 @@ def test_names_that_are_too_long_name_no_file(run, rows):
     assert (code, "longlong' does not exist" in err) == (2, True)
     code, _, err = run("score", rows(*ROWS), "--reward", "named_rewards:length", "--out", "long" * 100)
     assert (code, "--out cannot be written: [Errno " in err) == (2, True)
-
-
-def test_a_file_of_an_unknown_kind_is_refused(run, home):
-    (home / "rows.txt").write_text("a", encoding="utf-8")
-    code, _, err = run("score", "rows.txt", "--reward", "named_rewards:length")
-    assert (code, "must end in .tsv, .csv, .jsonl, .parquet" in err) == (2, True)
