@@ -176,7 +176,7 @@ def test_a_later_row_without_a_column_is_an_error_or_a_bad_row(written):
     path = written("a.jsonl", '{"bo": 1}\n{}\n')
     with pytest.raises(MissingColumnError, match="must have a column `bo`, got none at row 2"):
         list(read_rows(path, ["bo"]))
-    assert list(read_rows(path, ["bo"], keep_bad=True)) == [{"bo": 1}, BadRow(0, "a column is missing", "{}")]
+    assert list(read_rows(path, ["bo"], keep_bad=True)) == [{"bo": 1}, BadRow(0, "missing column", "{}")]
 
 
 @pytest.mark.parametrize(

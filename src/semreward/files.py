@@ -69,7 +69,7 @@ def read_rows(
         if isinstance(row, BadRow) and not keep_bad:
             place = f"row {number} (line {row.line})"
             raise ArgumentError(f"{name}: {row.fault} at {place}, got {row.content[:80]!r}; correct or drop it")
-        yield BadRow(0, "a column is missing", str(row)) if missing else row
+        yield BadRow(0, "missing column", str(row)) if missing else row
 
 
 def read_json(path: str | PathLike[str]) -> Any:

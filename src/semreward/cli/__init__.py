@@ -20,6 +20,7 @@ INTERRUPTED, READER_GONE = 130, 141  # as a shell reports Ctrl-C and a closed pi
 
 _DESCRIPTION = "Score, calibrate, audit and check rewards of meaning. FILE holds rows: .jsonl, .csv, .tsv or .parquet."
 _EXIT_CODES = "exit codes: 0 fine; 1 findings of an audit or a check; 2 wrong usage or bad input; 3 any other exception"
+_REPEATED: dict[str, Any] = {"action": "append", "default": []}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -124,9 +125,6 @@ def _parser() -> ArgumentParser:
     option("--tolerance", type=float, default=1e-5, help="largest difference of two calls (default: 1e-5)")
     option("--no-spawn", action="store_true", help="leave out the checks that start a new process")
     return parser
-
-
-_REPEATED: dict[str, Any] = {"action": "append", "default": []}
 
 
 def _count(text: str) -> int:
