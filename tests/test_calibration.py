@@ -474,7 +474,9 @@ def test_a_calibrated_reward_is_zero_on_its_dead_zone(encoder):
 
 
 def test_a_calibration_of_the_same_encoder_does_not_warn(encoder):
-    calibrate(encoder, COMPLETIONS, REFERENCES).check(encoder)  # warnings of semreward are errors here
+    calibration = calibrate(encoder, COMPLETIONS, REFERENCES)
+    calibration.check(encoder)  # warnings of semreward are errors here
+    assert calibration.encoder_fingerprint == encoder.fingerprint
 
 
 def test_a_calibration_warns_of_another_encoder_with_both_fingerprints(encoder):
@@ -484,7 +486,9 @@ def test_a_calibration_warns_of_another_encoder_with_both_fingerprints(encoder):
 
 
 def test_a_calibration_without_a_fingerprint_checks_nothing(encoder):
-    calibrate_threshold([0.4, 0.6]).check(encoder)
+    calibration = calibrate_threshold([0.4, 0.6])
+    calibration.check(encoder)  # warnings of semreward are errors here
+    assert calibration.encoder_fingerprint is None
 
 
 def test_how_the_answer_is_found_is_an_argument(encoder):

@@ -22,7 +22,7 @@ TESTS = Path(__file__).parent
 TEST_FILES = sorted(TESTS.rglob("test_*.py"))
 
 FLOORS = [
-    {"errors", "protocols", "text", "letters", "spans", "languages", "detectors", "shaping"},
+    {"arguments", "batch", "errors", "files", "protocols", "scripts", "shaping", "text"},
     {"encoders"},
     {"rewards"},
     {"calibration", "evaluation", "report"},

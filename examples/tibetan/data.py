@@ -1,26 +1,21 @@
 """Reads pairs and splits them: cold start, calibration, RL, test. No row serves two purposes."""
 
-import bz2
-import gzip
 import hashlib
 import json
-import lzma
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx2
 
-from semreward.errors import ArgumentError, MissingColumnError
+from semreward import files
+from semreward.errors import ArgumentError
+from semreward.files import COLUMN
 from semreward.text import normalise, units
 from tibetan.arguments import DataArguments
 from tibetan.leak import foreign_words, write_words
 
-FORMATS = {".jsonl": "json", ".json": "json", ".csv": "csv", ".tsv": "csv", ".parquet": "parquet"}
-COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
-OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
-COLUMN = "{column}"
 DOWNLOAD_TIMEOUT_S = 30
 COUNTED_ROWS = 2000
 
@@ -28,27 +23,18 @@ Row = dict[str, Any]
 
 
 def read_rows(name: str, columns: Sequence[str], *, split: str = "train") -> Iterator[Row]:
-    """Rows of a local file, or of a hub data set.
+    """Columns of text of a local file, of what a URL names, or of a hub data set: `semreward.files.read_rows`.
 
     Args:
-        name: Path of a JSONL, CSV, TSV or parquet file (also .gz, .bz2, .xz, .zst), or a hub id. With `{column}` in
-            it: plain text files, one per column, whose lines belong together (also .gz, .bz2, .xz).
+        name: Path, URL or hub id. With `{column}` in it: text files, one per column, whose lines belong together.
         columns: Columns that every row must fill with text.
         split: Split of a hub data set.
 
     Raises:
-        ArgumentError: The file does not exist, cannot be read, or a row has no text in a column; the row is named,
-            counted from 1.
-        MissingColumnError: A column does not exist.
+        ArgumentError: The file does not exist, cannot be read, or a row has no text in a column.
+        MissingColumnError: A row lacks a column.
     """
-    if COLUMN in name:
-        yield from _aligned_lines(name, columns)
-        return
-    rows = _open(name, split)
-    missing = [column for column in columns if column not in rows.column_names]
-    if missing:
-        raise MissingColumnError(f"{name} has no column {', '.join(missing)}; it has {', '.join(rows.column_names)}")
-    for number, row in enumerate(rows, start=1):
+    for number, row in enumerate(files.read_rows(local_path(name, columns), columns, split=split), start=1):
         for column in columns:
             if not isinstance(row[column], str) or not normalise(row[column]):
                 raise ArgumentError(
@@ -57,24 +43,8 @@ def read_rows(name: str, columns: Sequence[str], *, split: str = "train") -> Ite
         yield {column: normalise(row[column]) for column in columns}
 
 
-def _aligned_lines(name: str, columns: Sequence[str]) -> Iterator[Row]:
-    """Rows of plain text files; a row with an empty line on any side is an error like an empty cell."""
-    texts = {column: _lines(name.replace(COLUMN, column)) for column in columns}
-    lengths = {column: len(lines) for column, lines in texts.items()}
-    if len({*lengths.values()}) > 1:
-        found = ", ".join(f"{column}: {length}" for column, length in lengths.items())
-        raise ArgumentError(f"the files {name!r} must have as many lines each, got {found}; are they of one data set?")
-    for number, values in enumerate(zip(*texts.values(), strict=True), start=1):
-        row = {column: normalise(value) for column, value in zip(columns, values, strict=True)}
-        if empty := [column for column, value in row.items() if not value]:
-            raise ArgumentError(
-                f"{name}: column `{empty[0]}` must be text, got line {number} empty; drop it in all files"
-            )
-        yield row
-
-
-def local_path(name: str) -> str:
-    """A path as it is; what a URL names is downloaded once.
+def local_path(name: str, columns: Sequence[str] = ("",)) -> str:
+    """A path as it is; what a URL names is downloaded once, with `{column}` in it once per column.
 
     Raises:
         ArgumentError: The download fails.
@@ -84,49 +54,24 @@ def local_path(name: str) -> str:
     import datasets
 
     folder = Path(datasets.config.DOWNLOADED_DATASETS_PATH)
-    path = folder / f"{hashlib.sha256(name.encode()).hexdigest()[:16]}{''.join(Path(name).suffixes)}"
-    if not path.exists():
-        try:
-            answer = httpx2.get(name, follow_redirects=True, timeout=DOWNLOAD_TIMEOUT_S).raise_for_status()
-        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            raise ArgumentError(f"data file {name!r} cannot be downloaded ({error}); name a local path") from error
-        folder.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f"{path.name}.partial")
-        partial.write_bytes(answer.content)
-        partial.replace(path)
-    return str(path)
+    folder.mkdir(parents=True, exist_ok=True)
+    endings = "".join(Path(name).suffixes).replace(f".{COLUMN}", "")
+    stem = f"{hashlib.sha256(name.encode()).hexdigest()[:16]}{'.' + COLUMN if COLUMN in name else ''}"
+    for column in columns:
+        _download(name.replace(COLUMN, column), folder / f"{stem}{endings}".replace(COLUMN, column))
+    return str(folder / f"{stem}{endings}")
 
 
-def _lines(name: str) -> list[str]:
-    """Lines of a text file, ended by line feeds only: a caption may hold other separators."""
-    path = Path(local_path(name))
+def _download(url: str, path: Path) -> None:
+    if path.exists():
+        return
     try:
-        with OPENERS.get(Path(name).suffix, open)(path, "rt", encoding="utf-8", newline="\n") as file:
-            return [line.rstrip("\r\n") for line in file]
-    except FileNotFoundError as error:
-        raise ArgumentError(f"data file {name!r} does not exist; correct the path") from error
-    except (OSError, EOFError, lzma.LZMAError, UnicodeDecodeError) as error:
-        raise ArgumentError(f"data file {name!r} cannot be read: {error}; is it a whole text file?") from error
-
-
-def _open(name: str, split: str) -> Any:
-    import datasets
-
-    path = Path(name)
-    suffixes = [suffix for suffix in path.suffixes if suffix not in COMPRESSIONS]
-    kind = FORMATS.get(suffixes[-1]) if suffixes else None
-    if not path.exists():
-        if kind or name.startswith((".", "/", "~")):
-            raise ArgumentError(f"data file {name!r} does not exist; correct the path")
-        return datasets.load_dataset(name, split=split)
-    if kind is None:
-        raise ArgumentError(f"data file {name!r} must end in {', '.join(FORMATS)} (and a compression's ending)")
-    options = {"delimiter": "\t"} if suffixes[-1] == ".tsv" else {}
-    try:
-        return datasets.load_dataset(kind, data_files=str(path), split="train", **options)
-    except (datasets.exceptions.DatasetGenerationError, datasets.exceptions.DatasetNotFoundError, ValueError) as error:
-        cause = error.__cause__ or error
-        raise ArgumentError(f"data file {name!r} cannot be read: {cause}; is it a whole {kind} file?") from error
+        answer = httpx2.get(url, follow_redirects=True, timeout=DOWNLOAD_TIMEOUT_S).raise_for_status()
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        raise ArgumentError(f"data file {url!r} cannot be downloaded ({error}); name a local path") from error
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_bytes(answer.content)
+    partial.replace(path)
 
 
 def file_digests(data: DataArguments) -> dict[str, str]:
@@ -189,13 +134,13 @@ def prepare(folder: Path, data: DataArguments, tokenizer: Any, seed: int) -> Non
 
 def read_part(folder: Path, name: str) -> list[Row]:
     """Rows that `prepare` wrote."""
-    return [json.loads(line) for line in (folder / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()]
+    return list(files.read_rows(folder / f"{name}.jsonl"))
 
 
 def read_texts(name: str, limit: int | None) -> list[str]:
-    """The `text` column of a file or hub data set, or the passages of a file in SQuAD layout."""
-    if name.endswith(".json") and Path(path := local_path(name)).is_file():
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    """The `text` column of a file or hub data set, or the passages of a `.json` file in SQuAD layout."""
+    if ".json" in Path(name).suffixes:
+        content = files.read_json(local_path(name))
         if isinstance(content, dict) and "data" in content:
             return [part["context"] for article in content["data"] for part in article["paragraphs"]][:limit]
     return [row["text"] for row in read_rows(name, ["text"])][:limit]

@@ -10,7 +10,7 @@ from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
 from semreward.errors import ArgumentError
 from tibetan.arguments import Settings
-from tibetan.data import COLUMN, local_path
+from tibetan.data import local_path
 
 FOLDER = {
     "policy": "policy",
@@ -94,11 +94,10 @@ def check_network(settings: Settings) -> None:
     """
     data = settings.data
     for argument in ("train_data", "test_data", "reading_data", "drift_data"):
-        for column in (data.source_column, data.target_column):
-            try:
-                local_path((getattr(data, argument) or "").replace(COLUMN, column))
-            except ArgumentError as error:  # noqa: PERF203 - it ends the loop
-                raise ArgumentError(f"`{argument}`: {error}: --{argument} PATH") from error
+        try:
+            local_path(getattr(data, argument) or "", (data.source_column, data.target_column))
+        except ArgumentError as error:  # noqa: PERF203 - it ends the loop
+            raise ArgumentError(f"`{argument}`: {error}: --{argument} PATH") from error
     models = {
         "model_name_or_path": settings.policy.model_name_or_path,
         "encoder": settings.encoders.encoder,

@@ -3,7 +3,7 @@
 import pytest
 
 from doubles import BigramEncoder
-from semreward import Calibration, SemanticSimilarityReward, calibrate
+from semreward import Calibration, calibrate
 
 SAMPLES = ["ab", "abc", "xy", "xyz"]
 REFERENCES = ["abd", "abd", "xyy", "xyy"]
@@ -11,8 +11,7 @@ ROWS = [{"completion": sample, "reference": text} for sample, text in zip(SAMPLE
 
 
 def measured(**options):
-    reward = SemanticSimilarityReward(BigramEncoder(), threshold=0.5)
-    return calibrate(reward, SAMPLES, REFERENCES, **options)
+    return calibrate(BigramEncoder(), SAMPLES, REFERENCES, **options)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +57,7 @@ def test_without_a_file_it_is_only_printed(run, rows, home):
         (ROWS, ["--group-size", 5], "`group_size` must be a whole number from 2 to 4"),
         (ROWS, ["--statistic", "mode"], "`statistic` must be 'mean', 'median', 'youden' or a quantile"),
         (ROWS, ["--reward", "named_rewards:paper"], "must be a SemanticSimilarityReward to calibrate it"),
-        (ROWS, ["--out", "nowhere/tau.json"], "--out must name a file in an existing folder"),
+        (ROWS, ["--out", "nowhere/tau.json"], "--out must name a file that may be written, in an existing folder"),
         (ROWS, ["--out", "rows.jsonl"], "--out must not be a file that is read"),
     ],
 )

@@ -80,7 +80,7 @@ def test_examples_and_fixtures_go_together(run, rows):
         (["--ordered", "rows.jsonl"], "--ordered needs FILE with examples beside it"),
         (
             ["rows.jsonl", "--fixtures", "nowhere.jsonl"],
-            "--fixtures must be a file, and 'nowhere.jsonl' is none",
+            "--fixtures must be a file, and 'nowhere.jsonl' does not exist",
         ),
         (["rows.jsonl", "--ordered", "nowhere.jsonl"], "data file 'nowhere.jsonl' does not exist"),
         (

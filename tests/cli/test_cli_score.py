@@ -4,6 +4,7 @@ import datetime as dt
 import gzip
 import io
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -115,19 +116,7 @@ def test_what_is_no_json_on_stdin_is_named(run, stdin, home):
     stdin(b'{"completion": "abc"}\n{"completion": \n')
     code, out, err = run("score", "-", "--reward", "named_rewards:length")
     assert (code, totals(out)) == (2, [3.0])
-    assert "stdin must hold no rows that are no JSON, got '{\"completion\": \\n' at row 2" in err
-
-
-def test_csv_may_quote(run, home):
-    (home / "rows.csv").write_text('completion,reference\n"a ""b"", c\nd",x\n', encoding="utf-8")
-    _, out, _ = run("score", "rows.csv", "--reward", "named_rewards:length")
-    assert scored(out)[0]["completion"] == 'a "b", c\nd'
-
-
-def test_tsv_and_compressed_files_are_read(run, home):
-    (home / "rows.tsv.gz").write_bytes(gzip.compress('completion\treference\na"b\tབོད\n'.encode()))
-    _, out, _ = run("score", "rows.tsv.gz", "--reward", "named_rewards:length")
-    assert scored(out)[0] == {"completion": 'a"b', "reference": "བོད", "rewards": {"length": 3.0, "total": 3.0}}
+    assert "stdin: not valid JSON at row 2 (line 2), got '{\"completion\": \\n'" in err
 
 
 def test_parquet_is_read_and_what_json_does_not_know_is_written_all_the_same(run, home):
@@ -188,8 +177,7 @@ def test_a_row_that_the_reward_refuses_loses_nothing_before_it(run, rows, size):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ('{"completion": ', "rows.jsonl must hold no rows that are no JSON, got '{\"completion\": \\n' at row 3"),
-        ("[1, 2]", "rows.jsonl must hold objects from column to value, got list at row 3"),
+        ('{"completion": ', "rows.jsonl: not valid JSON at row 3 (line 3), got '{\"completion\": \\n'"),
         ('{"reference": "a"}', "rows.jsonl must have a column `completion`, got reference at row 3"),
         (
             '{"completion": null}',
@@ -199,7 +187,6 @@ def test_a_row_that_the_reward_refuses_loses_nothing_before_it(run, rows, size):
             '{"completion": ["a"]}',
             "rows.jsonl: `completion` must be a string or a list of messages, got \"['a']\" at row 3",
         ),
-        ('{"completion": "\\ud800"}', "rows.jsonl must be valid UTF-8, got something else at row 3"),
         ('{"completion": "a", "rewards": 1}', "rows.jsonl must not have a column `rewards`"),
         ('{"completion": "a", "prompts": "b"}', "rows.jsonl must not have a column `prompts`"),
     ],
@@ -209,19 +196,6 @@ def test_a_row_that_cannot_be_scored_loses_nothing_before_it(run, home, line, me
     code, out, err = run("score", "rows.jsonl", "--reward", "named_rewards:length")
     assert (code, totals(out)) == (2, [1.0, 1.0])
     assert err.splitlines()[-1].startswith(f"semreward: error: {message}")
-
-
-def test_bytes_that_are_no_utf8_are_named(run, home):
-    (home / "rows.csv").write_bytes(b"completion\nabc\n\xff\xfe\n")
-    code, out, err = run("score", "rows.csv", "--reward", "named_rewards:length")
-    assert (code, totals(out)) == (2, [3.0])
-    assert "rows.csv must be valid UTF-8, got something else at row 2" in err
-
-
-def test_a_csv_row_of_another_width_is_named(run, home):
-    (home / "rows.csv").write_text("completion,reference\na,b\nc\n", encoding="utf-8")
-    code, _, err = run("score", "rows.csv", "--reward", "named_rewards:length")
-    assert (code, "with another number of columns, got \"['c']\" at row 2" in err) == (2, True)
 
 
 def test_a_damaged_file_loses_nothing_before_the_damage(run, home):
@@ -303,6 +277,34 @@ def test_the_file_that_is_read_is_not_written_over(run, rows, home):
     assert len((home / "rows.jsonl").read_text(encoding="utf-8").splitlines()) == len(ROWS)
 
 
+def test_the_file_behind_stdin_is_not_written_over(home):
+    (home / "rows.jsonl").write_text('{"completion": "a"}\n', encoding="utf-8")
+    command = [
+        sys.executable,
+        "-m",
+        "semreward",
+        "score",
+        "-",
+        "--reward",
+        "named_rewards:length",
+        "--out",
+        "rows.jsonl",
+    ]
+    with (home / "rows.jsonl").open("rb") as file:
+        done = subprocess.run(command, stdin=file, capture_output=True, text=True, check=False)
+    assert (done.returncode, "--out must not be a file that is read" in done.stderr) == (2, True)
+
+
+def test_the_old_result_is_kept_until_the_new_one_is_whole(run, rows, home):
+    (home / "scored.jsonl").write_text("kept", encoding="utf-8")
+    text = "seen = []\ndef reward(completions, **_):\n    seen.append(open('scored.jsonl').read())\n    return [1.0]\n"
+    (home / "watching.py").write_text(text, encoding="utf-8")
+    run("score", rows(*ROWS), "--reward", "watching.py:reward", "--batch-size", 1, "--out", "scored.jsonl")
+    assert sys.modules["watching"].seen == ["kept"] * 3
+    assert totals((home / "scored.jsonl").read_text(encoding="utf-8")) == [1.0] * 3
+    assert not list(home.glob("*.partial"))
+
+
 def test_no_other_file_that_is_read_is_written_over(run, rows, home):
     code, _, err = run(
         "score", rows(*ROWS), "--reward", "named_rewards.py:language", "--out", home / "named_rewards.py"
@@ -321,12 +323,12 @@ def test_a_dash_is_no_name_of_a_result(run, rows):
 def test_a_file_that_may_not_be_written_shows_before_anything_is_scored(run, rows, monkeypatch):
     monkeypatch.setattr("os.access", lambda path, mode: False)
     code, _, err = run("score", rows(*ROWS), "--reward", "named_rewards:fails_on_x", "--out", "scored.jsonl")
-    assert (code, "--out must name a file that may be written, got 'scored.jsonl'" in err) == (2, True)
+    assert (code, "--out must name a file that may be written" in err) == (2, True)
 
 
 def test_a_folder_that_does_not_exist_shows_before_anything_is_scored(run, rows):
     code, _, err = run("score", rows(*ROWS), "--reward", "named_rewards:fails_on_x", "--out", "nowhere/scored.jsonl")
-    assert (code, "--out must name a file in an existing folder" in err) == (2, True)
+    assert (code, "--out must name a file that may be written, in an existing folder, got" in err) == (2, True)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the file that is always full")
@@ -345,7 +347,7 @@ def test_an_empty_file_is_refused(run, home, content):
     assert (code, out, err) == (2, "", "semreward: error: rows.jsonl must hold at least one row, got none\n")
 
 
-@pytest.mark.parametrize("name", ["rows.jsonl", "rows", "rows.txt"])
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows"])
 def test_a_file_that_does_not_exist_is_named(run, home, name):
     code, _, err = run("score", name, "--reward", "named_rewards:length")
     assert (code, f"data file {name!r} does not exist" in err) == (2, True)
@@ -353,12 +355,6 @@ def test_a_file_that_does_not_exist_is_named(run, home, name):
 
 def test_names_that_are_too_long_name_no_file(run, rows):
     code, _, err = run("score", "long" * 100, "--reward", "named_rewards:length")
-    assert (code, "FILE must name a file, got 'longlong" in err) == (2, True)
+    assert (code, "longlong' does not exist" in err) == (2, True)
     code, _, err = run("score", rows(*ROWS), "--reward", "named_rewards:length", "--out", "long" * 100)
     assert (code, "--out cannot be written: [Errno " in err) == (2, True)
-
-
-def test_a_file_of_an_unknown_kind_is_refused(run, home):
-    (home / "rows.txt").write_text("a", encoding="utf-8")
-    code, _, err = run("score", "rows.txt", "--reward", "named_rewards:length")
-    assert (code, "must end in .tsv, .csv, .jsonl, .parquet" in err) == (2, True)

@@ -80,7 +80,7 @@ def test_line_separator_of_unicode_does_not_end_a_line(real: Path) -> None:
 
 def test_empty_line_is_named(real: Path) -> None:
     _write(real, "data/multi30k/train.en.gz", "A dog.\n\n")
-    with pytest.raises(ArgumentError, match="column `en` must be text, got line 2 empty"):
+    with pytest.raises(ArgumentError, match="column `en` must be text, got '' at row 2"):
         list(read_rows(str(real / "data/multi30k/train.{column}.gz"), ["fr", "en"]))
 
 

@@ -1,72 +1,64 @@
-"""Which reward a command line means."""
+"""The reward that a command line names."""
 
 import importlib
 import inspect
 import sys
 from argparse import Namespace
-from collections.abc import Callable
 from pathlib import Path
-from types import FunctionType, ModuleType
 from typing import Any
 
 from semreward.calibration import Calibration
-from semreward.cli.rows import is_file
 from semreward.encoders.local import SentenceTransformerEncoder
 from semreward.errors import ArgumentError, ArgumentTypeError, SemRewardError
+from semreward.files import is_file
 from semreward.protocols import RewardFunction
 from semreward.rewards.recipes import paper_reward, recommended_reward
 from semreward.rewards.similarity import SemanticSimilarityReward
 from semreward.testing.checking import argument_of
-
-_OF_ENCODER = ("--language", "--threshold", "--recommended", "--source-column")
-_OFFERED = 10
+from semreward.text import Answer
 
 
-def reward_of(options: Namespace, *, own_language: bool = False) -> RewardFunction:
-    """The reward that `--reward` names, or that `--encoder` and what goes with it describe; its encoder is loaded.
-
-    Args:
-        options: The parsed command line.
-        own_language: Whether `--language` has a meaning of its own, and so may stand beside `--reward`.
-
-    Raises:
-        ArgumentError: Options do not go together, or name nothing that can be loaded.
-        ArgumentTypeError: `--reward` names something that is no reward function.
-    """
+def reward_of(options: Namespace) -> RewardFunction:
+    """The reward of `--reward`, or that of `--encoder`, which is loaded."""
     if options.reward is not None:
-        given = [name for name in _OF_ENCODER if _value(options, name) and not (own_language and name == "--language")]
-        if given:
-            raise ArgumentError(
-                f"{given[0]} goes with --encoder, got it with --reward; set it where the reward is made"
-            )
+        of_encoder = {
+            "--language": options.command != "audit" and options.language,
+            "--threshold": options.threshold,
+            "--recommended": options.recommended,
+            "--source-column": options.source_column,
+            "--reasoning": options.reasoning != "remove",
+        }
+        if given := [name for name, value in of_encoder.items() if value]:
+            raise ArgumentError(f"{given[0]} goes with --encoder, not with --reward; set it where the reward is made")
         return named_reward(options.reward)
-    for name in ("--language", "--threshold"):
-        if _value(options, name) is None:
-            raise ArgumentError(f"--encoder needs {name}; for a reward without, name it by --reward")
+    for name in ("language", "threshold"):
+        if getattr(options, name) is None:
+            raise ArgumentError(f"--encoder needs --{name}; for a reward without, name it by --reward")
     if options.source_column and not options.recommended:
         raise ArgumentError("--source-column goes with --recommended; paper_reward does not look at the source")
     encoder = SentenceTransformerEncoder(options.encoder)
-    arguments: tuple[Any, ...] = (encoder, options.language, threshold_of(options.threshold))
+    threshold: Any = number_or_text(options.threshold)
+    if isinstance(threshold, str):
+        if not is_file(threshold):
+            raise ArgumentError(f"--threshold must be a number or the file of a calibration, got {threshold[:80]!r}")
+        threshold = Calibration.load(threshold)
+    answer = Answer(options.reasoning)
     if options.recommended:
         source = options.source_column and argument_of(options.source_column)
-        reward = recommended_reward(*arguments, source_column=source)
+        reward = recommended_reward(encoder, options.language, threshold, source_column=source, answer=answer)
     else:
-        reward = paper_reward(*arguments)
-    _load(encoder)
+        reward = paper_reward(encoder, options.language, threshold, answer=answer)
+    load(encoder)
+    if isinstance(threshold, Calibration):
+        threshold.check(encoder)
     return reward
 
 
 def similarity_of(options: Namespace) -> SemanticSimilarityReward:
-    """The reward that `calibrate` is about, with its encoder loaded where `--encoder` names it.
-
-    Raises:
-        ArgumentError: As `reward_of` raises it.
-        ArgumentTypeError: `--reward` names another kind of reward.
-    """
+    """The reward to calibrate; its encoder is not loaded."""
     if options.reward is None:
         encoder = SentenceTransformerEncoder(options.encoder)
-        _load(encoder)
-        return SemanticSimilarityReward(encoder, threshold=0.0)
+        return SemanticSimilarityReward(encoder, threshold=0.0, answer=Answer(options.reasoning))
     reward = named_reward(options.reward)
     if not isinstance(reward, SemanticSimilarityReward):
         raise ArgumentTypeError(
@@ -76,69 +68,68 @@ def similarity_of(options: Namespace) -> SemanticSimilarityReward:
     return reward
 
 
-def threshold_of(text: str) -> float | Calibration:
-    """A threshold: a number, or the path of a saved calibration.
-
-    Example:
-        >>> threshold_of("0.55")
-        0.55
-    """
+def number_or_text(text: str) -> Any:
+    """The number that a text is, or the text."""
     try:
         return float(text)
     except ValueError:
-        if not is_file(text):
-            raise ArgumentError(
-                f"--threshold must be a number or the file of a calibration, got {text[:80]!r}"
-            ) from None
-        return Calibration.load(text)
+        return text
 
 
 def named_reward(target: str) -> RewardFunction:
     """The reward function that `module:attribute` or `path/to/file.py:attribute` names.
 
-    Modules are found as `python -m` finds them, in the working folder first. A file is imported as a module of its
-    name, in its package if it is in one, with its folder on the path, so that it finds its neighbours, and new
-    processes find it.
-
-    Raises:
-        ArgumentError: The form is another one, or there is no such module, file or attribute.
-        ArgumentTypeError: It is not callable, a class, or takes no `completions`.
+    Modules are found in the working folder first. A file is imported under its name, in its package if it is in one,
+    with its folder on the path: it finds its neighbours, and new processes find it.
     """
-    place, colon, attribute = target.rpartition(":")
-    if not (place and colon and attribute):
+    module, colon, attribute = target.rpartition(":")
+    if not (module and colon and attribute):
         raise ArgumentError(f"--reward must be module:attribute or path/to/file.py:attribute, got {target!r}")
-    found: Any = _module_of_file(Path(place)) if place.endswith(".py") else _module(place)
+    found: Any = _module_of_file(Path(module)) if module.endswith(".py") else _module(module, Path.cwd())
     for name in attribute.split("."):
         if not hasattr(found, name):
-            raise ArgumentError(f"--reward names {attribute!r}, which {place} does not have; {_offered(found)}")
+            raise ArgumentError(f"--reward names {attribute!r}, which {module} does not have; correct the name")
         found = getattr(found, name)
-    if isinstance(found, type):
+    if isinstance(found, type) or not callable(found) or not _takes_completions(found):
+        kind = "a class" if isinstance(found, type) else type(found).__name__
         raise ArgumentTypeError(
-            f"--reward must be a reward, got the class {attribute!r}; make one in a module, and name that: "
-            f"reward = {attribute}(...)"
-        )
-    if not callable(found):
-        raise ArgumentTypeError(f"--reward must name something callable, got {type(found).__name__} {attribute!r}")
-    if not _takes_completions(found):
-        raise ArgumentTypeError(
-            f"--reward must take `completions`, and {attribute!r} does not; if it makes a reward, call it in a module, "
-            f"and name what it makes: reward = {attribute}(...)"
+            f"--reward must name a function that takes `completions`, got {kind} {attribute!r}; if it makes a reward, "
+            f"call it in a module, and name the result: reward = {attribute}(...)"
         )
     return found  # type: ignore[no-any-return] # callable is all that can be known
 
 
-def _takes_completions(function: Callable[..., Any]) -> bool:
+def _takes_completions(function: Any) -> bool:
     try:
         inspect.signature(function).bind_partial(completions=[])
     except TypeError:
         return False
-    except ValueError:  # no signature is known
+    except ValueError:  # the signature is not known
         return True
     return True
 
 
-def _module(name: str) -> ModuleType:
-    _on_path(Path.cwd())
+def _module_of_file(path: Path) -> Any:
+    if not is_file(path):
+        raise ArgumentError(f"--reward names the file {str(path)!r}, which does not exist; correct the path")
+    if "." in path.stem:
+        raise ArgumentError(f"--reward must name a file without a further dot, got {path.name!r}; rename it")
+    folder, name = path.resolve().parent, path.stem
+    while (folder / "__init__.py").is_file():
+        folder, name = folder.parent, f"{folder.name}.{name}"
+    module = _module(name, folder)
+    if not (module.__file__ and path.samefile(module.__file__)):
+        raise ArgumentError(
+            f"--reward names the file {str(path)!r}, but another module is called {name!r} "
+            f"({module.__file__ or 'built in'}); rename the file"
+        )
+    return module
+
+
+def _module(name: str, folder: Path) -> Any:
+    if name.startswith("."):
+        raise ArgumentError(f"--reward must name a module, got {name!r}; leave out the dot")
+    sys.path.insert(0, str(folder))
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -148,52 +139,10 @@ def _module(name: str) -> ModuleType:
             f"--reward names the module {name!r}, and there is no {error.name!r} in this folder or among the installed "
             "packages; correct it, or give a file: path/to/file.py:attribute"
         ) from error
-    except (TypeError, ValueError) as error:  # relative and empty names
-        raise ArgumentError(f"--reward must name a module, got {name!r}: {error}") from error
 
 
-def _module_of_file(path: Path) -> ModuleType:
-    if not is_file(str(path)):
-        raise ArgumentError(f"--reward names the file {str(path)!r}, which does not exist; correct the path")
-    if "." in path.stem:
-        raise ArgumentError(f"--reward must name a file without a further dot, got {path.name!r}; rename it")
-    folder, name = path.resolve().parent, path.stem
-    _on_path(folder)
-    while (folder / "__init__.py").is_file():
-        folder, name = folder.parent, f"{folder.name}.{name}"
-    _on_path(folder)
-    module = importlib.import_module(name)
-    if not (module.__file__ and path.samefile(module.__file__)):
-        raise ArgumentError(
-            f"--reward names the file {str(path)!r}, but another module is called {name!r} "
-            f"({module.__file__ or 'built in'}); rename the file"
-        )
-    return module
-
-
-def _on_path(folder: Path) -> None:
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
-
-
-def _offered(thing: object) -> str:
-    names = [name for name, value in vars(thing).items() if not name.startswith("_") and _is_own(value, thing)]
-    return f"it has {', '.join(names[:_OFFERED])}" if names else "it has nothing to call"
-
-
-def _is_own(value: object, module: object) -> bool:
-    """Whether something in a module can be called, and is neither a class nor a function of another module."""
-    if isinstance(value, FunctionType):
-        return value.__module__ == getattr(module, "__name__", None)
-    return callable(value) and not isinstance(value, type)
-
-
-def _value(options: Namespace, name: str) -> Any:
-    return getattr(options, name.removeprefix("--").replace("-", "_"))
-
-
-def _load(encoder: SentenceTransformerEncoder) -> None:
-    """Load an encoder now: whatever the libraries raise for a model that is none, or not there, is wrong input."""
+def load(encoder: Any) -> None:
+    """Load an encoder now: whatever the libraries raise for a wrong model is wrong input."""
     try:
         encoder.warmup()
     except SemRewardError:
