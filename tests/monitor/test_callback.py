@@ -196,7 +196,7 @@ def test_a_finished_run_can_be_reviewed(arguments):
         ({**FLAT, "step": "two"}, "`log_history` must have a `step` with each entry, got 'two' at position 1"),
         (
             {"composite/monitor/echo": "much", "step": 2},
-            "`log_history` must hold numbers, got 'much' as composite/monitor/echo in the entry at position 1",
+            "`log_history` must hold numbers, got 'much' as composite/monitor/echo at position 1",
         ),
         ({"composite/monitor/echo": True, "step": 2}, "must hold numbers, got True as composite/monitor/echo"),
         ({**FLAT, CLIPPED: [0.5], "step": 2}, "must hold numbers, got .* as completions/clipped_ratio"),
@@ -284,7 +284,7 @@ def test_a_reward_that_is_not_monitored_is_refused():
 
 
 def test_an_unknown_kind_to_stop_on_is_refused():
-    with pytest.raises(ArgumentError, match="`stop_on` must name kinds of alarms, got boredom"):
+    with pytest.raises(ArgumentError, match="`stop_on` must be one of length, .*; got 'boredom'"):
         monitor(stop_on=["boredom"])
 
 

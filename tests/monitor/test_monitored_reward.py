@@ -198,7 +198,7 @@ def test_a_judge_that_returns_the_wrong_number_of_values_is_named():
 
 
 def test_a_reward_that_returns_the_wrong_number_of_values_is_named():
-    with pytest.raises(RewardOutputError, match=r"`fixed` must return one value a completion: 6 expected, got 1"):
+    with pytest.raises(RewardOutputError, match=r"`fixed` must return a list of 6 values, .* got \[1.0\]"):
         logged_by(MonitoredReward(fixed(1.0)))
 
 

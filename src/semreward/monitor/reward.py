@@ -1,25 +1,18 @@
 """A reward that also reports, through the trainer's log, how the policy goes about earning it."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
 
+from semreward.arguments import check_choice, is_column
 from semreward.errors import ArgumentError, ArgumentTypeError, RewardOutputError
 from semreward.monitor.alarms import Watched
-from semreward.monitor.metrics import Component, Sample, Values, measure
+from semreward.monitor.metrics import Component, Values, measure
 from semreward.protocols import Completion, RewardFunction, RewardValues
-from semreward.rewards.base import (
-    AsyncReward,
-    LogExtra,
-    LogMetric,
-    Reward,
-    answers_of,
-    check_rows,
-    is_column,
-    reward_bounds,
-)
+from semreward.rewards.base import AsyncReward, LogExtra, LogMetric, Reward, answers_of, check_rows, reward_bounds
 from semreward.rewards.calling import call_all, is_torch_module, reward_name
 from semreward.rewards.composite import TOTAL, CompositeReward
 from semreward.rewards.guards import source_text
@@ -31,22 +24,21 @@ from semreward.text import REASONING_POLICIES, ReasoningPolicy, normalise
 class MonitoredReward(Reward):
     """A reward, unchanged, whose calls are also measured: lengths, groups, components, judges, copies.
 
-    It earns what the reward inside earns, under its name, and logs what it logs. Where a trainer offers `log_metric`,
-    each call adds metrics `<name>/monitor/<key>`, which `RewardMonitor` reads; `docs/monitor.md` lists them. It keeps
-    no state, so several processes each measure their own rows, and the trainer averages. Where there is no `log_metric`
-    (AsyncGRPO, online DPO), nothing is measured and no judge is called.
+    It has the name of the reward inside, earns what that one earns, and logs what it logs. If a trainer offers
+    `log_metric`, each call adds metrics `<name>/monitor/<key>`, which `RewardMonitor` reads; `docs/monitor.md` lists
+    them. Without `log_metric` (AsyncGRPO, online DPO), nothing is measured and no judge is called. It keeps no state:
+    each process measures its own rows, and the trainer averages.
 
     Args:
-        reward: The reward that pays: any callable in TRL's convention. A `CompositeReward` is seen through: its
-            components are measured one by one, and those of weight 0 count among the judges.
+        reward: The reward that pays, any callable in TRL's convention. The components of a `CompositeReward` are
+            measured one by one; those of weight 0 are judges.
         judges: Reward functions that watch and pay nothing, such as a similarity by another encoder, chrF, or a
             `LanguageConsistencyReward`. They are called with the same columns, and logged row by row as
-            `<name>/monitor/<judge>` where the trainer offers `log_extra`.
-        ignore: Names of components of weight 0, or of judges, that are called and logged as they are, and do not count
-            as judges; gates never do.
-        reference_column: Column whose texts lengths are compared with; rows without a text there, and calls without
-            the column, are not compared.
-        reasoning: How answers are read out of completions; see `semreward.text.remove_reasoning`.
+            `<name>/monitor/<judge>` if the trainer offers `log_extra`.
+        ignore: Names of components of weight 0, or of judges, that are called and logged but do not count as judges;
+            gates never do.
+        reference_column: Column whose texts lengths are compared with. Rows without a text there are not compared.
+        reasoning: How answers are read from completions; see `semreward.text.remove_reasoning`.
         name: Metric key; the name of the reward inside by default.
 
     Raises:
@@ -74,25 +66,26 @@ class MonitoredReward(Reward):
     name: str = ""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "judges", _as_tuple(self.judges, "judges", "reward functions"))
-        object.__setattr__(self, "ignore", _as_tuple(self.ignore, "ignore", "names"))
         if not callable(self.reward) or is_torch_module(self.reward):
-            raise ArgumentTypeError(
-                f"`reward` must be a reward function, got {type(self.reward).__name__}; "
-                "wrap it in a class that calls it"
-            )
+            kind = type(self.reward).__name__
+            raise ArgumentTypeError(f"`reward` must be a reward function, got {kind}; wrap it in a class that calls it")
+        for name, content in (("judges", "reward functions"), ("ignore", "names")):
+            values: Any = getattr(self, name)
+            if isinstance(values, (set, frozenset)):
+                values = sorted(values, key=str)
+            if not is_column(values):
+                raise ArgumentTypeError(f"`{name}` must be a list of {content}, got {values!r}; write {name}=[...]")
+            object.__setattr__(self, name, tuple(values))
+        object.__setattr__(self, "name", self.name or reward_name(self.reward))
+        super().__post_init__()
+        check_choice("reasoning", self.reasoning, REASONING_POLICIES)
         if self.judges:
             _panel(self.judges)  # checks them
-        if not self.name:
-            object.__setattr__(self, "name", reward_name(self.reward))
-        super().__post_init__()
-        if self.reasoning not in REASONING_POLICIES:
-            raise ArgumentError(f"`reasoning` must be one of {', '.join(REASONING_POLICIES)}; got {self.reasoning!r}")
-        names = [*self._names, *map(reward_name, self.judges)]
+        names = [*self._components, *map(reward_name, self.judges)]
         if len(set(names)) < len(names):
             raise ArgumentError(
-                "`judges` must have other names than the components, got "
-                f"{', '.join(names)}; rename one: reward.replace(name=...)"
+                f"`judges` must have other names than the components, got {', '.join(names)}; rename one: "
+                "reward.replace(name=...)"
             )
         if unknown := [name for name in self.ignore if name not in names]:
             raise ArgumentError(
@@ -111,25 +104,26 @@ class MonitoredReward(Reward):
         return super().replace(**changes)
 
     @property
+    def _components(self) -> dict[str, tuple[RewardFunction, float]]:
+        """Components and weights by name; a reward that is no composite is its own only component."""
+        pairs = self.reward.components if isinstance(self.reward, CompositeReward) else [(self.reward, 1.0)]
+        return {reward_name(part): (part, weight) for part, weight in pairs}
+
+    @property
     def watched(self) -> Watched:
         """Whose metrics it logs: the components that pay, and the judges, which are components of weight 0, too."""
         gates = self.reward.gates if isinstance(self.reward, CompositeReward) else ()
-        others = {*gates, *self.ignore}
-        unpaid = [part for part, weight in self._parts if not weight]
-        judges = [part for part in (*unpaid, *self.judges) if reward_name(part) not in others]
-        paying = [part for part, weight in self._parts if weight]
-        languages = [part for part in (*paying, *judges) if _is_language(part)]
-        return Watched(*(tuple(map(reward_name, found)) for found in (paying, judges, languages)))
+        paying = {name: part for name, (part, weight) in self._components.items() if weight}
+        unpaid = {name: part for name, (part, weight) in self._components.items() if not weight}
+        unpaid |= {reward_name(judge): judge for judge in self.judges}
+        judges = {name: part for name, part in unpaid.items() if name not in {*gates, *self.ignore}}
+        languages = tuple(name for name, part in {**paying, **judges}.items() if _is_language(part))
+        return Watched(tuple(paying), tuple(judges), languages)
 
     @property
     def bounds(self) -> tuple[float, float] | None:
         """The bounds of the reward inside."""
         return reward_bounds(self.reward)
-
-    @property
-    def _parts(self) -> list[tuple[RewardFunction, float]]:
-        """Components and their weights; a reward that is no composite is its own only component."""
-        return list(self.reward.components) if isinstance(self.reward, CompositeReward) else [(self.reward, 1.0)]
 
     def metric(self, key: str) -> str:
         """The name under which a metric of `semreward.monitor.metrics.measure` is logged."""
@@ -145,88 +139,64 @@ class MonitoredReward(Reward):
         log_extra: LogExtra | None = None,
         **columns: Any,
     ) -> RewardValues:
-        """Score `N` completions with the reward inside; every argument is handed on to it.
+        """Score `N` completions with the reward inside, which receives every argument.
 
         Returns:
             What the reward inside returns.
 
         Raises:
-            RewardOutputError: The reward inside does not return one number or `None` a completion.
+            RewardOutputError: The reward inside does not return one number or `None` per completion.
             SemRewardError: As the reward inside and the judges raise it.
         """
-        seen: dict[str, Sequence[float | None]] = {}
+        check_rows(completions, {"prompts": prompts, "completion_ids": completion_ids})
+        given = {"completions": completions, "prompts": prompts, "completion_ids": completion_ids, **columns}
+        logged: dict[str, Sequence[float | None]] = {}
 
         def record(column: str, values: list[Any]) -> None:
-            seen[column] = values
+            logged[column] = values
             if log_extra is not None:
                 log_extra(column, values)
 
-        check_rows(completions, {"prompts": prompts, "completion_ids": completion_ids})
-        given = {"completions": completions, "prompts": prompts, "completion_ids": completion_ids, **columns}
-        hooks = {"log_metric": log_metric, "log_extra": record if log_metric is not None else log_extra}
+        hooks = {"log_metric": log_metric, "log_extra": log_extra if log_metric is None else record}
         inside = {**given, **{name: hook for name, hook in hooks.items() if hook is not None}}
-        values, totals = _checked(call_all([self.reward], inside)[0], reward_name(self.reward), len(completions))
+        name = reward_name(self.reward)
+        values, totals = _checked(call_all([self.reward], inside)[0], name, len(completions))
         if log_metric is not None:
-            parts = seen if isinstance(self.reward, CompositeReward) else {reward_name(self.reward): values}
-            watching = {name: _as_array(found) for name, found in parts.items() if name in self._names}
-            sample = self._sample(given, totals, {**watching, **self._judged(given, log_extra)})
-            for key, value in measure(sample).items():
+            found = logged if isinstance(self.reward, CompositeReward) else {name: values}
+            parts = {part: _as_array(found[part]) for part in self._components} | self._judged(given, log_extra)
+            for key, value in self._measured(given, totals, parts).items():
                 log_metric(self.metric(key), value)
         return values
 
-    @property
-    def _names(self) -> list[str]:
-        return [reward_name(part) for part, _ in self._parts]
-
     def _judged(self, given: Mapping[str, Any], log_extra: LogExtra | None) -> dict[str, Values]:
+        """The judges' values by name, logged row by row."""
         if not self.judges:
             return {}
         judged = _panel(self.judges).breakdown(**given)
         del judged[TOTAL]
         if log_extra is not None:
             for name, found in judged.items():
-                log_extra(self.metric(name), [None if np.isnan(value) else value for value in found.tolist()])
+                log_extra(self.metric(name), [None if math.isnan(value) else value for value in found.tolist()])
         return judged
 
-    def _sample(self, given: Mapping[str, Any], totals: Values, parts: Mapping[str, Values]) -> Sample:
-        """A call as it is measured, given the values of components and judges by name."""
-        prompts, references = given["prompts"], given.get(self.reference_column, ())
+    def _measured(self, given: Mapping[str, Any], totals: Values, parts: Mapping[str, Values]) -> dict[str, float]:
+        """The metrics of a call, given the values of components and judges by name."""
+        prompts: Any = given["prompts"]
+        references: Any = given.get(self.reference_column)
         is_compared = is_column(references) and len(references) == len(totals)
-        return Sample(
-            answers=answers_of(given["completions"], reasoning=self.reasoning),
-            totals=totals,
+        return measure(
+            answers_of(given["completions"], reasoning=self.reasoning),
+            totals,
             bounds=self.bounds,
             components={
-                reward_name(part): Component(parts[reward_name(part)], weight, reward_bounds(part) or (0.0, 1.0))
-                for part, weight in self._parts
+                name: Component(parts[name], weight, reward_bounds(part) or (0.0, 1.0))
+                for name, (part, weight) in self._components.items()
                 if weight
             },
             judges={name: parts[name] for name in self.watched.judges},
             references=[_texts(reference) for reference in references] if is_compared else (),
             prompts=None if prompts is None else [_prompt_text(prompt, row) for row, prompt in enumerate(prompts)],
         )
-
-
-def _as_tuple(values: Any, name: str, of: str) -> tuple[Any, ...]:
-    if isinstance(values, (set, frozenset)):
-        return tuple(sorted(values, key=str))
-    if not is_column(values):
-        raise ArgumentTypeError(f"`{name}` must be a list of {of}, got {values!r}; write {name}=[...]")
-    return tuple(values)
-
-
-def _checked(output: Any, name: str, rows: int) -> tuple[list[float | None], Values]:
-    """What a reward has returned, as it is and as an array; a trainer takes NaN for `None`, and so does this."""
-    if isinstance(output, (str, bytes, Mapping)):
-        raise RewardOutputError(f"`{name}` must return a list of values, got {type(output).__name__}")
-    try:
-        values = list(output)
-        array = _as_array(values)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise RewardOutputError(f"`{name}` must return one float or None a completion: {error}") from error
-    if len(values) != rows:
-        raise RewardOutputError(f"`{name}` must return one value a completion: {rows} expected, got {len(values)}")
-    return values, array
 
 
 def _panel(judges: Sequence[RewardFunction]) -> CompositeReward:
@@ -238,22 +208,30 @@ def _is_language(reward: RewardFunction) -> bool:
     return isinstance(reward.reward if isinstance(reward, AsyncReward) else reward, LanguageConsistencyReward)
 
 
+def _checked(output: Any, name: str, rows: int) -> tuple[list[float | None], Values]:
+    """What a reward has returned, as it is and as an array; like a trainer, this takes NaN for `None`."""
+    try:
+        values = None if isinstance(output, (str, bytes, Mapping)) else list(output)
+        array = _as_array(values or [])
+    except (TypeError, ValueError, OverflowError) as error:
+        raise RewardOutputError(f"`{name}` must return one float or None per completion: {error}") from error
+    if values is None or len(values) != rows:
+        raise RewardOutputError(f"`{name}` must return a list of {rows} values, one per completion, got {output!r:.80}")
+    return values, array
+
+
 def _as_array(values: Sequence[float | None]) -> Values:
-    return np.array([np.nan if value is None else _as_float(value) for value in values], dtype=np.float64)
-
-
-def _as_float(value: Any) -> float:
-    if isinstance(value, (str, bytes)):
-        raise TypeError(f"got the text {value!r}")
-    return float(value)
+    if texts := [value for value in values if isinstance(value, (str, bytes))]:
+        raise TypeError(f"got the text {texts[0]!r}")
+    return np.array([math.nan if value is None else float(value) for value in values], dtype=np.float64)
 
 
 def _texts(reference: Any) -> tuple[str, ...]:
-    """The texts of a row's reference; none where it is something else."""
+    """The texts of a row's reference; none if it is something else."""
     found: Any = reference if is_column(reference) else [reference]
     return tuple(text for text in found if isinstance(text, str) and normalise(text))
 
 
 def _prompt_text(prompt: Any, row: int) -> str:
-    """What is common to a group and sets it apart from others; of a conversation, what was said in it."""
+    """The text that a group shares; of a conversation, all that was said in it."""
     return prompt if isinstance(prompt, str) else source_text(prompt, "prompts", row)
