@@ -9,7 +9,7 @@ from semreward.integrations.scoring import END_TOKENS, Adapter, as_composite, ca
 
 
 def adapter(reward=trl_style, **options):
-    return Adapter(as_composite(reward), **options)
+    return Adapter(reward, **options)
 
 
 def test_a_composite_is_taken_as_it_is():

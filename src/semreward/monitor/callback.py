@@ -68,14 +68,9 @@ class RewardMonitor(TrainerCallback):
             raise ArgumentTypeError(f"`limits` must be AlarmLimits or None, got {limits!r}")
         if on_alarm is not None and not callable(on_alarm):
             raise ArgumentTypeError(f"`on_alarm` must be a function of an alarm or None, got {on_alarm!r}")
-        kinds: Any = stop_on
-        if isinstance(kinds, str) or not isinstance(kinds, Collection):
-            raise ArgumentTypeError(f"`stop_on` must be a list of kinds of alarms, got {kinds!r}")
-        for kind in kinds:
-            check_choice("stop_on", kind, KINDS)
         self.reward = reward
         self.limits = limits or AlarmLimits()
-        self._stop_on = frozenset(stop_on)
+        self._stop_on = _checked_kinds(stop_on)
         self._on_alarm = on_alarm
         self._folder = None if folder is None else _made_folder(folder)
         self._begin()
@@ -240,6 +235,14 @@ def _logged(action: str) -> Iterator[None]:
         yield
     except Exception:
         logger.exception("RewardMonitor could not %s; the training goes on", action)
+
+
+def _checked_kinds(stop_on: Any) -> frozenset[str]:
+    if isinstance(stop_on, str) or not isinstance(stop_on, Collection):
+        raise ArgumentTypeError(f"`stop_on` must be a list of kinds of alarms, got {stop_on!r}; write stop_on=[...]")
+    for kind in stop_on:
+        check_choice("stop_on", kind, KINDS)
+    return frozenset(stop_on)
 
 
 def _made_folder(folder: str | Path) -> Path:
