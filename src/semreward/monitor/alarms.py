@@ -176,11 +176,7 @@ class Course:
         return (before, now) if beyond(before) and beyond(now) else None
 
     def fall(self, key: str, *, while_not: str) -> tuple[float, float] | None:
-        """How far a metric has stayed below its best for two windows, and how much another one has gained since.
-
-        Returns:
-            Both as differences of medians; `None` until two windows of both are full.
-        """
+        """How far a metric has stayed below its best for two windows, and how much another one has gained since."""
         windows, other_windows = self.lasts(key), self.lasts(while_not)
         if windows is None or other_windows is None:
             return None

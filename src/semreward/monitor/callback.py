@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import TrainerCallback, TrainerState
 
 from semreward.arguments import check_choice, is_column, is_finite_number
 from semreward.errors import ArgumentError, ArgumentTypeError, MissingDependencyError
@@ -40,7 +40,7 @@ class RewardMonitor(TrainerCallback):
 
     Raises:
         ArgumentError: `stop_on` names an unknown kind, or `folder` cannot be created.
-        ArgumentTypeError: `reward` is no `MonitoredReward`, or another argument has the wrong type.
+        ArgumentTypeError: An argument has the wrong type.
         MissingDependencyError: There is a `folder`, and matplotlib is not installed.
 
     Example:
@@ -62,15 +62,22 @@ class RewardMonitor(TrainerCallback):
         folder: str | Path | None = None,
     ) -> None:
         if not isinstance(reward, MonitoredReward):
-            kind = type(reward).__name__
-            raise ArgumentTypeError(f"`reward` must be the MonitoredReward that the trainer calls, got {kind}")
+            raise ArgumentTypeError(
+                f"`reward` must be the MonitoredReward that the trainer calls, got {type(reward).__name__}"
+            )
         if limits is not None and not isinstance(limits, AlarmLimits):
             raise ArgumentTypeError(f"`limits` must be AlarmLimits or None, got {limits!r}")
         if on_alarm is not None and not callable(on_alarm):
             raise ArgumentTypeError(f"`on_alarm` must be a function of an alarm or None, got {on_alarm!r}")
+        if isinstance(stop_on, str) or not isinstance(stop_on, Collection):
+            raise ArgumentTypeError(
+                f"`stop_on` must be a list of kinds of alarms, got {stop_on!r}; write stop_on=[...]"
+            )
+        for kind in stop_on:
+            check_choice("stop_on", kind, KINDS)
         self.reward = reward
         self.limits = limits or AlarmLimits()
-        self._stop_on = _checked_kinds(stop_on)
+        self._stop_on = frozenset(stop_on)
         self._on_alarm = on_alarm
         self._folder = None if folder is None else _made_folder(folder)
         self._begin()
@@ -91,13 +98,7 @@ class RewardMonitor(TrainerCallback):
         return self._watch.course
 
     def review(self, log_history: Sequence[Mapping[str, Any]]) -> list[Alarm]:
-        """Read a run that has been logged already, such as `trainer.state.log_history`, from its beginning.
-
-        Args:
-            log_history: Log entries, each with its `step`.
-
-        Returns:
-            The alarms that it raises; none is issued as a warning.
+        """Read the log of a finished run, such as `trainer.state.log_history`; returns its alarms without a warning.
 
         Raises:
             ArgumentError: An entry with metrics of the reward has no `step`, or a metric that is no number.
@@ -126,9 +127,7 @@ class RewardMonitor(TrainerCallback):
             self._read(step, metrics)
         return self.alarms
 
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
+    def on_train_begin(self, args: Any, state: TrainerState, control: Any, **kwargs: Any) -> None:
         """Start from what the trainer remembers: nothing, or the log up to the checkpoint that it resumes from."""
         del args, control, kwargs
         self._begin()
@@ -141,14 +140,7 @@ class RewardMonitor(TrainerCallback):
                 alarms = [json.loads(line) for line in lines if line]
                 self._issued_before = {(alarm["kind"], alarm["subject"], alarm["step"]) for alarm in alarms}
 
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: Mapping[str, Any] | None = None,
-        **kwargs: Any,
-    ) -> None:
+    def on_log(self, args: Any, state: TrainerState, control: Any, logs: Any = None, **kwargs: Any) -> None:
         """Judge one log entry."""
         del args, kwargs
         metrics = self._metrics(logs or {})
@@ -161,9 +153,7 @@ class RewardMonitor(TrainerCallback):
         if any(alarm.kind in self._stop_on for alarm in self.alarms):
             control.should_training_stop = True
 
-    def on_train_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
+    def on_train_end(self, args: Any, state: TrainerState, control: Any, **kwargs: Any) -> None:
         """Write the report, if a folder was given."""
         del args, control, kwargs
         if self._folder is not None and state.is_world_process_zero and self.course.series:
@@ -171,11 +161,7 @@ class RewardMonitor(TrainerCallback):
                 self.write_report(self._folder / "monitor.html")
 
     def write_report(self, path: str | Path) -> None:
-        """Write the alarms and the curves of all metrics to an HTML file that opens offline.
-
-        Raises:
-            MissingDependencyError: matplotlib is not installed.
-        """
+        """Write the alarms and the curves of all metrics to an HTML file that opens offline; needs matplotlib."""
         report = Report(f"Monitor of {self.reward.name}")
         report.heading("Alarms")
         if self.alarms:
@@ -235,14 +221,6 @@ def _logged(action: str) -> Iterator[None]:
         yield
     except Exception:
         logger.exception("RewardMonitor could not %s; the training goes on", action)
-
-
-def _checked_kinds(stop_on: Any) -> frozenset[str]:
-    if isinstance(stop_on, str) or not isinstance(stop_on, Collection):
-        raise ArgumentTypeError(f"`stop_on` must be a list of kinds of alarms, got {stop_on!r}; write stop_on=[...]")
-    for kind in stop_on:
-        check_choice("stop_on", kind, KINDS)
-    return frozenset(stop_on)
 
 
 def _made_folder(folder: str | Path) -> Path:

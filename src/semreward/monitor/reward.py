@@ -25,27 +25,22 @@ class MonitoredReward(Reward):
     """A reward, unchanged, whose calls are also measured: lengths, groups, components, judges, copies.
 
     It has the name of the reward inside, earns what that one earns, and logs what it logs. If a trainer offers
-    `log_metric`, each call adds metrics `<name>/monitor/<key>`, which `RewardMonitor` reads; `docs/monitor.md` lists
-    them. Without `log_metric` (AsyncGRPO, online DPO), nothing is measured and no judge is called. It keeps no state:
-    each process measures its own rows, and the trainer averages.
+    `log_metric`, each call also logs `<name>/monitor/<key>` for the keys in `docs/monitor.md`; otherwise (AsyncGRPO,
+    online DPO) nothing is measured and no judge is called. Each process measures its own rows; the trainer averages.
 
     Args:
         reward: The reward that pays, any callable in TRL's convention. The components of a `CompositeReward` are
             measured one by one; those of weight 0 are judges.
-        judges: Reward functions that watch and pay nothing, such as a similarity by another encoder, chrF, or a
-            `LanguageConsistencyReward`. They are called with the same columns, and logged row by row as
-            `<name>/monitor/<judge>` if the trainer offers `log_extra`.
-        ignore: Names of components of weight 0, or of judges, that are called and logged but do not count as judges;
-            gates never do.
-        reference_column: Column whose texts lengths are compared with. Rows without a text there are not compared.
+        judges: Reward functions that watch and pay nothing, such as a similarity by another encoder. They are called
+            with the same columns, and logged row by row as `<name>/monitor/<judge>` if there is a `log_extra`.
+        ignore: Names of components of weight 0, or of judges, that do not count as judges; gates never do.
+        reference_column: Column with whose texts lengths are compared; rows without a text there are left out.
         reasoning: How answers are read from completions; see `semreward.text.remove_reasoning`.
         name: Metric key; the name of the reward inside by default.
 
     Raises:
-        ArgumentError: Two judges, or a judge and a component, have one name, `ignore` names neither, or a parameter is
-            out of its range.
-        ArgumentTypeError: The reward or a judge is not callable, or is a `torch.nn.Module`; `judges` or `ignore` is no
-            list.
+        ArgumentError: Two judges or components have one name, or `ignore` names neither.
+        ArgumentTypeError: A reward is not callable, or is a `torch.nn.Module`; `judges` or `ignore` is no list.
 
     Example:
         >>> from semreward import LanguageConsistencyReward
@@ -94,11 +89,7 @@ class MonitoredReward(Reward):
             )
 
     def replace(self, **changes: Any) -> "MonitoredReward":
-        """Another one, equal but for the given parameters; a name that is its reward's follows the reward.
-
-        Raises:
-            TypeError: A parameter does not exist.
-        """
+        """Another one, equal but for the given parameters; a name that is its reward's follows the reward."""
         if "reward" in changes and self.name == reward_name(self.reward):
             changes = {"name": "", **changes}
         return super().replace(**changes)
@@ -141,12 +132,8 @@ class MonitoredReward(Reward):
     ) -> RewardValues:
         """Score `N` completions with the reward inside, which receives every argument.
 
-        Returns:
-            What the reward inside returns.
-
         Raises:
             RewardOutputError: The reward inside does not return one number or `None` per completion.
-            SemRewardError: As the reward inside and the judges raise it.
         """
         check_rows(completions, {"prompts": prompts, "completion_ids": completion_ids})
         given = {"completions": completions, "prompts": prompts, "completion_ids": completion_ids, **columns}
