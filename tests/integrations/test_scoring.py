@@ -26,11 +26,6 @@ def test_an_awaited_reward_is_the_reward():
     assert as_composite(reward.as_async()) == reward
 
 
-def test_a_class_is_refused():
-    with pytest.raises(ArgumentTypeError, match="must be a reward, got the class Listener"):
-        as_composite(Listener)
-
-
 def test_a_component_named_like_the_whole_is_refused():
     with pytest.raises(ArgumentError, match="no component may be called 'score'"):
         as_composite(similarity_alone(name="score"))

@@ -6,7 +6,6 @@ import sys
 import pytest
 from transformers import TrainerControl, TrainerState, TrainingArguments
 
-import semreward.monitor
 from doubles import BigramEncoder
 from semreward import paper_reward
 from semreward.errors import ArgumentError, ArgumentTypeError, MissingDependencyError
@@ -54,15 +53,6 @@ def test_the_subject_of_an_alarm_is_part_of_the_warning(arguments):
     entry = {"composite/monitor/dead_zone/semantic_similarity": 0.9}
     with pytest.warns(RewardHackingWarning, match=r"step 6, dead_zone \(semantic_similarity\): 90% of the answers"):
         feed(monitor(), arguments, *[entry] * 6)
-
-
-def test_alarms_are_kept_as_records(arguments):
-    callback = monitor()
-    with pytest.warns(RewardHackingWarning):
-        feed(callback, arguments, *[FLAT] * 6)
-    assert [(alarm.step, alarm.kind, dict(alarm.figures)) for alarm in callback.alarms] == [
-        (6, "flat_groups", {"share": 0.95})
-    ]
 
 
 def test_other_processes_than_the_main_one_keep_alarms_and_say_nothing(arguments):
@@ -358,15 +348,3 @@ def test_a_report_that_cannot_be_written_is_logged(arguments, tmp_path, caplog):
     feed(callback, arguments, FLAT)
     end(callback, arguments)
     assert "RewardMonitor could not write its report; the training goes on" in caplog.text
-
-
-# The package
-
-
-def test_every_public_name_resolves():
-    assert all(getattr(semreward.monitor, name) is not None for name in semreward.monitor.__all__)
-
-
-def test_an_unknown_name_is_an_attribute_error():
-    with pytest.raises(AttributeError, match=r"module 'semreward.monitor' has no attribute 'Missing'"):
-        _ = semreward.monitor.Missing
