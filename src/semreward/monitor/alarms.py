@@ -23,10 +23,10 @@ _MESSAGES = {
     "length": "answers are {length_ratio:.2f} times as long as their references ({a_window_ago:.2f} a window ago). "
     "Remedy: read what has been added or left out; gate on LengthRatioGuard; if answers are too long, lower "
     "max_completion_length; if they avoid what the policy cannot say, lengthen the cold start.",
-    # One component pays nothing all the time: huggingface/trl#3857. `language` watches language rewards.
+    # Reported by users: one reward falls to 0 while the others pay (huggingface/open-r1#255).
     "dead_zone": "{share:.0%} of the answers get nothing from {subject}, and learn nothing from it. "
     "Remedy: lower its threshold (calibrate_threshold on this policy's samples) or lengthen the cold start.",
-    # Loss 0, because all completions of a prompt earn the same: huggingface/trl#3857, #3452, #2884.
+    # Reported by users: loss 0, because all completions of a prompt earn the same (huggingface/trl#3857).
     "flat_groups": "in {share:.0%} of the groups all answers earn the same, and nothing is learned from them. "
     "Remedy: raise the temperature, lower a threshold with a large dead zone, or drop prompts that are solved.",
     # Caught the run without a cold start (seed 3).
