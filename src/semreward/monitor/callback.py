@@ -106,25 +106,25 @@ class RewardMonitor(TrainerCallback):
         """
         if not is_column(log_history):
             raise ArgumentTypeError(f"`log_history` must be a list of log entries, got {type(log_history).__name__}")
-        entries = []
+        watch = Watch(self.reward.watched, self.limits)
         for position, entry in enumerate(log_history):
             if not isinstance(entry, Mapping):
                 raise ArgumentTypeError(f"`log_history` must hold log entries, got {entry!r} at position {position}")
-            if metrics := self._metrics(entry):
-                for key, value in metrics.items():
-                    if not (value is None or isinstance(value, float) or is_finite_number(value)):
-                        raise ArgumentError(
-                            f"`log_history` must hold numbers, got {value!r} as {key} at position {position}"
-                        )
-                if not is_finite_number(entry.get("step")):
+            metrics = self._metrics(entry)
+            for key, value in metrics.items():
+                if not (value is None or isinstance(value, float) or is_finite_number(value)):
                     raise ArgumentError(
-                        f"`log_history` must have a `step` with each entry, got {entry.get('step')!r} at position "
-                        f"{position}; give the trainer's state.log_history"
+                        f"`log_history` must hold numbers, got {value!r} as {key} at position {position}"
                     )
-                entries.append((int(entry["step"]), metrics))
+            if metrics and not is_finite_number(entry.get("step")):
+                raise ArgumentError(
+                    f"`log_history` must have a `step` with each entry, got {entry.get('step')!r} at position "
+                    f"{position}; give the trainer's state.log_history"
+                )
+            if metrics:
+                watch.read(int(entry["step"]), self._defined(metrics))
         self._begin()
-        for step, metrics in entries:
-            self._read(step, metrics)
+        self._watch = watch
         return self.alarms
 
     def on_train_begin(self, args: Any, state: TrainerState, control: Any, **kwargs: Any) -> None:
@@ -147,7 +147,7 @@ class RewardMonitor(TrainerCallback):
         if not metrics:
             self._warn_if_blind(logs or {})
             return
-        for alarm in self._read(state.global_step, metrics):
+        for alarm in self._watch.read(state.global_step, self._defined(metrics)):
             if state.is_world_process_zero and (alarm.kind, alarm.subject, alarm.step) not in self._issued_before:
                 self._issue(alarm)
         if any(alarm.kind in self._stop_on for alarm in self.alarms):
@@ -174,7 +174,7 @@ class RewardMonitor(TrainerCallback):
         for key, points in self.course.series.items():
             plots.setdefault(key.partition("/")[0], {})[key] = points
         for title, curves in plots.items():
-            report.curves(title, curves, x="step")
+            report.curves(title if len(curves) > 1 else next(iter(curves)), curves, x="step")
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         report.write(path)
 
@@ -183,11 +183,10 @@ class RewardMonitor(TrainerCallback):
         found = {key: value for key, value in logs.items() if str(key).startswith(self.reward.metric(""))}
         return {**found, CLIPPED: logs[CLIPPED]} if found and CLIPPED in logs else found
 
-    def _read(self, step: int, metrics: Mapping[str, Any]) -> list[Alarm]:
-        """Read one entry's metrics, without those that are undefined there; returns the new alarms."""
+    def _defined(self, metrics: Mapping[str, Any]) -> dict[str, float]:
+        """Metrics by their short names, without those that are undefined in their entry (None, NaN, infinite)."""
         prefix = self.reward.metric("")
-        defined = {key: float(value) for key, value in metrics.items() if is_finite_number(value)}
-        return self._watch.read(step, {key.removeprefix(prefix): value for key, value in defined.items()})
+        return {key.removeprefix(prefix): float(value) for key, value in metrics.items() if is_finite_number(value)}
 
     def _warn_if_blind(self, logs: Mapping[str, Any]) -> None:
         """Log once that losses arrive but no metrics of the reward."""
