@@ -61,22 +61,10 @@ def test_other_processes_than_the_main_one_keep_alarms_and_say_nothing(arguments
     assert [alarm.kind for alarm in callback.alarms] == ["flat_groups"]
 
 
-def test_evaluation_is_not_mixed_into_the_course(arguments):
+@pytest.mark.parametrize("prefix", ["eval_composite", "other"])
+def test_metrics_of_an_evaluation_or_of_another_reward_are_not_read(arguments, prefix):
     callback = monitor()
-    feed(callback, arguments, *[{f"eval_{key}": value for key, value in FLAT.items()}] * 12)
-    assert callback.alarms == []
-
-
-def test_metrics_of_another_reward_are_not_read(arguments):
-    callback = monitor()
-    feed(callback, arguments, *[{"other/monitor/flat_groups": 0.95}] * 12)
-    assert callback.alarms == []
-
-
-@pytest.mark.parametrize("nothing", [None, math.nan])
-def test_a_metric_without_a_value_is_left_out(arguments, nothing):
-    callback = monitor()
-    feed(callback, arguments, *[{**FLAT, "composite/monitor/flat_groups": nothing}] * 12)
+    feed(callback, arguments, *[{f"{prefix}/monitor/flat_groups": 0.95}] * 12)
     assert callback.alarms == []
 
 
@@ -157,14 +145,6 @@ def test_alarms_that_cannot_be_read_when_going_on_are_logged(arguments, alarmed,
 def test_a_run_that_goes_on_after_an_alarm_that_stops_it_stops_again(arguments, stop_on, stops):
     control = feed(monitor(stop_on=stop_on), arguments, FLAT, first_step=7, history=HISTORY)
     assert control.should_training_stop is stops
-
-
-def test_a_run_that_goes_on_from_before_an_alarm_stops_only_when_it_comes(arguments, alarmed):
-    callback = monitor(folder=alarmed, stop_on=["flat_groups"])
-    control = feed(callback, arguments, FLAT, first_step=5, history=HISTORY[:4])
-    assert not control.should_training_stop
-    control = feed(callback, arguments, FLAT, first_step=6, begin=False)
-    assert control.should_training_stop
 
 
 def test_a_new_run_begins_anew(arguments):
@@ -273,25 +253,22 @@ def test_a_reward_that_is_not_monitored_is_refused():
         RewardMonitor(paper())
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"limits": {"window": 3}}, "`limits` must be AlarmLimits or None"),
+        ({"on_alarm": "print"}, "`on_alarm` must be a function of an alarm or None, got 'print'"),
+        *(({"stop_on": kinds}, "`stop_on` must be a list of kinds of alarms") for kinds in (None, "echo", 3)),
+    ],
+)
+def test_an_argument_of_another_type_is_refused(options, message):
+    with pytest.raises(ArgumentTypeError, match=message):
+        RewardMonitor(MonitoredReward(paper()), **options)
+
+
 def test_an_unknown_kind_to_stop_on_is_refused():
     with pytest.raises(ArgumentError, match="`stop_on` must be one of length, .*; got 'boredom'"):
         monitor(stop_on=["boredom"])
-
-
-@pytest.mark.parametrize("stop_on", [None, "echo", 3])
-def test_kinds_to_stop_on_that_are_no_list_are_refused(stop_on):
-    with pytest.raises(ArgumentTypeError, match="`stop_on` must be a list of kinds of alarms"):
-        monitor(stop_on=stop_on)
-
-
-def test_limits_of_another_type_are_refused():
-    with pytest.raises(ArgumentTypeError, match="`limits` must be AlarmLimits or None"):
-        RewardMonitor(MonitoredReward(paper()), limits={"window": 3})
-
-
-def test_what_cannot_be_called_with_an_alarm_is_refused():
-    with pytest.raises(ArgumentTypeError, match="`on_alarm` must be a function of an alarm or None, got 'print'"):
-        monitor(on_alarm="print")
 
 
 # What fails
@@ -340,11 +317,3 @@ def test_an_alarm_that_cannot_be_written_down_is_logged_and_issued(arguments, tm
         feed(callback, arguments, *[FLAT] * 6)
     assert [alarm.kind for alarm in seen] == ["flat_groups"]
     assert "RewardMonitor could not write down an alarm; the training goes on" in caplog.text
-
-
-def test_a_report_that_cannot_be_written_is_logged(arguments, tmp_path, caplog):
-    callback = monitor(folder=tmp_path)
-    (tmp_path / "monitor.html").mkdir()
-    feed(callback, arguments, FLAT)
-    end(callback, arguments)
-    assert "RewardMonitor could not write its report; the training goes on" in caplog.text

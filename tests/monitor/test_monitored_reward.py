@@ -171,20 +171,17 @@ def test_judges_that_are_no_list_are_refused(judges):
         MonitoredReward(paper(), judges=judges)
 
 
-def test_a_name_follows_a_reward_that_is_replaced():
-    assert MonitoredReward(paper()).replace(reward=ChrfReward()).name == "chrf"
-
-
-def test_a_name_of_its_own_stays_when_the_reward_is_replaced():
-    assert MonitoredReward(paper(), name="mine").replace(reward=ChrfReward()).name == "mine"
-
-
-def test_a_name_may_be_replaced_with_the_reward():
-    assert MonitoredReward(paper()).replace(reward=ChrfReward(), name="mine").name == "mine"
-
-
-def test_a_name_stays_when_something_else_is_replaced():
-    assert MonitoredReward(paper(), name="mine").replace(judges=[ChrfReward()]).name == "mine"
+@pytest.mark.parametrize(
+    ("name", "changes", "expected"),
+    [
+        ("", {"reward": ChrfReward()}, "chrf"),
+        ("mine", {"reward": ChrfReward()}, "mine"),
+        ("", {"reward": ChrfReward(), "name": "mine"}, "mine"),
+        ("mine", {"judges": [ChrfReward()]}, "mine"),
+    ],
+)
+def test_a_name_follows_the_reward_unless_it_was_given(name, changes, expected):
+    assert MonitoredReward(paper(), name=name).replace(**changes).name == expected
 
 
 def test_a_language_reward_among_the_judges_is_known_as_one():
