@@ -19,11 +19,8 @@ logger = logging.getLogger(__name__)
 OnNone: TypeAlias = float | Literal["raise"]
 """What a row to which the reward does not apply earns with a trainer that needs a number: that number, or an error."""
 
-SCORE = "score"
-"""Key of the total among the numbers of a row; no component may have this name."""
-
-NO_COLUMNS = frozenset({"log_metric", "log_extra", "self"})
-"""Arguments of a call that are not columns."""
+SCORE = "score"  # key of the total among the numbers of a row; no component may have this name
+NO_COLUMNS = frozenset({"log_metric", "log_extra", "self"})  # arguments of a call that are not columns
 
 END_TOKENS: tuple[str, ...] = (
     *("<|im_end|>", "<|endoftext|>"),  # Qwen, GPT, Phi

@@ -25,12 +25,6 @@ def swift_reward(reward: RewardFunction) -> type["SwiftReward"]:
 
     Source:
         modelscope/ms-swift, swift/rewards/orm.py, swift/rl_core/grpo_algorithm.py
-
-    Example:
-        >>> from semreward import LanguageConsistencyReward
-        >>> Language = swift_reward(LanguageConsistencyReward("bo"))  # orms["language"] = Language
-        >>> Language.__name__, Language(args=None)(["བོད་ཡིག", "Tibetan"], trainer_state=None)
-        ('language_consistency', [1.0, 0.0])
     """
     return type(reward_name(reward), (SwiftReward,), {"reward": as_composite(reward), "__doc__": SwiftReward.__doc__})
 

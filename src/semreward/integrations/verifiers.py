@@ -13,16 +13,13 @@ _OF_RUBRICS = frozenset({"state", "task", "parser"})  # what a rubric adds to a 
 def rubric_reward(
     reward: RewardFunction, *, reference_column: str = "reference", on_none: OnNone = "raise"
 ) -> Callable[..., Awaitable[float]]:
-    """A reward as a function of a legacy `Rubric(funcs=[...])`, one rollout per call.
+    """A reward as a function of a legacy `Rubric(funcs=[...])`, one rollout per call, logged under the reward's name.
 
     Args:
         reward: A reward of this package, or any callable in TRL's convention.
         reference_column: Column that `answer` fills, unless it is empty and another field has that name. The row's
             fields and the entries of `info` are further columns.
         on_none: What a sample earns where the reward is `None`: a finite number, or an error.
-
-    Returns:
-        An async function with the reward's `__name__`, under which the rubric logs it.
 
     Source:
         PrimeIntellect-ai/verifiers, verifiers/legacy/rubrics/rubric.py
