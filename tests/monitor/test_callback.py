@@ -6,7 +6,6 @@ import sys
 import pytest
 from transformers import TrainerControl, TrainerState, TrainingArguments
 
-import semreward.monitor
 from doubles import BigramEncoder
 from semreward import paper_reward
 from semreward.errors import ArgumentError, ArgumentTypeError, MissingDependencyError
@@ -56,37 +55,16 @@ def test_the_subject_of_an_alarm_is_part_of_the_warning(arguments):
         feed(monitor(), arguments, *[entry] * 6)
 
 
-def test_alarms_are_kept_as_records(arguments):
-    callback = monitor()
-    with pytest.warns(RewardHackingWarning):
-        feed(callback, arguments, *[FLAT] * 6)
-    assert [(alarm.step, alarm.kind, dict(alarm.figures)) for alarm in callback.alarms] == [
-        (6, "flat_groups", {"share": 0.95})
-    ]
-
-
 def test_other_processes_than_the_main_one_keep_alarms_and_say_nothing(arguments):
     callback = monitor()
     feed(callback, arguments, *[FLAT] * 6, main=False)
     assert [alarm.kind for alarm in callback.alarms] == ["flat_groups"]
 
 
-def test_evaluation_is_not_mixed_into_the_course(arguments):
+@pytest.mark.parametrize("prefix", ["eval_composite", "other"])
+def test_metrics_of_an_evaluation_or_of_another_reward_are_not_read(arguments, prefix):
     callback = monitor()
-    feed(callback, arguments, *[{f"eval_{key}": value for key, value in FLAT.items()}] * 12)
-    assert callback.alarms == []
-
-
-def test_metrics_of_another_reward_are_not_read(arguments):
-    callback = monitor()
-    feed(callback, arguments, *[{"other/monitor/flat_groups": 0.95}] * 12)
-    assert callback.alarms == []
-
-
-@pytest.mark.parametrize("nothing", [None, math.nan])
-def test_a_metric_without_a_value_is_left_out(arguments, nothing):
-    callback = monitor()
-    feed(callback, arguments, *[{**FLAT, "composite/monitor/flat_groups": nothing}] * 12)
+    feed(callback, arguments, *[{f"{prefix}/monitor/flat_groups": 0.95}] * 12)
     assert callback.alarms == []
 
 
@@ -169,14 +147,6 @@ def test_a_run_that_goes_on_after_an_alarm_that_stops_it_stops_again(arguments, 
     assert control.should_training_stop is stops
 
 
-def test_a_run_that_goes_on_from_before_an_alarm_stops_only_when_it_comes(arguments, alarmed):
-    callback = monitor(folder=alarmed, stop_on=["flat_groups"])
-    control = feed(callback, arguments, FLAT, first_step=5, history=HISTORY[:4])
-    assert not control.should_training_stop
-    control = feed(callback, arguments, FLAT, first_step=6, begin=False)
-    assert control.should_training_stop
-
-
 def test_a_new_run_begins_anew(arguments):
     callback = monitor()
     feed(callback, arguments, *[FLAT] * 5)
@@ -196,7 +166,7 @@ def test_a_finished_run_can_be_reviewed(arguments):
         ({**FLAT, "step": "two"}, "`log_history` must have a `step` with each entry, got 'two' at position 1"),
         (
             {"composite/monitor/echo": "much", "step": 2},
-            "`log_history` must hold numbers, got 'much' as composite/monitor/echo in the entry at position 1",
+            "`log_history` must hold numbers, got 'much' as composite/monitor/echo at position 1",
         ),
         ({"composite/monitor/echo": True, "step": 2}, "must hold numbers, got True as composite/monitor/echo"),
         ({**FLAT, CLIPPED: [0.5], "step": 2}, "must hold numbers, got .* as completions/clipped_ratio"),
@@ -283,25 +253,22 @@ def test_a_reward_that_is_not_monitored_is_refused():
         RewardMonitor(paper())
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"limits": {"window": 3}}, "`limits` must be AlarmLimits or None"),
+        ({"on_alarm": "print"}, "`on_alarm` must be a function of an alarm or None, got 'print'"),
+        *(({"stop_on": kinds}, "`stop_on` must be a list of kinds of alarms") for kinds in (None, "echo", 3)),
+    ],
+)
+def test_an_argument_of_another_type_is_refused(options, message):
+    with pytest.raises(ArgumentTypeError, match=message):
+        RewardMonitor(MonitoredReward(paper()), **options)
+
+
 def test_an_unknown_kind_to_stop_on_is_refused():
-    with pytest.raises(ArgumentError, match="`stop_on` must name kinds of alarms, got boredom"):
+    with pytest.raises(ArgumentError, match="`stop_on` must be one of length, .*; got 'boredom'"):
         monitor(stop_on=["boredom"])
-
-
-@pytest.mark.parametrize("stop_on", [None, "echo", 3])
-def test_kinds_to_stop_on_that_are_no_list_are_refused(stop_on):
-    with pytest.raises(ArgumentTypeError, match="`stop_on` must be a list of kinds of alarms"):
-        monitor(stop_on=stop_on)
-
-
-def test_limits_of_another_type_are_refused():
-    with pytest.raises(ArgumentTypeError, match="`limits` must be AlarmLimits or None"):
-        RewardMonitor(MonitoredReward(paper()), limits={"window": 3})
-
-
-def test_what_cannot_be_called_with_an_alarm_is_refused():
-    with pytest.raises(ArgumentTypeError, match="`on_alarm` must be a function of an alarm or None, got 'print'"):
-        monitor(on_alarm="print")
 
 
 # What fails
@@ -350,23 +317,3 @@ def test_an_alarm_that_cannot_be_written_down_is_logged_and_issued(arguments, tm
         feed(callback, arguments, *[FLAT] * 6)
     assert [alarm.kind for alarm in seen] == ["flat_groups"]
     assert "RewardMonitor could not write down an alarm; the training goes on" in caplog.text
-
-
-def test_a_report_that_cannot_be_written_is_logged(arguments, tmp_path, caplog):
-    callback = monitor(folder=tmp_path)
-    (tmp_path / "monitor.html").mkdir()
-    feed(callback, arguments, FLAT)
-    end(callback, arguments)
-    assert "RewardMonitor could not write its report; the training goes on" in caplog.text
-
-
-# The package
-
-
-def test_every_public_name_resolves():
-    assert all(getattr(semreward.monitor, name) is not None for name in semreward.monitor.__all__)
-
-
-def test_an_unknown_name_is_an_attribute_error():
-    with pytest.raises(AttributeError, match=r"module 'semreward.monitor' has no attribute 'Missing'"):
-        _ = semreward.monitor.Missing

@@ -4,7 +4,7 @@ import statistics
 import pytest
 
 from doubles import BigramEncoder
-from semreward import ChrfReward, CompositeReward, LanguageConsistencyReward, paper_reward
+from semreward import Answer, ChrfReward, CompositeReward, LanguageConsistencyReward, paper_reward
 from semreward.errors import ArgumentError, ArgumentTypeError, RewardOutputError
 from semreward.monitor import MonitoredReward
 from semreward.monitor.alarms import Watched
@@ -117,6 +117,12 @@ def test_without_log_metric_no_judge_is_called():
     assert MonitoredReward(paper(), judges=[Refusing()])(**ROWS, log_extra=Log().hooks["log_extra"]) == paper()(**ROWS)
 
 
+def test_without_log_extra_the_same_metrics_are_logged():
+    reward, log = MonitoredReward(paper(), judges=[ChrfReward()]), Log()
+    reward(**ROWS, log_metric=log.hooks["log_metric"])
+    assert log.metrics == logged_by(reward).metrics
+
+
 def test_without_log_metric_columns_are_logged_as_the_reward_inside_logs_them():
     alone, monitored = Log(), Log()
     paper()(**ROWS, log_extra=alone.hooks["log_extra"])
@@ -139,7 +145,7 @@ def test_gates_of_weight_0_are_no_judges():
 
 def test_components_to_ignore_are_no_judges():
     reward = CompositeReward([*paper().components, (ChrfReward(), 0.0)])
-    assert MonitoredReward(reward, ignore=["chrf"]).watched.judges == ()
+    assert MonitoredReward(reward, ignore={"chrf"}).watched.judges == ()
 
 
 def test_judges_to_ignore_are_logged_row_by_row_and_nothing_else():
@@ -165,20 +171,17 @@ def test_judges_that_are_no_list_are_refused(judges):
         MonitoredReward(paper(), judges=judges)
 
 
-def test_a_name_follows_a_reward_that_is_replaced():
-    assert MonitoredReward(paper()).replace(reward=ChrfReward()).name == "chrf"
-
-
-def test_a_name_of_its_own_stays_when_the_reward_is_replaced():
-    assert MonitoredReward(paper(), name="mine").replace(reward=ChrfReward()).name == "mine"
-
-
-def test_a_name_may_be_replaced_with_the_reward():
-    assert MonitoredReward(paper()).replace(reward=ChrfReward(), name="mine").name == "mine"
-
-
-def test_a_name_stays_when_something_else_is_replaced():
-    assert MonitoredReward(paper(), name="mine").replace(judges=[ChrfReward()]).name == "mine"
+@pytest.mark.parametrize(
+    ("name", "changes", "expected"),
+    [
+        ("", {"reward": ChrfReward()}, "chrf"),
+        ("mine", {"reward": ChrfReward()}, "mine"),
+        ("", {"reward": ChrfReward(), "name": "mine"}, "mine"),
+        ("mine", {"judges": [ChrfReward()]}, "mine"),
+    ],
+)
+def test_a_name_follows_the_reward_unless_it_was_given(name, changes, expected):
+    assert MonitoredReward(paper(), name=name).replace(**changes).name == expected
 
 
 def test_a_language_reward_among_the_judges_is_known_as_one():
@@ -192,13 +195,8 @@ def test_a_judge_is_logged_row_by_row():
     assert dict(log.metrics)["composite/monitor/judge/chinese"] == pytest.approx(1 / 6)
 
 
-def test_a_judge_that_returns_the_wrong_number_of_values_is_named():
-    with pytest.raises(RewardOutputError, match=r"`fixed` must return one value per completion: 6 expected, got 1"):
-        logged_by(MonitoredReward(paper(), judges=[fixed(1.0)]))
-
-
 def test_a_reward_that_returns_the_wrong_number_of_values_is_named():
-    with pytest.raises(RewardOutputError, match=r"`fixed` must return one value per completion: 6 expected, got 1"):
+    with pytest.raises(RewardOutputError, match=r"`fixed` must return a list of 6 values, .* got \[1.0\]"):
         logged_by(MonitoredReward(fixed(1.0)))
 
 
@@ -295,6 +293,10 @@ def test_what_cannot_be_called_is_refused():
         MonitoredReward("composite")
 
 
-def test_an_unknown_way_with_reasoning_is_refused():
-    with pytest.raises(ArgumentError, match="`reasoning` must be one of"):
-        MonitoredReward(paper(), reasoning="maybe")
+def test_it_finds_the_answer_as_the_reward_inside_does():
+    inside = paper_reward(BigramEncoder(), "bo", 0.5, answer=Answer(reasoning="keep"), on_error="none")
+    reward = MonitoredReward(inside)
+    assert (reward.answer, reward.on_error) == (inside.answer, "none")
+    assert reward(completions=["<think>a</think>བོད"], reference=["བོད"]) == inside(
+        completions=["<think>a</think>བོད"], reference=["བོད"]
+    )

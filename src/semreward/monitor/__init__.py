@@ -1,27 +1,19 @@
 """Warns of reward hacking while training runs.
 
-```python
-from semreward.monitor import MonitoredReward, RewardMonitor
-
-reward = MonitoredReward(reward, judges=[...])
-GRPOTrainer(reward_funcs=reward, callbacks=[RewardMonitor(reward)], ...)
-```
-
-`metrics` measures each call of a reward, `reward` logs that, `detectors` read its course, `callback` ties them to a
-trainer. Names resolve on first access, so that only `RewardMonitor` loads transformers.
+`metrics` measures each call of a reward, `reward` logs that, `alarms` reads its course, `callback` connects them to a
+trainer. Names resolve on first access, so only `RewardMonitor` loads transformers.
 """
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from semreward.monitor.alarms import Alarm, AlarmLimits, RewardHackingWarning
+    from semreward.monitor.alarms import KINDS, Alarm, AlarmLimits, RewardHackingWarning
     from semreward.monitor.callback import RewardMonitor
-    from semreward.monitor.detectors import KINDS
     from semreward.monitor.reward import MonitoredReward
 
 _HOMES = {
-    "KINDS": "detectors",
+    "KINDS": "alarms",
     "Alarm": "alarms",
     "AlarmLimits": "alarms",
     "MonitoredReward": "reward",

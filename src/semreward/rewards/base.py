@@ -159,7 +159,9 @@ class Reward(ABC):
 
     def signature(self) -> str:
         """All that decides the values, on one line: parameters, the encoder's fingerprint, the package's version."""
-        parameters = [f"{item.name}:{_rendered(getattr(self, item.name))}" for item in dataclasses.fields(self)]
+        parameters = [
+            f"{item.name}:{_rendered(getattr(self, item.name))}" for item in dataclasses.fields(self) if item.init
+        ]
         return "|".join([type(self).__qualname__, *sorted(parameters), f"semreward:{semreward.__version__}"])
 
     def as_async(self) -> "AsyncReward":

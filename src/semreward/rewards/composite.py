@@ -3,8 +3,7 @@
 import asyncio
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, replace
-from functools import cached_property
+from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -98,6 +97,8 @@ class CompositeReward(Reward):
     gate_threshold: float = 0.0
     floor: float | None = None
     name: str = "composite"
+    names: tuple[str, ...] = field(init=False, repr=False, compare=False)  # of the components, in order
+    _declared: tuple[tuple[float, float] | None, ...] = field(init=False, repr=False, compare=False)  # their bounds
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -106,6 +107,8 @@ class CompositeReward(Reward):
         object.__setattr__(self, "components", tuple(_checked_component(item) for item in self.components))
         if not self.components:
             raise ArgumentError("`components` must name at least one (reward, weight) pair, got none")
+        object.__setattr__(self, "_declared", tuple(reward_bounds(reward) for reward, _ in self.components))
+        object.__setattr__(self, "names", tuple(reward_name(reward) for reward, _ in self.components))
         names = [name for reward, _ in self.components for name in _logged_names(reward)]
         for name in names:
             if names.count(name) > 1 or name in {TOTAL, GATED}:
@@ -128,16 +131,6 @@ class CompositeReward(Reward):
             self._floor()
         elif self.gates or self.gate_threshold != 0 or self.floor is not None:
             raise ArgumentError("`gates`, `gate_threshold` and `floor` need mode='gate', got mode='sum'")
-
-    @cached_property
-    def names(self) -> list[str]:
-        """The names of the components, in order."""
-        return [reward_name(reward) for reward, _ in self.components]
-
-    @cached_property
-    def _declared(self) -> list[tuple[float, float] | None]:
-        """The bounds that the components declare, in order."""
-        return [reward_bounds(reward) for reward, _ in self.components]
 
     @property
     def rewards(self) -> list[RewardFunction]:
