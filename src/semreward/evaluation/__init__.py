@@ -1,6 +1,6 @@
 """What a policy is worth on a test set, how far it has drifted from its base, and what an encoder is worth.
 
-Names resolve on first access, so that only `drift`, and asking a model in this process, load torch.
+Names resolve on first access, so that only `drift`, `choice` and `asking` load torch.
 """
 
 import importlib
@@ -20,59 +20,33 @@ if TYPE_CHECKING:
         judging_estimate,
         pairwise_scores,
     )
-    from semreward.evaluation.overlap import bleu_score, chrf_score, rouge_l_score
     from semreward.evaluation.prompts import JudgePrompt, headline_prompt, translation_prompt, verdict_of
     from semreward.evaluation.reading import CmrcScores, ReadingPrompt, cmrc_scores, first_questions, reading_prompts
     from semreward.evaluation.retrieval import Ranking, RetrievalScores, mean_cosine, pair_auc, retrieval_scores
-    from semreward.evaluation.score import Score
-    from semreward.evaluation.semantic import language_consistency_score, similarity_score
+    from semreward.evaluation.score import (
+        Score,
+        bleu_score,
+        chrf_score,
+        language_consistency_score,
+        rouge_l_score,
+        similarity_score,
+    )
     from semreward.evaluation.verdicts import JudgedPair, PairwiseScores
 
-_HOMES = {
-    "READING_PROMPT": "asking",
-    "ChatError": "chat",
-    "ChatModel": "asking",
-    "ChatServer": "chat",
-    "ChatUnavailableError": "chat",
-    "ChoiceScores": "choice",
-    "CmrcScores": "reading",
-    "Distribution": "drift",
-    "GradedPair": "graded",
-    "GradedScores": "graded",
-    "Judge": "judge",
-    "JudgePrompt": "prompts",
-    "JudgedPair": "verdicts",
-    "JudgingEstimate": "judge",
-    "JudgingInterruptedError": "judge",
-    "PairwiseScores": "verdicts",
-    "Ranking": "retrieval",
-    "Reader": "asking",
-    "ReadingPrompt": "reading",
-    "RetrievalScores": "retrieval",
-    "Score": "score",
-    "bleu_score": "overlap",
-    "choice_scores": "choice",
-    "chrf_score": "overlap",
-    "cmrc_scores": "reading",
-    "first_questions": "reading",
-    "graded_scores": "graded",
-    "headline_prompt": "prompts",
-    "judging_estimate": "judge",
-    "language_consistency_score": "semantic",
-    "mean_cosine": "retrieval",
-    "pair_auc": "retrieval",
-    "pairwise_scores": "judge",
-    "rank_correlation": "graded",
-    "reading_answers": "asking",
-    "reading_prompts": "reading",
-    "retrieval_scores": "retrieval",
-    "rouge_l_score": "overlap",
-    "similarity_score": "semantic",
-    "token_kl": "drift",
-    "token_nll": "drift",
-    "translation_prompt": "prompts",
-    "verdict_of": "prompts",
+_NAMES = {
+    "asking": "READING_PROMPT ChatModel Reader reading_answers",
+    "chat": "ChatError ChatServer ChatUnavailableError",
+    "choice": "ChoiceScores choice_scores",
+    "drift": "Distribution token_kl token_nll",
+    "graded": "GradedPair GradedScores graded_scores rank_correlation",
+    "judge": "Judge JudgingEstimate JudgingInterruptedError judging_estimate pairwise_scores",
+    "prompts": "JudgePrompt headline_prompt translation_prompt verdict_of",
+    "reading": "CmrcScores ReadingPrompt cmrc_scores first_questions reading_prompts",
+    "retrieval": "Ranking RetrievalScores mean_cosine pair_auc retrieval_scores",
+    "score": "Score bleu_score chrf_score language_consistency_score rouge_l_score similarity_score",
+    "verdicts": "JudgedPair PairwiseScores",
 }
+_HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 __all__ = [
     "READING_PROMPT",
