@@ -8,21 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from semreward.errors import ChatError, ChatUnavailableError
-    from semreward.evaluation.asking import READING_PROMPT, ChatModel, Reader, reading_answers
+    from semreward.evaluation.asking import READING_PROMPT, ChatModel, reading_answers
     from semreward.evaluation.chat import ChatServer
-    from semreward.evaluation.choice import ChoiceScores, choice_scores
+    from semreward.evaluation.choice import choice_scores
     from semreward.evaluation.drift import Distribution, token_kl, token_nll
-    from semreward.evaluation.graded import GradedPair, GradedScores, graded_scores, rank_correlation
-    from semreward.evaluation.judge import (
-        Judge,
-        JudgingEstimate,
-        JudgingInterruptedError,
-        judging_estimate,
-        pairwise_scores,
-    )
+    from semreward.evaluation.graded import GradedPair, graded_scores, rank_correlation
+    from semreward.evaluation.judge import JudgingInterruptedError, judging_estimate, pairwise_scores
     from semreward.evaluation.prompts import JudgePrompt, headline_prompt, translation_prompt, verdict_of
-    from semreward.evaluation.reading import CmrcScores, ReadingPrompt, cmrc_scores, first_questions, reading_prompts
-    from semreward.evaluation.retrieval import Ranking, RetrievalScores, mean_cosine, pair_auc, retrieval_scores
+    from semreward.evaluation.reading import CmrcScores, cmrc_scores, first_questions, reading_prompts
+    from semreward.evaluation.retrieval import mean_cosine, pair_auc, retrieval_scores
     from semreward.evaluation.score import (
         Score,
         bleu_score,
@@ -31,20 +25,18 @@ if TYPE_CHECKING:
         rouge_l_score,
         similarity_score,
     )
-    from semreward.evaluation.verdicts import JudgedPair, PairwiseScores
 
 _NAMES = {
-    "asking": "READING_PROMPT ChatModel Reader reading_answers",
+    "asking": "READING_PROMPT ChatModel reading_answers",
     "chat": "ChatError ChatServer ChatUnavailableError",
-    "choice": "ChoiceScores choice_scores",
+    "choice": "choice_scores",
     "drift": "Distribution token_kl token_nll",
-    "graded": "GradedPair GradedScores graded_scores rank_correlation",
-    "judge": "Judge JudgingEstimate JudgingInterruptedError judging_estimate pairwise_scores",
+    "graded": "GradedPair graded_scores rank_correlation",
+    "judge": "JudgingInterruptedError judging_estimate pairwise_scores",
     "prompts": "JudgePrompt headline_prompt translation_prompt verdict_of",
-    "reading": "CmrcScores ReadingPrompt cmrc_scores first_questions reading_prompts",
-    "retrieval": "Ranking RetrievalScores mean_cosine pair_auc retrieval_scores",
+    "reading": "CmrcScores cmrc_scores first_questions reading_prompts",
+    "retrieval": "mean_cosine pair_auc retrieval_scores",
     "score": "Score bleu_score chrf_score language_consistency_score rouge_l_score similarity_score",
-    "verdicts": "JudgedPair PairwiseScores",
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
@@ -54,21 +46,11 @@ __all__ = [
     "ChatModel",
     "ChatServer",
     "ChatUnavailableError",
-    "ChoiceScores",
     "CmrcScores",
     "Distribution",
     "GradedPair",
-    "GradedScores",
-    "Judge",
     "JudgePrompt",
-    "JudgedPair",
-    "JudgingEstimate",
     "JudgingInterruptedError",
-    "PairwiseScores",
-    "Ranking",
-    "Reader",
-    "ReadingPrompt",
-    "RetrievalScores",
     "Score",
     "bleu_score",
     "choice_scores",

@@ -20,31 +20,18 @@ from semreward.evaluation.reading import Dataset, reading_questions
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-QUESTION = "\nQuestion: {question}\nAnswer:"
-NO_QUESTION = "\nAnswer:"
-
 
 @dataclass(frozen=True)
 class ChoiceScores:
-    """Shares of questions whose right answer a model prefers, each in [0, 1].
+    """Shares of questions whose right answer a model prefers, each in [0, 1]."""
 
-    Attributes:
-        gain: By the log-likelihood that the question adds to an answer.
-        likelihood: By the log-likelihood per token.
-        blind: By the log-likelihood per token without the question: what a model gets right without reading it.
-        chance: What guessing gets right.
-        questions: Number of questions; those on passages with one distinct answer are left out.
-        right: Question id -> whether `gain` is right, for paired comparisons.
-        passages: Question id -> index of its passage, for a bootstrap over passages.
-    """
-
-    gain: float
-    likelihood: float
-    blind: float
-    chance: float
-    questions: int
-    right: Mapping[str, bool]
-    passages: Mapping[str, int]
+    gain: float  # by the log-likelihood that the question adds to an answer
+    likelihood: float  # by the log-likelihood per token
+    blind: float  # by the log-likelihood per token without the question: right without reading it
+    chance: float  # by guessing
+    questions: int  # those on passages with one distinct answer are left out
+    right: Mapping[str, bool]  # question id -> whether `gain` is right, for paired comparisons
+    passages: Mapping[str, int]  # question id -> index of its passage, for a bootstrap over passages
 
 
 def choice_scores(
@@ -52,8 +39,8 @@ def choice_scores(
     tokenizer: "PreTrainedTokenizerBase",
     dataset: Dataset,
     *,
-    question_format: str = QUESTION,
-    blind_format: str = NO_QUESTION,
+    question_format: str = "\nQuestion: {question}\nAnswer:",
+    blind_format: str = "\nAnswer:",
 ) -> ChoiceScores:
     r"""Let a model choose among the answers to all questions on a passage.
 

@@ -19,8 +19,6 @@ from semreward.errors import ArgumentError, ArgumentTypeError
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-DEFAULT_MAX_TOKENS = 1024
-
 # Positions that become float32 log-probabilities at once: 64 x 150,000 x 4 bytes = 38 MB.
 _CHUNK = 64
 
@@ -37,11 +35,7 @@ class Distribution:
 
 
 def token_nll(
-    model: torch.nn.Module,
-    tokenizer: "PreTrainedTokenizerBase",
-    texts: Sequence[str],
-    *,
-    max_tokens: int = DEFAULT_MAX_TOKENS,
+    model: torch.nn.Module, tokenizer: "PreTrainedTokenizerBase", texts: Sequence[str], *, max_tokens: int = 1024
 ) -> Distribution:
     r"""Negative log-likelihood of each token given those before it.
 
@@ -62,8 +56,7 @@ def token_nll(
         ArgumentTypeError: `texts` is not a list of strings.
 
     Source:
-        Su et al. 2026, appendix C and Table 6a, https://arxiv.org/abs/2605.14366. It does not state special tokens or
-        a limit of length.
+        Su et al. 2026, appendix C and Table 6a, https://arxiv.org/abs/2605.14366, without special tokens or a limit.
     """
     values = []
     with evaluating(model):
@@ -82,7 +75,7 @@ def token_kl(
     texts: Sequence[str],
     *,
     contexts: Sequence[str] | None = None,
-    max_tokens: int = DEFAULT_MAX_TOKENS,
+    max_tokens: int = 1024,
 ) -> Distribution:
     r"""KL divergence of an adapted model from its base model, at each token, exactly over the vocabulary.
 
@@ -92,7 +85,7 @@ def token_kl(
         model: The adapted model p, as for `token_nll`.
         base: The base model q, of the same vocabulary. `None`: `model` is a PEFT model, q the same without its adapter.
         tokenizer: The tokenizer of both.
-        texts: At least one text.
+        texts: At least one text, as for `token_nll`.
         contexts: One context per text, such as a prompt in its chat template, which is read but not counted. Special
             tokens are then those that the context spells out, and the first token of a text counts, too.
         max_tokens: Length at which a text with its context is cut off, at least 2.

@@ -103,11 +103,11 @@ def headline_prompt(language: str = "Tibetan", *, reasons_in: str = "Chinese") -
     Source:
         Su et al. 2026, appendix B.1 and Figure 2, https://arxiv.org/abs/2605.14366, adapted as in `translation_prompt`.
     """
-    languages = " and ".join(dict.fromkeys([language, reasons_in]))
     task = (
         f"You also know the press in {language}. Below stand a news article in {language} and two headlines for it, "
         "made by systems that are not named."
     )
+    languages = " and ".join(dict.fromkeys([language, reasons_in]))
     template = _PAIR.format(languages=languages, task=task, candidate="headline", reasons_in=reasons_in)
     return JudgePrompt(f"headline-{language}", template)
 

@@ -26,23 +26,14 @@ _HAN_OR_OTHERS = re.compile("[\u4e00-\u9fa5]|[^\u4e00-\u9fa5]+")
 
 @dataclass(frozen=True)
 class CmrcScores:
-    """Results of a reading test.
+    """Results of a reading test."""
 
-    Attributes:
-        exact_match: Share of questions with an exact answer, in percent.
-        f1: Mean F1 over questions, in percent.
-        average: Mean of the two ("Avg" of Table 3).
-        total: Number of questions in the data set.
-        missing: Number of questions without a prediction; they count 0.
-        absent: Number of questions whose answers are not in the passage, so that nobody can quote them; they count.
-    """
-
-    exact_match: float
-    f1: float
-    average: float
-    total: int
-    missing: int
-    absent: int = 0
+    exact_match: float  # share of questions with an exact answer, in percent
+    f1: float  # mean F1 over questions, in percent
+    average: float  # mean of the two ("Avg" of Table 3)
+    total: int  # questions of the data set
+    missing: int  # questions without a prediction; they count 0
+    absent: int = 0  # questions whose answers are not in the passage, so that nobody can quote them; they count
 
 
 class ReadingPrompt(NamedTuple):
@@ -73,9 +64,8 @@ def cmrc_scores(predictions: Mapping[str, str], dataset: Dataset) -> CmrcScores:
         MissingDependencyError: nltk is not installed.
 
     Source:
-        Cui et al. 2019, https://aclanthology.org/D19-1600, by the rules of its evaluation script. The script also
-        splits text other than Han into sentences, by a model that has to be downloaded. We do not; this can differ
-        only where such text holds several sentences.
+        Cui et al. 2019, https://aclanthology.org/D19-1600, by the rules of its evaluation script, except that the
+        script splits text other than Han into sentences, which differs only where such text holds several.
 
     Example:
         >>> squad = {"data": [{"paragraphs": [{"context": "他在北京。", "qas": [
@@ -101,19 +91,13 @@ def cmrc_scores(predictions: Mapping[str, str], dataset: Dataset) -> CmrcScores:
 
 
 def reading_prompts(dataset: Dataset) -> Iterator[ReadingPrompt]:
-    """The questions of a data set, in its order; they need no answers. Raises like `first_questions`."""
+    """The questions of a data set, in its order; they need no answers. Raises like `cmrc_scores`."""
     for prompt, _ in reading_questions(dataset):
         yield prompt
 
 
 def first_questions(dataset: Dataset, count: int) -> dict[str, Any]:
-    """A data set of the same layout with only the first questions, at least 1; all if there are fewer.
-
-    Raises:
-        ArgumentError: The data set breaks the layout, has no questions, or `count` is below 1.
-        ArgumentTypeError: The data set has the wrong type.
-        FileNotFoundError: `dataset` is a path that does not exist.
-    """
+    """A data set of the same layout with only the first `count` questions, at least 1; raises like `cmrc_scores`."""
     check_count("count", count)
     content = _content(dataset)
     reading_questions(content)  # checks the layout
@@ -186,7 +170,7 @@ def _check_predictions(predictions: Mapping[str, str], known: set[str]) -> None:
 
 
 def reading_questions(dataset: Dataset) -> list[tuple[ReadingPrompt, tuple[str, ...]]]:
-    """All questions of a data set with their distinct answers, in its order; raises like `first_questions`."""
+    """All questions of a data set with their distinct answers, in its order; raises like `cmrc_scores`."""
     content = _content(dataset)
     questions = []
     try:

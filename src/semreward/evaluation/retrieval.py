@@ -17,15 +17,10 @@ _BLOCK = 1024
 
 
 class Ranking(NamedTuple):
-    """How high texts rank their own translations among all `N`; both values are in [0, 1], higher is better.
+    """How high texts rank their own translations among all `N`; both values are in [0, 1], higher is better."""
 
-    Attributes:
-        precision_at_1: Share of texts whose translation comes first; a tie with another text is a miss.
-        reciprocal_rank: Mean of 1 / rank; among equal cosines the translation ranks last.
-    """
-
-    precision_at_1: float
-    reciprocal_rank: float
+    precision_at_1: float  # share of texts whose translation comes first; a tie with another text is a miss
+    reciprocal_rank: float  # mean of 1 / rank; among equal cosines the translation ranks last
 
 
 class RetrievalScores(NamedTuple):
@@ -38,10 +33,8 @@ class RetrievalScores(NamedTuple):
 def retrieval_scores(anchors_ND: NDArray[np.float32], positives_ND: NDArray[np.float32]) -> RetrievalScores:  # noqa: N803 - axes
     """Rank the `N` positives by cosine for each anchor, and the other way round; N is at least 1.
 
-    Values fall as N grows. A text in two pairs ties with itself and counts as missed.
-
-    Raises:
-        ArgumentError: The shapes differ, or there are no rows.
+    Values fall as N grows. A text in two pairs ties with itself and counts as missed. Sides of different shapes, or
+    without rows, are an `ArgumentError`.
 
     Example:
         >>> retrieval_scores(np.eye(2, dtype=np.float32), np.eye(2, dtype=np.float32)).forward
@@ -55,10 +48,7 @@ def pair_auc(anchors_ND: NDArray[np.float32], positives_ND: NDArray[np.float32])
     """The probability, in [0, 1], that a true pair's cosine is above a mismatched pair's; ties count half.
 
     Exact, over all N true and all N (N - 1) mismatched pairs; N is at least 2. Unlike retrieval this asks whether one
-    threshold, such as a reward's tau, tells right from wrong for all texts.
-
-    Raises:
-        ArgumentError: The shapes differ, or there are fewer than two rows.
+    threshold, such as a reward's tau, tells right from wrong for all texts. Raises like `retrieval_scores`.
 
     Example:
         >>> pair_auc(np.eye(3, dtype=np.float32), np.eye(3, dtype=np.float32))
@@ -79,10 +69,7 @@ def mean_cosine(vectors_ND: NDArray[np.float32]) -> float:  # noqa: N803
     $$\frac{\lVert\sum_i v_i\rVert^2 - \sum_i \lVert v_i\rVert^2}{N (N - 1)}$$
 
     A value in [-1 / (N - 1), 1], N at least 2. Near 0 the vectors use all directions; near 1 they lie in a narrow cone,
-    where unrelated texts look alike and a reward's threshold has little room above them.
-
-    Raises:
-        ArgumentError: There are fewer than two rows.
+    where unrelated texts look alike and a reward's threshold has little room above them. One row is an `ArgumentError`.
 
     Source:
         Ethayarajh 2019, section 4.1, https://arxiv.org/abs/1909.00512 (there over words in contexts).
@@ -109,7 +96,6 @@ def _blocks(queries: NDArray[np.float32], candidates: NDArray[np.float32]) -> It
 
 
 def _check(anchors: NDArray[np.float32], positives: NDArray[np.float32], *, at_least: int = 1) -> int:
-    """The number of rows."""
     if anchors.ndim != 2 or anchors.shape != positives.shape:  # noqa: PLR2004 - rows and columns
         raise ArgumentError(
             f"vectors must have one shape (N, D) on both sides, got {anchors.shape} and {positives.shape}; "

@@ -21,15 +21,10 @@ References: TypeAlias = Sequence[str | Sequence[str]]
 
 @dataclass(frozen=True)
 class Score:
-    """One number about a set of completions.
-
-    Attributes:
-        value: The number; the function states its range.
-        signature: Everything that decides the number, on one line. Compare values only if their signatures agree.
-    """
+    """One number about a set of completions; the function states its range."""
 
     value: float
-    signature: str
+    signature: str  # everything that decides the number, on one line; compare values only if their signatures agree
 
 
 def bleu_score(
