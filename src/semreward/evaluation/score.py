@@ -178,12 +178,6 @@ def signature_of(metric: str, **options: object) -> str:
     return "|".join([*parts, f"semreward:{semreward.__version__}"])
 
 
-def check_count(name: str, value: object, least: int = 1) -> None:
-    """Raise an `ArgumentError` unless a value is an integer of at least so much."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ArgumentError(f"`{name}` must be an integer of at least {least}, got {value!r}")
-
-
 def evaluated_answers(completions: Sequence[Completion], reasoning: ReasoningPolicy) -> list[str]:
     """The answer texts of at least one completion; raises like the scores."""
     answers = answers_of(completions, reasoning=reasoning)
