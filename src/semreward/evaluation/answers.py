@@ -34,9 +34,10 @@ class AnswerFile(dict[str, str]):
         super().__init__()
         self.path = None if path is None else Path(path)
         self._lock = threading.Lock()
-        if self.path is None or not self.path.exists():
-            return
-        lines = self.path.read_bytes().split(b"\n")
+        content = self.path.read_bytes() if self.path is not None and self.path.exists() else b""
+        self._whole = content.rfind(b"\n") + 1  # bytes of whole lines
+        self._tail = content[self._whole :]
+        lines = content.split(b"\n")
         for number, line in enumerate(lines, start=1):
             record = _json(line)
             key, answer = (record.get("key"), record.get("answer")) if isinstance(record, dict) else (None, None)
@@ -44,7 +45,7 @@ class AnswerFile(dict[str, str]):
                 self[key] = answer
             elif number < len(lines) or record is not None or not _begins_like_ours(line):
                 raise ArgumentError(
-                    f"line {number} of {os.fspath(self.path)!r} must be a JSON object with texts `key` and `answer`; "
+                    f"line {number} of {str(self.path)!r} must be a JSON object with texts `key` and `answer`; "
                     "remove the line, or give the path of another file"
                 )
 
@@ -54,11 +55,11 @@ class AnswerFile(dict[str, str]):
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a+b") as file:
-            file.seek(0)
-            content = file.read()
-            whole = content.rfind(b"\n") + 1
-            if _json(content[whole:]) is None:
-                file.truncate(whole)
+            file.seek(self._whole)
+            if not self._tail or file.read() != self._tail:  # another file object may have mended it, and added more
+                return
+            if _json(self._tail) is None:
+                file.truncate(self._whole)
             else:
                 file.write(b"\n")
 
@@ -92,9 +93,7 @@ def key_of(answerer: str, question: str) -> str:
 def answerer_name(answerer: object, name: str | None, *, argument: str, keeps: bool) -> str:
     """The name of a judge or reader in signatures and keys: the given name, its `signature`, or its Python name.
 
-    Raises:
-        ArgumentError: The answers are kept in a file, and there is neither a name nor a `signature`.
-        ArgumentTypeError: The answerer cannot be called, or the name is not a string.
+    If a file `keeps` the answers, a Python name does not do: it does not tell two functions apart.
     """
     if not callable(answerer):
         raise ArgumentTypeError(f"`{argument}` must be callable, got {type(answerer).__name__}")

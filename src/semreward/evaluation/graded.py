@@ -81,13 +81,10 @@ def _is_graded(pair: Any) -> bool:
 
 
 def rank_correlation(first: ArrayLike, second: ArrayLike) -> float | None:
-    """Spearman's rank correlation of `N` pairs of values; ties share their mean rank.
+    """Spearman's rank correlation, in [-1, 1]; ties share their mean rank.
 
-    Returns:
-        A value in [-1, 1]; `None` if one side's values are all equal, or N is below 2.
-
-    Raises:
-        ArgumentError: The sides differ in length.
+    `None` if one side's values are all equal, or if there are fewer than two. Sides of different lengths are an
+    `ArgumentError`.
 
     Example:
         >>> rank_correlation([1, 2, 3], [10, 200, 3000])
