@@ -44,6 +44,8 @@ class Batch:
         answer: Callable[[Completion], str] = DEFAULT_ANSWER,
         hooks: Mapping[str, Any] | None = None,
     ) -> None:
+        if not callable(answer):
+            raise ArgumentError(f"`answer` must be an Answer or a callable from completions to texts, got {answer!r}")
         if not is_column(completions):
             raise ArgumentTypeError(
                 f"`completions` must be a list of completions, got {type(completions).__name__}; "

@@ -182,7 +182,7 @@ def test_a_policy_for_reasoning_that_is_none_shows_before_anything_is_asked():
 
 @pytest.mark.parametrize("size", ["16", 2.5, True, None])
 def test_a_size_of_batches_that_is_no_integer_is_refused(size):
-    with pytest.raises(ArgumentError, match="`batch_size` must be an integer of at least 1"):
+    with pytest.raises(ArgumentError, match="`batch_size` must be a whole number of at least 1"):
         reading_answers(Reader(), QUESTIONS, batch_size=size)
 
 
@@ -198,7 +198,7 @@ def test_a_reader_that_returns_no_list_is_refused(returned):
 
 
 def test_a_batch_of_none_is_refused():
-    with pytest.raises(ArgumentError, match="`batch_size` must be an integer of at least 1, got 0"):
+    with pytest.raises(ArgumentError, match="`batch_size` must be a whole number of at least 1, got 0"):
         reading_answers(Reader(), QUESTIONS, batch_size=0)
 
 
@@ -352,5 +352,5 @@ def test_a_tokenizer_without_a_chat_template_is_refused(model, tokenizer):
 
 
 def test_answers_of_no_tokens_are_refused(model, tokenizer):
-    with pytest.raises(ArgumentError, match="`max_tokens` must be an integer of at least 1, got 0"):
+    with pytest.raises(ArgumentError, match="`max_tokens` must be a whole number of at least 1, got 0"):
         ChatModel(model, tokenizer, max_tokens=0)

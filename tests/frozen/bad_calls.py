@@ -88,7 +88,7 @@ BAD_CALLS = {
         "similarity(reference_column=None)": "reference_column",
         "similarity(on_missing='skip')": "on_missing",
         "similarity(on_error='zero')": "on_error",
-        "similarity(reasoning='drop')": "reasoning",
+        "similarity(answer='drop')": "answer",
         "similarity(name='')": "name",
         "similarity().replace(treshold=0.5)": "treshold",
     },
@@ -181,7 +181,7 @@ BAD_CALLS = {
         "call(sr.BleuReward(), reference=[BO, None])": "reference row 1",
     },
     "ChrfReward": {
-        "sr.ChrfReward(reasoning=None)": "reasoning",
+        "sr.ChrfReward(answer=None)": "answer",
         "call(sr.ChrfReward(), completions=[BO, 3])": "completions row 1",
         "call(sr.ChrfReward(), reference=[BO])": "reference",
     },
@@ -234,7 +234,7 @@ BAD_CALLS = {
     },
     # Calibration.
     "calibrate": {
-        "calibrated(reward=composite(similarity()))": "reward",
+        "calibrated(encoder=composite(similarity()))": "encoder",
         "calibrated(completions='ab')": "completions",
         "calibrated(references=['ab'])": "references",
         "calibrated(references=['ab', None], mismatched=False)": "references row 1",
@@ -370,7 +370,7 @@ BAD_CALLS = {
         "evaluation.bleu_score(['a', 3], ['a', 'b'])": "completions row 1",
         "evaluation.bleu_score(['a', 'b'], ['a'])": "references",
         "evaluation.bleu_score(['a', 'b'], ['a', None])": "references row 1",
-        "evaluation.bleu_score(['a'], ['a'], reasoning='drop')": "reasoning",
+        "evaluation.bleu_score(['a'], ['a'], answer='drop')": "answer",
     },
     "chrf_score": {
         "evaluation.chrf_score(['a'], 'a')": "references",

@@ -24,6 +24,7 @@ from frozen.mixed_rows import (
     text_of,
 )
 from semreward import (
+    Answer,
     BleuReward,
     ChrfReward,
     LanguageConsistencyReward,
@@ -188,7 +189,7 @@ def scores_of(language: str) -> dict[str, float]:
         "bleu": bleu_score(completions, references).value,
         "chrf": chrf_score(completions, references).value,
         "rouge_l": rouge_l_score(completions, references).value,
-        "rouge_l, reasoning kept": rouge_l_score(completions, references, reasoning="keep").value,
+        "rouge_l, reasoning kept": rouge_l_score(completions, references, answer=Answer(reasoning="keep")).value,
         "similarity": similarity_score(ENCODER, completions, references).value,
         "language": language_consistency_score(completions, language).value,
         "language, detector": language_consistency_score(completions, language, detector=rewards.detector).value,

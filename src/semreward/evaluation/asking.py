@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
+from semreward.arguments import check_count
 from semreward.errors import ArgumentError, ArgumentTypeError
 from semreward.evaluation.answers import AnswerFile, answerer_name, key_of
 from semreward.evaluation.drift import evaluating
 from semreward.evaluation.prompts import check_fields
 from semreward.evaluation.reading import Dataset, reading_prompts
-from semreward.evaluation.score import check_count
 from semreward.text import ReasoningPolicy, remove_reasoning
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from typing import Any
 
+from semreward.arguments import check_count
 from semreward.encoders.endpoints import ApiKey, checked_base_url, checked_key, place_of
 from semreward.errors import ArgumentError, ChatError, ChatUnavailableError, MissingDependencyError, SemRewardError
-from semreward.evaluation.score import check_count
 
 # Status codes of requests that may well succeed later; the client has tried them again already.
 _PASSING = frozenset({408, 409, 425, 429})
@@ -80,7 +80,7 @@ class ChatServer:
             check_count("max_tokens", self.max_tokens)
         if not (_is_number(self.timeout_s) and 0 < self.timeout_s < math.inf):
             raise ArgumentError(f"`timeout_s` must be a positive number of seconds, got {self.timeout_s!r}")
-        check_count("max_retries", self.max_retries, least=0)
+        check_count("max_retries", self.max_retries, at_least=0)
         object.__setattr__(self, "extra_body", _as_members(self.extra_body))
         if isinstance(self.api_key, str):
             object.__setattr__(self, "api_key", ApiKey(checked_key(self.api_key, "`api_key`")))

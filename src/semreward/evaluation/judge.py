@@ -8,10 +8,11 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from semreward.arguments import check_count
 from semreward.errors import ArgumentError, ArgumentTypeError, SemRewardError
 from semreward.evaluation.answers import AnswerFile, answerer_name, key_of
 from semreward.evaluation.prompts import JudgePrompt
-from semreward.evaluation.score import check_count, evaluated_answers, signature_of
+from semreward.evaluation.score import evaluated_answers, signature_of
 from semreward.evaluation.verdicts import EQUAL_PAIR, JudgedPair, PairwiseScores, judged_pair, scores_of
 from semreward.protocols import Completion
 from semreward.rewards.base import check_column
@@ -168,7 +169,7 @@ def pairwise_scores(
     """
     check_count("concurrency", concurrency)
     check_count("resamples", resamples)
-    check_count("seed", seed, least=0)
+    check_count("seed", seed, at_least=0)
     _check_names(names)
     name = answerer_name(judge, judge_name, argument="judge", keeps=cache is not None)
     plan = _plan(name, sources, (first, second), prompt, reasoning)

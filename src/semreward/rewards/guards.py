@@ -66,7 +66,7 @@ class LengthRatioGuard(Guard):
     $$R(y, y^*) = \min\left(1, \frac{q - (1 - \rho) a}{\rho a}, \frac{(1 + \rho) b - q}{\rho b}\right)
     \text{ in } [0, 1], \qquad q = |y| / |y^*|$$
 
-    with a = `low`, b = `high`, and rho = `ramp`, the width of the soft edges; without them, 1 for $a \le q \le b$, else 0
+    with a = `low`, b = `high`, and rho = `ramp`, the width of the soft edges; without them, 1 for $a \le q \le b$.
     |y| counts characters without white space; ideographs, punctuation, symbols and invisible characters count four, so
     that padding is never free (see `semreward.rewards.ngrams`). With several references the best fit counts.
 
@@ -245,8 +245,8 @@ class NumberRecallReward(Guard):
     Tibetan, English). Each value counts once. With several references the best match counts.
 
     Args:
-        written_out: Whether numbers in words, from two on, belong to W and A, too. Then 三 and གསུམ must be right, but some
-            words are taken for numbers (三文鱼 "salmon"), which costs honest answers more.
+        written_out: Whether numbers in words, from two on, belong to W and A, too. Then 三 and གསུམ must be right, but
+            some words are taken for numbers (三文鱼 "salmon"), which costs honest answers more.
         source_column: Name of a column with a text, or messages, per row, whose numbers are not invented; `"prompts"`
             for the prompts themselves; `None` to do without.
 
