@@ -1,6 +1,5 @@
 """What checks found: one result each, as a table, as an exception, as plain data."""
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -16,9 +15,9 @@ class CheckResult:
     """What one check found.
 
     Attributes:
-        name: The check, one of `CHECK_NAMES`; of a fixture, its place, such as `"line 3"`.
+        name: The check, one of `CHECK_NAMES`, or the line of a fixture, such as `"line 3"`.
         status: `"passed"`, `"failed"` or `"skipped"`.
-        message: The rule; where it is broken, also what came instead and the remedy; where it was skipped, why.
+        message: The rule. If it is broken, also what came instead and the remedy; if it was skipped, why.
     """
 
     name: str
@@ -27,13 +26,8 @@ class CheckResult:
 
 
 @dataclass(frozen=True)
-class Report(ABC):
-    """What all checks found about a reward; prints as a table.
-
-    Attributes:
-        reward: The reward's name.
-        results: One result a check, in the order in which they ran.
-    """
+class ConformanceReport:
+    """What all checks found about a reward, in the order in which they ran. Prints as a table."""
 
     reward: str
     results: tuple[CheckResult, ...]
@@ -48,21 +42,13 @@ class Report(ABC):
         return [result for result in self.results if result.status == status]
 
     def raise_on_failure(self) -> None:
-        """Do nothing if the reward passed.
-
-        Raises:
-            ContractError: A check failed; the message lists all that did.
-        """
+        """Raise a `ContractError` that lists every check that failed; do nothing if none did."""
         if failed := self.with_status("failed"):
             listed = "\n".join(f"- {result.name}: {result.message}" for result in failed)
             raise ContractError(f"`{self.reward}` {self._breach(len(failed))}:\n{listed}{self._details()}")
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as strings, booleans, numbers, lists and mappings, which `json.dumps` takes as they are.
-
-        Returns:
-            `reward`, `passed`, `counts` (by status) and `results` (`name`, `status` and `message` of each check).
-        """
+        """The report as data for `json.dumps`: `reward`, `passed`, `counts` (by status) and `results`."""
         return {
             "reward": self.reward,
             "passed": self.passed,
@@ -76,30 +62,21 @@ class Report(ABC):
         rows = [f"{result.status:<8}{result.name:<{width}}  {result.message}" for result in self.results]
         return "\n".join([f"{self.reward}: {counts}", *rows])
 
-    @abstractmethod
     def _breach(self, failed: int) -> str:
-        """What so many failures mean, after the reward's name."""
+        return f"breaks the reward contract in {failed} of {len(self.results)} checks"
 
     def _details(self) -> str:
         return ""
 
 
 @dataclass(frozen=True)
-class ConformanceReport(Report):
-    """What the checks of the reward contract found, one result for each of `CHECK_NAMES`; see `Report`."""
-
-    def _breach(self, failed: int) -> str:
-        return f"breaks the reward contract in {failed} of {len(self.results)} checks"
-
-
-@dataclass(frozen=True)
-class FixtureReport(Report):
-    """What a file of fixtures found, one result a row; see `Report`.
+class FixtureReport(ConformanceReport):
+    """What a file of fixtures found, one result per row.
 
     Attributes:
         path: The file.
-        diff: What the reward would change in the file (or has changed: `updated`), as a unified diff; empty where
-            every row earned what it should.
+        diff: What the reward would change in the file (or has changed: `updated`), as a unified diff; empty if every
+            row earned what it should.
         updated: Whether the file was rewritten.
     """
 
@@ -108,7 +85,7 @@ class FixtureReport(Report):
     updated: bool
 
     def to_dict(self) -> dict[str, Any]:
-        """As `Report.to_dict`, with `path`, `diff` and `updated`."""
+        """As `ConformanceReport.to_dict`, with `path`, `diff` and `updated`."""
         return {**super().to_dict(), "path": self.path, "diff": self.diff, "updated": self.updated}
 
     def _breach(self, failed: int) -> str:
