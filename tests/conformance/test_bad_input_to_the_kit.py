@@ -99,7 +99,7 @@ def test_a_reserved_column_of_an_ordered_case_is_refused(column):
 
 @pytest.mark.parametrize("token_ids", [[[1]], 5, None])
 def test_token_ids_of_an_ordered_case_belong_to_its_answers(token_ids):
-    with pytest.raises(ArgumentError, match="must have one list per answer: 2 expected, got .* at place 0"):
+    with pytest.raises(ArgumentError, match="must have one list per answer, 2 here, got .* at place 0"):
         check(ordered=[{"completions": ["one", "two"], "completion_ids": token_ids}])
 
 

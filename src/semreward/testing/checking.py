@@ -39,17 +39,17 @@ def check_reward(
 
     Args:
         reward: The reward function, as a trainer would receive it.
-        examples: `N` rows with the same columns: `completion` (text or messages), the columns that the reward needs,
-            such as `reference`, and `prompt` or `completion_ids` if it reads them.
+        examples: `N` rows with the same columns: `completion` (text or messages) and whatever the reward needs, such
+            as `reference`, `prompt` or `completion_ids`.
         tolerance: Largest difference between the values of one row in two calls, >= 0. The default suits float32; use
             1e-2 for an encoder in half precision.
         bounds: Lowest and highest value that the reward may return, by default its attribute `bounds`, if it has one.
-        ordered: Cases. Each is a row with `completions` instead of `completion`: at least two answers to one prompt,
-            from best to worst, such as gold, paraphrase, unrelated, empty. No answer may earn more than a better one,
-            and the best must earn more than the worst. `completion_ids`, if given, hold one list per answer.
+        ordered: Rows with `completions` instead of `completion`: at least two answers to one prompt, from best to
+            worst. No answer may earn more than a better one, and the best must earn more than the worst.
+            `completion_ids`, if given, hold one list per answer.
         secrets: Texts that must not show in the reward's repr, signature and pickle, such as its API key.
         expected_failures: Checks that the reward is known to fail, each with the reason. They count as skipped; one
-            that passes counts as failed, so the list stays true.
+            that passes counts as failed.
         spawn: Whether to call the reward in a new Python process, too. That takes as long as its imports.
 
     Returns:
@@ -66,13 +66,11 @@ def check_reward(
         passed  not_a_module ...
     """
     if not callable(reward) or isinstance(reward, type):
-        raise ArgumentError(
-            f"`reward` must be a function or a callable instance, got {shortened(reward)}; build it first"
-        )
+        raise ArgumentError(f"`reward` must be a function or a callable instance, got {shortened(reward)}; build it")
     check_number("tolerance", tolerance, at_least=0)
     if bounds is not None and not is_range(bounds):
         raise ArgumentError(f"`bounds` must be (low, high) with low <= high, got {bounds!r}")
-    reasons = expected_failures or {}
+    reasons = dict(expected_failures or {})
     for name in reasons:
         check_choice("expected_failures", name, CHECK_NAMES)
     if not is_column(secrets) or not all(isinstance(secret, str) and secret for secret in secrets):
@@ -130,23 +128,15 @@ def _batch_of(examples: Sequence[Mapping[str, Any]]) -> Batch:
 
 def _case_of(case: Any, place: int) -> Batch:
     """An ordered case as the arguments of a call."""
+    got = f"got {shortened(case)} at place {place}"
     answers: Any = case.get("completions") if isinstance(case, Mapping) else None
     if not is_column(answers) or len(answers) < 2 or not all(map(is_completion, answers)):  # noqa: PLR2004 - a pair
-        raise ArgumentError(
-            "a case of `ordered` must be a mapping with `completions`, at least two of them from best to worst, got "
-            f"{shortened(case)} at place {place}"
-        )
+        raise ArgumentError(f"`ordered`: a case must be a mapping with `completions`, at least two of them, {got}")
     token_ids = case.get("completion_ids", answers)
     if not is_column(token_ids) or len(token_ids) != len(answers):
-        raise ArgumentError(
-            f"`completion_ids` of a case of `ordered` must have one list per answer: {len(answers)} expected, got "
-            f"{shortened(token_ids)} at place {place}"
-        )
+        raise ArgumentError(f"`ordered`: `completion_ids` must have one list per answer, {len(answers)} here, {got}")
     if reserved := _NO_CASE_COLUMNS & case.keys():
-        raise ArgumentError(
-            f"a case of `ordered` must not have a column `{min(reserved)}`, got {shortened(case)} at place {place}; "
-            "give `completions`, `prompt` and the columns of one row"
-        )
+        raise ArgumentError(f"`ordered`: a case must not have a column `{min(reserved)}`, {got}; rename it")
     return {
         argument_of(name): list(value) if name in _OF_ANSWERS else [value] * len(answers)
         for name, value in case.items()
@@ -163,8 +153,7 @@ def check_row(row: Any, where: str = "") -> None:
         )
     if reserved := RESERVED_COLUMNS & row.keys():
         raise ArgumentError(
-            f"a row must not have a column `{min(reserved)}`, which trainers pass themselves{where}; rename it, or use "
-            "`completion` and `prompt`"
+            f"a row must not have a column `{min(reserved)}`{where}: trainers pass it themselves; rename it"
         )
 
 

@@ -179,7 +179,8 @@ class Contract(Probe):
     def _of_hostile_texts(self) -> list[tuple[str, Any]]:
         """What hostile texts earn, if they earn anything, each value after the words for its text."""
         values = [] if isinstance(self.hostile, Exception) else self.hostile
-        return [(f"the completion {shortened(text)}", value) for text, value in zip(HOSTILE_TEXTS, values)]  # noqa: B905 - `hostile_texts` tells of another length
+        pairs = zip(HOSTILE_TEXTS, values, strict=False)  # `hostile_texts` tells of another length
+        return [(f"the completion {shortened(text)}", value) for text, value in pairs]
 
     # ---- what a reward is called with
 

@@ -41,21 +41,18 @@ def check_fixtures(
 
     * `expected`: the value; `null` where the reward does not apply; or the class name of an exception (or of one of its
       bases) if the row must be refused: `"MissingColumnError"`;
-    * `tolerance`: overrides the argument for this row;
-    * `comment`: is ignored.
+    * `tolerance`, which overrides the argument for this row, and `comment`, both optional.
 
-    Rows are called one at a time. Blank lines are skipped.
-
-    An update only writes values, into rows without an expected value and into rows that earn another one. Everything
-    else in the file stays as it is, byte by byte. NaN and infinities are never written, and names of exceptions are
-    neither written nor replaced: such rows still fail. Review the change as you review code.
+    Rows are called one at a time. An update only writes values that are missing or wrong. Everything else in the file
+    stays as it is, byte by byte. NaN and infinities are never written, and names of exceptions are neither written nor
+    replaced: such rows still fail.
 
     Args:
         reward: The reward function, sync or async.
         path: The file, in UTF-8.
         tolerance: Largest difference between a value and the expected one, >= 0.
-        update: Whether to rewrite the file. `None`: if the environment variable `SEMREWARD_UPDATE` is set to anything
-            but `0`, `false`, `no` or `off`.
+        update: Whether to rewrite the file. `None`: if the environment variable `SEMREWARD_UPDATE` is set, but not to
+            `0`, `false`, `no` or `off`.
 
     Returns:
         One result per row, named by its line, and the difference to the file as a diff.
@@ -79,28 +76,23 @@ def check_fixtures(
         update = os.environ.get(UPDATE_VARIABLE, "").strip().lower() not in _OFF
     file = Path(path)
     lines = _lines_of(file)
-    fixtures = [
-        (number, *_parsed(line, f"{file}, line {number + 1}")) for number, line in enumerate(lines) if line.strip()
-    ]
+    fixtures = {i: _parsed(line, f"{file}, line {i + 1}") for i, line in enumerate(lines) if line.strip()}
     if not fixtures:
         raise ArgumentError(f'{file} holds no row; write one per line: {{"completion": ..., "expected": ...}}')
     results: list[CheckResult] = []
     changed = list(lines)
-    for number, row, (start, end) in fixtures:
-        line = lines[number]
+    for i, (row, (start, end)) in fixtures.items():
+        line = lines[i]
         allowed = float(row.get("tolerance", tolerance))
         outcome: Any = attempt(_value_of, reward, row)
         remedy = _remedy(row.get("expected", _MISSING), outcome, allowed)
-        result = CheckResult(
-            f"line {number + 1}", "passed" if remedy is None else "failed", _told(row, outcome, remedy)
-        )
+        message = _message(row, outcome, remedy)
         if remedy == _REWRITE:
             key = ', "expected": ' if start == end else ""
-            changed[number] = f"{line[:start]}{key}{json.dumps(_rounded(outcome, allowed))}{line[end:]}"
+            changed[i] = f"{line[:start]}{key}{json.dumps(_rounded(outcome, allowed))}{line[end:]}"
             if update:
-                written = f"written: {line[start:end] or 'nothing yet'} -> {shortened(outcome)}"
-                result = CheckResult(result.name, "passed", written)
-        results.append(result)
+                message, remedy = f"written: {line[start:end] or 'nothing yet'} -> {shortened(outcome)}", None
+        results.append(CheckResult(f"line {i + 1}", "failed" if remedy else "passed", message))
     made = difflib.unified_diff(lines, changed, f"{file} (expected)", f"{file} (earned)", n=0)
     diff = "".join(line if line.endswith("\n") else f"{line}\n" for line in made)
     if update and diff:
@@ -131,18 +123,15 @@ def _parsed(line: str, where: str) -> tuple[dict[str, Any], tuple[int, int]]:
         check_row(row)
         check_number("tolerance", row.get("tolerance", 0), at_least=0)
         expected = row.get("expected")
-        if expected is not None and not isinstance(expected, str) and not is_finite_number(expected):
-            raise ArgumentError(
-                f"`expected` must be a finite number, null, or the name of an exception, got {shortened(expected)}"
-            )
+        if not isinstance(expected, (str, type(None))) and not is_finite_number(expected):
+            raise ArgumentError(f"`expected` must be a finite number, null or an exception's name, got {expected!r}")
     except (ValueError, RecursionError) as error:
         raise ArgumentError(f"{where}: {error}") from None
     return row, span
 
 
 def _decoded(line: str) -> tuple[dict[str, Any], tuple[int, int]]:
-    decoder = json.JSONDecoder(parse_constant=_no_constant)
-    if not isinstance(decoder.decode(line), dict):
+    if not isinstance(json.loads(line), dict):
         raise ArgumentError("a row must be a JSON object")
     row: dict[str, Any] = {}
     span = None
@@ -151,14 +140,10 @@ def _decoded(line: str) -> tuple[dict[str, Any], tuple[int, int]]:
         key = json.loads(found[1])
         if key in row:
             raise ArgumentError(f"the key {key!r} stands there twice")
-        row[key], end = decoder.raw_decode(line, found.end())
+        row[key], end = json.JSONDecoder().raw_decode(line, found.end())
         if key == "expected":
             span = (found.end(), end)
     return row, span or (end, end)
-
-
-def _no_constant(name: str) -> float:
-    raise ArgumentError(f"{name} is not a number; write null where the reward does not apply")
 
 
 def _value_of(reward: RewardFunction, row: Mapping[str, Any]) -> Any:
@@ -180,7 +165,7 @@ def _remedy(expected: Any, outcome: Any, tolerance: float) -> str | None:
     return None if agree(outcome, expected, tolerance) else _REWRITE
 
 
-def _told(row: Mapping[str, Any], outcome: Any, remedy: str | None) -> str:
+def _message(row: Mapping[str, Any], outcome: Any, remedy: str | None) -> str:
     """What a row must earn and, if there is a remedy, what it earned instead."""
     expected = row.get("expected", _MISSING)
     demand = f"raise {expected}" if isinstance(expected, str) else f"earn {json.dumps(row.get('expected'))}"

@@ -1,13 +1,11 @@
 """What checks found: one result each, as a table, as an exception, as plain data."""
 
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 from semreward.errors import ContractError
 
 Status: TypeAlias = Literal["passed", "failed", "skipped"]
-
-STATUSES: tuple[Status, ...] = ("passed", "failed", "skipped")
 
 
 @dataclass(frozen=True)
@@ -45,39 +43,32 @@ class ConformanceReport:
         """Raise a `ContractError` that lists every check that failed; do nothing if none did."""
         if failed := self.with_status("failed"):
             listed = "\n".join(f"- {result.name}: {result.message}" for result in failed)
-            raise ContractError(f"`{self.reward}` {self._breach(len(failed))}:\n{listed}{self._details()}")
+            raise ContractError(self._failures(listed, f"{len(failed)} of {len(self.results)}"))
 
     def to_dict(self) -> dict[str, Any]:
         """The report as data for `json.dumps`: `reward`, `passed`, `counts` (by status) and `results`."""
         return {
             "reward": self.reward,
             "passed": self.passed,
-            "counts": {status: len(self.with_status(status)) for status in STATUSES},
+            "counts": {status: len(self.with_status(status)) for status in get_args(Status)},
             "results": [vars(result).copy() for result in self.results],
         }
 
     def __str__(self) -> str:
-        counts = ", ".join(f"{len(self.with_status(status))} {status}" for status in STATUSES)
+        counts = ", ".join(f"{len(self.with_status(status))} {status}" for status in get_args(Status))
         width = max((len(result.name) for result in self.results), default=0)
         rows = [f"{result.status:<8}{result.name:<{width}}  {result.message}" for result in self.results]
         return "\n".join([f"{self.reward}: {counts}", *rows])
 
-    def _breach(self, failed: int) -> str:
-        return f"breaks the reward contract in {failed} of {len(self.results)} checks"
-
-    def _details(self) -> str:
-        return ""
+    def _failures(self, listed: str, count: str) -> str:
+        return f"`{self.reward}` breaks the reward contract in {count} checks:\n{listed}"
 
 
 @dataclass(frozen=True)
 class FixtureReport(ConformanceReport):
     """What a file of fixtures found, one result per row.
 
-    Attributes:
-        path: The file.
-        diff: What the reward would change in the file (or has changed: `updated`), as a unified diff; empty if every
-            row earned what it should.
-        updated: Whether the file was rewritten.
+    `diff` is what the reward would change in the file at `path` (or has changed, if `updated`), as a unified diff.
     """
 
     path: str
@@ -88,8 +79,5 @@ class FixtureReport(ConformanceReport):
         """As `ConformanceReport.to_dict`, with `path`, `diff` and `updated`."""
         return {**super().to_dict(), "path": self.path, "diff": self.diff, "updated": self.updated}
 
-    def _breach(self, failed: int) -> str:
-        return f"earns something else in {failed} of {len(self.results)} rows of {self.path}"
-
-    def _details(self) -> str:
-        return f"\n{self.diff}" if self.diff else ""
+    def _failures(self, listed: str, count: str) -> str:
+        return f"`{self.reward}` earns something else in {count} rows of {self.path}:\n{listed}\n{self.diff}"

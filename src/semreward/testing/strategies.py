@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterable
 from functools import lru_cache
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import regex
@@ -72,12 +73,12 @@ def completions(
     """Completions as trainers pass them: a text, a message of text or of content parts, messages around a tool call.
 
     Args:
-        scripts: As for `texts`; the answer's.
+        scripts: As for `texts`, for the answer.
         max_size: As for `texts`.
 
     Returns:
-        Strategy of completions. Some have reasoning: in a closed `<think>` block before the answer, in one that the
-        chat template opened, or in a separate field.
+        Strategy of completions. Some reason: in a `<think>` block, in one that the chat template opened, or in a
+        separate field.
     """
     st = _strategies()
     thoughts = st.sampled_from(["", REASONING, REASONING.removeprefix("<think>")])
@@ -118,13 +119,10 @@ def conversations(
 
 
 def _strategies() -> Any:
-    try:
-        import hypothesis
-        import hypothesis.strategies
-    except ModuleNotFoundError as error:
-        if error.name != "hypothesis":
-            raise  # hypothesis is there, and something that it needs is not
-        raise MissingDependencyError("semreward's strategies need hypothesis; pip install hypothesis") from error
+    if find_spec("hypothesis") is None:
+        raise MissingDependencyError("semreward's strategies need hypothesis; pip install hypothesis")
+    import hypothesis.strategies
+
     return hypothesis.strategies
 
 
