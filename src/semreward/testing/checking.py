@@ -60,8 +60,8 @@ def check_reward(
 
     Example:
         >>> from semreward import LanguageConsistencyReward
-        >>> report = check_reward(LanguageConsistencyReward("bo"), [{"completion": "བོད"}, {"completion": "yes"}])
-        >>> print(report)  # doctest: +ELLIPSIS
+        >>> rows = [{"completion": "བོད"}, {"completion": "yes"}]
+        >>> print(check_reward(LanguageConsistencyReward("bo"), rows, spawn=False))  # doctest: +ELLIPSIS
         language_consistency: ... passed, 0 failed, ... skipped
         passed  not_a_module ...
     """

@@ -206,10 +206,7 @@ class Contract(Probe):
         """The arguments prompts=None, completion_ids=None, trainer_state, log_metric, log_extra must be accepted."""
         yield from self.compare({"prompts": None, "completion_ids": None, **self.batch, **_TRAINER})
 
-    @rule(
-        "accept **kwargs; where prompts or completion_ids decide the value, give examples that have them",
-        after="takes_trainer_arguments",
-    )
+    @rule("accept **kwargs, and give examples with the prompts or ids that decide", after="takes_trainer_arguments")
     def grpo_call(self) -> Iterator[str]:
         """The call of TRL's GRPOTrainer must earn what the plain call earns."""
         environments = [SimpleNamespace() for _ in self.rows]
@@ -391,7 +388,7 @@ class Contract(Probe):
         """Every call must log the same columns, each once, one value per row, under the reward's name."""
         calls = []
         for rows in [self.rows, *([row] for row in self.rows)]:
-            extras, _ = self._logged(self.of_rows(rows))
+            extras, _ = self._logged(rows)
             for column, values in extras:
                 yield from self._misnamed(column)
                 if not is_column(values) or len(values) != len(rows):
@@ -405,21 +402,21 @@ class Contract(Probe):
     @rule("log f'{name}/{key}', and leave out what is undefined", after="takes_trainer_arguments")
     def log_metrics(self) -> Iterator[str]:
         """Metrics must be finite floats under the reward's name."""
-        _, metrics = self._logged(self.batch)
+        _, metrics = self._logged(self.rows)
         for name, value in metrics:
             yield from self._misnamed(name)
             if not isinstance(value, float) or not math.isfinite(value):
                 yield f"{name!r} got {shortened(value)}"
 
-    def _logged(self, batch: Batch) -> tuple[list[tuple[Any, Any]], list[tuple[Any, Any]]]:
-        """What one call passes to `log_extra`, and what to `log_metric`."""
-        extras: list[tuple[Any, Any]] = []
-        metrics: list[tuple[Any, Any]] = []
+    def _logged(self, rows: Iterable[int]) -> tuple[list[Any], list[Any]]:
+        """What a call for the given rows passes to `log_extra`, and what to `log_metric`."""
+        extras: list[Any] = []
+        metrics: list[Any] = []
         hooks = {
             "log_extra": lambda column, values: extras.append((column, values)),
             "log_metric": lambda name, value: metrics.append((name, value)),
         }
-        self.call({**batch, **hooks})
+        self.call({**self.of_rows(rows), **hooks})
         return extras, metrics
 
     def _misnamed(self, key: object) -> Iterator[str]:
