@@ -6,6 +6,7 @@ The docstring of a rule is the clause of the contract. The rule yields what came
 import asyncio
 import copy
 import dataclasses
+import inspect
 import math
 import pickle
 import sys
@@ -86,7 +87,9 @@ class Contract(Probe):
     @rule("return a list as long as `completions`, None where the reward does not apply", after="called_by_keyword")
     def one_value_a_completion(self) -> Iterator[str]:
         """A reward must return one value per completion, in a list."""
-        if not is_column(self.output):  # a coroutine, if the reward returns one without being `async def`
+        if inspect.iscoroutine(self.output):  # of a callable that is not `async def`: trainers do not await it
+            self.output.close()
+        if not is_column(self.output):
             yield f"{type(self.output).__name__} came back: {shortened(self.output)}"
         if len(self.output) != len(self.rows):
             yield f"{len(self.output)} values came back for {len(self.rows)} completions"
