@@ -117,7 +117,7 @@ def _batch_of(examples: Sequence[Mapping[str, Any]]) -> Batch:
     if not is_column(examples) or not len(examples):
         raise ArgumentError(f"`examples` must be a list of at least one row, got {shortened(examples)}")
     for row, example in enumerate(examples):
-        check_row(example, f" at row {row}")
+        check_row(example, "an example", f" at row {row}")
         if example.keys() != examples[0].keys():
             raise ArgumentError(
                 f"`examples` must have the same columns, got {sorted(example)} at row {row} and {sorted(examples[0])} "
@@ -131,29 +131,29 @@ def _case_of(case: Any, place: int) -> Batch:
     got = f"got {shortened(case)} at place {place}"
     answers: Any = case.get("completions") if isinstance(case, Mapping) else None
     if not is_column(answers) or len(answers) < 2 or not all(map(is_completion, answers)):  # noqa: PLR2004 - a pair
-        raise ArgumentError(f"`ordered`: a case must be a mapping with `completions`, at least two of them, {got}")
+        raise ArgumentError(f"an ordered case must be a mapping with `completions`, at least two of them, {got}")
     token_ids = case.get("completion_ids", answers)
     if not is_column(token_ids) or len(token_ids) != len(answers):
-        raise ArgumentError(f"`ordered`: `completion_ids` must have one list per answer, {len(answers)} here, {got}")
+        raise ArgumentError(f"an ordered case must have one list of `completion_ids` per answer, {got}")
     if reserved := _NO_CASE_COLUMNS & case.keys():
-        raise ArgumentError(f"`ordered`: a case must not have a column `{min(reserved)}`, {got}; rename it")
+        raise ArgumentError(f"an ordered case must not have a column `{min(reserved)}`, {got}; rename it")
     return {
         argument_of(name): list(value) if name in _OF_ANSWERS else [value] * len(answers)
         for name, value in case.items()
     }
 
 
-def check_row(row: Any, where: str = "") -> None:
+def check_row(row: Any, name: str = "a row", where: str = "") -> None:
     """Raise unless a row has a completion and no column that trainers pass themselves."""
     if not isinstance(row, Mapping):
-        raise ArgumentError(f"a row must be a mapping from column to value, got {shortened(row)}{where}")
+        raise ArgumentError(f"{name} must be a mapping from column to value, got {shortened(row)}{where}")
     if not is_completion(row.get("completion")):
         raise ArgumentError(
-            f"a row must have a `completion`, a string or a list of messages, got {shortened(row)}{where}; add it"
+            f"{name} must have a `completion`, a string or a list of messages, got {shortened(row)}{where}; add it"
         )
     if reserved := RESERVED_COLUMNS & row.keys():
         raise ArgumentError(
-            f"a row must not have a column `{min(reserved)}`{where}: trainers pass it themselves; rename it"
+            f"{name} must not have a column `{min(reserved)}`{where}: trainers pass it themselves; rename it"
         )
 
 
