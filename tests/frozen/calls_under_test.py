@@ -256,8 +256,8 @@ def odd_numbers(**options: Any) -> list[float | None]:
 def odd_texts() -> dict[str, list[float | None]]:
     """What rewards make of spans, signs and letters that the mixed rows do not have."""
     judged = {
-        "strip": LanguageConsistencyReward("bo", shape="ratio", strip=SPAN_KINDS, max_left_out=0.95),
-        "strip latex": LanguageConsistencyReward("bo", shape="ratio", strip=("latex",), max_left_out=0.95),
+        "strip": LanguageConsistencyReward("bo", shape="ratio", strip=SPAN_KINDS),
+        "strip latex": LanguageConsistencyReward("bo", shape="ratio", strip=("latex",)),
         "letters": LanguageConsistencyReward("en", shape="ratio"),
         "length": rewards.length(ramp=1.0),
         "rouge_l": RougeLReward(),
