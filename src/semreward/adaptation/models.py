@@ -1,15 +1,12 @@
-"""The model that is trained: loaded, checked against its tokenizer, given pooling, dropout and adapters, and saved.
+"""The model that is trained: loaded, checked against its tokenizer, given pooling, dropout and adapters.
 
 Loads torch and sentence-transformers.
 """
 
 import logging
-import math
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -19,112 +16,17 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
 
 from semreward.adaptation.config import AdaptationConfig
+from semreward.adaptation.measuring import Measures, measure_encoder
+from semreward.adaptation.pairs import Pair
 from semreward.encoders.engine import close_engine
-from semreward.encoders.forward import ModelForward
 from semreward.encoders.local import limit_tokens
 from semreward.errors import ArgumentError
-from semreward.protocols import Encoder
+from semreward.evaluation.graded import GradedPair
 
 logger = logging.getLogger(__name__)
 
-# Tokens a forward pass while measuring, and texts the tokenizer is handed at a time.
-_MEASURED_TOKENS = 4096
-_MEASURED_TEXTS = 1024
+# Texts per call of the tokenizer.
 _TOKENISED = 1000
-
-
-def new_model(config: AdaptationConfig, name_or_path: str | None = None) -> SentenceTransformer:
-    """The base, or another folder, as a sentence-transformers model that is ready to be trained.
-
-    Its own modules are kept; a plain transformers checkpoint gets the pooling asked for. Unit length is made part of
-    the model, so that whoever loads the folder gets what rewards see.
-
-    Raises:
-        ArgumentError: The tokenizer knows tokens that the model has no embedding for, or pooling was asked for where
-            the base brings its own.
-    """
-    path = name_or_path or config.base
-    options = {"device": "cpu" if config.use_cpu else None, "model_kwargs": {"dtype": torch.float32}}
-    model = SentenceTransformer(path, **options)
-    if config.pooling is not None and name_or_path is None:
-        if not isinstance(model[0], Transformer):
-            raise ArgumentError("`pooling` is for transformers; this base has none, leave `pooling` out")
-        pooling = Pooling(model.get_embedding_dimension(), config.pooling)
-        model = SentenceTransformer(modules=[model[0], pooling], device=options["device"])
-    if not any(isinstance(module, Normalize) for module in model):
-        model.append(Normalize())
-    if model.max_seq_length != math.inf:  # a bag of embeddings has no window
-        limit_tokens(model, config.max_tokens)
-    check_vocabulary(model)
-    if config.dropout is not None:
-        for module in model.modules():
-            if isinstance(module, torch.nn.Dropout):
-                module.p = config.dropout
-    return model
-
-
-def check_vocabulary(model: SentenceTransformer) -> None:
-    """Raise `ArgumentError` where a tokenizer gives out numbers that the model has no embedding for."""
-    table = next((module for module in model.modules() if isinstance(module, _TABLES)), None)
-    tokenizer = model.tokenizer
-    if table is None or tokenizer is None:
-        return
-    vocabulary = tokenizer.get_vocab()
-    largest = max(vocabulary.values(), default=-1)
-    if largest >= table.num_embeddings:
-        token = next(token for token, number in vocabulary.items() if number == largest)
-        raise ArgumentError(
-            f"`base` must have an embedding for each token, but its tokenizer knows {token!r} as number {largest} and "
-            f"the model has {table.num_embeddings} embeddings; the two do not belong together: correct the checkpoint, "
-            "or resize the model's embeddings to the tokenizer"
-        )
-
-
-_TABLES = (torch.nn.Embedding, torch.nn.EmbeddingBag)
-
-
-def add_adapters(model: SentenceTransformer, config: AdaptationConfig) -> None:
-    """Freeze a model and put LoRA adapters on all of its linear layers, if the configuration asks for them.
-
-    Raises:
-        ArgumentError: The model is no transformer.
-    """
-    if config.lora_rank is None:
-        return
-    if not isinstance(model[0], Transformer):
-        raise ArgumentError("`lora_rank` is for transformers; this base has no linear layers, leave it out")
-    from peft import LoraConfig
-
-    alpha = config.lora_alpha if config.lora_alpha is not None else 2 * config.lora_rank
-    torch.manual_seed(config.seed)
-    model.add_adapter(
-        LoraConfig(
-            task_type="FEATURE_EXTRACTION",
-            r=config.lora_rank,
-            lora_alpha=alpha,
-            lora_dropout=config.dropout or 0.0,
-            target_modules="all-linear",
-        )
-    )
-
-
-def merged(model: SentenceTransformer, config: AdaptationConfig, base: str) -> SentenceTransformer:
-    """A trained model without adapters, their weights added to those of the base.
-
-    Args:
-        model: What was trained.
-        config: Its configuration; without `lora_rank` the model is returned as it is.
-        base: Name or folder of the model that the adapters were put on.
-    """
-    if config.lora_rank is None:
-        return model
-    from peft import PeftModel
-
-    whole = new_model(config, base) if base != config.base else new_model(config)
-    with tempfile.TemporaryDirectory() as folder:
-        model[0].auto_model.save_pretrained(folder)
-        PeftModel.from_pretrained(whole[0].auto_model, folder).merge_and_unload()  # in place
-    return whole
 
 
 @dataclass(frozen=True)
@@ -132,59 +34,122 @@ class LengthReport:
     """How many texts are longer than an encoder's window.
 
     Attributes:
-        texts: Texts that were looked at.
-        too_long: Those that have more tokens than fit; their ends are not seen.
-        window: Tokens that fit; `None`: any number.
+        texts: Texts that were counted.
+        too_long: Those with more tokens than fit; the encoder does not see their ends.
+        window: Tokens that fit.
         mean: Mean number of tokens, those beyond the window included.
     """
 
     texts: int
     too_long: int
-    window: int | None
+    window: int
     mean: float
 
 
-def text_lengths(model: SentenceTransformer, texts: Iterable[str]) -> LengthReport:
+def new_model(config: AdaptationConfig) -> SentenceTransformer:
+    """The base as a sentence-transformers model that is ready to be trained.
+
+    A plain transformers checkpoint gets the pooling asked for. Unit length becomes part of the model, so that everyone
+    who loads the folder gets the vectors that rewards see.
+
+    Raises:
+        ArgumentError: The base is no transformer, or its tokenizer knows tokens without an embedding.
+    """
+    device = "cpu" if config.use_cpu else None
+    model = SentenceTransformer(config.base, device=device, model_kwargs={"dtype": torch.float32})
+    if not isinstance(model[0], Transformer):
+        raise ArgumentError(f"`base` must be a transformer, got a {type(model[0]).__name__} in {config.base!r}")
+    if config.pooling is not None:
+        pooling = Pooling(model.get_embedding_dimension(), config.pooling)
+        model = SentenceTransformer(modules=[model[0], pooling], device=device)
+    if not any(isinstance(module, Normalize) for module in model):
+        model.append(Normalize())
+    limit_tokens(model, config.max_tokens)
+    _check_vocabulary(model)
+    if config.dropout is not None:
+        for module in model.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = config.dropout
+    return model
+
+
+def _check_vocabulary(model: SentenceTransformer) -> None:
+    """Raise if the tokenizer knows a token that the model has no embedding for."""
+    embeddings = model[0].auto_model.get_input_embeddings().num_embeddings
+    token, number = max(model.tokenizer.get_vocab().items(), key=lambda entry: entry[1])
+    if number >= embeddings:
+        raise ArgumentError(
+            f"`base` must have an embedding for each token, but its tokenizer knows {token!r} as number {number} and "
+            f"the model has {embeddings} embeddings; correct the checkpoint, or resize the model's embeddings to the "
+            "tokenizer"
+        )
+
+
+def add_adapters(model: SentenceTransformer, config: AdaptationConfig) -> None:
+    """Freeze a model and put LoRA adapters on all of its linear layers, if the configuration asks for them."""
+    if config.lora_rank is None:
+        return
+    from peft import LoraConfig
+
+    torch.manual_seed(config.seed)
+    model.add_adapter(
+        LoraConfig(
+            task_type="FEATURE_EXTRACTION",
+            r=config.lora_rank,
+            lora_alpha=2 * config.lora_rank,
+            lora_dropout=config.dropout or 0.0,
+            target_modules="all-linear",
+        )
+    )
+
+
+def merged(model: SentenceTransformer, config: AdaptationConfig) -> SentenceTransformer:
+    """A trained model with its adapters' weights, if there are any, added to those of the base."""
+    if config.lora_rank is None:
+        return model
+    from peft import PeftModel
+
+    whole = new_model(config)
+    with tempfile.TemporaryDirectory() as folder:
+        model[0].auto_model.save_pretrained(folder)
+        PeftModel.from_pretrained(whole[0].auto_model, folder).merge_and_unload()  # in place
+    return whole
+
+
+def text_lengths(model: SentenceTransformer, texts: Sequence[str]) -> LengthReport:
     """Count the texts that a model's window cuts, special tokens included, and log it."""
-    window = model.max_seq_length if isinstance(model.max_seq_length, int) else None
+    window = int(model.max_seq_length)
     counts: list[int] = []
-    rest = iter(texts)
-    while portion := list(islice(rest, _TOKENISED)):
-        counts += _token_counts(model.tokenizer, portion)
-    too_long = 0 if window is None else sum(count > window for count in counts)
-    report = LengthReport(len(counts), too_long, window, float(np.mean(counts)) if counts else 0.0)
-    if too_long:
+    for start in range(0, len(texts), _TOKENISED):
+        portion = list(texts[start : start + _TOKENISED])
+        rows = model.tokenizer(portion, truncation=False, padding=False, verbose=False)["input_ids"]
+        counts += map(len, rows)
+    report = LengthReport(len(counts), sum(count > window for count in counts), window, float(np.mean(counts)))
+    if report.too_long:
         logger.warning(
-            "%d of %d training texts are longer than %d tokens: their ends are not seen", too_long, len(counts), window
+            "%d of %d training texts are longer than %d tokens: their ends are not seen",
+            report.too_long,
+            report.texts,
+            window,
         )
     return report
 
 
-def _token_counts(tokenizer: Any, texts: Sequence[str]) -> list[int]:
-    if hasattr(tokenizer, "encode_batch"):  # of the tokenizers library, as static embeddings have it
-        return [len(encoding.ids) for encoding in tokenizer.encode_batch(list(texts), add_special_tokens=False)]
-    return [len(ids) for ids in tokenizer(list(texts), truncation=False, padding=False, verbose=False)["input_ids"]]
-
-
-@contextmanager
-def live_encoder(model: SentenceTransformer) -> Iterator[Encoder]:
-    """A model in training as an encoder, for as long as its weights stay as they are."""
-    encoder = _LiveEncoder(model)
-    training = model.training
-    model.eval()
+def measure_model(model: SentenceTransformer, pairs: Sequence[Pair], graded: Sequence[GradedPair]) -> Measures:
+    """Measure a model as it is at this moment of its training."""
+    encoder = _EncoderInTraining(model)
     try:
-        yield encoder
+        return measure_encoder(encoder, pairs, graded)
     finally:
-        close_engine(encoder)  # with all vectors of these weights
-        model.train(training)
+        close_engine(encoder)  # drops the vectors of these weights
 
 
-class _LiveEncoder:
+class _EncoderInTraining:
     fingerprint = "in training"
 
     def __init__(self, model: SentenceTransformer) -> None:
-        self._forward = ModelForward(model, prompt=None, batch_tokens=_MEASURED_TOKENS, batch_size=_MEASURED_TEXTS)
-        self._forward.counts_texts = False
+        self._model = model
 
     def encode(self, texts: Sequence[str], /) -> NDArray[np.float32]:
-        return self._forward(list(texts))
+        vectors: Any = self._model.encode(list(texts), show_progress_bar=False)
+        return np.asarray(vectors, dtype=np.float32)
