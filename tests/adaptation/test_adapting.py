@@ -51,12 +51,12 @@ def test_vectors_have_unit_length_for_users_of_the_folder_too(adapted_folder):
 
 
 def test_measures_are_taken_every_so_many_steps(adaptation):
-    measured = [point.step for point in adaptation.curve if "precision" in point.measures]
+    measured = [point["step"] for point in adaptation.curve if "eval_precision" in point]
     assert measured == [10, 20, 30, 36]
 
 
 def test_the_loss_falls(adaptation):
-    losses = [point.measures["loss"] for point in adaptation.curve if "loss" in point.measures]
+    losses = [point["loss"] for point in adaptation.curve if "loss" in point]
     assert losses[-1] < losses[0]
 
 

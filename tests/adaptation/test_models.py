@@ -77,8 +77,10 @@ def test_a_checkpoint_in_cinos_layout_is_adapted(cino_folder, captions, quick):
 
 def test_an_adapted_cino_gives_the_vectors_that_were_trained(cino_folder, captions, quick):
     adaptation = adapt_encoder(quick(base=cino_folder, measure_steps=1), captions[12:20], captions[:12])
-    (last,) = [point.measures for point in adaptation.curve if "precision" in point.measures]
-    assert adaptation.after.flat() == pytest.approx(last, abs=1e-5)
+    (last,) = [point for point in adaptation.curve if "eval_precision" in point]
+    assert adaptation.after.flat() == pytest.approx(
+        {name: last[f"eval_{name}"] for name in adaptation.after.flat()}, abs=1e-5
+    )
 
 
 def test_a_tokenizer_with_more_tokens_than_embeddings_is_refused(encoder_folder, captions, quick, tmp_path):

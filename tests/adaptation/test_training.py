@@ -131,7 +131,7 @@ def test_resuming_where_nothing_is_starts_from_the_beginning(quick, captions):
 
 def test_training_stops_when_the_held_out_pairs_gain_no_more(quick, captions):
     config = quick(epochs=50, learning_rate=1e-8, measure_steps=1, patience=2)
-    steps = [point.step for point in adapt_encoder(config, captions[:16], captions[16:24]).curve]
+    steps = [point["step"] for point in adapt_encoder(config, captions[:16], captions[16:24]).curve]
     assert max(steps) == 3
 
 
@@ -139,7 +139,7 @@ def test_training_stops_when_the_held_out_pairs_gain_no_more(quick, captions):
 def test_the_best_model_is_kept(quick, captions, options):
     config = quick(epochs=6, measure_steps=2, patience=50, **options)
     adaptation = adapt_encoder(config, captions[12:], captions[:12])
-    measured = [p.measures["precision"] for p in adaptation.curve if "precision" in p.measures]
+    measured = [p["eval_precision"] for p in adaptation.curve if "eval_precision" in p]
     assert adaptation.after.precision == pytest.approx(max(measured))
 
 

@@ -5,7 +5,6 @@ import logging
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from semreward.adaptation.card import write_card
@@ -19,7 +18,6 @@ from semreward.evaluation.graded import GradedPair, checked_graded
 
 if TYPE_CHECKING:
     from semreward.adaptation.models import LengthReport
-    from semreward.adaptation.training import CurvePoint
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +30,7 @@ class Adaptation(NamedTuple):
         pairs: How many pairs it was trained on.
         before: Measures of the base; `None` without held-out pairs.
         after: Measures of the adapted encoder.
-        curve: Losses and measures during training.
+        curve: Losses and measures during training, as the trainer logs them, with `step` and `epoch`.
         report: Where the pairs come from, and which rows were dropped.
         lengths: How many training texts are longer than the encoder's window.
         negatives: How many hard negatives were mined, made, and filled with other pairs' positives.
@@ -42,7 +40,7 @@ class Adaptation(NamedTuple):
     pairs: int
     before: Measures | None
     after: Measures | None
-    curve: "Sequence[CurvePoint]"
+    curve: Sequence[Mapping[str, float]]
     report: PairReport
     lengths: "LengthReport"
     negatives: Mapping[str, int]
@@ -104,14 +102,14 @@ def adapt_encoder(
     from semreward.adaptation import models, training
 
     model = models.new_model(config)
-    measure = partial(models.measure_model, pairs=held_out, graded=grades) if held_out else None
-    before = measure(model) if measure else None
+    evaluator = models.HeldOutEvaluator(held_out, grades) if held_out else None
+    before = evaluator.measures(model) if evaluator else None
     lengths = models.text_lengths(model, [text for pair in pairs for text in pair])
     rows, negatives = pair_rows(pairs, config, model, make_negatives)
     models.add_adapters(model, config)
-    curve = training.train(model, config, rows, measure)
+    curve = training.train(model, config, rows, evaluator)
     model = models.merged(model, config)
-    after = measure(model) if measure else None
+    after = evaluator.measures(model) if evaluator else None
     logger.info("before %s, after %s", before, after)
     if PartialState().is_main_process:
         model.save_pretrained(config.output_dir, create_model_card=False)

@@ -1,10 +1,11 @@
 """The model card: what an adapted encoder was made from and how it measured, beside its weights."""
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import semreward
 from semreward.adaptation.config import AdaptationConfig
@@ -38,7 +39,9 @@ calibrated with another encoder does not fit this one.
 
 ## Measured
 
-{measured}
+On {held_out} held-out pairs; retrieval is among all of them.
+
+{measures}
 
 ## Data
 
@@ -63,74 +66,50 @@ _LABELS = {
 
 
 def write_card(config: AdaptationConfig, adaptation: "Adaptation", *, held_out: int) -> None:
-    """Write `README.md` for people and `adaptation.json` for programs into the encoder's folder.
-
-    Args:
-        config: Hyperparameters.
-        adaptation: All else; its encoder lies in the folder already.
-        held_out: How many pairs it was measured on.
-    """
-    settings = _public(config)
-    before, after = adaptation.before, adaptation.after
+    """Write `README.md` for people and `adaptation.json` for programs into the encoder's folder."""
+    folder, base = Path(config.output_dir), Path(config.base)
+    settings = {**asdict(config), "base": base.name if base.is_absolute() else config.base}
+    del settings["output_dir"], settings["resume"]  # nothing of this machine
+    before, after = ({} if measures is None else measures.flat() for measures in (adaptation.before, adaptation.after))
     numbers = {
         "fingerprint": adaptation.encoder.fingerprint,
         "semreward": semreward.__version__,
         "config": settings,
         "data": {**asdict(adaptation.report), "kept": adaptation.report.kept},
-        "lengths": asdict(adaptation.lengths),
+        "lengths": adaptation.lengths._asdict(),
         "held_out": held_out,
         "negatives": dict(adaptation.negatives),
-        "before": before and before.flat(),
-        "after": after and after.flat(),
-        "curve": [point._asdict() for point in adaptation.curve],
+        "before": before or None,
+        "after": after or None,
+        "curve": list(adaptation.curve),
     }
+    text = json.dumps(numbers, ensure_ascii=False, indent=2) + "\n"
+    (folder / "adaptation.json").write_text(text, encoding="utf-8")
+    measured = []
+    for name in filter("precision".__ne__, after):
+        label = _LABELS.get(name, name.replace("graded_", "Spearman with grades, "))
+        measured.append((label, f"{before.get(name, math.nan):.4f}", f"{after[name]:.4f}"))
     card = _CARD.format(
         base=settings["base"],
         fingerprint=adaptation.encoder.fingerprint,
-        measured=_measured(adaptation, held_out),
-        data=_data(adaptation),
+        held_out=held_out,
+        measures=_table(("", "before", "after"), measured),
+        data="\n".join(f"- {line}" for line in _data_lines(adaptation)),
         settings=_table(("", "value"), [(name, str(value)) for name, value in settings.items()]),
         version=semreward.__version__,
     )
-    folder = Path(config.output_dir)
-    text = json.dumps(numbers, ensure_ascii=False, indent=2) + "\n"
-    (folder / "adaptation.json").write_text(text, encoding="utf-8")
     (folder / "README.md").write_text(card, encoding="utf-8")
 
 
-def _public(config: AdaptationConfig) -> dict[str, Any]:
-    """The configuration without this machine's folders."""
-    base = Path(config.base)
-    shown = {**asdict(config), "base": base.name if base.is_absolute() else config.base}
-    return {name: value for name, value in shown.items() if name not in {"output_dir", "resume"}}
-
-
-def _measured(adaptation: "Adaptation", held_out: int) -> str:
-    if adaptation.before is None or adaptation.after is None:
-        return "Nothing: no held-out pairs were given."
-    before, after = adaptation.before.flat(), adaptation.after.flat()
-    rows = []
-    for name, value in after.items():
-        if name != "precision":
-            label = _LABELS.get(name) or f"Spearman with grades, {name.removeprefix('graded_')}"
-            rows.append((label, f"{before[name]:.4f}" if name in before else "", f"{value:.4f}"))
-    table = _table(("", "before", "after"), rows)
-    return f"On {held_out} held-out pairs; retrieval is among all of them.\n\n{table}"
-
-
-def _data(adaptation: "Adaptation") -> str:
+def _data_lines(adaptation: "Adaptation") -> list[str]:
     lengths = adaptation.lengths
-    lines = [f"- {adaptation.report}"]
-    lines += [f"- dropped: {row}" for row in adaptation.report.named]
-    lines.append(
-        f"- {lengths.too_long} of {lengths.texts} texts are longer than {lengths.window} tokens: their ends are not "
-        f"seen; a text has {lengths.mean:.1f} tokens on average"
-    )
-    if any(adaptation.negatives.values()):
-        lines.append(
-            "- hard negatives: " + ", ".join(f"{count} {kind}" for kind, count in adaptation.negatives.items())
-        )
-    return "\n".join(lines)
+    return [
+        str(adaptation.report),
+        *(f"dropped: {row}" for row in adaptation.report.named),
+        f"{lengths.too_long} of {lengths.texts} texts are longer than {lengths.window} tokens: their ends are not seen",
+        f"tokens per text: {lengths.mean:.1f}",
+        "hard negatives: " + ", ".join(f"{count} {kind}" for kind, count in adaptation.negatives.items()),
+    ]
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -47,27 +47,23 @@ class AdaptationConfig:
         epochs: Passes over the pairs, > 0.
         batch_size: Pairs per batch and process. The batch's other pairs, over all processes, are the negatives.
         learning_rate: Peak of a cosine schedule, > 0.
-        embedding_learning_rate: Peak for the word embeddings; `None`: the same. A table that starts from random
-            numbers learns faster at 5 to 10 times the rate of the layers above it.
+        embedding_learning_rate: Peak for the word embeddings; `None`: the same.
         warmup_ratio: Share of the steps during which the learning rate rises, in [0, 1).
         weight_decay: AdamW's, >= 0.
         dropout: Dropout during training, in [0, 1); `None`: the base's own.
         temperature: Divides cosines before the softmax, > 0.
         max_tokens: Longest input in tokens.
         pooling: `"mean"`, `"cls"` or `"max"`; `None`: the base's own, or mean pooling for a plain checkpoint.
-        mini_batch_size: Pairs whose activations are held at a time. Gradient caching fits large batches into small
-            memory at the price of a second forward pass. `None` holds the whole batch.
-        mined_negatives: Hard negatives per pair, mined from the other pairs' positives with the base. Worth it when
-            the base already retrieves well: adapt twice.
+        mini_batch_size: Pairs whose activations are held at a time (gradient caching); `None` holds the whole batch.
+        mined_negatives: Hard negatives per pair, mined from the other pairs' positives with the base.
         mining_margin: How far below its positive's cosine a mined negative must be, as a share of it, in [0, 1).
-            Keeps translations in other rows from becoming negatives.
         made_negatives: Hard negatives per pair, drawn from what `make_negatives` returns for it.
         lora_rank: Rank of LoRA adapters on all linear layers, merged at the end; `None` trains all weights.
         bf16: Train in bfloat16 (autocast).
         measure_steps: Measure on the held-out pairs every so many steps; `None`: before and after training only.
         patience: Stop after so many measurements without a better one, and keep the best; needs `measure_steps`.
-        save_steps: Write a checkpoint every so many steps, from which `resume` continues; `None`: never, or with
-            `patience` at each measurement. With `patience`, a multiple of `measure_steps`.
+        save_steps: Write a checkpoint every so many steps, with `patience` a multiple of `measure_steps`; `None`:
+            never, or with `patience` at each measurement.
         resume: Continue from the last checkpoint in `output_dir`, if there is one.
         seed: Order of the pairs, dropout, choice of made negatives.
         use_cpu: Train on the CPU even if there is an accelerator.

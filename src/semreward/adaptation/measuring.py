@@ -59,7 +59,7 @@ def measure_encoder(
     Args:
         encoder: The encoder to measure.
         pairs: `N` translation pairs that it was not trained on, `N` at least 1.
-        graded: Graded pairs; see `semreward.evaluation.graded.graded_scores`.
+        graded: Graded pairs, see `semreward.evaluation.graded`.
 
     Raises:
         ArgumentError: There are no pairs, a pair lacks a side, or a graded row is invalid.

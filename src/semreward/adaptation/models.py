@@ -6,13 +6,13 @@ Loads torch and sentence-transformers.
 import logging
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.evaluation import SentenceEvaluator
 from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
 
 from semreward.adaptation.config import AdaptationConfig
@@ -29,31 +29,19 @@ logger = logging.getLogger(__name__)
 _TOKENISED = 1000
 
 
-@dataclass(frozen=True)
-class LengthReport:
-    """How many texts are longer than an encoder's window.
+class LengthReport(NamedTuple):
+    """How many of the training texts have more tokens than the encoder's window; it does not see their ends."""
 
-    Attributes:
-        texts: Texts that were counted.
-        too_long: Those with more tokens than fit; the encoder does not see their ends.
-        window: Tokens that fit.
-        mean: Mean number of tokens, those beyond the window included.
-    """
-
-    texts: int
     too_long: int
+    texts: int
     window: int
     mean: float
 
 
 def new_model(config: AdaptationConfig) -> SentenceTransformer:
-    """The base as a sentence-transformers model that is ready to be trained.
+    """The base, checked, with pooling, unit length and dropout, ready to be trained.
 
-    A plain transformers checkpoint gets the pooling asked for. Unit length becomes part of the model, so that everyone
-    who loads the folder gets the vectors that rewards see.
-
-    Raises:
-        ArgumentError: The base is no transformer, or its tokenizer knows tokens without an embedding.
+    Unit length becomes part of the model, so that everyone who loads the folder gets the vectors that rewards see.
     """
     device = "cpu" if config.use_cpu else None
     model = SentenceTransformer(config.base, device=device, model_kwargs={"dtype": torch.float32})
@@ -124,24 +112,33 @@ def text_lengths(model: SentenceTransformer, texts: Sequence[str]) -> LengthRepo
         portion = list(texts[start : start + _TOKENISED])
         rows = model.tokenizer(portion, truncation=False, padding=False, verbose=False)["input_ids"]
         counts += map(len, rows)
-    report = LengthReport(len(counts), sum(count > window for count in counts), window, float(np.mean(counts)))
+    report = LengthReport(sum(count > window for count in counts), len(counts), window, float(np.mean(counts)))
     if report.too_long:
-        logger.warning(
-            "%d of %d training texts are longer than %d tokens: their ends are not seen",
-            report.too_long,
-            report.texts,
-            window,
-        )
+        logger.warning("%d of %d training texts are longer than %d tokens: their ends are not seen", *report[:3])
     return report
 
 
-def measure_model(model: SentenceTransformer, pairs: Sequence[Pair], graded: Sequence[GradedPair]) -> Measures:
-    """Measure a model as it is at this moment of its training."""
-    encoder = _EncoderInTraining(model)
-    try:
-        return measure_encoder(encoder, pairs, graded)
-    finally:
-        close_engine(encoder)  # drops the vectors of these weights
+class HeldOutEvaluator(SentenceEvaluator):  # type: ignore[misc] # the library is untyped
+    """Measures a model in training on held-out pairs; `precision` selects the best one."""
+
+    primary_metric = "precision"
+
+    def __init__(self, pairs: Sequence[Pair], graded: Sequence[GradedPair]) -> None:
+        super().__init__()
+        self._pairs = pairs
+        self._graded = graded
+
+    def measures(self, model: SentenceTransformer) -> Measures:
+        """Measure a model as it is at this moment."""
+        encoder = _EncoderInTraining(model)
+        try:
+            return measure_encoder(encoder, self._pairs, self._graded)
+        finally:
+            close_engine(encoder)  # drops the vectors of these weights
+
+    def __call__(self, model: SentenceTransformer, *_: Any, **__: Any) -> dict[str, float]:
+        """The measures as the trainer logs them."""
+        return self.measures(model).flat()
 
 
 class _EncoderInTraining:
@@ -151,5 +148,5 @@ class _EncoderInTraining:
         self._model = model
 
     def encode(self, texts: Sequence[str], /) -> NDArray[np.float32]:
-        vectors: Any = self._model.encode(list(texts), show_progress_bar=False)
-        return np.asarray(vectors, dtype=np.float32)
+        vectors: NDArray[np.float32] = self._model.encode(list(texts), show_progress_bar=False)
+        return vectors

@@ -31,19 +31,10 @@ def pair_rows(
     model: "SentenceTransformer",
     make_negatives: MakeNegatives | None,
 ) -> tuple[dict[str, list[str]], dict[str, int]]:
-    """The training's columns: anchors, positives, and as many negatives per pair as the configuration asks for.
+    """Texts by column (`anchor`, `positive`, `negative_1` and on), and how many negatives were mined, made and filled.
 
     Every row of a batch needs equally many negatives. Where too few are found or made, the positive of a random other
-    pair fills the gap, as in-batch negatives do, but never one that translates the anchor in some row.
-
-    Args:
-        pairs: Distinct pairs.
-        config: How many negatives, and the margin of mined ones.
-        model: The encoder that mines.
-        make_negatives: Makes negatives of a pair; needed if `made_negatives` is not 0.
-
-    Returns:
-        Texts by column (`anchor`, `positive`, `negative_1` and on), and how many negatives were mined, made, filled.
+    pair fills the gap, but never one that translates the anchor in some row.
 
     Raises:
         ArgumentError: No other pair's positive can fill in for a missing negative.

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from os import PathLike
 from typing import Any, NamedTuple, TypeAlias, overload
 
@@ -30,14 +31,7 @@ class Pair(NamedTuple):
 
 @dataclass(frozen=True)
 class PairReport:
-    """Where pairs come from and which rows were dropped; part of an encoder's model card.
-
-    Attributes:
-        source: File, hub data set, or what else was read.
-        rows: How many rows were read.
-        dropped: How many of them were dropped, by reason.
-        named: The first dropped rows, with number (counted from 1), reason and content.
-    """
+    """How many rows of a source were read, how many were dropped by reason, and the first dropped ones in full."""
 
     source: str
     rows: int
@@ -110,28 +104,28 @@ def read_pairs(
         >>> print(data.report)
         an iterable: 3 rows read, 1 kept, dropped: 1 with a blank side, 1 without two sides
     """
-    _check_columns(columns)
+    kinds = {type(column) for column in columns} if isinstance(columns, (tuple, list)) else set()
+    is_negative = any(isinstance(column, int) and column < 0 for column in columns) if kinds == {int} else False
+    if kinds not in ({str}, {int}) or len(columns) != 2 or is_negative:  # noqa: PLR2004
+        raise ArgumentError(f"`columns` must be two names, or two positions counted from 0, got {columns!r}")
     if limit is not None:
         check_count("limit", limit)
-    by_name = isinstance(columns[0], str)
-    name, rows = _opened(source, split, has_header=by_name)
+    name = str(source) if isinstance(source, (str, PathLike)) else "an iterable"
     pairs: list[Pair] = []
     dropped: Counter[str] = Counter()
     named: list[str] = []
     number = 0
-    for number, row in enumerate(rows, start=1):
-        if number == 1 and by_name and isinstance(row, Mapping):
-            _check_has(row, columns, name)
-        sides = _sides(row, columns)
+    for number, (row, sides) in enumerate(islice(_rows(source, columns, split), limit), start=1):
+        if number == 1 and kinds == {str} and isinstance(row, Mapping) and len(sides) < len(columns):
+            missing = ", ".join(str(column) for column in columns if column not in row)
+            raise MissingColumnError(f"{name} has no column {missing}; it has {', '.join(row)}")
         reason = row.reason if isinstance(row, Unreadable) else _fault(sides)
-        if reason:
-            dropped[reason] += 1
-            if len(named) < _NAMED:
-                named.append(f"row {number} {reason}: {str(row)[:120]}")
-        else:
+        if not reason:
             pairs.append(Pair(*map(normalise, sides)))
-        if number == limit:
-            break
+            continue
+        dropped[reason] += 1
+        if len(named) < _NAMED:
+            named.append(f"row {number} {reason}: {str(row)[:120]}")
     report = PairReport(name, number, dict(dropped), tuple(named))
     if not pairs:
         raise ArgumentError(f"`source` must hold at least one pair; {report}; {'; '.join(named) or 'it is empty'}")
@@ -154,14 +148,9 @@ def checked_pairs(pairs: Sequence[tuple[str, str]], name: str) -> list[Pair]:
 
 
 def without_leaks(train_pairs: Sequence[tuple[str, str]], held_out: Iterable[str]) -> tuple[list[Pair], PairReport]:
-    """Distinct training pairs that share no sentence with the evaluation, in order, and a report of the others.
+    """Distinct training pairs, in order, without those that hold a text of the evaluation; and a report of the others.
 
-    Args:
-        train_pairs: The pairs. The report continues that of `read_pairs`, if they come from there.
-        held_out: All texts of the evaluation, normalised.
-
-    Raises:
-        ArgumentError: A row is not a pair of two non-blank strings of valid Unicode; its number is named.
+    The report continues that of `read_pairs`, if the pairs come from there.
     """
     report = train_pairs.report if isinstance(train_pairs, PairData) else PairReport("train_pairs", len(train_pairs))
     checked = checked_pairs(train_pairs, "train_pairs")
@@ -177,38 +166,20 @@ def without_leaks(train_pairs: Sequence[tuple[str, str]], held_out: Iterable[str
     return kept, PairReport(report.source, report.rows, dropped, report.named)
 
 
-def _opened(source: Any, split: str, *, has_header: bool) -> tuple[str, Iterator[Any]]:
-    """A source's name and its rows."""
-    if not isinstance(source, (str, PathLike)):
-        return "an iterable", iter(source)
-    if is_file_name(source):
-        return str(source), numbered_rows(source, has_header=has_header)
-    return str(source), hub_rows(str(source), split)
-
-
-def _check_columns(columns: Any) -> None:
-    is_pair = isinstance(columns, (tuple, list)) and len(columns) == 2  # noqa: PLR2004
-    kinds = {type(column) for column in columns} if is_pair else set()
-    if kinds not in ({str}, {int}) or any(isinstance(column, int) and column < 0 for column in columns):
-        raise ArgumentError(f"`columns` must be two names, or two positions counted from 0, got {columns!r}")
-
-
-def _check_has(row: Mapping[str, Any], columns: Columns, name: str) -> None:
-    missing = [str(column) for column in columns if column not in row]
-    if missing:
-        raise MissingColumnError(f"{name} has no column {', '.join(missing)}; it has {', '.join(row)}")
-
-
-def _sides(row: Any, columns: Sequence[Any]) -> Any:
-    """A row's two sides; `None` if it has no such columns."""
+def _rows(source: Any, columns: Sequence[Any], split: str) -> Iterator[tuple[Any, tuple[Any, ...]]]:
+    """Every row of a source, and its two sides: fewer if the row lacks a column."""
     by_name = isinstance(columns[0], str)
-    cells: Any = list(row.values()) if isinstance(row, Mapping) and not by_name else row
-    if not isinstance(cells, Mapping if by_name else (list, tuple)):
-        return None
-    try:
-        return cells[columns[0]], cells[columns[1]]
-    except LookupError:
-        return None
+    if not isinstance(source, (str, PathLike)):
+        rows = iter(source)
+    elif is_file_name(source):
+        rows = numbered_rows(source, has_header=by_name)
+    else:
+        rows = hub_rows(str(source), split)
+    for row in rows:
+        cells = row
+        if not by_name and isinstance(row, (Mapping, list, tuple)):
+            cells = dict(enumerate(row.values() if isinstance(row, Mapping) else row))
+        yield row, tuple(cells[column] for column in columns if column in cells) if isinstance(cells, Mapping) else ()
 
 
 def _fault(sides: Any) -> str:

@@ -6,91 +6,68 @@ Loads torch, datasets and sentence-transformers; `adapting` imports it when trai
 import hashlib
 import json
 import logging
-import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
-from zipfile import is_zipfile
+from typing import Any, TypeAlias
+from zipfile import BadZipFile, ZipFile
 
 import datasets
 import torch
 from safetensors import SafetensorError, safe_open
-from sentence_transformers import (
-    SentenceTransformer,
-    SentenceTransformerTrainer,
-    SentenceTransformerTrainingArguments,
-)
+from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer, SentenceTransformerTrainingArguments
 from sentence_transformers.base.sampler import NoDuplicatesBatchSampler
-from sentence_transformers.sentence_transformer.evaluation import SentenceEvaluator
-from sentence_transformers.sentence_transformer.losses import (
-    CachedMultipleNegativesRankingLoss,
-    MultipleNegativesRankingLoss,
-)
+from sentence_transformers.sentence_transformer import losses
 from transformers import EarlyStoppingCallback, PrinterCallback
 
 from semreward.adaptation.config import AdaptationConfig
-from semreward.adaptation.measuring import Measures
+from semreward.adaptation.models import HeldOutEvaluator
 from semreward.errors import ArgumentError, TrainingDivergedError
 
 Rows: TypeAlias = Mapping[str, list[str]]
 """Texts by column: anchor, positive and negatives, all of equal length."""
-
-Measure: TypeAlias = Callable[[SentenceTransformer], Measures]
 
 logger = logging.getLogger(__name__)
 
 # Settings that may differ between a run and its continuation: they do not decide the weights.
 _FREE = ("output_dir", "resume", "use_cpu", "save_steps")
 
+# Raise for a file that was cut off.
+_OPENERS: Mapping[str, Callable[[Path], Any]] = {
+    ".json": lambda path: json.loads(path.read_bytes()),
+    ".safetensors": lambda path: safe_open(path, "np"),
+    ".pt": ZipFile,
+    ".pth": ZipFile,
+}
+
 _LOGGING_STEPS = 20
 _START_OVER = "start over with resume=False"
 _EMBEDDINGS = r"(word_embeddings|embed_tokens|tok_embeddings|\bembedding)\.weight$"
 
 
-class CurvePoint(NamedTuple):
-    """One measurement during training.
-
-    Attributes:
-        step: Optimiser steps so far.
-        epoch: Passes over the data so far.
-        measures: Numbers by name, see `Measures.flat`; or `loss`, the mean since the point before.
-    """
-
-    step: int
-    epoch: float
-    measures: Mapping[str, float]
-
-
 def train(
-    model: SentenceTransformer, config: AdaptationConfig, rows: Rows, measure: Measure | None
-) -> list[CurvePoint]:
+    model: SentenceTransformer, config: AdaptationConfig, rows: Rows, evaluator: HeldOutEvaluator | None
+) -> list[Mapping[str, float]]:
     """Train a model in place; afterwards it holds the last weights, or with `patience` the best.
 
-    Args:
-        model: The model.
-        config: Hyperparameters.
-        rows: The data.
-        measure: Measures the model during training; `None`: nothing is measured.
-
     Returns:
-        Losses and measures in order, those from before an interruption included.
+        The losses and measures in the trainer's log, which checkpoints carry along.
 
     Raises:
         ArgumentError: No batch can be filled without duplicates, or the checkpoint to resume from belongs to other
             settings or is damaged.
         TrainingDivergedError: The loss is not finite.
     """
-    arguments = training_arguments(config, measures=measure is not None)
+    arguments = training_arguments(config, measures=evaluator is not None)
     checkpoint = _prepared_folder(arguments, config, rows)
     trainer = ContrastiveTrainer(
         model=model,
         args=arguments,
         train_dataset=datasets.Dataset.from_dict(dict(rows)),
         loss=contrastive_loss(model, config),
-        evaluator=_Evaluator(measure) if measure else None,
-        callbacks=[EarlyStoppingCallback(config.patience)] if measure and config.patience else None,
+        evaluator=evaluator,
+        callbacks=[EarlyStoppingCallback(config.patience)] if evaluator and config.patience else None,
     )
     trainer.remove_callback(PrinterCallback)
     trainer.train(resume_from_checkpoint=checkpoint)
@@ -99,7 +76,7 @@ def train(
             f"`train_pairs` must hold {config.batch_size} rows that share no text, to fill a batch, but no batch could "
             "be filled; lower `batch_size` or add pairs"
         )
-    return _curve(trainer.state.log_history)
+    return [entry for entry in trainer.state.log_history if {"loss", "eval_precision"} & entry.keys()]
 
 
 def training_arguments(config: AdaptationConfig, *, measures: bool) -> SentenceTransformerTrainingArguments:
@@ -145,9 +122,9 @@ def contrastive_loss(model: SentenceTransformer, config: AdaptationConfig) -> to
         "gather_across_devices": torch.distributed.is_available() and torch.distributed.is_initialized(),
     }
     if config.mini_batch_size is None:
-        loss: torch.nn.Module = MultipleNegativesRankingLoss(model, **options)
+        loss: torch.nn.Module = losses.MultipleNegativesRankingLoss(model, **options)
     else:
-        loss = CachedMultipleNegativesRankingLoss(model, mini_batch_size=config.mini_batch_size, **options)
+        loss = losses.CachedMultipleNegativesRankingLoss(model, mini_batch_size=config.mini_batch_size, **options)
     return loss
 
 
@@ -193,30 +170,19 @@ class ContrastiveTrainer(SentenceTransformerTrainer):  # type: ignore[misc] # th
         return result
 
 
-class _Evaluator(SentenceEvaluator):  # type: ignore[misc] # the library is untyped
-    """Lets the trainer measure; `precision` selects the best model."""
-
-    def __init__(self, measure: Measure) -> None:
-        super().__init__()
-        self.primary_metric = "precision"
-        self._measure = measure
-
-    def __call__(self, model: SentenceTransformer, *_: Any, **__: Any) -> dict[str, float]:
-        return self._measure(model).flat()
-
-
 def _prepared_folder(
     arguments: SentenceTransformerTrainingArguments, config: AdaptationConfig, rows: Rows
 ) -> str | None:
     """Clear the folder of checkpoints, or find the one in it to continue from."""
     folder = checkpoints_folder(config)
+    settings = folder / "settings.json"
     with arguments.main_process_first(local=False, desc="clearing old checkpoints"):
-        if config.resume and (folder / "settings.json").is_file():
-            _check_same(folder, _settings(config, rows))
+        if config.resume and settings.is_file():
+            _check_same(settings, _decisive(config, rows))
         elif arguments.process_index == 0:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
-            (folder / "settings.json").write_text(json.dumps(_settings(config, rows)), encoding="utf-8")
+            settings.write_text(json.dumps(_decisive(config, rows)), encoding="utf-8")
         checkpoint = _last_checkpoint(folder)
     if checkpoint is None:
         return None
@@ -236,68 +202,40 @@ def _last_checkpoint(folder: Path) -> Path | None:
 
 def _check_whole(checkpoint: Path) -> None:
     """Raise if a file of a checkpoint was cut off."""
-    for path in checkpoint.rglob("*.*"):
-        if not _is_whole(path):
-            raise ArgumentError(
-                f"`resume` must find a whole checkpoint, but {checkpoint} cannot be loaded: {path.name} was cut off; "
-                f"remove it to continue from the one before, or {_START_OVER}"
-            )
-
-
-def _is_whole(path: Path) -> bool:
-    if path.suffix in {".pt", ".pth"}:
-        return is_zipfile(path)
-    if path.suffix == ".json":
-        return _read_json(path) is not None
-    if path.suffix == ".safetensors":
-        try:
-            safe_open(path, "np")
-        except SafetensorError:
-            return False
-    return True
+    file = checkpoint
+    try:
+        for file in checkpoint.rglob("*.*"):
+            _OPENERS.get(file.suffix, Path.stat)(file)
+    except (ValueError, BadZipFile, SafetensorError) as error:
+        raise ArgumentError(
+            f"`resume` must find a whole checkpoint, but {checkpoint} cannot be loaded: {file.name}: {error}; "
+            f"remove it to continue from the one before, or {_START_OVER}"
+        ) from error
 
 
 def _read_json(path: Path) -> Any:
-    """What a file holds; `None` where it is missing or damaged."""
+    """What a file holds; `None` if it is missing or damaged."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_bytes())
     except (OSError, ValueError):
         return None
 
 
-def _settings(config: AdaptationConfig, rows: Rows) -> dict[str, Any]:
-    """All that decides the steps, as JSON gives it back."""
-    digest = hashlib.sha256()
-    for name, texts in rows.items():
-        digest.update("\x1e".join([name, *texts]).encode())
-    chosen = {name: value for name, value in asdict(config).items() if name not in _FREE}
-    return {**chosen, "data": digest.hexdigest()[:16]}
+def _decisive(config: AdaptationConfig, rows: Rows) -> dict[str, Any]:
+    """All settings and data that decide the weights, as JSON gives them back."""
+    data = hashlib.sha256(json.dumps(dict(rows)).encode()).hexdigest()
+    return {name: value for name, value in asdict(config).items() if name not in _FREE} | {"data": data[:16]}
 
 
-def _check_same(folder: Path, new: Mapping[str, Any]) -> None:
-    old = _read_json(folder / "settings.json")
+def _check_same(settings: Path, new: Mapping[str, Any]) -> None:
+    old = _read_json(settings)
     if not isinstance(old, dict):
         raise ArgumentError(
-            f"`resume` must find the settings of the checkpoints in {folder / 'settings.json'}, "
-            f"but that file is damaged; {_START_OVER}"
+            f"`resume` must find whole settings in {settings}, but that file is damaged or cut off; {_START_OVER}"
         )
     changed = [f"{name} {old.get(name)!r} -> {value!r}" for name, value in new.items() if old.get(name) != value]
     if changed:
         raise ArgumentError(
-            f"`resume` must use the settings and data of the checkpoint in {folder}, but these differ: "
+            f"`resume` must use the settings and data of the checkpoints in {settings.parent}, but these differ: "
             f"{'; '.join(changed)}; restore them, or {_START_OVER}"
         )
-
-
-def _curve(history: Sequence[Mapping[str, Any]]) -> list[CurvePoint]:
-    """The trainer's log. Checkpoints carry it along, so a resumed run has all of it."""
-    points = []
-    for entry in history:
-        measures = {
-            name.removeprefix("eval_"): float(value)
-            for name, value in entry.items()
-            if name == "loss" or (name.startswith("eval_") and not re.search(r"runtime|per_second", name))
-        }
-        if measures:
-            points.append(CurvePoint(int(entry["step"]), float(entry["epoch"]), measures))
-    return points
