@@ -57,14 +57,6 @@ def test_a_resumed_training_starts_from_the_last_checkpoint(kept, killed, captio
     assert "checkpoint-4" in caplog.text
 
 
-def test_adapters_resume_too(kept, killed, captions, tmp_path):
-    options = {"lora_rank": 4, "learning_rate": 1e-2}
-    whole = adapt_encoder(kept(**options, output_dir=tmp_path / "whole"), captions[:32], captions[32:36])
-    killed(kept(**options), 4)
-    resumed = adapt_encoder(kept(**options, resume=True), captions[:32], captions[32:36])
-    assert resumed.encoder.encode(["字"]) == pytest.approx(whole.encoder.encode(["字"]), abs=1e-5)
-
-
 @pytest.mark.parametrize("changed", [{"learning_rate": 1e-3}, {"epochs": 3}])
 def test_resuming_with_other_settings_is_refused(kept, killed, captions, changed):
     killed(kept(), 2)
@@ -118,13 +110,6 @@ def test_a_checkpoint_whose_files_are_cut_off_is_named_with_the_remedy(kept, kil
         adapt_encoder(kept(resume=True), captions[:32], captions[32:36])
 
 
-def test_adapters_that_are_cut_off_are_named_too(kept, killed, captions, stage):
-    killed(kept(lora_rank=4), 2)
-    cut_off(stage / "checkpoint-2" / "adapter_model.safetensors")
-    with pytest.raises(ArgumentError, match=r"checkpoint-2 cannot be loaded: .*with resume=False"):
-        adapt_encoder(kept(lora_rank=4, resume=True), captions[:32], captions[32:36])
-
-
 def test_resuming_where_nothing_is_starts_from_the_beginning(quick, captions):
     assert adapt_encoder(quick(resume=True, save_steps=1), captions[:16]).pairs == 16
 
@@ -135,9 +120,8 @@ def test_training_stops_when_the_held_out_pairs_gain_no_more(quick, captions):
     assert max(steps) == 3
 
 
-@pytest.mark.parametrize("options", [{"learning_rate": 2e-2}, {"learning_rate": 1e-1, "lora_rank": 4}])
-def test_the_best_model_is_kept(quick, captions, options):
-    config = quick(epochs=6, measure_steps=2, patience=50, **options)
+def test_the_best_model_is_kept(quick, captions):
+    config = quick(epochs=6, measure_steps=2, patience=50, learning_rate=2e-2)
     adaptation = adapt_encoder(config, captions[12:], captions[:12])
     measured = [p["eval_precision"] for p in adaptation.curve if "eval_precision" in p]
     assert adaptation.after.precision == pytest.approx(max(measured))

@@ -1,10 +1,10 @@
 """Makes a sentence encoder out of a pretrained one, measures both, and writes the folder."""
 
-import importlib
 import logging
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from semreward.adaptation.card import write_card
@@ -63,8 +63,7 @@ def adapt_encoder(
     direction. A batch holds no text twice. Duplicate pairs, and training pairs that share a sentence with the held-out
     or the graded ones, are dropped.
 
-    The folder receives the encoder in sentence-transformers' format, a model card, and `adaptation.json` with all
-    numbers. During training it also holds checkpoints, if `save_steps` or `patience` asks for them.
+    `output_dir` receives the encoder, a model card, and `adaptation.json` with all numbers.
 
     Args:
         config: Model and hyperparameters.
@@ -96,7 +95,7 @@ def adapt_encoder(
         logger.warning(
             "%d of %d training pairs are duplicates or occur in the evaluation: dropped", dropped, len(train_pairs)
         )
-    _check_libraries(config)
+    _check_libraries()
     from accelerate import PartialState
 
     from semreward.adaptation import models, training
@@ -106,14 +105,11 @@ def adapt_encoder(
     before = evaluator.measures(model) if evaluator else None
     lengths = models.text_lengths(model, [text for pair in pairs for text in pair])
     rows, negatives = pair_rows(pairs, config, model, make_negatives)
-    models.add_adapters(model, config)
     curve = training.train(model, config, rows, evaluator)
-    model = models.merged(model, config)
     after = evaluator.measures(model) if evaluator else None
-    logger.info("before %s, after %s", before, after)
     if PartialState().is_main_process:
         model.save_pretrained(config.output_dir, create_model_card=False)
-        shutil.rmtree(training.checkpoints_folder(config))
+        shutil.rmtree(Path(config.output_dir, training.CHECKPOINTS))
     PartialState().wait_for_everyone()  # no process reads the folder before it is written
     encoder = SentenceTransformerEncoder(config.output_dir, device="cpu" if config.use_cpu else "auto")
     encoder.close()  # an earlier run's model from this folder may still be loaded
@@ -137,9 +133,9 @@ def _check_amounts(config: AdaptationConfig, pairs: Sequence[Pair], make_negativ
         )
 
 
-def _check_libraries(config: AdaptationConfig) -> None:
+def _check_libraries() -> None:
     try:
-        for name in ("accelerate", "datasets", *(["peft"] if config.lora_rank is not None else [])):
-            importlib.import_module(name)
+        import accelerate  # noqa: F401
+        import datasets  # noqa: F401
     except ImportError as error:
         raise MissingDependencyError(f"{error}; install it with: pip install 'semreward[train]'") from error

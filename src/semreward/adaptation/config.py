@@ -29,7 +29,7 @@ _NUMBERS: Mapping[str, Callable[[str, Any], None]] = {
 }
 _CHECKS: Mapping[str, Callable[[str, Any], None]] = {
     **_NUMBERS,
-    **dict.fromkeys(("batch_size", "max_tokens", "mini_batch_size", "lora_rank"), check_count),
+    **dict.fromkeys(("batch_size", "max_tokens", "mini_batch_size"), check_count),
     **dict.fromkeys(("measure_steps", "patience", "save_steps"), check_count),
     **dict.fromkeys(("mined_negatives", "made_negatives", "seed"), _amount),
     **dict.fromkeys(("bf16", "resume", "use_cpu"), _switch),
@@ -58,7 +58,6 @@ class AdaptationConfig:
         mined_negatives: Hard negatives per pair, mined from the other pairs' positives with the base.
         mining_margin: How far below its positive's cosine a mined negative must be, as a share of it, in [0, 1).
         made_negatives: Hard negatives per pair, drawn from what `make_negatives` returns for it.
-        lora_rank: Rank of LoRA adapters on all linear layers, merged at the end; `None` trains all weights.
         bf16: Train in bfloat16 (autocast).
         measure_steps: Measure on the held-out pairs every so many steps; `None`: before and after training only.
         patience: Stop after so many measurements without a better one, and keep the best; needs `measure_steps`.
@@ -90,7 +89,6 @@ class AdaptationConfig:
     mined_negatives: int = 0
     mining_margin: float = 0.05
     made_negatives: int = 0
-    lora_rank: int | None = None
     bf16: bool = False
     measure_steps: int | None = None
     patience: int | None = None

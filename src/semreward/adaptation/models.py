@@ -1,10 +1,6 @@
-"""The model that is trained: loaded, checked against its tokenizer, given pooling, dropout and adapters.
-
-Loads torch and sentence-transformers.
-"""
+"""The model that is trained: loaded, checked against its tokenizer, and measured. Loads torch."""
 
 import logging
-import tempfile
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -24,9 +20,6 @@ from semreward.errors import ArgumentError
 from semreward.evaluation.graded import GradedPair
 
 logger = logging.getLogger(__name__)
-
-# Texts per call of the tokenizer.
-_TOKENISED = 1000
 
 
 class LengthReport(NamedTuple):
@@ -73,45 +66,13 @@ def _check_vocabulary(model: SentenceTransformer) -> None:
         )
 
 
-def add_adapters(model: SentenceTransformer, config: AdaptationConfig) -> None:
-    """Freeze a model and put LoRA adapters on all of its linear layers, if the configuration asks for them."""
-    if config.lora_rank is None:
-        return
-    from peft import LoraConfig
-
-    torch.manual_seed(config.seed)
-    model.add_adapter(
-        LoraConfig(
-            task_type="FEATURE_EXTRACTION",
-            r=config.lora_rank,
-            lora_alpha=2 * config.lora_rank,
-            lora_dropout=config.dropout or 0.0,
-            target_modules="all-linear",
-        )
-    )
-
-
-def merged(model: SentenceTransformer, config: AdaptationConfig) -> SentenceTransformer:
-    """A trained model with its adapters' weights, if there are any, added to those of the base."""
-    if config.lora_rank is None:
-        return model
-    from peft import PeftModel
-
-    whole = new_model(config)
-    with tempfile.TemporaryDirectory() as folder:
-        model[0].auto_model.save_pretrained(folder)
-        PeftModel.from_pretrained(whole[0].auto_model, folder).merge_and_unload()  # in place
-    return whole
-
-
 def text_lengths(model: SentenceTransformer, texts: Sequence[str]) -> LengthReport:
     """Count the texts that a model's window cuts, special tokens included, and log it."""
     window = int(model.max_seq_length)
     counts: list[int] = []
-    for start in range(0, len(texts), _TOKENISED):
-        portion = list(texts[start : start + _TOKENISED])
-        rows = model.tokenizer(portion, truncation=False, padding=False, verbose=False)["input_ids"]
-        counts += map(len, rows)
+    for start in range(0, len(texts), 1000):  # in portions, to bound the memory
+        portion = list(texts[start : start + 1000])
+        counts += map(len, model.tokenizer(portion, truncation=False, padding=False, verbose=False)["input_ids"])
     report = LengthReport(sum(count > window for count in counts), len(counts), window, float(np.mean(counts)))
     if report.too_long:
         logger.warning("%d of %d training texts are longer than %d tokens: their ends are not seen", *report[:3])

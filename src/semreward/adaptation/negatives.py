@@ -1,6 +1,5 @@
 """Puts hard negatives beside pairs: mined from the other pairs, or made from the pair itself."""
 
-import logging
 import random
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -15,11 +14,6 @@ if TYPE_CHECKING:
 
 MakeNegatives: TypeAlias = Callable[[Pair, random.Random], list[str]]
 """Returns texts that look like a pair's positive and mean something else, such as `semreward.audit.AttackNegatives`."""
-
-logger = logging.getLogger(__name__)
-
-# Queries whose cosines with all candidates are held at a time.
-_MINED_AT_A_TIME = 1024
 
 # Draws of another pair's positive before all of them are searched.
 _DRAWS = 20
@@ -57,8 +51,6 @@ def pair_rows(
         table.append([*found, *made, *filled])
         for name, texts in (("mined", found), ("made", made), ("filled", filled)):
             counts[name] += len(texts)
-    if columns:
-        logger.info("hard negatives: %d mined, %d made, %d filled with other pairs' positives", *counts.values())
     rows = {"anchor": [pair.anchor for pair in pairs], "positive": positives}
     rows |= {f"negative_{column + 1}": [negatives[column] for negatives in table] for column in range(columns)}
     return rows, counts
@@ -76,7 +68,7 @@ def _mined(pairs: Sequence[Pair], config: AdaptationConfig, model: "SentenceTran
         num_negatives=config.mined_negatives,
         relative_margin=config.mining_margin,
         output_format="triplet",
-        faiss_batch_size=_MINED_AT_A_TIME,
+        faiss_batch_size=1024,  # queries whose cosines with all candidates are held at a time
         verbose=False,
     )
     mined: dict[Pair, list[str]] = {}

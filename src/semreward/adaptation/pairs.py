@@ -105,8 +105,7 @@ def read_pairs(
         an iterable: 3 rows read, 1 kept, dropped: 1 with a blank side, 1 without two sides
     """
     kinds = {type(column) for column in columns} if isinstance(columns, (tuple, list)) else set()
-    is_negative = any(isinstance(column, int) and column < 0 for column in columns) if kinds == {int} else False
-    if kinds not in ({str}, {int}) or len(columns) != 2 or is_negative:  # noqa: PLR2004
+    if kinds not in ({str}, {int}) or len(columns) != 2 or (kinds == {int} and min(map(int, columns)) < 0):  # noqa: PLR2004
         raise ArgumentError(f"`columns` must be two names, or two positions counted from 0, got {columns!r}")
     if limit is not None:
         check_count("limit", limit)

@@ -1,7 +1,4 @@
-"""Contrastive training with sentence-transformers' trainer: checkpoints, early stopping, resuming.
-
-Loads torch, datasets and sentence-transformers; `adapting` imports it when training starts.
-"""
+"""Contrastive training with sentence-transformers' trainer. Loads torch; `adapting` imports it when training starts."""
 
 import hashlib
 import json
@@ -27,6 +24,9 @@ from semreward.errors import ArgumentError, TrainingDivergedError
 
 Rows: TypeAlias = Mapping[str, list[str]]
 """Texts by column: anchor, positive and negatives, all of equal length."""
+
+CHECKPOINTS = "training"
+"""Folder of the checkpoints, within the encoder's, until the encoder is written."""
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ def training_arguments(config: AdaptationConfig, *, measures: bool) -> SentenceT
     saves = config.save_steps or (config.measure_steps if config.patience is not None else None)
     rates = {} if config.embedding_learning_rate is None else {_EMBEDDINGS: config.embedding_learning_rate}
     return SentenceTransformerTrainingArguments(
-        output_dir=str(checkpoints_folder(config)),
+        output_dir=str(Path(config.output_dir, CHECKPOINTS)),
         num_train_epochs=config.epochs,
         per_device_train_batch_size=config.batch_size,
         learning_rate=config.learning_rate,
@@ -128,16 +128,8 @@ def contrastive_loss(model: SentenceTransformer, config: AdaptationConfig) -> to
     return loss
 
 
-def checkpoints_folder(config: AdaptationConfig) -> Path:
-    """Where checkpoints are kept until the encoder is written."""
-    return Path(config.output_dir) / "training"
-
-
 class LongestFirstSampler(NoDuplicatesBatchSampler):  # type: ignore[misc] # the library is untyped
-    """Orders each batch by length, so that gradient caching does not pad short texts to the batch's longest.
-
-    The order of a batch's pairs does not change the loss.
-    """
+    """Orders each batch by length, so that gradient caching does not pad short texts to the batch's longest."""
 
     def __iter__(self) -> Iterator[list[int]]:
         lengths = [sum(map(len, row.values())) for row in self.dataset]
@@ -174,7 +166,7 @@ def _prepared_folder(
     arguments: SentenceTransformerTrainingArguments, config: AdaptationConfig, rows: Rows
 ) -> str | None:
     """Clear the folder of checkpoints, or find the one in it to continue from."""
-    folder = checkpoints_folder(config)
+    folder = Path(config.output_dir, CHECKPOINTS)
     settings = folder / "settings.json"
     with arguments.main_process_first(local=False, desc="clearing old checkpoints"):
         if config.resume and settings.is_file():
@@ -223,7 +215,7 @@ def _read_json(path: Path) -> Any:
 
 def _decisive(config: AdaptationConfig, rows: Rows) -> dict[str, Any]:
     """All settings and data that decide the weights, as JSON gives them back."""
-    data = hashlib.sha256(json.dumps(dict(rows)).encode()).hexdigest()
+    data = hashlib.sha256(json.dumps(dict(rows), ensure_ascii=False).encode()).hexdigest()
     return {name: value for name, value in asdict(config).items() if name not in _FREE} | {"data": data[:16]}
 
 
