@@ -92,12 +92,12 @@ def adapt_encoder(
     pairs, report = without_leaks(train_pairs, unseen)
     _check_amounts(config, pairs, make_negatives)
     if dropped := len(train_pairs) - len(pairs):
-        logger.warning(
-            "%d of %d training pairs are duplicates or occur in the evaluation: dropped", dropped, len(train_pairs)
-        )
-    _check_libraries()
-    from accelerate import PartialState
-
+        logger.warning("dropped %d of %d training pairs: %s", dropped, len(train_pairs), report)
+    try:
+        import datasets  # noqa: F401
+        from accelerate import PartialState
+    except ImportError as error:
+        raise MissingDependencyError(f"{error}; install it with: pip install 'semreward[train]'") from error
     from semreward.adaptation import models, training
 
     model = models.new_model(config)
@@ -131,11 +131,3 @@ def _check_amounts(config: AdaptationConfig, pairs: Sequence[Pair], make_negativ
             "`made_negatives` in the configuration says how many of `make_negatives` a pair gets: give both or "
             f"neither, got {config.made_negatives} and {make_negatives!r}"
         )
-
-
-def _check_libraries() -> None:
-    try:
-        import accelerate  # noqa: F401
-        import datasets  # noqa: F401
-    except ImportError as error:
-        raise MissingDependencyError(f"{error}; install it with: pip install 'semreward[train]'") from error

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -61,8 +62,7 @@ def _check_vocabulary(model: SentenceTransformer) -> None:
     if number >= embeddings:
         raise ArgumentError(
             f"`base` must have an embedding for each token, but its tokenizer knows {token!r} as number {number} and "
-            f"the model has {embeddings} embeddings; correct the checkpoint, or resize the model's embeddings to the "
-            "tokenizer"
+            f"the model has {embeddings} embeddings; correct the checkpoint, or resize the embeddings"
         )
 
 
@@ -102,12 +102,10 @@ class HeldOutEvaluator(SentenceEvaluator):  # type: ignore[misc] # the library i
         return self.measures(model).flat()
 
 
+@dataclass(frozen=True, eq=False)
 class _EncoderInTraining:
-    fingerprint = "in training"
-
-    def __init__(self, model: SentenceTransformer) -> None:
-        self._model = model
+    model: SentenceTransformer
+    fingerprint: str = "in training"
 
     def encode(self, texts: Sequence[str], /) -> NDArray[np.float32]:
-        vectors: NDArray[np.float32] = self._model.encode(list(texts), show_progress_bar=False)
-        return vectors
+        return np.asarray(self.model.encode(list(texts), show_progress_bar=False))

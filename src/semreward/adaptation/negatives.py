@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 MakeNegatives: TypeAlias = Callable[[Pair, random.Random], list[str]]
 """Returns texts that look like a pair's positive and mean something else, such as `semreward.audit.AttackNegatives`."""
 
-# Draws of another pair's positive before all of them are searched.
-_DRAWS = 20
+_DRAWS = 20  # of another pair's positive, before all of them are searched
 
 
 def pair_rows(

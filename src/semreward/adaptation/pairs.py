@@ -15,9 +15,7 @@ from semreward.text import normalise
 Columns: TypeAlias = tuple[str, str] | tuple[int, int]
 """Names of the two columns, or their positions counted from 0, for files without a header."""
 
-# How many bad rows a report names.
-_NAMED = 5
-
+_NAMED = 5  # bad rows that a report names
 _NOT_UNICODE = "that are no valid UTF-8"
 _EQUAL_SIDES = "with equal sides"
 

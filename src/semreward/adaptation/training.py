@@ -6,8 +6,9 @@ import logging
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 from zipfile import BadZipFile, ZipFile
 
 import datasets
@@ -22,32 +23,28 @@ from semreward.adaptation.config import AdaptationConfig
 from semreward.adaptation.models import HeldOutEvaluator
 from semreward.errors import ArgumentError, TrainingDivergedError
 
-Rows: TypeAlias = Mapping[str, list[str]]
-"""Texts by column: anchor, positive and negatives, all of equal length."""
-
 CHECKPOINTS = "training"
 """Folder of the checkpoints, within the encoder's, until the encoder is written."""
 
 logger = logging.getLogger(__name__)
 
-# Settings that may differ between a run and its continuation: they do not decide the weights.
-_FREE = ("output_dir", "resume", "use_cpu", "save_steps")
-
-# Raise for a file that was cut off.
-_OPENERS: Mapping[str, Callable[[Path], Any]] = {
+_FREE = ("output_dir", "resume", "use_cpu", "save_steps")  # may differ between a run and its continuation
+_OPENERS: Mapping[str, Callable[[Path], Any]] = {  # they raise if the file was cut off
     ".json": lambda path: json.loads(path.read_bytes()),
     ".safetensors": lambda path: safe_open(path, "np"),
     ".pt": ZipFile,
     ".pth": ZipFile,
 }
-
 _LOGGING_STEPS = 20
 _START_OVER = "start over with resume=False"
 _EMBEDDINGS = r"(word_embeddings|embed_tokens|tok_embeddings|\bembedding)\.weight$"
 
 
 def train(
-    model: SentenceTransformer, config: AdaptationConfig, rows: Rows, evaluator: HeldOutEvaluator | None
+    model: SentenceTransformer,
+    config: AdaptationConfig,
+    rows: Mapping[str, list[str]],
+    evaluator: HeldOutEvaluator | None,
 ) -> list[Mapping[str, float]]:
     """Train a model in place; afterwards it holds the last weights, or with `patience` the best.
 
@@ -115,16 +112,16 @@ def training_arguments(config: AdaptationConfig, *, measures: bool) -> SentenceT
 
 def contrastive_loss(model: SentenceTransformer, config: AdaptationConfig) -> torch.nn.Module:
     """In-batch negatives in both directions, a softmax for each; across processes, if there are several."""
-    options: dict[str, Any] = {
-        "scale": 1.0 / config.temperature,
-        "directions": ("query_to_doc", "doc_to_query"),
-        "partition_mode": "per_direction",
-        "gather_across_devices": torch.distributed.is_available() and torch.distributed.is_initialized(),
-    }
-    if config.mini_batch_size is None:
-        loss: torch.nn.Module = losses.MultipleNegativesRankingLoss(model, **options)
-    else:
-        loss = losses.CachedMultipleNegativesRankingLoss(model, mini_batch_size=config.mini_batch_size, **options)
+    make_loss: Any = losses.MultipleNegativesRankingLoss
+    if config.mini_batch_size is not None:
+        make_loss = partial(losses.CachedMultipleNegativesRankingLoss, mini_batch_size=config.mini_batch_size)
+    loss: torch.nn.Module = make_loss(
+        model,
+        scale=1.0 / config.temperature,
+        directions=("query_to_doc", "doc_to_query"),
+        partition_mode="per_direction",
+        gather_across_devices=torch.distributed.is_available() and torch.distributed.is_initialized(),
+    )
     return loss
 
 
@@ -152,18 +149,17 @@ class ContrastiveTrainer(SentenceTransformerTrainer):  # type: ignore[misc] # th
 
     def compute_loss(self, *arguments: Any, **options: Any) -> Any:
         """The library's loss, checked."""
-        result = super().compute_loss(*arguments, **options)
-        loss = result[0] if isinstance(result, tuple) else result
-        if not bool(torch.isfinite(loss.detach()).all()):
+        loss = super().compute_loss(*arguments, **options)
+        if not torch.isfinite(loss.detach()).all():
             raise TrainingDivergedError(
                 f"the loss is {loss.item()} at step {self.state.global_step + 1}; lower `learning_rate`, raise "
                 "`temperature` or `warmup_ratio`, or train without `bf16`"
             )
-        return result
+        return loss
 
 
 def _prepared_folder(
-    arguments: SentenceTransformerTrainingArguments, config: AdaptationConfig, rows: Rows
+    arguments: SentenceTransformerTrainingArguments, config: AdaptationConfig, rows: Mapping[str, list[str]]
 ) -> str | None:
     """Clear the folder of checkpoints, or find the one in it to continue from."""
     folder = Path(config.output_dir, CHECKPOINTS)
@@ -213,7 +209,7 @@ def _read_json(path: Path) -> Any:
         return None
 
 
-def _decisive(config: AdaptationConfig, rows: Rows) -> dict[str, Any]:
+def _decisive(config: AdaptationConfig, rows: Mapping[str, list[str]]) -> dict[str, Any]:
     """All settings and data that decide the weights, as JSON gives them back."""
     data = hashlib.sha256(json.dumps(dict(rows), ensure_ascii=False).encode()).hexdigest()
     return {name: value for name, value in asdict(config).items() if name not in _FREE} | {"data": data[:16]}
