@@ -169,7 +169,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/benchmarks/language-consistency.json"))
     arguments = parser.parse_args()
     start = time.perf_counter()
-    Writing((expand_scripts(("Tibt",)).is_consistent("ཀ字"),))
+    Writing((expand_scripts(("Tibt",)),)).is_consistent("ཀ字")
     first = time.perf_counter() - start
     results = {
         "machine": platform.processor() or platform.machine(),
