@@ -241,7 +241,7 @@ def test_every_kind_has_several_attacks():
 
 
 @pytest.mark.parametrize(
-    ("name", "kind", "message"), [("", "form", "must not be empty"), ("a", "odd", "must be one of")]
+    ("name", "kind", "message"), [("", "form", "must be a non-empty string"), ("a", "odd", "must be one of")]
 )
 def test_a_wrong_attack_is_refused(name, kind, message):
     with pytest.raises(ArgumentError, match=message):

@@ -73,7 +73,7 @@ def test_margins_are_shares_of_the_gap(attack, verdict):
 @pytest.mark.parametrize("value", [1.5, -0.1, float("nan"), None, "0.5", True])
 @pytest.mark.parametrize("name", ["beats_weak", "matches_gold", "win_rate"])
 def test_a_margin_outside_0_and_1_is_refused(name, value):
-    with pytest.raises(ArgumentError, match=f"`{name}` of the margins must be in"):
+    with pytest.raises(ArgumentError, match=f"`{name}` must be a number in"):
         Margins(**{name: value})
 
 

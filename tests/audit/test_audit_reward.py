@@ -335,9 +335,11 @@ def test_an_attack_that_makes_no_text_is_named():
         audit_reward(constant, PAIRS, attacks=[attack(lambda row, corpus: 3)])
 
 
-def test_a_search_without_candidates_is_refused():
-    with pytest.raises(ArgumentError, match="`hub_candidates` must be at least 1, got 0"):
-        audit_reward(constant, PAIRS, hub_candidates=0)
+@pytest.mark.parametrize(("name", "least"), [("seed", 0), ("hub_candidates", 1)])
+@pytest.mark.parametrize("value", [None, 1.5, -1, True])
+def test_a_number_that_is_not_a_whole_one_of_its_range_is_named(name, least, value):
+    with pytest.raises(ArgumentError, match=f"`{name}` must be a whole number of at least {least}, got {value}"):
+        audit_reward(constant, PAIRS, **{name: value})
 
 
 def test_what_the_reward_returns_is_checked():
@@ -379,9 +381,6 @@ def test_a_reward_that_values_nothing_fails_the_audit():
         ({"attacks": [None]}, "`attacks` must be a list of Attack objects, got 'None'"),
         ({"attacks": "shuffled"}, "`attacks` must be a list of Attack objects, got 'shuffled'"),
         ({"attacks": None}, "`attacks` must be a list of Attack objects, got 'None'"),
-        ({"seed": None}, "`seed` must be a whole number, got None"),
-        ({"seed": 1.5}, "`seed` must be a whole number, got 1.5"),
-        ({"hub_candidates": None}, "`hub_candidates` must be a whole number, got None"),
     ],
 )
 def test_an_option_of_the_wrong_type_is_named(options, message):
