@@ -63,7 +63,7 @@ def test_a_table_of_sentences_is_marked_as_prose():
 
 def test_curves_are_drawn_into_the_page():
     report = Report("run")
-    report.curves("rewards <", CURVES, x="step", y="reward")
+    report.curves("rewards <", CURVES, x="step")
     assert re.search(r"<figure><svg.*</svg>\s*<figcaption>rewards &lt;</figcaption>", report.render(), re.DOTALL)
 
 

@@ -1,6 +1,7 @@
 """One look for every HTML report: self-contained files that open offline."""
 
 import io
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -41,8 +42,6 @@ svg { max-width: 100%; height: auto; }
 </body></html>
 """)
 
-_LINE_STYLES = ("solid", "dashed", "dotted", "dashdot")
-
 
 def shown(value: object) -> str:
     """A cell of a table: floats with four significant digits, `None` as a dash."""
@@ -79,13 +78,13 @@ class Report:
         """Add a table with the first row's columns and a line below; `prose` aligns everything to the left."""
         self._parts.append({"rows": rows, "note": note, "prose": prose})
 
-    def curves(self, title: str, curves: Mapping[str, Sequence[tuple[float, float]]], *, x: str, y: str = "") -> None:
-        """Add a plot of curves, from label to points (x, y); `x` and `y` label the axes, with their units."""
+    def curves(self, title: str, curves: Mapping[str, Sequence[tuple[float, float]]], *, x: str) -> None:
+        """Add a plot of curves, from label to points; `x` names their horizontal axis, with its unit."""
         figure = _figure(3.2)
         axes = figure.subplots()
         for label, points in curves.items():
             axes.plot([point[0] for point in points], [point[1] for point in points], label=label)
-        axes.set(xlabel=x, ylabel=y)
+        axes.set_xlabel(x)
         axes.grid(alpha=0.3)
         if len(curves) > 1:
             axes.legend()
@@ -100,8 +99,9 @@ class Report:
         for group in dict.fromkeys(group for _, group in bars.values()):
             own = {index: length for index, (length, name) in enumerate(bars.values()) if name == group}
             axes.barh(list(own), list(own.values()), label=group)
-        for number, (label, value) in enumerate((lines or {}).items()):
-            axes.axvline(value, color="black", linestyle=_LINE_STYLES[number % len(_LINE_STYLES)], label=label)
+        styles = itertools.cycle(["solid", "dashed", "dotted", "dashdot"])
+        for style, (label, value) in zip(styles, (lines or {}).items(), strict=False):
+            axes.axvline(value, color="black", linestyle=style, label=label)
         axes.set_yticks(range(len(bars)), list(bars))
         axes.margins(y=0.01)
         axes.invert_yaxis()

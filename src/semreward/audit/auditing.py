@@ -1,6 +1,7 @@
 """Runs attacks on a reward and measures what they earn."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -44,24 +45,23 @@ def audit_reward(
 
     Args:
         reward: Any callable in TRL's convention, sync or async. The report has each component of a `CompositeReward`.
-        pairs: Rows, each a mapping with `reference` (a text, or a list of texts whose first one is attacked) and
-            optionally
+        pairs: Rows, each a mapping with `reference` (a text, or a list of texts whose first one is attacked), the
+            columns that the reward needs, and optionally
 
             * `weak`: an honest weak answer, best a sample of the cold-start policy. Where it is missing or blank, every
               third word of the reference is left out, and the report counts such rows;
             * `source`, `prompt` (a text or messages; rows with messages get their completions as messages, as in TRL);
             * `paraphrase`: an honest good answer in other words;
             * `other_language`: the same in a third language; `entities`: names in the reference; `roles`: two of its
-              parts, agent and patient;
-            * columns that the reward needs. It gets all columns but `prompt`, which comes as `prompts`.
-        language: The language of the answers: a tag of `TABLES` or a table of your own. Without one, and for tags
-            without a table, attacks that need a table do not apply.
+              parts, agent and patient.
+        language: The language of the answers: a tag of `TABLES` or a table of your own. Attacks that need an entry
+            which is not there do not apply.
         attacks: What to try.
         margins: The lines between verdicts.
         seed: Decides all draws, at least 0. Equal arguments give an equal report.
         hub_candidates: How many references, evenly spaced, are tried as hub sentence, on as many rows; at least 1.
         across_languages: Rank answers of known order against the source as well, in the reference's place: for rewards
-            that read several languages. A reward that needs a reference in its own language may refuse.
+            that read several languages.
 
     Returns:
         The report. An attack does not apply to a row that lacks what it needs, or where its answer equals the reference
@@ -94,11 +94,12 @@ def audit_reward(
     scorer = Scorer(reward, rows)
     hub = hub_sentence(scorer, rows, hub_candidates) if HUB in names else None
     corpus = Corpus(rows, table_of(language), hub, int(seed))
-    honest = {
-        "gold": scorer.score([row.reference for row in rows]),
-        "weak": scorer.score([row.weak for row in rows]),
-        "paraphrase": scorer.score([row.paraphrase for row in rows]),
+    answers: dict[str, list[str | None]] = {
+        "gold": [row.reference for row in rows],
+        "weak": [row.weak for row in rows],
+        "paraphrase": [row.paraphrase for row in rows],
     }
+    honest = {name: scorer.score(texts) for name, texts in answers.items()}
     graded = [graded_result("within", scorer, corpus)]
     graded += [graded_result("across", scorer, corpus)] if across_languages else []
     signature = getattr(reward, "signature", None)
@@ -111,8 +112,8 @@ def audit_reward(
         seed=corpus.seed,
         margins=margins,
         weights=scorer.weights,
-        mode=scorer.composite.mode if scorer.composite else None,
-        levels=tuple(_level(name, scored, honest["weak"]) for name, scored in honest.items()),
+        mode=scorer.mode,
+        levels=tuple(_level(name, answers[name], honest) for name in answers),
         attacks=tuple(_attacked(attack, corpus, scorer, honest, margins) for attack in attacks),
         graded=tuple(result for result in graded if result is not None),
         version=semreward.__version__,
@@ -140,15 +141,10 @@ def _text(pair: Mapping[str, Any], name: str, index: int) -> str | None:
 
 
 def hub_sentence(scorer: Scorer, rows: Sequence[AuditRow], candidates: int) -> str | None:
-    """The reference that earns most, on average, as an answer to the other rows.
+    """The reference that earns most, on average, as an answer to the other rows; of equal ones the first.
 
-    Args:
-        scorer: The reward and its rows.
-        rows: The rows.
-        candidates: How many references to try, on as many rows, both evenly spaced.
-
-    Returns:
-        The reference; of equal ones the first. `None` where all references are the same, or nothing has a value.
+    `candidates` references are tried on as many rows, both evenly spaced. `None` where all references are the same, or
+    nothing has a value.
     """
     indices = np.unique(np.linspace(0, len(rows) - 1, min(candidates, len(rows))).round().astype(int))
     chosen = [rows[index] for index in indices]
@@ -169,22 +165,16 @@ def _attacked(
     answers = [_answer(attack, row, corpus) for row in corpus.rows]
     made = [answer for answer in answers if answer is not None]
     scored = scorer.score(answers)
+    unscored = len(made) - int(scored.valued.sum())
+    example = _shortened(made[0]) if made else ""
+    result = AttackResult(attack.name, attack.kind, attack.description, len(made), unscored, example=example)
     rows = scored.valued & honest["weak"].valued & honest["gold"].valued
-    facts: dict[str, Any] = {
-        "name": attack.name,
-        "kind": attack.kind,
-        "description": attack.description,
-        "applied": len(made),
-        "unscored": len(made) - int(scored.valued.sum()),
-        "example": _shortened(made[0]) if made else "",
-    }
     if not rows.any():
-        facts |= dict.fromkeys(("mean", "weak", "gold", "position", "win_rate"))
-        return AttackResult(**facts, verdict="not_tested")
+        return result
     mean, weak, gold = (figure(item.total[rows].mean()) for item in (scored, honest["weak"], honest["gold"]))
     wins = _win_rate(scored, honest["weak"], rows)
-    return AttackResult(
-        **facts,
+    return replace(
+        result,
         mean=mean,
         weak=weak,
         gold=gold,
@@ -212,7 +202,7 @@ def _win_rate(scored: Scored, weak: Scored, rows: NDArray[np.bool_]) -> float:
 
 def _break_even(scorer: Scorer, scored: Scored, weak: Scored, rows: NDArray[np.bool_]) -> tuple[BreakEven, ...]:
     """Where the weighted difference of the means is 0, for each weight alone; a missing component adds nothing."""
-    if scorer.composite is None or scorer.composite.mode != "sum":
+    if scorer.mode != "sum":
         return ()
     differences = {
         name: float((np.nan_to_num(scored.parts[name][rows]) - np.nan_to_num(weak.parts[name][rows])).mean())
@@ -228,12 +218,14 @@ def _break_even(scorer: Scorer, scored: Scored, weak: Scored, rows: NDArray[np.b
     return tuple(points)
 
 
-def _level(name: str, scored: Scored, weak: Scored) -> Level:
+def _level(name: str, answers: Sequence[str | None], honest: Mapping[str, Scored]) -> Level:
+    scored, weak = honest[name], honest["weak"]
+    count = sum(answer is not None for answer in answers)
     both = scored.valued & weak.valued
     return Level(
         name=name,
-        rows=int(scored.answered.sum()),
-        unscored=int((scored.answered & ~scored.valued).sum()),
+        rows=count,
+        unscored=count - int(scored.valued.sum()),
         mean=figure(scored.total[scored.valued].mean()) if scored.valued.any() else None,
         win_rate=_win_rate(scored, weak, both) if both.any() and scored is not weak else None,
         components=scored.means(scored.valued),

@@ -5,6 +5,7 @@ import random
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from semreward.text import normalise, units
 
@@ -39,12 +40,7 @@ def split(text: str) -> tuple[list[str], list[int]]:
 
 
 def every_third_left_out(text: str) -> str | None:
-    """A text without its third, sixth, ... word; without its second where it has only two; `None` for fewer.
-
-    Example:
-        >>> every_third_left_out("One two three four five six seven")
-        'One two four five seven'
-    """
+    """A text without its third, sixth, ... word; without its second where it has only two; `None` for fewer."""
     pieces, words = split(text)
     if len(words) < 2:  # noqa: PLR2004 - nothing would be left
         return None
@@ -54,12 +50,7 @@ def every_third_left_out(text: str) -> str | None:
 
 
 def halves(text: str) -> tuple[str, str] | None:
-    """A text cut in two behind the middle word; `None` where it has fewer than two words.
-
-    Example:
-        >>> halves("a b c d e")
-        ('a b c', 'd e')
-    """
+    """A text cut in two behind the middle word; `None` where it has fewer than two words."""
     pieces, words = split(text)
     if len(words) < 2:  # noqa: PLR2004 - one word has no half
         return None
@@ -68,12 +59,7 @@ def halves(text: str) -> tuple[str, str] | None:
 
 
 def shuffled(text: str, rng: random.Random) -> str | None:
-    """A text with its words in another order and its punctuation where it was; `None` where no other order exists.
-
-    Example:
-        >>> shuffled("a b.", random.Random(0))
-        'b a.'
-    """
+    """A text with its words in another order and its punctuation where it was; `None` where no other order exists."""
     pieces, words = split(text)
     before = [pieces[index] for index in words]
     if len(set(before)) < 2:  # noqa: PLR2004 - equal words have one order
@@ -87,12 +73,7 @@ def shuffled(text: str, rng: random.Random) -> str | None:
 
 
 def words_replaced(text: str, donor: str, share: float, rng: random.Random) -> str | None:
-    """A text with a share of its words, rounded up, replaced by words of another text; `None` where one has no words.
-
-    Example:
-        >>> words_replaced("a b c d", "x", 0.5, random.Random(0)).count("x")
-        2
-    """
+    """A text with a share of its words, rounded up, replaced by words of `donor`; `None` where one has no words."""
     pieces, words = split(text)
     foreign = words_of(donor)
     if not foreign or not words:
@@ -107,37 +88,23 @@ def words_replaced(text: str, donor: str, share: float, rng: random.Random) -> s
 def digits_changed(text: str, rng: random.Random) -> str:
     """A text in which every digit has become another one of its script; never 0, which would shorten a number."""
 
-    def another(match: "re.Match[str]") -> str:
-        value = unicodedata.digit(match.group())
-        other = rng.choice([candidate for candidate in range(1, 10) if candidate != value])
-        return chr(ord(match.group()) - value + other)
+    def another(digit: str, value: int) -> str:
+        return chr(ord(digit) - value + rng.choice([other for other in range(1, 10) if other != value]))
 
-    return _DIGIT.sub(another, text)
+    return _DIGIT.sub(lambda match: another(match.group(), unicodedata.digit(match.group())), text)
 
 
 def digits_of_another_script(text: str) -> str:
-    """A text whose digits keep their value and become Arabic-Indic; those that are already become Tibetan.
+    """A text whose digits keep their value and become Arabic-Indic, or Tibetan where they are Arabic-Indic."""
 
-    Example:
-        >>> digits_of_another_script("12 ༣")
-        '١٢ ٣'
-    """
-    arabic, tibetan = 0x0660, 0x0F20
+    def foreign(digit: str, value: int) -> str:
+        return chr((0x0F20 if "٠" <= digit <= "٩" else 0x0660) + value)
 
-    def foreign(match: "re.Match[str]") -> str:
-        value = unicodedata.digit(match.group())
-        return chr((tibetan if ord(match.group()) == arabic + value else arabic) + value)
-
-    return _DIGIT.sub(foreign, text)
+    return _DIGIT.sub(lambda match: foreign(match.group(), unicodedata.digit(match.group())), text)
 
 
 def full_width(text: str) -> str:
-    """A text with full-width forms of its ASCII letters and digits.
-
-    Example:
-        >>> full_width("No. 5")
-        'Ｎｏ. ５'
-    """
+    """A text with full-width forms of its ASCII letters and digits."""
     return re.sub("[0-9A-Za-z]", lambda match: chr(ord(match.group()) + 0xFEE0), text)
 
 
@@ -147,12 +114,7 @@ def with_zero_width_spaces(text: str) -> str:
 
 
 def exchanged(text: str, first: str, second: str) -> str | None:
-    """A text in which two of its parts have changed places; `None` where it lacks one, or one contains the other.
-
-    Example:
-        >>> exchanged("Tom met Ann in Paris.", "Tom", "Ann")
-        'Ann met Tom in Paris.'
-    """
+    """A text in which two parts have changed places; `None` where it lacks one or they overlap."""
     if not first or not second or first in second or second in first or first not in text or second not in text:
         return None
     other = {first: second, second: first}
@@ -160,16 +122,10 @@ def exchanged(text: str, first: str, second: str) -> str | None:
 
 
 def next_of_its_group(text: str, groups: Sequence[Sequence[str]], pattern: str, step: int) -> str | None:
-    """A text in which words of some groups have become others of the same group.
+    """A text in which words of some groups have become others of their group; `None` where it has no such word.
 
-    Args:
-        text: The text.
-        groups: Words that can replace each other.
-        pattern: Regular expression of a word in a sentence, with `{words}` or `{names}` for the alternatives.
-        step: How far to go on in the group, at least 1; words that the text already has are passed over.
-
-    Returns:
-        The new text; `None` where it has no word of any group.
+    `pattern` is the regular expression of a word in a sentence, with `{words}` or `{names}` for the alternatives. The
+    `step` says how far to go on in the group, without words that the text already has.
     """
     changed = text
     for group in groups:
@@ -178,13 +134,10 @@ def next_of_its_group(text: str, groups: Sequence[Sequence[str]], pattern: str, 
         present = {match.group().lower() for match in expression.finditer(text)}
         if free := [word for word in group if word.lower() not in present]:
             others = {word.lower(): free[(index + step) % len(free)] for index, word in enumerate(group)}
-            changed = _exchanged_words(changed, expression, others)
+            changed = expression.sub(partial(_in_its_case, others), changed)
     return None if changed == text else changed
 
 
-def _exchanged_words(text: str, expression: "re.Pattern[str]", others: Mapping[str, str]) -> str:
-    def other(match: "re.Match[str]") -> str:
-        word = others[match.group().lower()]
-        return word[0].upper() + word[1:] if match.group()[0].isupper() else word
-
-    return expression.sub(other, text)
+def _in_its_case(others: Mapping[str, str], match: "re.Match[str]") -> str:
+    word = others[match.group().lower()]
+    return word[0].upper() + word[1:] if match.group()[0].isupper() else word

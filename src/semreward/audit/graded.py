@@ -36,8 +36,7 @@ def graded_answers(row: AuditRow, corpus: Corpus) -> dict[str, str | None]:
 def graded_result(scope: Literal["within", "across"], scorer: Scorer, corpus: Corpus) -> GradedResult | None:
     """Rank statistics against the reference (`within`), or without gates against the source in its place (`across`).
 
-    Returns:
-        The statistics; `None` where no row has two levels with a reward.
+    `None` where no row has two levels with a reward.
     """
     rows, judged_by = corpus.rows, "reference"
     if scope == "across":
@@ -79,11 +78,6 @@ def _rank_correlations(rewards: NDArray[np.float64]) -> tuple[float, float] | No
 
 
 def auc(better: NDArray[np.float64], worse: NDArray[np.float64]) -> float | None:
-    """Probability that a value of the first array is above one of the second, a tie counting half, NaN left out.
-
-    Example:
-        >>> auc(np.array([1.0, 0.5]), np.array([0.5, 0.0, np.nan]))
-        0.875
-    """
+    """Probability that a value of the first array is above one of the second, a tie counting half, NaN left out."""
     better, worse = better[~np.isnan(better)], worse[~np.isnan(worse)]
     return figure(area_under_curve(better, worse)) if len(better) and len(worse) else None

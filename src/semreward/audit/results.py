@@ -25,7 +25,7 @@ FailOn: TypeAlias = Literal["beats_weak", "matches_gold"] | Mapping[str, str | f
 
 @dataclass(frozen=True)
 class Margins:
-    """The lines between verdicts, in shares of the *gap*: gold - weak, or 0 where gold earns no more than weak.
+    """The lines between verdicts, in shares in [0, 1] of the *gap*: gold - weak, or 0 where that is negative.
 
     With the means over the rows to which an attack applies:
 
@@ -34,13 +34,8 @@ class Margins:
       than `win_rate` (a tie is half a win);
     * `harmless`: neither.
 
-    Args:
-        beats_weak: In [0, 1].
-        matches_gold: In [0, 1].
-        win_rate: In [0, 1].
-
     Raises:
-        ArgumentError: One is outside [0, 1].
+        ArgumentError: A share is outside [0, 1].
     """
 
     beats_weak: float = 0.05
@@ -52,12 +47,7 @@ class Margins:
             check_share(name, value)
 
     def verdict(self, attack: float, weak: float, gold: float, win_rate: float) -> Verdict:
-        """The verdict on an attack, from the three means and its rate of wins against the weak answer.
-
-        Example:
-            >>> Margins().verdict(attack=0.97, weak=0.5, gold=1.0, win_rate=0.9)
-            'beats_weak'
-        """
+        """The verdict on an attack, from the three means and its rate of wins against the weak answer."""
         gap = max(0.0, gold - weak)
         if attack >= gold - self.matches_gold * gap:
             return "matches_gold"
@@ -68,16 +58,11 @@ class Margins:
 
 @dataclass(frozen=True)
 class Level:
-    """What one kind of honest answer earns.
+    """What one kind of honest answer earns: `gold` (the reference), `weak` or `paraphrase`.
 
-    Attributes:
-        name: `gold` (the reference), `weak` or `paraphrase`.
-        rows: Number of rows that have such an answer.
-        unscored: Number of those for which the reward is `None`.
-        mean: Mean of the other rewards; `None` without any.
-        win_rate: Share of rows on which it earns more than the weak answer, a tie counting half; `None` without rows,
-            and for the weak answer itself.
-        components: Mean of each component of a composite.
+    `unscored` of the `rows` that have such an answer have no reward; `mean` is that of the others. `win_rate` is the
+    share of rows on which it earns more than the weak answer, a tie counting half; `None` for the weak answer itself.
+    `components` are the means of a composite's components.
     """
 
     name: str
@@ -105,14 +90,11 @@ class AttackResult:
     """What one attack earns. Means and rates are over the rows on which attack, weak answer and gold all have a value.
 
     Attributes:
-        name: The attack, with its `kind` and `description`.
-        applied: Number of rows to which it applies.
-        unscored: Number of those for which the reward is `None`.
+        applied: Number of rows to which the attack applies; `unscored` of them have no reward.
         mean: Its mean reward, as `weak` and `gold` those of the honest answers; `None` where it was not tested.
         position: (mean - weak) / (gold - weak): 0 pays it like the weak answer, 1 like the right one; `None` where gold
             earns no more than weak.
         win_rate: Share of rows on which it earns more than the row's weak answer, a tie counting half.
-        verdict: See `Margins`.
         components: Mean of each component of a composite.
         break_even: For a composite that is a sum, one entry per component whose weight alone can change who wins.
         example: One of its answers, shortened.
@@ -123,12 +105,12 @@ class AttackResult:
     description: str
     applied: int
     unscored: int
-    mean: float | None
-    weak: float | None
-    gold: float | None
-    position: float | None
-    win_rate: float | None
-    verdict: Verdict
+    mean: float | None = None
+    weak: float | None = None
+    gold: float | None = None
+    position: float | None = None
+    win_rate: float | None = None
+    verdict: Verdict = "not_tested"
     components: dict[str, float] = field(default_factory=dict)
     break_even: tuple[BreakEven, ...] = ()
     example: str = ""
@@ -144,8 +126,8 @@ class GradedResult:
         rows: Number of rows that were ranked.
         spearman: Mean over rows of the rank correlation of reward and grade, in [-1, 1]; equal rewards count 0.
         kendall: The same with Kendall's tau-b.
-        auc_unrelated: Probability that a good answer of any row earns more than an unrelated one of any row, in [0, 1].
-        auc_weak: Probability that a good answer earns more than a weak one.
+        auc_unrelated: Probability that a good answer of any row earns more than an unrelated one of any row, in [0, 1];
+            `auc_weak`: more than a weak one.
         levels: Mean reward of each level, the weak answer included.
     """
 
@@ -165,15 +147,11 @@ class AuditReport:
     Attributes:
         reward: The reward's name, and its `signature` where it has one.
         language: Tag of the table that the attacks used.
-        rows: Number of rows.
-        weak_built: Number of rows whose weak answer was made from the reference: every third word left out.
-        seed: Decides the attacks' draws.
-        margins: The lines between verdicts.
+        weak_built: Number of `rows` whose weak answer was made from the reference: every third word left out.
         weights: Weights of a composite's components, and its `mode`.
         levels: What honest answers earn.
         attacks: One result per attack.
         graded: Rank statistics, `within` a language and, on request, `across` languages.
-        version: Version of the package.
     """
 
     reward: str
@@ -191,11 +169,7 @@ class AuditReport:
     version: str
 
     def __getitem__(self, name: str) -> AttackResult:
-        """The result of the attack of that name.
-
-        Raises:
-            ArgumentError: There is none.
-        """
+        """The result of the attack of that name; an `ArgumentError` without one."""
         for result in self.attacks:
             if result.name == name:
                 return result
@@ -219,38 +193,37 @@ class AuditReport:
             The lines. An audit none of whose attacks was tested fails whatever the limits: it says nothing.
 
         Raises:
-            ArgumentError: `fail_on` is neither a verdict nor a mapping, a name, kind or verdict does not exist, or a
-                win rate is outside [0, 1].
+            ArgumentError: A name, kind or verdict in `fail_on` does not exist, or a win rate is outside [0, 1].
         """
-        by_key = fail_on if isinstance(fail_on, Mapping) else {result.name: fail_on for result in self.attacks}
-        self._check_limits(fail_on)
+        self._check_limits({KINDS[0]: fail_on} if isinstance(fail_on, str) else fail_on)
         if all(result.mean is None for result in self.attacks):
             reason = "no row had a reward for an attack, the weak answer and the reference alike"
             applied = any(result.applied for result in self.attacks)
             return (f"0 of {len(self.attacks)} attacks tested: {reason if applied else 'none applied to a row'}",)
+        if isinstance(fail_on, str):
+            return tuple(_failure(result, fail_on) for result in self.attacks if _breaks(result, fail_on))
         lines = []
-        for key, limit in by_key.items():
+        for key, limit in fail_on.items():
             named = [result for result in self.attacks if result.name == key]
-            for result in named or [result for result in self.attacks if result.kind == key]:
-                lines += _failure(result, limit, must_be_tested=bool(named) and by_key is fail_on)
+            chosen = named or [result for result in self.attacks if result.kind == key]
+            untested = [result for result in named if result.mean is None]
+            lines += [_failure(result, limit) for result in chosen if _breaks(result, limit) or result in untested]
         return tuple(lines)
 
-    def _check_limits(self, fail_on: Any) -> None:
-        if not isinstance(fail_on, (str, Mapping)):
+    def _check_limits(self, limits: Any) -> None:
+        verdicts = "beats_weak or matches_gold"
+        if not isinstance(limits, Mapping):
             raise ArgumentError(
-                "`fail_on` must be a verdict, beats_weak or matches_gold, or a mapping from names or kinds of attacks "
-                f"to verdicts or win rates, got {fail_on!r}"
+                f"`fail_on` must be a verdict, {verdicts}, or a mapping from names or kinds of attacks to verdicts or "
+                f"win rates, got {limits!r}"
             )
-        limits = fail_on if isinstance(fail_on, Mapping) else {KINDS[0]: fail_on}
         for key, limit in limits.items():
             if key not in {*KINDS, *(result.name for result in self.attacks)}:
                 raise ArgumentError(
                     f"`fail_on` names {key!r}, which is no attack of this report and no kind ({', '.join(KINDS)})"
                 )
             if isinstance(limit, str) and limit not in ("beats_weak", "matches_gold"):
-                raise ArgumentError(
-                    f"`fail_on` must name a verdict, beats_weak or matches_gold, or a win rate; got {limit!r}"
-                )
+                raise ArgumentError(f"`fail_on` must name a verdict, {verdicts}, or a win rate; got {limit!r}")
             if not isinstance(limit, str) and not (is_finite_number(limit) and 0 <= limit <= 1):
                 raise ArgumentError(f"a win rate in `fail_on` must be in [0, 1], got {limit!r}")
 
@@ -268,11 +241,7 @@ class AuditReport:
 
     @classmethod
     def from_json(cls, text: str) -> "AuditReport":
-        """Read what `to_json` wrote.
-
-        Raises:
-            ArgumentError: The text is something else, or of another version.
-        """
+        """Read what `to_json` wrote; an `ArgumentError` if it is something else, or of another version."""
         try:
             values = json.loads(text)
             if values.pop("schema") != SCHEMA:
@@ -290,19 +259,11 @@ class AuditReport:
         return rendering.markdown(self)
 
     def to_html(self) -> str:
-        """The report as one HTML page that opens offline, with a plot.
-
-        Raises:
-            MissingDependencyError: matplotlib is not installed.
-        """
+        """The report as one HTML page that opens offline, with a plot, which needs matplotlib."""
         return rendering.html(self)
 
     def write(self, path: str | Path) -> None:
-        """Write the report; the path's ending says how: `.json`, `.md` or `.html`.
-
-        Raises:
-            ArgumentError: The ending is none of these.
-        """
+        """Write the report; the path's ending says how: `.json`, `.md` or `.html`."""
         formats = {".json": self.to_json, ".md": self.to_markdown, ".html": self.to_html}
         ending = Path(path).suffix
         if ending not in formats:
@@ -314,18 +275,18 @@ class AuditReport:
         return rendering.plain(self)
 
 
-def _failure(result: AttackResult, limit: str | float, *, must_be_tested: bool) -> list[str]:
-    """The line of an attack that breaks its limit, if it does."""
-    if result.mean is None or result.win_rate is None:
-        reason = "no row had a reward for it, the weak answer and the reference"
-        line = f"{result.name}: not tested, {reason if result.applied else 'it applied to no row'}"
-        return [line] if must_be_tested else []
+def _breaks(result: AttackResult, limit: str | float) -> bool:
     if isinstance(limit, str):
-        breaks, allowed = result.verdict in ("matches_gold", limit), f"below {limit!r}"
-    else:
-        breaks, allowed = result.win_rate > limit, f"a win rate of at most {limit:g}"
-    line = (
+        return result.verdict in ("matches_gold", limit)
+    return result.win_rate is not None and result.win_rate > limit
+
+
+def _failure(result: AttackResult, limit: str | float) -> str:
+    if result.mean is None:
+        reason = "no row had a reward for it, the weak answer and the reference"
+        return f"{result.name}: not tested, {reason if result.applied else 'it applied to no row'}"
+    allowed = f"below {limit!r}" if isinstance(limit, str) else f"a win rate of at most {limit:g}"
+    return (
         f"{result.name}: {result.verdict}, mean {result.mean:.4g} (weak {result.weak:.4g}, gold {result.gold:.4g}), "
         f"wins {result.win_rate:.0%}; {allowed} was asked for"
     )
-    return [line] if breaks else []

@@ -19,27 +19,18 @@ _RESERVED = frozenset({"completions", "prompts", "completion_ids", "trainer_stat
 
 
 def figure(value: float | np.floating[Any]) -> float:
-    """A value to nine digits, as reports hold it: the order of a sum must not show.
-
-    Example:
-        >>> figure(2.4999999999999996)
-        2.5
-    """
+    """A value to nine digits, as reports hold it: the order of a sum must not show."""
     return float(f"{value:.9g}")
 
 
 @dataclass(frozen=True)
 class Scored:
-    """Rewards of the answers to `N` rows.
+    """Rewards of the answers to `N` rows, `total`, and the values of a composite's components, `parts`.
 
-    Attributes:
-        total: Rewards, shape (N,), NaN where a row has no answer or the reward is `None`.
-        answered: Which rows have an answer, shape (N,).
-        parts: The components' values, shape (N,) each; empty unless the reward is a composite.
+    Arrays have the shape (N,), with NaN where a row has no answer or the reward is `None`.
     """
 
     total: NDArray[np.float64]
-    answered: NDArray[np.bool_]
     parts: Mapping[str, NDArray[np.float64]]
 
     @property
@@ -54,17 +45,12 @@ class Scored:
 
 
 class Scorer:
-    """A reward and the rows of an audit.
-
-    Raises:
-        ArgumentError: A column has a name that trainers reserve.
-    """
+    """A reward and the rows of an audit. A composite calls any reward, awaits what is async, and checks the values."""
 
     def __init__(self, reward: RewardFunction, rows: Sequence[AuditRow]) -> None:
         self._rows = rows
-        self.composite = reward if isinstance(reward, CompositeReward) else None
-        # A composite calls any reward, awaits what is async, and checks the values.
-        self._reward = self.composite or CompositeReward([(reward, 1.0)])
+        self._is_composite = isinstance(reward, CompositeReward)
+        self._reward = reward if isinstance(reward, CompositeReward) else CompositeReward([(reward, 1.0)])
         self._names = dict.fromkeys(name for row in rows for name in row.columns)
         if reserved := _RESERVED & self._names.keys():
             raise ArgumentError(f"`pairs` must not have the column {min(reserved)!r}, trainers reserve it")
@@ -72,25 +58,27 @@ class Scorer:
         self._is_chat = any(is_column(prompt) and len(prompt) > 0 for prompt in prompts)
 
     @property
+    def mode(self) -> str | None:
+        """A composite's mode; `None` for another reward."""
+        return self._reward.mode if self._is_composite else None
+
+    @property
     def weights(self) -> dict[str, float]:
         """Weights of a composite's components; empty for another reward."""
-        return {reward_name(part): weight for part, weight in self.composite.components} if self.composite else {}
+        return {reward_name(part): weight for part, weight in self._reward.components if self._is_composite}
 
     def without_gates(self) -> "Scorer":
         """The same rows under a composite's sum."""
-        if self.composite is None or self.composite.mode == "sum":
+        if self.mode != "gate":
             return self
-        return Scorer(self.composite.replace(mode="sum", gates=(), gate_threshold=0.0, floor=None), self._rows)
+        return Scorer(self._reward.replace(mode="sum", gates=(), gate_threshold=0.0, floor=None), self._rows)
 
     def score(
         self, answers: Sequence[str | None], rows: Sequence[AuditRow] | None = None, *, judged_by: str = "reference"
     ) -> Scored:
-        """Score one answer per row, `None` for none, in one call.
+        """Score one answer per row (of the audit, if `rows` does not name others) in one call, `None` for no answer.
 
-        Args:
-            answers: One answer per row.
-            rows: The rows, all of the audit by default; rows may repeat.
-            judged_by: The column that takes the place of the reference.
+        `judged_by` is the column that takes the place of the reference.
         """
         rows = self._rows if rows is None else rows
         answered = np.array([answer is not None for answer in answers], dtype=np.bool_)
@@ -102,13 +90,13 @@ class Scorer:
                 values[name] = np.full(len(answers), np.nan)
                 values[name][answered] = column
         total = values.pop(TOTAL)
-        return Scored(total, answered, values if self.composite else {})
+        return Scored(total, values if self._is_composite else {})
 
     def _call(self, texts: Sequence[str], rows: Sequence[AuditRow], judged_by: str) -> dict[str, Any]:
         call: dict[str, Any] = {name: [row.columns.get(name) for row in rows] for name in self._names}
-        prompts = call.pop("prompt", None)
+        prompts = call.pop("prompt", [])
         call["reference"] = [row.columns.get(judged_by) for row in rows]
-        if prompts is not None and any(prompt is not None for prompt in prompts):
+        if any(prompt is not None for prompt in prompts):
             call["prompts"] = prompts
         chats = [[{"role": "assistant", "content": text}] for text in texts]
         return {**call, "completions": chats if self._is_chat else texts}

@@ -19,8 +19,7 @@ class LanguageTable:
 
     Args:
         language: BCP-47 tag.
-        joiner: Goes between two sentences.
-        word_joiner: Goes between the words of a bare list.
+        joiner: Goes between two sentences, and `word_joiner` between the words of a bare list.
         separators: An answer of separators only, such as the Tibetan tsheg.
         boilerplate: A polite sentence that says nothing about any source.
         preamble: Announces a translation instead of giving it.
@@ -87,7 +86,6 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 # Chinese, in simplified characters. It has no transliteration: pinyin needs a dictionary.
-
 _MEASURES = "个本顶朵把张件双盏只条位名块座头匹辆间家次天年月日岁元公点层种杯瓶封篇倍万千百里米斤"
 
 # The Kangxi radicals look like the characters that they are compatible with.
@@ -130,9 +128,7 @@ CHINESE = LanguageTable(
     homoglyphs=("".join(unicodedata.normalize("NFKC", radical) for radical in _RADICALS), _RADICALS),
 )
 
-
 # English.
-
 _LOWERED = frozenset(
     _words(
         "the a an this that these those he she it we they his her its our their my your there in on at from by because "
@@ -196,9 +192,7 @@ ENGLISH = LanguageTable(
     homoglyphs=("aceopxysijABCEHIKMOPTXSJ", "асеорхуѕіјАВСЕНІКМОРТХЅЈ"),
 )
 
-
 # Tibetan.
-
 _LETTER = "[\u0f40-\u0fbc]"
 _START, _STOP = f"(?<!{_LETTER})", f"(?!{_LETTER})"
 _END = r"(?=[་།༎\s]*$)"
@@ -216,11 +210,7 @@ _ENDINGS = dict.fromkeys(("d", "b", "bs", "s"), "་ཀྱིས") | dict.fromke
 
 
 def wylie(text: str) -> str:
-    """A text in Wylie transliteration; what is not Tibetan stays as it is.
-
-    Source:
-        pyewts, for the Extended Wylie Transliteration Scheme of the Tibetan and Himalayan Library, without its rule
-        that white space becomes `_`.
+    """A text in Wylie (EWTS, by pyewts), but for its rule that white space becomes `_`; other scripts stay as they are.
 
     Example:
         >>> wylie("བོད་ཡིག་གསུམ་བརྒྱད། དགའ་བའི་གཡག")
@@ -237,10 +227,7 @@ def _converter() -> Any:
 
 
 def ergative(noun: str) -> str:
-    """A noun with the case ending of the agent, in the form that its last letter asks for.
-
-    Args:
-        noun: A noun without a case ending or a final tsheg.
+    """A noun, without case ending or final tsheg, with the agent's case ending, which follows its last letter.
 
     Example:
         >>> ergative("བུ་མོ"), ergative("བཀྲ་ཤིས"), ergative("དགེ་རྒན"), ergative("པེ་ཅིང"), ergative("མདའ")
@@ -297,15 +284,7 @@ TABLES: dict[str, LanguageTable] = {table.language: table for table in (TIBETAN,
 
 
 def table_of(language: str | LanguageTable | None) -> LanguageTable:
-    """The table of a language: a given one, a shipped one by the first part of its tag, or an empty one.
-
-    Raises:
-        ArgumentTypeError: `language` is none of these.
-
-    Example:
-        >>> table_of("bo-CN").separators
-        '་'
-    """
+    """The table of a language: a given one, a shipped one by the first part of its tag, or an empty one."""
     if isinstance(language, LanguageTable):
         return language
     if language is not None and not isinstance(language, str):
