@@ -186,13 +186,25 @@ def test_the_other_row_is_the_next_half_the_corpus_away_that_differs(references)
         assert corpus.other(row) is next((item for item in around if item.reference != row.reference), None)
 
 
-def test_among_equal_references_none_is_searched_for_another():
-    class Rows(list):
-        def __getitem__(self, index):
-            raise AssertionError("searched")
+def test_the_other_row_is_found_without_reading_all_rows_for_each():
+    compared = []
 
-    rows = Rows(AuditRow("same", index=index) for index in range(3))
-    assert Corpus(rows).other(AuditRow("same")) is None
+    class Reference(str):
+        __slots__ = ()
+        __hash__ = str.__hash__
+
+        def __eq__(self, other):
+            compared.append(1)
+            return str.__eq__(self, other)
+
+        def __ne__(self, other):
+            return not self == other
+
+    rows = [AuditRow(Reference("same"), index=index) for index in range(300)]
+    rows.append(AuditRow(Reference("other"), index=300))
+    corpus = Corpus(rows)
+    assert [corpus.other(row) for row in rows[:300]] == [rows[300]] * 300
+    assert len(compared) <= 5 * len(rows)
 
 
 def test_a_row_with_a_lone_surrogate_draws_too():

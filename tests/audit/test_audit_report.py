@@ -11,6 +11,7 @@ from semreward import paper_reward
 from semreward.audit import AttackResult, AuditReport, Margins, audit_reward, compare_audits
 from semreward.errors import ArgumentError
 
+MEASURED = "mean weak gold position win_rate"
 FINITE = st.floats(-10, 10)
 SHARE = st.floats(0, 1)
 
@@ -18,7 +19,7 @@ SHARE = st.floats(0, 1)
 def result(name, verdict="harmless", *, kind="form", win_rate=0.0):
     tested = verdict != "not_tested"
     values = {"mean": 0.5, "weak": 0.5, "gold": 1.0, "position": 0.0, "win_rate": win_rate} if tested else {}
-    nothing = dict.fromkeys(("mean", "weak", "gold", "position", "win_rate"))
+    nothing = dict.fromkeys(MEASURED.split())
     return AttackResult(
         name=name, kind=kind, description="", applied=2, unscored=0, verdict=verdict, **{**nothing, **values}
     )
@@ -174,10 +175,7 @@ def test_json_reads_back(report):
     ("part", "fields"),
     [
         ("levels", "name rows unscored mean win_rate components"),
-        (
-            "attacks",
-            "name kind description applied unscored mean weak gold position win_rate verdict components break_even example",
-        ),
+        ("attacks", f"name kind description applied unscored {MEASURED} verdict components break_even example"),
         ("graded", "scope rows spearman kendall auc_unrelated auc_weak levels"),
     ],
 )

@@ -6,6 +6,7 @@ reward that pays them more than an honest but weak answer teaches them.
 
 import math
 import random
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property, partial
@@ -85,12 +86,12 @@ class Corpus:
 
     def other(self, row: AuditRow) -> AuditRow | None:
         """Another row, half the corpus away, with another reference; `None` where there is none."""
-        if not self._differ:
+        if not self._changes:
             return None
-        count = len(self.rows)
-        start = row.index + max(1, count // 2)
-        following = (self.rows[(start + step) % count] for step in range(count))
-        return next((candidate for candidate in following if candidate.reference != row.reference), None)
+        start = (row.index + max(1, len(self.rows) // 2)) % len(self.rows)
+        if self.rows[start].reference != row.reference:
+            return self.rows[start]
+        return self.rows[self._changes[bisect_right(self._changes, start) % len(self._changes)]]
 
     @cached_property
     def names(self) -> list[str]:
@@ -98,8 +99,9 @@ class Corpus:
         return [name for row in self.rows for name in row.names]
 
     @cached_property
-    def _differ(self) -> bool:
-        return len({row.reference for row in self.rows}) > 1
+    def _changes(self) -> list[int]:
+        """Indices of rows whose reference is not that of the row before; the last row comes before the first."""
+        return [at for at, row in enumerate(self.rows) if row.reference != self.rows[at - 1].reference]
 
 
 Maker: TypeAlias = Callable[[AuditRow, Corpus], str | None]
