@@ -76,7 +76,7 @@ def test_only_several_curves_have_a_legend(labels, shown):
 
 def test_bars_are_drawn_into_the_page():
     report = Report("run")
-    report.bars("attacks <", BARS, x="reward")
+    report.bars("attacks <", BARS, lines={}, x="reward")
     assert re.search(r"<figure><svg.*</svg>\s*<figcaption>attacks &lt;</figcaption>", report.render(), re.DOTALL)
 
 

@@ -14,15 +14,12 @@ _PAGE = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True
 <!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>{{ title }}</title>
 <style>
-body { font: 15px/1.5 system-ui, "Noto Sans", "Noto Serif Tibetan", sans-serif; margin: 2rem auto; max-width: 72rem;
-       padding: 0 1rem; color: #1b1f24; background: #fff; }
-h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.2rem; border-bottom: 1px solid #d8dee4; }
-table { border-collapse: collapse; margin: .8rem 0; display: block; overflow-x: auto; }
+body { font: 15px/1.5 system-ui, "Noto Serif Tibetan"; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
+h2 { margin-top: 2.2rem; border-bottom: 1px solid #d8dee4; }
+table { border-collapse: collapse; display: block; overflow-x: auto; }
 th, td { border-bottom: 1px solid #d8dee4; padding: .3rem .7rem; text-align: right; }
 th:first-child, td:first-child, .text th, .text td { text-align: left; vertical-align: top; }
-thead th { border-bottom: 2px solid #57606a; }
-figure { margin: 1rem 0; } figcaption, .note { color: #57606a; font-size: .9rem; }
-svg { max-width: 100%; height: auto; }
+figcaption, .note { color: #57606a; font-size: .9rem; }
 </style></head>
 <body><h1>{{ title }}</h1>
 {% for part in parts %}
@@ -33,9 +30,7 @@ svg { max-width: 100%; height: auto; }
 <table{% if part.prose %} class="text"{% endif %}>
 <thead><tr>{% for name in part.rows[0] %}<th>{{ name }}</th>{% endfor %}</tr></thead>
 <tbody>{% for row in part.rows %}
-
-<tr>{% for name in part.rows[0] %}<td>{{ shown(row.get(name)) }}</td>{% endfor %}</tr>
-{%- endfor %}</tbody></table>
+<tr>{% for name in part.rows[0] %}<td>{{ shown(row.get(name)) }}</td>{% endfor %}</tr>{% endfor %}</tbody></table>
 {% endif %}
 {% if part.note %}<p class="note">{{ part.note }}</p>{% endif %}
 {% endfor %}
@@ -51,9 +46,7 @@ def shown(value: object) -> str:
 
 
 class Report:
-    """Collects sections in order and writes them as one HTML file. All text is escaped.
-
-    Plots need matplotlib: without it `curves` and `bars` raise `MissingDependencyError`.
+    """Collects sections in order and writes them as one HTML file. All text is escaped. Plots need matplotlib.
 
     Example:
         >>> report = Report("A run")
@@ -90,9 +83,7 @@ class Report:
             axes.legend()
         self._add(figure, title)
 
-    def bars(
-        self, title: str, bars: Mapping[str, tuple[float, str]], *, lines: Mapping[str, float] | None = None, x: str
-    ) -> None:
+    def bars(self, title: str, bars: Mapping[str, tuple[float, str]], *, lines: Mapping[str, float], x: str) -> None:
         """Add a plot of horizontal bars, from label to length and group, and of vertical lines, from label to value."""
         figure = _figure(1.4 + 0.22 * len(bars))
         axes = figure.subplots()
@@ -100,7 +91,7 @@ class Report:
             own = {index: length for index, (length, name) in enumerate(bars.values()) if name == group}
             axes.barh(list(own), list(own.values()), label=group)
         styles = itertools.cycle(["solid", "dashed", "dotted", "dashdot"])
-        for style, (label, value) in zip(styles, (lines or {}).items(), strict=False):
+        for style, (label, value) in zip(styles, lines.items(), strict=False):
             axes.axvline(value, color="black", linestyle=style, label=label)
         axes.set_yticks(range(len(bars)), list(bars))
         axes.margins(y=0.01)
