@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 import semreward
-import semreward.audit
 import semreward.evaluation
 import semreward.monitor
 
@@ -30,7 +29,7 @@ FLOORS = [
     {"cli"},
     {"__main__"},
 ]
-LAZY_PACKAGES = [semreward, semreward.audit, semreward.evaluation, semreward.monitor]
+LAZY_PACKAGES = [semreward, semreward.evaluation, semreward.monitor]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 
 
