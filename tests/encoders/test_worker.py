@@ -1,5 +1,6 @@
 """The engine under many callers: gathering, isolation of errors, threads and processes that come and go."""
 
+import gc
 import multiprocessing
 import os
 import threading
@@ -15,9 +16,10 @@ import tqdm.auto
 from doubles import BigramEncoder, LazyBigramEncoder
 from semreward import SemanticSimilarityReward, SentenceTransformerEncoder
 from semreward.encoders import engine as engine_module
-from semreward.encoders.batches import ahead
+from semreward.encoders import worker as worker_module
 from semreward.encoders.engine import Engine, close_engine, engine_of
-from semreward.errors import EncoderError
+from semreward.encoders.worker import ahead
+from semreward.errors import EncoderError, EncoderUnavailableError
 
 ENCODER = BigramEncoder()
 
@@ -167,26 +169,90 @@ def test_a_model_that_exits_stops_its_caller_not_its_worker():
     assert engine.encode(["a"]).shape == (1, 64)
 
 
-def test_an_interrupted_caller_leaves_the_others_alone(monkeypatch):
-    monkeypatch.setattr(engine_module, "_LOOK_S", 0.01)
-    recorder = Recorder(0.1)
-    engine = Engine(lambda: recorder, batch_size=1)
+def test_a_batch_of_several_callers_that_fails_is_split_until_the_bad_text_stands_alone():
+    recorder = Recorder(0.05)
+    engine = Engine(lambda: recorder)
+    outcomes = while_busy(recorder, engine, [["good"], ["bad"], ["better"], ["bad", "fine"], ["best"]])
+    assert [isinstance(outcome, ValueError) for outcome in outcomes] == [False, True, False, True, False]
 
-    def interrupt(call):
+
+def test_a_batch_of_one_caller_that_fails_is_not_split():
+    recorder = Recorder()
+    engine = Engine(lambda: recorder)
+    with pytest.raises(ValueError, match="a bad text"):
+        engine.encode(["good", "bad"])
+    assert len(recorder.batches) == 1
+
+
+def test_an_outage_is_not_split():
+    recorder = Recorder(0.05)
+
+    def away(batch):
+        recorder(batch)
+        if batch != ["first"]:
+            raise EncoderUnavailableError("nobody there")
+        return ENCODER.encode(batch)
+
+    engine = Engine(lambda: away)
+    outcomes = while_busy(recorder, engine, [["a"], ["b"], ["c"]])
+    assert [type(outcome) for outcome in outcomes] == [EncoderUnavailableError] * 3
+    assert len(recorder.batches) <= 4
+
+
+class Interrupted(threading.Event):
+    """What a caller waits for, interrupted as by Ctrl-C."""
+
+    def wait(self, timeout=None):
         raise KeyboardInterrupt
 
+
+def test_an_interrupted_caller_leaves_the_others_alone(monkeypatch):
+    recorder = Recorder(0.1)
+    engine = Engine(lambda: recorder, batch_size=1)
+    engine.encode(["before"])
     with monkeypatch.context() as patch:
-        patch.setattr(engine, "_look_after", interrupt)
+        patch.setattr(worker_module.threading, "Event", Interrupted)
         with pytest.raises(KeyboardInterrupt):
             engine.encode(["in its forward pass", "interrupted"])
-    assert engine.encode(["other"]).shape == (1, 64)
+    assert engine.encode(["other", "in its forward pass"]).shape == (2, 64)
     assert ["interrupted"] not in recorder.batches
-    assert not engine._waiting
+
+
+@pytest.mark.parametrize("place", ["_gather", "_next_round", "_serve", "_outcomes"])
+def test_a_worker_that_dies_or_fails_anywhere_leaves_nobody_waiting(monkeypatch, place):
+    monkeypatch.setattr(engine_module, "_CHECK_S", 0.01)
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    engine = Engine(Recorder)
+    engine.encode(["before"])
+    failures = iter([MemoryError("once")])
+    whole = getattr(worker_module.Worker, place)
+
+    def failing(self, *arguments):
+        for failure in failures:
+            raise failure
+        return whole(self, *arguments)
+
+    monkeypatch.setattr(worker_module.Worker, place, failing)
+    outcomes = together(4, lambda number: engine.encode([f"text {number}", "shared"]))
+    failed = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
+    assert all(isinstance(error, MemoryError) or "worker thread died" in str(error) for error in failed)
+    assert engine.encode([f"text {number}" for number in range(4)]).shape == (4, 64)
+
+
+def test_a_model_that_leaves_a_text_out_is_an_error():
+    class Forgetful:
+        def prepared(self, texts):
+            yield texts[:-1], texts[:-1]
+
+        def forward(self, inputs):
+            return ENCODER.encode(inputs)
+
+    with pytest.raises(EncoderError, match="no vector for this text"):
+        Engine(Forgetful).encode(["a", "b"])
 
 
 def test_nobody_waits_for_an_interpreter_that_shuts_down(monkeypatch):
-    monkeypatch.setattr(engine_module, "_LOOK_S", 0.01)
-    engine = Engine(lambda: Recorder(0.3))
+    engine = Engine(Recorder)
     engine.encode(["before"])
     monkeypatch.setattr(engine_module.sys, "is_finalizing", lambda: True)
     with pytest.raises(EncoderError, match="shutting down"):
@@ -205,7 +271,7 @@ def test_an_encoder_that_encodes_with_itself_is_told():
 
 
 def test_a_small_call_does_not_wait_for_a_large_one(monkeypatch):
-    monkeypatch.setattr(engine_module, "_ROUND_TEXTS", 8)
+    monkeypatch.setattr(worker_module, "_ROUND_TEXTS", 8)
     recorder = Recorder(0.002)
     engine = Engine(lambda: recorder, batch_size=4)
     large = threading.Thread(target=engine.encode, args=([f"large {number}" for number in range(800)],))
@@ -229,14 +295,6 @@ def test_forward_passes_run_in_one_daemon_thread():
     together(8, lambda number: engine.encode([f"text {number}"]))
     assert [thread.daemon for thread in recorder.threads] == [True]
     assert threading.current_thread() not in recorder.threads
-
-
-def test_a_worker_starts_with_the_first_text():
-    engine = Engine(Recorder)
-    before = engine._worker
-    engine.encode(["a"])
-    assert before is None
-    assert engine._worker.is_alive()
 
 
 def test_a_worker_is_gone_after_closing():
@@ -267,15 +325,40 @@ def test_closing_lets_a_running_call_end():
         assert call.result().shape == (1, 64)
 
 
-def test_an_idle_worker_ends_and_another_starts(monkeypatch):
-    monkeypatch.setattr(engine_module, "_IDLE_S", 0.01)
+def test_closing_from_the_model_does_not_wait_for_itself():
+    def forward(batch):
+        engine.close()
+        return ENCODER.encode(batch)
+
+    engine = Engine(lambda: forward)
+    assert engine.encode(["a"]).shape == (1, 64)
+
+
+def test_calls_survive_an_encoder_that_is_closed_all_the_time():
+    engine = Engine(lambda: Recorder(0.001), batch_size=4)
+    ended = threading.Event()
+
+    def close_often():
+        while not ended.is_set():
+            engine.close()
+
+    closing = threading.Thread(target=close_often)
+    closing.start()
+    outcomes = together(
+        4, lambda number: [engine.encode([f"{number} {turn} {i}" for i in range(9)]) for turn in range(9)]
+    )
+    ended.set()
+    closing.join()
+    assert all(isinstance(outcome, list) for outcome in outcomes)
+
+
+def test_the_worker_of_a_dropped_engine_ends():
     recorder = Recorder()
-    engine = Engine(lambda: recorder)
-    engine.encode(["a"])
+    Engine(lambda: recorder).encode(["a"])
+    gc.collect()
     for thread in recorder.threads:
         thread.join(5)
-    engine.encode(["b"])
-    assert len(recorder.threads) == 2
+    assert not any(thread.is_alive() for thread in recorder.threads)
 
 
 def test_a_model_is_loaded_in_its_callers_thread():
