@@ -98,10 +98,8 @@ def test_tokenising_and_forward_passes_overlap_in_two_threads(encoder_folder, te
     encoder.warmup()
     tokenising, passing = set(), set()
     model = engine_of(encoder).model
-    features, forward = model._features, model._forward
-    monkeypatch.setattr(
-        model, "_features", lambda some: (tokenising.add(threading.current_thread()), features(some))[1]
-    )
+    forward = model._forward
+    monkeypatch.setattr(model, "_count_truncated", lambda *_: tokenising.add(threading.current_thread()))
     monkeypatch.setattr(model, "_forward", lambda some: (passing.add(threading.current_thread()), forward(some))[1])
     encoder.encode(texts)
     encoder.close()
@@ -123,28 +121,6 @@ def test_a_text_that_no_tokenizer_takes_fails_alone(encoder_folder, texts):
 
 def model_of(encoder):
     return engine_of(encoder).open()._model
-
-
-@pytest.mark.parametrize("prompt", [None, "query: "])
-@pytest.mark.parametrize("prompt_length", [None, 2])
-def test_an_older_sentence_transformers_gives_the_same_vectors(model, texts, prompt, prompt_length):
-    class Older:
-        def __getattr__(self, name):
-            if name == "preprocess":
-                raise AttributeError(name)
-            return getattr(model, name)
-
-        def __call__(self, features):
-            return model(features)
-
-        def tokenize(self, texts):
-            return dict(model.preprocess(texts))
-
-        def _get_prompt_length(self, prompt):
-            return prompt_length
-
-    older = forward_of(Older(), prompt=prompt)
-    assert older(texts) == pytest.approx(forward_of(model, prompt=prompt)(texts), abs=1e-5)
 
 
 def test_a_shortened_dimension_is_kept(encoder_folder, texts):
@@ -374,7 +350,7 @@ def test_texts_without_padding_are_batched_by_their_likely_tokens():
     texts = ["x" * (300 - number) for number in range(40)]
     batches = [batch for batch, _ in forward_of(flat, batch_tokens=1000).prepared(texts)]
     assert [text for batch in batches for text in batch] == texts
-    assert max(len(batch) for batch in batches) == 11
+    assert max(len(batch) for batch in batches) == 10
     assert asked == batches
 
 
