@@ -218,7 +218,7 @@ def test_an_interrupted_caller_leaves_the_others_alone(monkeypatch):
     assert ["interrupted"] not in recorder.batches
 
 
-@pytest.mark.parametrize("place", ["_gather", "_next_round", "_serve", "_outcomes"])
+@pytest.mark.parametrize("place", ["_take", "_round", "_serve", "_outcomes"])
 def test_a_worker_that_dies_or_fails_anywhere_leaves_nobody_waiting(monkeypatch, place):
     monkeypatch.setattr(engine_module, "_CHECK_S", 0.01)
     monkeypatch.setattr(threading, "excepthook", lambda _: None)

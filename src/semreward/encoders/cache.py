@@ -22,7 +22,7 @@ class VectorCache:
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._kept: OrderedDict[str, Vector] = OrderedDict()
         self._others: OrderedDict[str, Vector] = OrderedDict()
         self.used_bytes = 0

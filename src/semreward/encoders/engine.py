@@ -11,7 +11,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Collection, Hashable, Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ DEFAULT_CACHE_BYTES = 256 * 2**20
 DEFAULT_GATHER_MS = 5.0
 DEFAULT_PROGRESS_ABOVE = 5_000
 
-# Seconds after which a waiting caller checks that its worker lives, or moves its progress bar; `close` waits as long.
+# Seconds after which a waiting caller checks that its worker lives, or moves its progress bar; `close` waits for one.
 _CHECK_S = 1.0
 _PROGRESS_S = 0.2
 
@@ -42,8 +42,7 @@ class Engine:
         open_model: Loads the model and returns its forward pass; called at the first use, in the caller's thread.
         batch_size: Texts per forward pass, for a model that does not cut batches itself.
         cache_bytes: Bound of the cache of vectors.
-        gather_ms: How long a round waits for other callers. It waits only if the last rounds served several, and only
-            until as many have come again: a lone caller never waits.
+        gather_ms: How long a round waits for other callers while there are several; a lone one never waits.
         progress_above: A call with more missing texts than this shows a progress bar.
         timeout_s: How long a call may take, waiting for others included; `None`: as long as it takes.
     """
@@ -69,14 +68,14 @@ class Engine:
         self._cache = VectorCache(self._cache_bytes)
 
     def encode(self, texts: Sequence[str], *, keep: Collection[str] = ()) -> NDArray[np.float32]:
-        """Encode `N` texts; each distinct one is encoded once, so that equal texts get bit-identical vectors.
+        """Encode `N` non-empty texts, each distinct one once, so that equal texts get bit-identical vectors.
 
         Args:
             texts: `N` non-empty texts.
             keep: Texts whose vectors should stay in the cache, such as references. Others stay while there is room.
 
         Returns:
-            Array of shape (N, D), float32, rows of norm 1; of shape (0, 0) for no texts.
+            Unit rows of shape (N, D), float32; of shape (0, 0) for no texts.
 
         Raises:
             ArgumentError: A text is empty or not a string.
@@ -103,8 +102,7 @@ class Engine:
 
     def _open(self) -> Worker:
         if self._worker is None:
-            options: dict[str, Any] = {"batch_size": self._batch_size, "gather_s": self._gather_s}
-            self._worker = Worker(self._open_model(), self._cache, **options)
+            self._worker = Worker(self._open_model(), self._cache, self._batch_size, self._gather_s)
             weakref.finalize(self, self._worker.inbox.put, None)  # ends the thread of an engine that nobody holds
         return self._worker
 
@@ -127,9 +125,13 @@ class Engine:
     def _encode_missing(self, call: Call) -> dict[str, Vector]:
         self._submit(call)
         end = math.inf if self._timeout_s is None else time.monotonic() + self._timeout_s
-        bar = _progress_bar(len(call.texts)) if len(call.texts) > self._progress_above else None
+        check_s, bar = _CHECK_S, None
+        if len(call.texts) > self._progress_above:
+            from tqdm.auto import tqdm
+
+            check_s, bar = _PROGRESS_S, tqdm(total=len(call.texts), desc="encoding", unit="text")
         try:
-            while not call.done.wait(min(_CHECK_S if bar is None else _PROGRESS_S, max(0.0, end - time.monotonic()))):
+            while not call.done.wait(min(check_s, max(0.0, end - time.monotonic()))):
                 if bar is not None:
                     bar.update(len(call.vectors) - bar.n)
                 if time.monotonic() >= end:
@@ -167,19 +169,15 @@ def engine_of(encoder: Encoder) -> Engine:
     with _table_lock:
         engine = _engines.get(key)
         if engine is None:
-            engine = _engines[key] = _new_engine(encoder)
+            options: dict[str, Any] = {}
+            if open_model := getattr(encoder, "open_model", None):
+                options = {name: getattr(encoder, name) for name in _OPTIONS if hasattr(encoder, name)}
+            engine = _engines[key] = Engine(open_model or (lambda: encoder.encode), **options)
     return engine
 
 
-def _new_engine(encoder: Encoder) -> Engine:
-    open_model = getattr(encoder, "open_model", None)
-    if open_model is None:
-        return Engine(lambda: encoder.encode)
-    return Engine(open_model, **{name: getattr(encoder, name) for name in _OPTIONS if hasattr(encoder, name)})
-
-
 def close_engine(encoder: Encoder) -> None:
-    """Forget the engine of an encoder: model, vectors and worker end with its last call; a later use loads again."""
+    """Drop the engine of an encoder, with its model and vectors, once its calls have ended; a later use loads anew."""
     with _table_lock:
         engine = _engines.pop(_key(encoder), None)
     if engine is not None:
@@ -202,29 +200,23 @@ def check_encoder(encoder: object) -> None:
         )
 
 
-def _progress_bar(texts: int) -> Any:  # tqdm has no types
-    from tqdm.auto import tqdm
-
-    return tqdm(total=texts, desc="encoding", unit="text")
-
-
-def _key(encoder: Encoder) -> Hashable:
+def _key(encoder: object) -> Hashable:
     try:
         hash(encoder)
     except TypeError:
         return (type(encoder), id(encoder))  # the engine keeps the encoder alive, so no other one gets its id
-    return cast("Hashable", encoder)
+    return encoder
 
 
 _engines: dict[Hashable, Engine] = {}
 _all_engines: "weakref.WeakSet[Engine]" = weakref.WeakSet()  # with those that are no longer in the table
-_table_lock = threading.Lock()
+_table_lock = threading.RLock()
 
 
 def _forget_after_fork() -> None:
     """A forked child starts empty: threads do not survive a fork, locks may be held by them, and CUDA breaks."""
     global _table_lock  # noqa: PLW0603 - the one place where the table is renewed
-    _table_lock = threading.Lock()
+    _table_lock = threading.RLock()
     _engines.clear()
     for engine in list(_all_engines):
         engine._start_over()  # noqa: SLF001 - of this module

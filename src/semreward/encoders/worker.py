@@ -65,19 +65,13 @@ class Call:
 
 
 class Worker:
-    """Encodes texts with one model, one forward pass at a time.
+    """Encodes the texts of all callers with one model, one forward pass at a time, and puts the vectors into a cache.
 
-    All state of a round is local to it. Whatever ends a round, its callers get their vectors or an error.
-
-    Args:
-        model: The forward pass.
-        cache: Gets every vector.
-        batch_size: Texts per forward pass, for a model that does not cut batches itself.
-        gather_s: How long a round waits for other callers. It waits only if the last rounds served several.
+    The state of a round is local to it: whatever ends a round, its callers get their vectors or an error.
     """
 
     def __init__(
-        self, model: EncodeBatch | PreparingModel, cache: VectorCache, *, batch_size: int, gather_s: float
+        self, model: EncodeBatch | PreparingModel, cache: VectorCache, batch_size: int, gather_s: float
     ) -> None:
         self.model, self.cache = model, cache
         self._batch_size, self._gather_s = batch_size, gather_s
@@ -99,43 +93,39 @@ class Worker:
         if gpu is not None:
             sys.modules["torch"].cuda.set_device(gpu)
         calls: list[Call] = []
-        while True:
-            if not calls:
-                first = self.inbox.get()
-                if first is None:
-                    return
-                calls.append(first)
-            self._gather(calls)
-            try:
-                self._serve(self._next_round(calls))
-            except BaseException as error:  # noqa: BLE001 - raised again in the threads that wait
-                for call in calls:
-                    call.receive("", error)
-            calls = [call for call in calls if call.todo and not call.done.is_set()]
+        while calls or self._take(calls, None):
+            end = time.monotonic() + self._gather_s
+            # Wait for as many callers as the last rounds served; take what is there in any case.
+            while self._take(calls, max(0.0, end - time.monotonic()) if len(calls) < max(self._served) else 0.0):
+                pass
+            calls = self._round(calls)
 
-    def _gather(self, calls: list[Call]) -> None:
-        """Add the calls that are waiting, and wait until there are as many as the last rounds served."""
-        end = time.monotonic() + self._gather_s
-        while True:
-            wait_s = max(0.0, end - time.monotonic()) if len(calls) < max(self._served) else 0.0
-            try:
-                call = self.inbox.get(timeout=wait_s)
-            except queue.Empty:
-                return
-            if call is None:  # after the calls that came before it
-                self.inbox.put(None)
-                return
-            calls.append(call)
+    def _take(self, calls: list[Call], timeout_s: float | None) -> bool:
+        """Add the call that comes next; False where none comes in time, or none at all any more."""
+        try:
+            call = self.inbox.get(timeout=timeout_s)
+        except queue.Empty:
+            return False
+        if call is None:
+            self.inbox.put(None)  # found again when all calls are served
+            return False
+        calls.append(call)
+        return True
 
-    def _next_round(self, calls: list[Call]) -> dict[str, list[Call]]:
-        """An equal share of each call's texts, with the calls that wait for each."""
+    def _round(self, calls: list[Call]) -> list[Call]:
+        """Serve an equal share of each call's texts; returns the calls that have more."""
         self._served.append(len(calls))
         share = max(1, _ROUND_TEXTS // len(calls))
         waiting: dict[str, list[Call]] = {}
-        for call in calls:
-            for _ in range(min(share, len(call.todo))):
-                waiting.setdefault(call.todo.popleft(), []).append(call)
-        return waiting
+        try:
+            for call in calls:
+                for _ in range(min(share, len(call.todo))):
+                    waiting.setdefault(call.todo.popleft(), []).append(call)
+            self._serve(waiting)
+        except BaseException as error:  # noqa: BLE001 - raised again in the threads that wait
+            for call in calls:
+                call.receive("", error)
+        return [call for call in calls if call.todo and not call.done.is_set()]
 
     def _serve(self, waiting: dict[str, list[Call]]) -> None:
         """Encode the texts of a round; where several calls share a batch that fails, find the text that makes it."""
