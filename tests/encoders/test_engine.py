@@ -1,8 +1,5 @@
 import gc
-import os
 import pickle
-import threading
-import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 
@@ -61,20 +58,6 @@ def test_other_texts_take_no_room_from_kept_ones():
         engine.encode([f"completion {number}"])
     engine.encode(["reference"])
     assert [text for batch in counting.batches for text in batch].count("reference") == 1
-
-
-def test_references_are_encoded_once_across_calls(counting):
-    reward = SemanticSimilarityReward(counting, threshold=0.5)
-    for completion in ("one", "two", "three"):
-        reward(completions=[completion], reference=["the reference"])
-    assert [text for batch in counting.batches for text in batch].count("the reference") == 1
-
-
-def test_a_completion_that_comes_again_is_not_encoded_again(counting):
-    reward = SemanticSimilarityReward(counting, threshold=0.5)
-    for _ in range(2):
-        reward(completions=["the completion"], reference=["the reference"])
-    assert [text for batch in counting.batches for text in batch].count("the completion") == 1
 
 
 def test_rows_come_back_in_the_order_of_the_texts():
@@ -257,69 +240,10 @@ def test_a_cache_of_no_bytes_keeps_nothing():
     assert cached(engine._cache, ["a"]) == []
 
 
-def test_concurrent_threads_get_equal_results(lazy):
-    texts = [f"text {number % 30}" for number in range(60)]
-    expected = BigramEncoder().encode(texts)
-    with ThreadPoolExecutor(8) as pool:
-        results = list(pool.map(lambda _: engine_of(lazy).encode(texts, keep=texts[:10]), range(32)))
-    assert all(np.array_equal(result, expected) for result in results)
-
-
 def test_concurrent_threads_share_one_load(lazy):
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda number: engine_of(lazy).encode([str(number)]), range(32)))
     assert lazy.loads[lazy.name] == 1
-
-
-def test_one_forward_pass_runs_at_a_time():
-    running, most = [], []
-
-    def forward(batch):
-        running.append(1)
-        most.append(len(running))
-        time.sleep(0.002)
-        running.pop()
-        return BigramEncoder().encode(batch)
-
-    engine = Engine(lambda: forward)
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda number: engine.encode([str(number)]), range(16)))
-    assert max(most) == 1
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_a_forked_child_encodes_although_its_parent_held_the_lock():
-    held, release = threading.Event(), threading.Event()
-
-    class Slow(LazyBigramEncoder):
-        def open_model(self):
-            def forward(batch):
-                if batch == ["slow"]:
-                    held.set()
-                    release.wait(10)
-                return BigramEncoder().encode(batch)
-
-            return forward
-
-    slow = Slow(name="forked")
-    busy = threading.Thread(target=lambda: engine_of(slow).encode(["slow"]))
-    busy.start()
-    held.wait(10)
-    child = os.fork()
-    if child == 0:
-        right = np.array_equal(engine_of(slow).encode(["a"]), BigramEncoder().encode(["a"]))
-        os._exit(0 if right else 1)
-    deadline = time.monotonic() + 10
-    while (ended := os.waitpid(child, os.WNOHANG)) == (0, 0) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    if ended == (0, 0):
-        os.kill(child, 9)
-        os.waitpid(child, 0)
-    release.set()
-    busy.join()
-    close_engine(slow)
-    assert ended == (child, 0)
 
 
 @pytest.mark.parametrize(
@@ -369,13 +293,6 @@ def test_texts_that_are_no_list_of_texts_are_refused_and_harm_no_later_call(text
     with pytest.raises((ArgumentError, ArgumentTypeError), match=f"`texts` must be .*{message}"):
         engine.encode(texts)
     assert engine.encode(["a", "b"]).shape == (2, 64)
-
-
-def test_a_bad_encoder_stops_a_reward():
-    with pytest.raises(EncoderError, match="norm 1"):
-        SemanticSimilarityReward(FixedEncoder(np.full((2, 2), np.nan)), threshold=0.5)(
-            completions=["a"], reference=["b"]
-        )
 
 
 @pytest.mark.parametrize("thing", [None, 3, object(), len, lambda texts: texts, BigramEncoder])

@@ -15,7 +15,7 @@ from semreward import SentenceTransformerEncoder
 from semreward.encoders import forward as forward_module
 from semreward.encoders.engine import engine_of
 from semreward.encoders.forward import ModelForward, _rows_of, check_model
-from semreward.errors import ArgumentError, EncoderError
+from semreward.errors import EncoderError
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +134,7 @@ def test_a_shortened_dimension_is_kept(encoder_folder, texts):
 def short(encoder_folder):
     """An encoder that sees eight tokens."""
     encoder = SentenceTransformerEncoder(str(encoder_folder), device="cpu", max_tokens=8)
+    encoder.close()  # an equal one may have been counting
     yield encoder
     encoder.close()
 
@@ -322,14 +323,6 @@ def test_a_quantised_backend_has_a_fingerprint_of_its_own(encoder_folder, tmp_pa
     plain_encoder = SentenceTransformerEncoder(str(folder))
     assert plain_encoder.fingerprint == SentenceTransformerEncoder(str(encoder_folder)).fingerprint
     assert SentenceTransformerEncoder(str(folder), backend="onnx").fingerprint != plain_encoder.fingerprint
-
-
-@pytest.mark.parametrize(
-    "options", [{"batch_tokens": 0}, {"gather_ms": -1}, {"progress_above": -1}, {"backend": "jax"}]
-)
-def test_options_out_of_range_are_named(encoder_folder, options):
-    with pytest.raises(ArgumentError, match=f"`{next(iter(options))}`"):
-        SentenceTransformerEncoder(str(encoder_folder), **options)
 
 
 def test_texts_without_padding_are_batched_by_their_likely_tokens():
