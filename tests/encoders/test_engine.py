@@ -1,5 +1,6 @@
 import gc
 import pickle
+import sys
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 
@@ -29,6 +30,22 @@ def lazy(request):
     encoder = LazyBigramEncoder(name=request.node.name)
     yield encoder
     close_engine(encoder)
+
+
+def test_a_call_of_cached_texts_takes_few_function_calls(lazy):
+    texts, calls = ["a", "b", "c", "d"], []
+    engine_of(lazy).encode(texts)
+
+    def note(frame, event, _):
+        if event == "call" and "semreward" in frame.f_code.co_filename:
+            calls.append(frame.f_code.co_name)
+
+    sys.setprofile(note)
+    try:
+        engine_of(lazy).encode(texts, keep=texts[:2])
+    finally:
+        sys.setprofile(None)
+    assert 1 < len(calls) <= 6
 
 
 def test_each_distinct_text_is_encoded_once(counting):

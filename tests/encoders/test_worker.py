@@ -346,6 +346,20 @@ def test_the_worker_of_a_dropped_engine_ends():
     assert not any(thread.is_alive() for thread in recorder.threads)
 
 
+def test_a_worker_at_rest_keeps_nothing_of_its_calls():
+    engine = Engine(Recorder)
+    engine.encode(["a", "b"])
+    with pytest.raises(ValueError, match="a bad text"):
+        engine.encode(["bad"])
+    deadline = time.monotonic() + 10
+    while kept := [thing for thing in gc.get_objects() if isinstance(thing, worker_module.Call)]:
+        if time.monotonic() > deadline:
+            break
+        del kept
+        gc.collect()
+    assert not kept
+
+
 def test_a_model_is_loaded_in_its_callers_thread():
     threads = []
 

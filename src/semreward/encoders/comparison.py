@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from semreward.encoders.engine import engine_of
 from semreward.errors import ArgumentError
@@ -65,7 +64,11 @@ def compare_encoders(a: Encoder, b: Encoder, texts: Sequence[str]) -> EncoderCom
     distinct = list(dict.fromkeys(texts))
     if len(distinct) < 2 or not all(isinstance(text, str) and text for text in distinct):  # noqa: PLR2004 - a pair
         raise ArgumentError(f"`texts` must hold at least 2 distinct non-empty texts, got {len(distinct)}")
-    first, second = (_unit_rows(engine_of(encoder).encode(distinct)) for encoder in (a, b))
+    units = []
+    for encoder in (a, b):
+        vectors = engine_of(encoder).encode(distinct).astype(np.float64)
+        units.append(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))  # rounded norms make no difference
+    first, second = units
     largest, pair = -1.0, (0, 1)
     for start in range(0, len(distinct) - 1, _BLOCK_ROWS):
         rows = slice(start, start + _BLOCK_ROWS)
@@ -81,10 +84,3 @@ def compare_encoders(a: Encoder, b: Encoder, texts: Sequence[str]) -> EncoderCom
         row_difference=max(0.0, float((1.0 - (first * second).sum(axis=1)).max())) if same_width else None,
         texts=len(distinct),
     )
-
-
-def _unit_rows(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Rows of norm 1 in double precision, so that rounded norms make no difference."""
-    rows = vectors.astype(np.float64)
-    unit: NDArray[np.float64] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-    return unit

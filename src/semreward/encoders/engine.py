@@ -68,14 +68,11 @@ class Engine:
         self._cache = VectorCache(self._cache_bytes)
 
     def encode(self, texts: Sequence[str], *, keep: Collection[str] = ()) -> NDArray[np.float32]:
-        """Encode `N` non-empty texts, each distinct one once, so that equal texts get bit-identical vectors.
+        """Unit rows of `N` non-empty texts, shape (N, D), float32; each distinct text is encoded once.
 
         Args:
-            texts: `N` non-empty texts.
+            texts: Texts; for none of them, the shape is (0, 0).
             keep: Texts whose vectors should stay in the cache, such as references. Others stay while there is room.
-
-        Returns:
-            Unit rows of shape (N, D), float32; of shape (0, 0) for no texts.
 
         Raises:
             ArgumentError: A text is empty or not a string.
@@ -123,14 +120,14 @@ class Engine:
         return None if worker is None else worker.model
 
     def _encode_missing(self, call: Call) -> dict[str, Vector]:
-        self._submit(call)
-        end = math.inf if self._timeout_s is None else time.monotonic() + self._timeout_s
         check_s, bar = _CHECK_S, None
-        if len(call.texts) > self._progress_above:
-            from tqdm.auto import tqdm
-
-            check_s, bar = _PROGRESS_S, tqdm(total=len(call.texts), desc="encoding", unit="text")
         try:
+            self._submit(call)
+            end = math.inf if self._timeout_s is None else time.monotonic() + self._timeout_s
+            if len(call.texts) > self._progress_above:
+                from tqdm.auto import tqdm
+
+                check_s, bar = _PROGRESS_S, tqdm(total=len(call.texts), desc="encoding", unit="text")
             while not call.done.wait(min(check_s, max(0.0, end - time.monotonic()))):
                 if bar is not None:
                     bar.update(len(call.vectors) - bar.n)

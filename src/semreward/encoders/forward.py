@@ -174,13 +174,7 @@ def _rows_of(features: Features, rows: "torch.Tensor", longest: int, mask_NT: "t
 
 
 def check_model(forward: ModelForward, model: "SentenceTransformer", tolerance: float) -> None:
-    """Raise `EncoderError` unless a model's weights are complete and finite, and two passes over a text agree.
-
-    Args:
-        forward: The forward pass.
-        model: The model that it runs.
-        tolerance: How far the cosine of the two passes may be from 1.
-    """
+    """Raise `EncoderError` unless all weights are complete and finite, and two passes over a text have cosine 1."""
     remedy = "load the encoder before that (`encoder.warmup()`), or put it behind an embedding server"
     for name, weight in model.named_parameters():
         if weight.is_meta or not weight.numel():

@@ -168,12 +168,7 @@ class SentenceTransformerEncoder:
 
 
 def resolved_name(name_or_path: str | os.PathLike[str]) -> str:
-    """The absolute path of a local model folder, or a hub id as it is.
-
-    Raises:
-        ArgumentTypeError: It is neither a string nor a path.
-        EncoderNotFoundError: It is not a hub id (or its first part is a folder here), and no model is at that path.
-    """
+    """The absolute path of a local model folder, or a hub id as it is; an error for a path without a model."""
     if not isinstance(name_or_path, (str, os.PathLike)):
         raise ArgumentTypeError(f"`name_or_path` must be a hub id or a path, got {name_or_path!r}")
     name = os.fspath(name_or_path)
@@ -231,9 +226,7 @@ def limit_tokens(model: "SentenceTransformer", max_tokens: int | None) -> None:
     """Bound a model's input by `max_tokens`, by its tokenizer's limit, and by the positions that it has.
 
     XLM-R counts positions from its padding index: 514 positions hold 512 tokens, which not every checkpoint says.
-
-    Raises:
-        ArgumentError: `max_tokens` is given for a model without a window (static embeddings).
+    Static embeddings have no window, and `max_tokens` is an error for them.
     """
     import torch
 

@@ -198,11 +198,7 @@ def ahead(batches: Iterator[tuple[list[str], Any]], texts: int) -> Iterator[tupl
 
 
 def unit_rows(vectors: object, texts: Sequence[str]) -> Sequence[Vector | EncoderError]:
-    """What an encoder returned for texts: a finite row of norm 1 or an error for each.
-
-    Raises:
-        EncoderError: It is not an array of shape (len(texts), D).
-    """
+    """A finite row of norm 1 or an error for each text; raises `EncoderError` unless it is one row per text."""
     try:
         rows = np.asarray(vectors, dtype=np.float32)
     except (TypeError, ValueError) as error:
