@@ -127,7 +127,7 @@ def completion(content: str | None) -> Response:
 def failure(status: int, message: str, **headers: str) -> Response:
     """An error as OpenAI's API writes it; the client is told not to wait before it tries again."""
     body = json.dumps({"error": {"message": message, "type": "error", "code": None}}).encode()
-    return status, {"Content-Type": "application/json", "retry-after-ms": "1", **headers}, body
+    return status, {"Content-Type": "application/json", "Retry-After": "0.01", **headers}, body
 
 
 class JudgeTestServer(ThreadingHTTPServer):

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from semreward.detectors import FastTextDetector
     from semreward.encoders.comparison import compare_encoders
     from semreward.encoders.local import SentenceTransformerEncoder
-    from semreward.encoders.remote import EmbeddingServerEncoder
+    from semreward.encoders.server import EmbeddingServerEncoder
     from semreward.errors import CalibrationMismatchWarning, SemRewardError, SemRewardWarning
     from semreward.languages import language_report
     from semreward.monitor import MonitoredReward, RewardMonitor
@@ -33,7 +33,7 @@ _HOMES = {
     "CalibrationMismatchWarning": "errors",
     "ChrfReward": "rewards.overlap",
     "CompositeReward": "rewards.composite",
-    "EmbeddingServerEncoder": "encoders.remote",
+    "EmbeddingServerEncoder": "encoders.server",
     "Encoder": "protocols",
     "FastTextDetector": "detectors",
     "LanguageConsistencyReward": "rewards.language",

@@ -332,7 +332,7 @@ def test_a_dead_server_may_leave_rows_without_a_reward(dead_url, caplog):
     assert values == [None, 0.0, None]
     assert metrics["semantic_similarity/encoder_errors"] == 2.0
     assert columns == {"semantic_similarity/similarity": [None, 0.0, None]}
-    assert "semantic_similarity: 2 rows get no reward: the embedding server at 127.0.0.1" in caplog.text
+    assert "semantic_similarity: 2 rows get no reward: the model 'm' at 127.0.0.1" in caplog.text
 
 
 def test_a_server_that_answers_leaves_no_error_to_count(server):

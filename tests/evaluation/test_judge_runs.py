@@ -272,14 +272,14 @@ def test_no_pairs_are_refused():
 @pytest.mark.parametrize("name", ["concurrency", "resamples"])
 @pytest.mark.parametrize("value", [0, -1, 1.5, True, None])
 def test_counts_that_are_none_are_refused(name, value):
-    with pytest.raises(ArgumentError, match=f"`{name}` must be an integer of at least 1"):
+    with pytest.raises(ArgumentError, match=f"`{name}` must be a whole number of at least 1"):
         judged(CountingJudge(), **{name: value})
 
 
 @pytest.mark.parametrize("seed", [-1, 0.5, "0", True, None])
 def test_a_seed_that_is_none_shows_before_anything_is_asked(seed):
     judge = CountingJudge()
-    with pytest.raises(ArgumentError, match="`seed` must be an integer of at least 0"):
+    with pytest.raises(ArgumentError, match="`seed` must be a whole number of at least 0"):
         judged(judge, seed=seed)
     assert judge.prompts == []
 
