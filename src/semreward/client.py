@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import math
 import os
 import random
 import threading
@@ -27,7 +28,6 @@ logger = logging.getLogger(__name__)
 _TEMPORARY = frozenset({408, 409, 424, 425, 429})  # 424: TEI's status when its model failed
 _SERVER_ERROR = 500
 _LONGEST_WAIT_S = 5.0
-_ERROR_BYTES = 2**16  # of an error's body, this much is read
 _SHOWN_CHARACTERS = 200
 
 
@@ -147,21 +147,13 @@ class Failure:
 
 @dataclass(eq=False)
 class Client:
-    """Posts JSON to one address. Threads may share it, and a forked process connects anew.
-
-    Args:
-        url: Where to post.
-        server: Name of the server in messages.
-        key: Returns the API key or `None`; called at every attempt.
-        attempt_timeout_s: Seconds until an attempt is given up.
-        first_wait_s: The first wait between attempts; later ones double, up to 5 s. All are jittered.
-    """
+    """Posts JSON to one address. Threads may share it, and a forked process connects anew."""
 
     url: str
-    server: str
-    key: Callable[[], str | None]
+    server: str  # its name in messages
+    key: Callable[[], str | None]  # the API key; asked for at every attempt
     attempt_timeout_s: float
-    first_wait_s: float = 0.1
+    first_wait_s: float = 0.1  # between attempts; later waits double, up to 5 s
 
     def __post_init__(self) -> None:
         self._jitter = random.Random()  # noqa: S311 - spreads waits; a seeded training keeps its random numbers
@@ -185,13 +177,7 @@ class Client:
             future.cancel()
 
     async def post(
-        self,
-        body: bytes,
-        read: Callable[[bytes], T],
-        *,
-        deadline: float,
-        attempts: float = float("inf"),
-        max_bytes: int = 2**24,
+        self, body: bytes, read: Callable[[bytes], T], *, deadline: float, attempts: float = math.inf
     ) -> T | Failure:
         """Post until the answer can be read, the failure is permanent, or time or attempts have run out.
 
@@ -201,7 +187,7 @@ class Client:
         attempt = 0
         while True:
             attempt += 1
-            outcome = await self._attempt(body, read, deadline, max_bytes)
+            outcome = await self._attempt(body, read, deadline)
             if not isinstance(outcome, Failure) or not outcome.is_temporary:
                 return outcome
             remaining_s = deadline - time.monotonic()
@@ -217,7 +203,7 @@ class Client:
             logger.info("%s %s; asking again in %.2g s", self.server, outcome.what, wait_s)
             await asyncio.sleep(wait_s)
 
-    async def _attempt(self, body: bytes, read: Callable[[bytes], T], deadline: float, max_bytes: int) -> T | Failure:
+    async def _attempt(self, body: bytes, read: Callable[[bytes], T], deadline: float) -> T | Failure:
         """Post once. Failures are returned, because the exceptions of httpx2 carry the key in their headers."""
         limit_s = max(0.0, min(self.attempt_timeout_s, deadline - time.monotonic()))
         key = self.key()
@@ -225,31 +211,20 @@ class Client:
         if key is not None:
             headers["Authorization"] = f"Bearer {key}"
         try:
-            response, content = await asyncio.wait_for(self._exchange(body, headers, max_bytes), limit_s)
+            response = await asyncio.wait_for(self._http.post(self.url, content=body, headers=headers), limit_s)
         except asyncio.TimeoutError:
             return Failure(f"did not answer within {limit_s:.3g} s")
         except httpx2.HTTPError as error:
             return Failure(f"could not be reached ({type(error).__name__}: {_shown(error, key)})")
-        status = response.status_code
         if not response.is_success:
-            what = f"answered {status} {_shown(content, key)}".rstrip()
+            status = response.status_code
+            what = f"answered {status} {_shown(response.content, key)}".rstrip()
             is_temporary = status in _TEMPORARY or status >= _SERVER_ERROR
             return Failure(what, status, is_temporary, retry_after_s=_seconds(response.headers.get("Retry-After", "")))
-        if len(content) > max_bytes:
-            return Failure(f"answered with more than {max_bytes} bytes", status, is_temporary=False)
         try:
-            return read(content)
+            return read(response.content)
         except WrongAnswerError as error:
             return Failure(f"answered wrongly: {_shown(error, key)}", is_answered=True)
-
-    async def _exchange(self, body: bytes, headers: dict[str, str], max_bytes: int) -> tuple[httpx2.Response, bytes]:
-        content = bytearray()
-        async with self._http.stream("POST", self.url, content=body, headers=headers) as response:
-            async for block in response.aiter_bytes():
-                content += block
-                if len(content) > (max_bytes if response.is_success else _ERROR_BYTES):
-                    break
-        return response, bytes(content)
 
 
 @lru_cache(maxsize=1)

@@ -106,11 +106,6 @@ def test_a_width_that_changes_is_an_encoder_error(server):
         encoder.encode(["b"])
 
 
-def test_answers_are_bounded_in_bytes():
-    with answering(200, b" " * 3_000_000) as state, pytest.raises(EncoderError, match="more than 327680 bytes"):
-        encoder_of(state).encode(["a"])
-
-
 def test_a_long_error_is_shown_in_part():
     with answering(400, b"word " * 1_000_000) as state, pytest.raises(EncoderError) as caught:
         encoder_of(state).encode(["a"])
@@ -122,7 +117,7 @@ def test_a_long_error_is_shown_in_part():
 
 def test_a_dead_server_is_an_error_inside_the_deadline(dead_url):
     start = time.monotonic()
-    with pytest.raises(EncoderUnavailableError, match=r"127\.0\.0\.1:\d+ gave no vectors within `timeout_s` \(1 s\)"):
+    with pytest.raises(EncoderUnavailableError, match=r"127\.0\.0\.1:\d+ .* gave no vectors within `timeout_s` \(1 s\)"):
         EmbeddingServerEncoder(dead_url, "bigrams", timeout_s=1).encode(TEXTS)
     assert time.monotonic() - start < 2
 

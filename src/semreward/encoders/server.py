@@ -28,15 +28,8 @@ from semreward.errors import EncoderError, EncoderUnavailableError
 
 logger = logging.getLogger(__name__)
 
-_KEPT_PART, _KEPT_S = (
-    0.05,
-    0.2,
-)  # of `timeout_s`: requests end earlier than the engine, which cannot tell why they failed
 _TEXTS_PER_CALL = 2**30  # the engine hands over all texts at once, so that they share a deadline
-
 _TOO_LARGE = frozenset({413, 422})
-_BYTES_PER_VECTOR = 2**18  # 10,000 numbers as JSON
-_BYTES_AROUND = 2**16
 
 # Their vectors identify the model of a server: scripts, lengths and meanings that models tell apart.
 _PROBES = (
@@ -53,12 +46,11 @@ _PROBES = (
 class EmbeddingServerEncoder(ServedModel):
     """A model behind an OpenAI-compatible `/embeddings` endpoint as an encoder: TEI, vLLM, Infinity, Ollama.
 
-    The object describes an encoder. It compares, hashes, prints and pickles without its API key and connections. Equal
-    encoders share the connections of a process and the latest key.
-
-    Temporary failures (no connection, a timeout, status 408, 409, 424, 425, 429 or 5xx, an unusable answer) are retried
-    until `timeout_s`, with jittered waits from 0.1 to 5 s or as `Retry-After` asks. Too large requests (413, 422) are
-    halved. Servers truncate long texts silently or refuse them; `max_chars` truncates earlier, counts and logs.
+    It compares, hashes, prints and pickles without its API key and connections. Equal encoders share the connections of
+    a process and the latest key. Temporary failures (no connection, a timeout, status 408, 409, 424, 425, 429 or 5xx,
+    an unusable answer) are retried until `timeout_s`, with jittered waits from 0.1 to 5 s or as `Retry-After` asks.
+    Requests that are too large (413, 422) are halved. Servers truncate long texts silently or refuse them; `max_chars`
+    truncates earlier, counts and logs.
 
     Args:
         base_url: Parent of `/embeddings`, such as `http://127.0.0.1:8080/v1` (Infinity serves it without `/v1`).
@@ -189,24 +181,21 @@ class _EmbeddingServer:
         self.texts = self.truncated_texts = 0
 
     def __call__(self, batch: list[str]) -> NDArray[np.float32]:
-        timeout_s = self._encoder.timeout_s
-        deadline = time.monotonic() + timeout_s - min(_KEPT_S, _KEPT_PART * timeout_s)
-        self._count_truncated(batch)
+        # A little earlier than the engine's deadline, because the engine cannot tell why requests failed.
+        deadline = time.monotonic() + max(0.95 * self._encoder.timeout_s, self._encoder.timeout_s - 0.2)
         prompt, max_chars = self._encoder.prompt or "", self._encoder.max_chars
+        truncated = sum(len(text) > max_chars for text in batch) if max_chars is not None else 0
+        self.texts += len(batch)
+        self.truncated_texts += truncated
+        if truncated:
+            level = logging.INFO if self.truncated_texts > truncated else logging.WARNING  # the first ones are news
+            message = "%d of %d texts so far were longer than max_chars=%d; the rest of them is not sent to %s"
+            logger.log(level, message, self.truncated_texts, self.texts, max_chars, self._client.server)
         # UTF-8 cannot hold a lone surrogate, which becomes a question mark.
         encoded = [
             json.dumps(prompt + text[:max_chars], ensure_ascii=False).encode("utf-8", "replace") for text in batch
         ]
         return self._client.run(partial(self._embed, encoded, deadline))
-
-    def _count_truncated(self, batch: list[str]) -> None:
-        self.texts += len(batch)
-        max_chars = self._encoder.max_chars
-        if max_chars is not None and (truncated := sum(len(text) > max_chars for text in batch)):
-            level = logging.INFO if self.truncated_texts else logging.WARNING  # later ones only raise the count
-            self.truncated_texts += truncated
-            message = "%d of %d texts so far were longer than max_chars=%d; the rest of them is not sent to %s"
-            logger.log(level, message, self.truncated_texts, self.texts, max_chars, self._client.server)
 
     async def _embed(self, encoded: list[bytes], deadline: float) -> NDArray[np.float32]:
         slots = asyncio.Semaphore(self._encoder.max_concurrency)
@@ -238,12 +227,8 @@ class _EmbeddingServer:
         size = self._texts_per_request  # may have become smaller since the part was made
         failure: Failure | None = None
         if len(part) <= size:
-            outcome = await self._client.post(
-                self._body_start + b", ".join(part) + b"]}",
-                partial(self._rows, len(part)),
-                deadline=deadline,
-                max_bytes=_BYTES_AROUND + _BYTES_PER_VECTOR * len(part),
-            )
+            body = self._body_start + b", ".join(part) + b"]}"
+            outcome = await self._client.post(body, partial(self._rows, len(part)), deadline=deadline)
             if not isinstance(outcome, Failure):
                 return outcome
             if outcome.status not in _TOO_LARGE or len(part) == 1:
@@ -264,22 +249,18 @@ class _EmbeddingServer:
         return rows
 
     def _error(self, failure: Failure) -> EncoderError | EncoderUnavailableError:
-        server, limit = self._client.server, f"within `timeout_s` ({self._encoder.timeout_s:g} s)"
+        what = f"{self._client.server} {failure.what}"
+        if failure.is_temporary and not failure.is_answered:
+            return EncoderUnavailableError(
+                f"{what}, and gave no vectors within `timeout_s` ({self._encoder.timeout_s:g} s); check that it runs "
+                "and is not overloaded, raise `timeout_s`, or let rewards pass: on_error='none'"
+            )
         if failure.status in {401, 403}:
-            remedy = f"give the right key as `api_key`, or set the environment variable {self._encoder.api_key_env}"
-            return EncoderError(f"{server} {failure.what}; {remedy}")
-        if not failure.is_temporary:
-            return EncoderError(
-                f"{server} {failure.what}; check `base_url` (the parent of /embeddings, often http://host:port/v1), "
-                "`model` and `extra_body`, and truncate texts that are too long for the model by `max_chars`"
-            )
-        if failure.is_answered:
-            return EncoderError(
-                f"{server} gave no usable vectors {limit}: {failure.what}; check `base_url` and `model`"
-            )
-        return EncoderUnavailableError(
-            f"{server} gave no vectors {limit}: {failure.what}; check that it runs and is not overloaded, raise "
-            "`timeout_s`, or let rewards pass: on_error='none'"
+            variable = self._encoder.api_key_env
+            return EncoderError(f"{what}; give the right key as `api_key`, or set the environment variable {variable}")
+        return EncoderError(
+            f"{what}; check `base_url` (the parent of /embeddings, often http://host:port/v1), `model` and "
+            "`extra_body`, and truncate texts that are too long for the model by `max_chars`"
         )
 
 
@@ -296,7 +277,7 @@ def unit_rows(content: bytes, count: int) -> NDArray[np.float32]:
             items = [by_index[index] for index in range(len(items))]
         rows = np.array([_vector(item["embedding"]) for item in items])
     except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
-        answer = content[:_BYTES_AROUND].decode(errors="replace")
+        answer = content.decode(errors="replace")
         raise WrongAnswerError(f"no list `data` of vectors with their index ({error!r}), but {answer}") from None
     if len(rows) != count:
         raise WrongAnswerError(f"{len(rows)} vectors for {count} texts")

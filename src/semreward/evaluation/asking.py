@@ -53,8 +53,8 @@ class ChatModel:
 
     Args:
         model: A causal language model of transformers, or a PEFT model around one.
-        tokenizer: Its tokenizer, with a chat template. Batches are padded on the left, whatever side it pads on.
-        max_tokens: Tokens per answer at most, at least 1; the rest is cut off.
+        tokenizer: Its tokenizer, with a chat template. Batches are padded on the left in any case.
+        max_tokens: Tokens per answer at most.
         template_options: Further arguments of the chat template, such as `{"enable_thinking": False}`.
 
     Raises:
@@ -132,29 +132,26 @@ def reading_answers(
 ) -> dict[str, str]:
     """The answers of a model to all questions of a data set, ready for `cmrc_scores`.
 
-    Answers are written after each batch, longest prompts first, under a hash of reader and prompt. The same call after
-    an interruption asks only for what is missing. Answers of other models or prompts in the file are left alone.
+    Answers are written after each batch, longest prompts first. The same call after an interruption asks only for the
+    rest. Answers of other models or to other prompts in the file are left alone.
 
     Args:
-        reader: Answers batches of prompts; see `Reader`.
+        reader: Answers batches of prompts.
         dataset: Questions in the layout of SQuAD, or the path of a JSON file with them; `first_questions` takes a part.
-        path: JSON lines file that keeps the answers, with members `id`, `answer` and `key`; created if missing.
-            `None`: they are kept during the call.
+        path: JSON lines file that keeps the answers; created if missing. `None`: they are kept during the call.
         prompt: Text with the fields `{passage}` and `{question}`; other braces are doubled.
         batch_size: Prompts per batch. If memory runs out, call again with fewer: earlier answers are kept.
-        reader_name: Name of a reader without a `signature` in the file.
-        reasoning: What becomes of `<think>` blocks in answers; see `semreward.text.remove_reasoning`. The file keeps
-            them.
+        reader_name: Name of a reader without a `signature`.
+        reasoning: What becomes of `<think>` blocks in the result; see `semreward.text.remove_reasoning`.
 
     Returns:
         Question id to answer, in the data set's order; without outer white space, empty if nothing was answered.
 
     Raises:
         ArgumentError: The data set breaks the layout, the prompt has other fields, `batch_size` is below 1, `reasoning`
-            is no policy, a reader with a file has neither `signature` nor `reader_name`, or the reader returns another
-            number of answers.
+            is unknown, a reader with a file has no name, or it returns another number of answers.
         ArgumentTypeError: The reader, its answers, the prompt or the data set have the wrong type.
-        FileNotFoundError: `dataset` is a path at which nothing is.
+        FileNotFoundError: `dataset` is a path that does not exist.
 
     Source:
         Su et al. 2026, section 4.1.1, https://arxiv.org/abs/2605.14366, which states neither split nor prompt.

@@ -4,11 +4,10 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-from semreward.arguments import check_count
+from semreward.arguments import check_count, is_column
 from semreward.errors import ArgumentError, ArgumentTypeError, SemRewardError
 from semreward.evaluation.answers import AnswerFile, answerer_name, key_of
 from semreward.evaluation.prompts import JudgePrompt
@@ -34,27 +33,16 @@ class JudgingInterruptedError(SemRewardError, RuntimeError):
 
 @dataclass(frozen=True)
 class JudgingEstimate:
-    """What judging will take.
+    """What judging will take."""
 
-    Attributes:
-        requests: Requests that will be sent.
-        answered: Requests whose answers are in the cache.
-        identical: Pairs of equal candidates, about which nobody is asked.
-        characters: Characters of all prompts that will be sent.
-        input_tokens: Their tokens, without chat templates; their UTF-8 bytes, an upper bound, without `count_tokens`.
-        output_tokens: `answer_tokens` per request.
-        counted: Whether `input_tokens` were counted.
-        cost: In the currency of the prices; `None` without prices.
-    """
-
-    requests: int
-    answered: int
-    identical: int
-    characters: int
-    input_tokens: int
-    output_tokens: int
-    counted: bool
-    cost: float | None
+    requests: int  # that will be sent
+    answered: int  # requests whose answers are in the cache
+    identical: int  # pairs of equal candidates, about which nobody is asked
+    characters: int  # of all prompts that will be sent
+    input_tokens: int  # without chat templates; their UTF-8 bytes, an upper bound, without `count_tokens`
+    output_tokens: int  # `answer_tokens` per request
+    counted: bool  # whether `input_tokens` were counted
+    cost: float | None  # in the currency of the prices; None without prices
 
     def __str__(self) -> str:
         bound = "" if self.counted else "at most "
@@ -120,23 +108,18 @@ def pairwise_scores(
 
     Example:
         >>> from semreward.evaluation import translation_prompt
-        >>> def shorter(prompt):  # a judge that prefers the shorter candidate
-        ...     parts = prompt.split("candidate_")
-        ...     return "[[1]]" if len(parts[1]) < len(parts[3]) else "[[2]]"
-        >>> scores = pairwise_scores(
-        ...     shorter, ["ཀ"] * 3, ["我", "我们", "他"], ["我们", "我", "他"], prompt=translation_prompt())
-        >>> scores.wins, scores.ties, scores.losses, scores.identical
-        (1, 1, 1, 1)
+        >>> always_the_one_shown_first = lambda prompt: "[[1]]"
+        >>> pairwise_scores(always_the_one_shown_first, ["ཀ"], ["我"], ["我们"], prompt=translation_prompt()).ties
+        1
     """
     check_count("concurrency", concurrency)
     check_count("resamples", resamples)
     check_count("seed", seed, at_least=0)
-    if not isinstance(names, (tuple, list)) or [type(name) for name in names] != [str, str]:
+    if not is_column(names) or [isinstance(name, str) for name in names] != [True, True]:
         raise ArgumentTypeError(f"`names` must be two strings, one per system, got {names!r}")
     name = answerer_name(judge, judge_name, argument="judge", keeps=cache is not None)
-    rows = _requests(
-        name, prompt, sources, (_answers("first", first, reasoning), _answers("second", second, reasoning))
-    )
+    candidates = _answers("first", first, reasoning), _answers("second", second, reasoning)
+    rows = _requests(name, prompt, sources, *candidates)
     answers = AnswerFile(cache)
     answers.prepare()
     signature = signature_of(
@@ -190,21 +173,15 @@ def judging_estimate(
         ArgumentError: As for `pairwise_scores`, or only one price is given.
 
     Example:
-        >>> from semreward.evaluation import ChatServer, translation_prompt
-        >>> judge = ChatServer("http://127.0.0.1:8000/v1", "a-judge")
-        >>> estimate = judging_estimate(judge, ["ཀ"], ["我"], ["你"], prompt=translation_prompt(),
-        ...     count_tokens=len, answer_tokens=100, input_price=2.0, output_price=10.0)
-        >>> estimate.requests, estimate.output_tokens
-        (2, 200)
-        >>> estimate.cost == (2.0 * estimate.input_tokens + 10.0 * 200) / 1_000_000
-        True
+        >>> from semreward.evaluation import translation_prompt
+        >>> judging_estimate(lambda prompt: "", ["ཀ"], ["我"], ["你"], prompt=translation_prompt()).requests
+        2
     """
     if (input_price is None) != (output_price is None):
         raise ArgumentError("`input_price` and `output_price` must be given together, got one; give 0 for what is free")
     name = answerer_name(judge, judge_name, argument="judge", keeps=cache is not None)
-    rows = _requests(
-        name, prompt, sources, (_answers("first", first, reasoning), _answers("second", second, reasoning))
-    )
+    candidates = _answers("first", first, reasoning), _answers("second", second, reasoning)
+    rows = _requests(name, prompt, sources, *candidates)
     todo = [request.prompt for request in _missing(rows, AnswerFile(cache))]
     count = count_tokens or (lambda text: len(text.encode("utf-8", errors="surrogatepass")))
     input_tokens, output_tokens = sum(map(count, todo)), answer_tokens * len(todo)
@@ -224,7 +201,7 @@ def judging_estimate(
 
 
 def _requests(
-    judge: str, prompt: JudgePrompt, sources: Sequence[str], candidates: tuple[list[str], list[str]]
+    judge: str, prompt: JudgePrompt, sources: Sequence[str], ones: list[str], others: list[str]
 ) -> list[list[_Request]]:
     """The requests of each row, one per order; none for equal candidates."""
     if not isinstance(prompt, JudgePrompt):
@@ -232,7 +209,6 @@ def _requests(
             f"`prompt` must be a JudgePrompt, got {type(prompt).__name__}; give translation_prompt(), "
             "headline_prompt() or JudgePrompt(name, template)"
         )
-    ones, others = candidates
     check_column("second", others, len(ones))
     check_column("sources", sources, len(ones))
     rows = []
@@ -243,8 +219,8 @@ def _requests(
             )
         if not source.strip():
             raise ArgumentError(f"`sources` must not be blank, got {source!r} at row {row}; drop the row")
-        prompts = {"first, second": prompt.text(source, one, other), "second, first": prompt.text(source, other, one)}
-        requests = [_Request(row, order, key_of(judge, text), text) for order, text in prompts.items()]
+        texts = {"first, second": prompt.text(source, one, other), "second, first": prompt.text(source, other, one)}
+        requests = [_Request(row, order, key_of(judge, text), text) for order, text in texts.items()]
         rows.append([] if one == other else requests)
     return rows
 
@@ -257,7 +233,7 @@ def _missing(rows: list[list[_Request]], answers: AnswerFile) -> list[_Request]:
 
 def _ask_all(judge: Judge, requests: list[_Request], answers: AnswerFile, concurrency: int) -> None:
     """Ask, a few at a time; after the first failure wait for those under way, and send no more."""
-    from tqdm.auto import tqdm
+    from tqdm.contrib.concurrent import thread_map
 
     stopped = threading.Event()
 
@@ -270,13 +246,7 @@ def _ask_all(judge: Judge, requests: list[_Request], answers: AnswerFile, concur
             stopped.set()
             raise
 
-    with ThreadPoolExecutor(concurrency, thread_name_prefix="judge") as pool:
-        futures = [pool.submit(ask, request) for request in requests]
-        try:
-            for future in tqdm(as_completed(futures), total=len(futures), desc="judging", unit="request", disable=None):
-                future.result()
-        finally:
-            stopped.set()  # after an interrupt from the keyboard, too
+    thread_map(ask, requests, max_workers=concurrency, desc="judging", unit="request", disable=None)
 
 
 def _answer(judge: Judge, prompt: str) -> str:

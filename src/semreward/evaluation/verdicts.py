@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -12,28 +12,16 @@ from semreward.evaluation.prompts import verdict_of
 Outcome: TypeAlias = Literal["first", "second", "tie", "unparsable"]
 Interval: TypeAlias = tuple[float, float]
 
-_SHARES = ("judged", "win_rate", "tie_rate", "loss_rate", "margin")
-
 
 @dataclass(frozen=True)
 class JudgedPair:
-    """One pair of candidates, judged in both orders.
+    """One pair of candidates, judged in both orders."""
 
-    Attributes:
-        outcome: The system whose candidate is better in both orders; `"unparsable"` if an answer holds no decision;
-            `"tie"` otherwise.
-        consistent: Whether both orders led to the same decision; `None` if an answer holds none.
-        answers: The judge's answers, with the first system's candidate shown first, and second. Empty for equal
-            candidates.
-        shown_first: How many of the two decisions were for the candidate shown first.
-        decided: How many of them were for either candidate.
-    """
-
-    outcome: Outcome
-    consistent: bool | None
-    answers: tuple[str, ...]
-    shown_first: int = 0
-    decided: int = 0
+    outcome: Outcome  # whose candidate is better in both orders; else a tie, or unparsable without two decisions
+    consistent: bool | None  # whether both orders led to the same decision; None if an answer holds none
+    answers: tuple[str, ...]  # with the first system's candidate shown first, and second; none for equal candidates
+    shown_first: int = 0  # decisions for the candidate shown first
+    decided: int = 0  # decisions for either candidate
 
 
 @dataclass(frozen=True)
@@ -43,64 +31,27 @@ class PairwiseScores:
     Rates are shares of the judged pairs: wins, ties and losses. Intervals are 95 % bootstrap intervals over these
     pairs, taken as independent. If all pairs end alike, an interval is a single point, which does not mean certainty.
     Without judged pairs, rates and intervals are `None`.
-
-    Attributes:
-        names: The two systems.
-        wins: Pairs that the first system won.
-        ties: Pairs that nobody won, because the judge said so or its two decisions differ.
-        losses: Pairs that the second system won.
-        unparsable: Pairs with an answer that holds no decision, or several; in no rate.
-        inconsistent: Ties whose decisions differ between the orders.
-        identical: Ties of equal candidates, about which nobody is asked.
-        shown_first: Of all decisions for a candidate, the share for the one shown first: 0.5 if the order does not
-            matter; `None` without such decisions.
-        win_interval: Interval of `win_rate`.
-        tie_interval: Interval of `tie_rate`.
-        loss_interval: Interval of `loss_rate`.
-        margin_interval: Interval of `margin`.
-        signature: Everything that decides the numbers.
-        pairs: Every pair, in the order of the rows.
     """
 
-    names: tuple[str, str]
-    wins: int
-    ties: int
-    losses: int
-    unparsable: int
-    inconsistent: int
-    identical: int
-    shown_first: float | None
+    names: tuple[str, str]  # the two systems
+    wins: int  # pairs that the first system won
+    ties: int  # pairs that nobody won: the judge said so, its two decisions differ, or the candidates are equal
+    losses: int  # pairs that the second system won
+    judged: int  # wins, ties and losses
+    unparsable: int  # pairs with an answer that holds no decision, or several
+    inconsistent: int  # ties whose decisions differ between the orders
+    identical: int  # ties of equal candidates, about which nobody is asked
+    shown_first: float | None  # share of the decisions for the candidate shown first; 0.5 if the order does not matter
+    win_rate: float | None
+    tie_rate: float | None
+    loss_rate: float | None
+    margin: float | None  # win rate less loss rate, in [-1, 1]; the systems differ if its interval does not hold 0
     win_interval: Interval | None
     tie_interval: Interval | None
     loss_interval: Interval | None
     margin_interval: Interval | None
-    signature: str
-    pairs: tuple[JudgedPair, ...] = field(repr=False)
-
-    @property
-    def judged(self) -> int:
-        """Wins, ties and losses."""
-        return self.wins + self.ties + self.losses
-
-    @property
-    def win_rate(self) -> float | None:
-        """Share of judged pairs that the first system won, in [0, 1]."""
-        return self.wins / self.judged if self.judged else None
-
-    @property
-    def tie_rate(self) -> float | None:
-        """Share of judged pairs that nobody won, in [0, 1]."""
-        return self.ties / self.judged if self.judged else None
-
-    @property
-    def loss_rate(self) -> float | None:
-        """Share of judged pairs that the second system won, in [0, 1]."""
-        return self.losses / self.judged if self.judged else None
-
-    @property
-    def margin(self) -> float | None:
-        """Win rate less loss rate, in [-1, 1]; the systems differ if its interval does not hold 0."""
-        return (self.wins - self.losses) / self.judged if self.judged else None
+    signature: str  # everything that decides the numbers
+    pairs: tuple[JudgedPair, ...] = field(repr=False)  # in the order of the rows
 
     def __str__(self) -> str:
         first, second = self.names
@@ -124,13 +75,9 @@ class PairwiseScores:
         lines.append(f"{'decided for the one shown first':<{width + 8}}  {_percent(self.shown_first):>7}")
         return "\n".join([*lines, self.signature])
 
-    def to_dict(self) -> dict[str, Any]:
-        """Everything, shares and answers included, as JSON can hold it."""
-        return {name: getattr(self, name) for name in _SHARES} | asdict(self)
-
     def to_json(self) -> str:
-        """`to_dict` as JSON; the same scores give the same text."""
-        return json.dumps(self.to_dict(), ensure_ascii=False, indent=1) + "\n"
+        """Everything, answers included, as JSON; the same scores give the same text."""
+        return json.dumps(asdict(self), ensure_ascii=False, indent=1) + "\n"
 
 
 def judged_pair(*answers: str) -> JudgedPair:
@@ -161,10 +108,12 @@ def scores_of(
     """
     outcomes = [pair.outcome for pair in pairs]
     wins, ties, losses = (outcomes.count(outcome) for outcome in ("first", "tie", "second"))
+    judged = wins + ties + losses
+    rates: list[float | None] = [None] * 4
     intervals: list[Interval | None] = [None] * 4
-    if judged := wins + ties + losses:
-        shares = np.array([wins, ties, losses]) / judged
-        drawn = np.random.default_rng(seed).multinomial(judged, shares, size=resamples) / judged
+    if judged:
+        rates = [wins / judged, ties / judged, losses / judged, (wins - losses) / judged]
+        drawn = np.random.default_rng(seed).multinomial(judged, np.array(rates[:3]), size=resamples) / judged
         columns = np.column_stack([drawn, drawn[:, 0] - drawn[:, 2]])
         intervals = [(float(low), float(high)) for low, high in np.percentile(columns, [2.5, 97.5], axis=0).T]
     decided = sum(pair.decided for pair in pairs)
@@ -173,10 +122,15 @@ def scores_of(
         wins=wins,
         ties=ties,
         losses=losses,
+        judged=judged,
         unparsable=outcomes.count("unparsable"),
         inconsistent=sum(pair.consistent is False for pair in pairs),
         identical=sum(not pair.answers for pair in pairs),
         shown_first=sum(pair.shown_first for pair in pairs) / decided if decided else None,
+        win_rate=rates[0],
+        tie_rate=rates[1],
+        loss_rate=rates[2],
+        margin=rates[3],
         win_interval=intervals[0],
         tie_interval=intervals[1],
         loss_interval=intervals[2],
