@@ -1,5 +1,6 @@
 import dataclasses
 import logging
+import os
 import pickle
 
 import pytest
@@ -190,6 +191,19 @@ def test_an_unpickled_judge_without_its_key_says_so(monkeypatch):
         judge("a prompt")
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_process_connects_anew():
+    with judge_server(judge=lambda prompt: "[[1]]") as state:
+        judge = judge_of(state)
+        judge("in the parent")
+        if not (child := os.fork()):
+            judge("in the child")
+            os._exit(0)
+        os.waitpid(child, 0)
+        judge("in the parent")
+    assert state.prompts == ["in the parent", "in the child", "in the parent"]
+
+
 def test_a_judges_signature_says_how_it_is_sampled_but_not_where():
     judge = ChatServer("http://127.0.0.1:1/v1", "m", temperature=None, extra_body={"seed": 1})
     assert judge.signature == 'm|temperature:None|max_tokens:1024|extra_body:{"seed": 1}'
@@ -200,6 +214,7 @@ def test_a_judges_signature_says_how_it_is_sampled_but_not_where():
     [
         {"base_url": "127.0.0.1:8000"},
         {"base_url": "http://user:secret@127.0.0.1/v1"},
+        {"base_url": "http://127.0.0.1/v1/chat/completions"},
         {"model": ""},
         {"temperature": -0.1},
         {"temperature": float("inf")},

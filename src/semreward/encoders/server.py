@@ -182,7 +182,7 @@ class _EmbeddingServer:
 
     def __call__(self, batch: list[str]) -> NDArray[np.float32]:
         # A little earlier than the engine's deadline, because the engine cannot tell why requests failed.
-        deadline = time.monotonic() + max(0.95 * self._encoder.timeout_s, self._encoder.timeout_s - 0.2)
+        deadline = time.monotonic() + max(0.9 * self._encoder.timeout_s, self._encoder.timeout_s - 0.5)
         prompt, max_chars = self._encoder.prompt or "", self._encoder.max_chars
         truncated = sum(len(text) > max_chars for text in batch) if max_chars is not None else 0
         self.texts += len(batch)

@@ -117,7 +117,9 @@ def test_a_long_error_is_shown_in_part():
 
 def test_a_dead_server_is_an_error_inside_the_deadline(dead_url):
     start = time.monotonic()
-    with pytest.raises(EncoderUnavailableError, match=r"127\.0\.0\.1:\d+ .* gave no vectors within `timeout_s` \(1 s\)"):
+    with pytest.raises(
+        EncoderUnavailableError, match=r"127\.0\.0\.1:\d+ .* gave no vectors within `timeout_s` \(1 s\)"
+    ):
         EmbeddingServerEncoder(dead_url, "bigrams", timeout_s=1).encode(TEXTS)
     assert time.monotonic() - start < 2
 
