@@ -5,7 +5,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from semreward.arguments import check_count, is_column
 from semreward.errors import ArgumentError, ArgumentTypeError, SemRewardError
@@ -54,11 +54,8 @@ class JudgingEstimate:
         )
 
 
-class _Request(NamedTuple):
-    row: int
-    order: str
-    key: str
-    prompt: str
+_Rows: TypeAlias = list[list[tuple[str, str]]]
+"""Key and prompt of both orders for each row; none for equal candidates."""
 
 
 def pairwise_scores(
@@ -119,15 +116,15 @@ def pairwise_scores(
         raise ArgumentTypeError(f"`names` must be two strings, one per system, got {names!r}")
     name = answerer_name(judge, judge_name, argument="judge", keeps=cache is not None)
     candidates = _answers("first", first, reasoning), _answers("second", second, reasoning)
-    rows = _requests(name, prompt, sources, *candidates)
+    rows = _rows(name, prompt, sources, *candidates)
     answers = AnswerFile(cache)
     answers.prepare()
     signature = signature_of(
         "pairwise", judge=name, prompt=prompt.signature, orders="both", bootstrap=resamples, seed=seed
     )
 
-    def scores(done: list[list[_Request]]) -> PairwiseScores:
-        pairs = [judged_pair(*(answers[request.key] for request in row)) for row in done]
+    def scores(done: _Rows) -> PairwiseScores:
+        pairs = [judged_pair(*(answers[key] for key, _ in row)) for row in done]
         return scores_of(pairs, names, resamples=resamples, seed=seed, signature=signature)
 
     todo = _missing(rows, answers)
@@ -181,8 +178,8 @@ def judging_estimate(
         raise ArgumentError("`input_price` and `output_price` must be given together, got one; give 0 for what is free")
     name = answerer_name(judge, judge_name, argument="judge", keeps=cache is not None)
     candidates = _answers("first", first, reasoning), _answers("second", second, reasoning)
-    rows = _requests(name, prompt, sources, *candidates)
-    todo = [request.prompt for request in _missing(rows, AnswerFile(cache))]
+    rows = _rows(name, prompt, sources, *candidates)
+    todo = _missing(rows, AnswerFile(cache)).values()
     count = count_tokens or (lambda text: len(text.encode("utf-8", errors="surrogatepass")))
     input_tokens, output_tokens = sum(map(count, todo)), answer_tokens * len(todo)
     cost = None
@@ -200,10 +197,7 @@ def judging_estimate(
     )
 
 
-def _requests(
-    judge: str, prompt: JudgePrompt, sources: Sequence[str], ones: list[str], others: list[str]
-) -> list[list[_Request]]:
-    """The requests of each row, one per order; none for equal candidates."""
+def _rows(judge: str, prompt: JudgePrompt, sources: Sequence[str], ones: list[str], others: list[str]) -> _Rows:
     if not isinstance(prompt, JudgePrompt):
         raise ArgumentTypeError(
             f"`prompt` must be a JudgePrompt, got {type(prompt).__name__}; give translation_prompt(), "
@@ -219,34 +213,32 @@ def _requests(
             )
         if not source.strip():
             raise ArgumentError(f"`sources` must not be blank, got {source!r} at row {row}; drop the row")
-        texts = {"first, second": prompt.text(source, one, other), "second, first": prompt.text(source, other, one)}
-        requests = [_Request(row, order, key_of(judge, text), text) for order, text in texts.items()]
-        rows.append([] if one == other else requests)
+        prompts = [] if one == other else [prompt.text(source, one, other), prompt.text(source, other, one)]
+        rows.append([(key_of(judge, text), text) for text in prompts])
     return rows
 
 
-def _missing(rows: list[list[_Request]], answers: AnswerFile) -> list[_Request]:
-    """Requests without an answer, each prompt once."""
-    asked = {request.key: request for row in rows for request in row}
-    return [request for key, request in asked.items() if key not in answers]
+def _missing(rows: _Rows, answers: AnswerFile) -> dict[str, str]:
+    """Prompts without an answer by key."""
+    return {key: text for row in rows for key, text in row if key not in answers}
 
 
-def _ask_all(judge: Judge, requests: list[_Request], answers: AnswerFile, concurrency: int) -> None:
+def _ask_all(judge: Judge, prompts: dict[str, str], answers: AnswerFile, concurrency: int) -> None:
     """Ask, a few at a time; after the first failure wait for those under way, and send no more."""
     from tqdm.contrib.concurrent import thread_map
 
     stopped = threading.Event()
 
-    def ask(request: _Request) -> None:
+    def ask(key: str) -> None:
         if stopped.is_set():
             return
         try:
-            answers.add(request.key, _answer(judge, request.prompt), row=request.row, order=request.order)
+            answers.add(key, _answer(judge, prompts[key]))
         except BaseException:
             stopped.set()
             raise
 
-    thread_map(ask, requests, max_workers=concurrency, desc="judging", unit="request", disable=None)
+    thread_map(ask, list(prompts), max_workers=concurrency, desc="judging", unit="request", disable=None)
 
 
 def _answer(judge: Judge, prompt: str) -> str:
