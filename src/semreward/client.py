@@ -119,11 +119,11 @@ def _checked_key(key: object, name: str) -> str:
 
 def _as_json_object(extra_body: object, reserved: Collection[str]) -> str:
     try:
-        members = json.loads(extra_body) if isinstance(extra_body, str) else extra_body
+        members = dict(extra_body) if isinstance(extra_body, Mapping) else json.loads(str(extra_body))
         text = json.dumps(members, sort_keys=True, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError, RecursionError):
         members, text = None, ""
-    if not isinstance(members, Mapping):
+    if not isinstance(members, dict):
         raise ArgumentError(f"`extra_body` must be a mapping that JSON can hold, got {str(extra_body)[:80]!r}")
     if used := members.keys() & set(reserved):
         raise ArgumentError(f"`extra_body` must not hold {min(used)!r}, which semreward sets itself")

@@ -31,7 +31,7 @@ def test_a_request_that_fails_in_passing_is_repeated(fault):
 def test_ten_thousand_texts_survive_a_server_that_fails_at_every_fifth_request(encoding):
     texts = [f"{number} short" for number in range(10_000)]
     with embedding_server(encoder=BigramEncoder(8)) as faultless:
-        wanted = encoder_of(faultless, encoding=encoding).encode(texts)
+        wanted = encoder_of(faultless, encoding=encoding, timeout_s=60).encode(texts)
     with embedding_server(encoder=BigramEncoder(8), faults=FAULTS, fault_share=0.2) as state:
         rows = encoder_of(state, encoding=encoding, timeout_s=60, attempt_timeout_s=0.5).encode(texts)
         assert set(state.done) == set(FAULTS)
