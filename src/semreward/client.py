@@ -26,9 +26,9 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 _TEMPORARY = frozenset({408, 409, 424, 425, 429})  # 424: TEI's status when its model failed
-_SERVER_ERROR = 500
 _LONGEST_WAIT_S = 5.0
 _SHOWN_CHARACTERS = 200
+_JITTER = random.Random()  # noqa: S311 - spreads waits; a seeded training keeps its random numbers
 
 
 class ApiKey:
@@ -156,10 +156,6 @@ class Client:
     first_wait_s: float = 0.1  # between attempts; later waits double, up to 5 s
 
     def __post_init__(self) -> None:
-        self._jitter = random.Random()  # noqa: S311 - spreads waits; a seeded training keeps its random numbers
-        self._connect()
-
-    def _connect(self) -> None:
         self._process = os.getpid()
         self._loop = _event_loop(self._process)
         limits = httpx2.Limits(max_connections=None, max_keepalive_connections=None)
@@ -169,7 +165,7 @@ class Client:
     def run(self, coroutine: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """The result of a coroutine that posts; it is cancelled when the caller is interrupted."""
         if self._process != os.getpid():
-            self._connect()
+            self.__post_init__()
         future = asyncio.run_coroutine_threadsafe(coroutine(), self._loop)
         try:
             return future.result()
@@ -179,10 +175,7 @@ class Client:
     async def post(
         self, body: bytes, read: Callable[[bytes], T], *, deadline: float, attempts: float = math.inf
     ) -> T | Failure:
-        """Post until the answer can be read, the failure is permanent, or time or attempts have run out.
-
-        `read` may raise `WrongAnswerError`; `deadline` is on the monotonic clock.
-        """
+        """Post until `read` accepts the answer, the failure is permanent, or time or attempts run out."""
         failure: Failure | None = None
         attempt = 0
         while True:
@@ -196,7 +189,7 @@ class Client:
             elif remaining_s > 0:  # an attempt that the deadline cut short says nothing
                 failure = replace(outcome, is_answered=outcome.is_answered and failure.is_answered)
             longest_s = min(_LONGEST_WAIT_S, self.first_wait_s * 2 ** min(attempt - 1, 10))
-            wait_s = outcome.retry_after_s or longest_s * self._jitter.uniform(0.5, 1.0)
+            wait_s = outcome.retry_after_s or longest_s * _JITTER.uniform(0.5, 1.0)
             if attempt >= attempts or wait_s >= remaining_s:
                 asks = f", and it asks to wait {wait_s:.3g} s" if outcome.retry_after_s > remaining_s else ""
                 return replace(failure, what=f"{failure.what}, at attempt {attempt}{asks}")
@@ -215,16 +208,16 @@ class Client:
         except asyncio.TimeoutError:
             return Failure(f"did not answer within {limit_s:.3g} s")
         except httpx2.HTTPError as error:
-            return Failure(f"could not be reached ({type(error).__name__}: {_shown(error, key)})")
+            return Failure(f"could not be reached ({type(error).__name__}: {_shown(str(error), key)})")
         if not response.is_success:
             status = response.status_code
-            what = f"answered {status} {_shown(response.content, key)}".rstrip()
-            is_temporary = status in _TEMPORARY or status >= _SERVER_ERROR
+            what = f"answered {status} {_shown(response.text, key)}".rstrip()
+            is_temporary = status in _TEMPORARY or response.is_server_error
             return Failure(what, status, is_temporary, retry_after_s=_seconds(response.headers.get("Retry-After", "")))
         try:
             return read(response.content)
         except WrongAnswerError as error:
-            return Failure(f"answered wrongly: {_shown(error, key)}", is_answered=True)
+            return Failure(f"answered wrongly: {_shown(str(error), key)}", is_answered=True)
 
 
 @lru_cache(maxsize=1)
@@ -250,9 +243,8 @@ def _seconds(retry_after: str) -> float:
     return seconds if seconds > 0 else 0.0
 
 
-def _shown(message: bytes | Exception, key: str | None) -> str:
+def _shown(text: str, key: str | None) -> str:
     """The beginning of a foreign message on one line, with the API key masked."""
-    text = message.decode(errors="replace") if isinstance(message, bytes) else str(message)
     for secret in (key, json.dumps(key)[1:-1]) if key else ():
         text = text.replace(secret, "***")
     return " ".join(text.split())[:_SHOWN_CHARACTERS]

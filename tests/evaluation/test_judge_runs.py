@@ -173,7 +173,6 @@ def test_a_function_without_a_cache_is_called_by_its_own_name():
 
 
 def test_requests_at_a_time_are_bounded():
-    pytest.importorskip("openai")
     with judge_server(delay_s=0.02) as state:
         judged(judge_of(state), ["长长"] * 8, ["短"] * 8, [f"ཀ{row}" for row in range(8)], concurrency=3)
     assert (len(state.requests), 1 < state.most_at_once <= 3) == (16, True)
