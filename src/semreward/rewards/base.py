@@ -277,20 +277,3 @@ def _rendered(value: object) -> str:
 def _quoted(text: str) -> str:
     """A text among others, in quotation marks where it could be taken for several."""
     return repr(text) if any(character in text for character in ",()|'\"") else text
-
-
-# Moved; the other rooms import them from here until they are rewritten.
-from semreward.arguments import is_column as is_column  # noqa: E402
-from semreward.batch import check_column as check_column  # noqa: E402
-from semreward.batch import reference_texts as reference_texts
-
-
-def check_rows(completions, others):  # type: ignore # noqa
-    Batch(completions, {k: v for k, v in others.items() if v is not None})
-    for name, column in others.items():
-        if column is not None:
-            check_column(name, column, len(completions))
-
-
-def answers_of(completions, *, reasoning):  # type: ignore # noqa
-    return Batch(completions, {}, answer=Answer(reasoning)).answers

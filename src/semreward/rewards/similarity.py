@@ -77,10 +77,11 @@ class SemanticSimilarityReward(Reward):
     def similarity(
         self, completions: Sequence[Completion], reference: Sequence[str | Sequence[str] | None]
     ) -> NDArray[np.float64]:
-        """Raw cosines (eq. 1), before the threshold; see `similarities`. NaN for a missing reference that may pass."""
+        """Raw cosines (eq. 1), before the threshold; see `similarities`. NaN for rows without a reward."""
         batch = Batch(completions, {self.reference_column: reference}, answer=self.answer)
         cosines, errors = _cosines(self.encoder, batch.answers, self._references(batch))
-        _raise_first(errors)
+        if self.on_error == "raise":
+            _raise_first(errors)
         return cosines
 
     def score(self, batch: Batch) -> Outcome:
