@@ -259,7 +259,7 @@ def odd_texts() -> dict[str, list[float | None]]:
         "strip": LanguageConsistencyReward("bo", shape="ratio", strip=SPAN_KINDS),
         "strip latex": LanguageConsistencyReward("bo", shape="ratio", strip=("latex",)),
         "letters": LanguageConsistencyReward("en", shape="ratio"),
-        "length": rewards.length(ramp=1.0),
+        "length": rewards.length(),
         "rouge_l": RougeLReward(),
         "chrf": ChrfReward(),
         "similarity": rewards.similarity(threshold=-1.0),
