@@ -21,7 +21,7 @@ TESTS = Path(__file__).parent
 TEST_FILES = sorted(TESTS.rglob("test_*.py"))
 
 FLOORS = [
-    {"arguments", "batch", "errors", "files", "protocols", "scripts", "shaping", "text"},
+    {"arguments", "batch", "client", "errors", "files", "protocols", "scripts", "shaping", "text"},
     {"encoders"},
     {"rewards"},
     {"calibration", "evaluation", "report"},
