@@ -150,11 +150,7 @@ class Reward(ABC):
         return outcome
 
     def replace(self: SelfReward, **changes: Any) -> SelfReward:
-        """Another reward, equal except for the given parameters.
-
-        Raises:
-            TypeError: A parameter does not exist.
-        """
+        """Another reward, equal except for the given parameters."""
         return dataclasses.replace(self, **changes)
 
     def signature(self) -> str:
