@@ -225,6 +225,16 @@ BAD_CALLS = {
         "call(sr.recommended_reward(E, 'bo', 0.5, source_column='source'))": "source",
     },
     # Calibration.
+    "Answer": {
+        "sr.Answer(reasoning='drop')": "reasoning",
+        "sr.Answer()(3)": "completion",
+    },
+    "similarities": {
+        "sr.similarities(E, ['a'], [None])": "references row 0",
+        "sr.similarities(E, ['a'], ['a', 'b'])": "references",
+        "sr.similarities(None, ['a'], ['a'])": "encoder",
+        "sr.similarities(E, 'ab', ['a'])": "completions",
+    },
     "calibrate": {
         "calibrated(encoder=composite(similarity()))": "encoder",
         "calibrated(completions='ab')": "completions",
