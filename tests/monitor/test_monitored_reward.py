@@ -4,6 +4,7 @@ import statistics
 
 import pytest
 
+import semreward.monitor
 from doubles import BigramEncoder
 from semreward import Answer, ChrfReward, CompositeReward, LanguageConsistencyReward, paper_reward
 from semreward.errors import ArgumentError, ArgumentTypeError, RewardOutputError
@@ -293,3 +294,14 @@ def test_it_finds_the_answer_as_the_reward_inside_does():
     assert reward(completions=["<think>a</think>བོད"], reference=["བོད"]) == inside(
         completions=["<think>a</think>བོད"], reference=["བོད"]
     )
+
+
+def test_its_own_settings_go_before_those_of_the_reward_inside():
+    answer = Answer(reasoning="keep")
+    reward = MonitoredReward(paper(), answer=answer, on_error="none")
+    assert (reward.answer, reward.on_error) == (answer, "none")
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match=r"module 'semreward.monitor' has no attribute 'Missing'"):
+        _ = semreward.monitor.Missing
