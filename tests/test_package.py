@@ -14,7 +14,6 @@ import pytest
 
 import semreward
 import semreward.evaluation
-import semreward.monitor
 
 SOURCE = Path(semreward.__file__).parent
 TESTS = Path(__file__).parent
@@ -29,7 +28,7 @@ FLOORS = [
     {"cli"},
     {"__main__"},
 ]
-LAZY_PACKAGES = [semreward, semreward.evaluation, semreward.monitor]
+LAZY_PACKAGES = [semreward, semreward.evaluation]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 
 

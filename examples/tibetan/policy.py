@@ -125,7 +125,7 @@ def train_grpo(
 
     Args:
         folder: Receives the adapter, and checkpoints in `training/`; goes on from the newest of them. The
-            monitor leaves its alarms and curves there.
+            monitor appends its alarms to `alarms.jsonl`.
         rows: Rows with `prompt`, `reference` and `source`.
         cold_start: Folder with the cold start's adapter.
         settings: Base model and TRL's hyperparameters.

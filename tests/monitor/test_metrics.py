@@ -103,7 +103,6 @@ def test_no_metric_depends_on_the_order_of_rows(order):
         return measured_of(
             [answers[row] for row in rows],
             [totals[row] for row in rows],
-            bounds=(0.0, 1.0),
             components={"x": Component(np.array(totals)[rows])},
             judges={"y": other[rows]},
             references=[references[row] for row in rows],
@@ -133,37 +132,12 @@ def test_without_prompts_there_are_no_groups():
     assert "flat_groups" not in measured_of(["a", "b"], [0.5, 0.5])
 
 
-def test_the_least_and_the_greatest_reward_are_told_by_the_bounds():
-    measured = measured_of(list("abcd"), [-1.0, 0.0, 0.9, 1.0], bounds=(-1.0, 1.0))
-    assert (measured["floor"], measured["ceiling"]) == (0.25, 0.5)
-
-
-def test_without_bounds_there_is_neither_floor_nor_ceiling():
-    assert not {"floor", "ceiling"} & measured_of(["a"], [1.0]).keys()
-
-
 def test_the_mean_reward_leaves_missing_ones_out():
     assert measured_of(["a", "b"], [None, 0.5])["reward"] == 0.5
 
 
 def test_distinct_answers_are_counted_over_the_call():
     assert measured_of(["a", "a", "b", "c"])["distinct"] == 0.75
-
-
-def test_an_answer_to_two_prompts_of_different_references_is_shared():
-    references = [("x",), ("y",), ("z",)]
-    measured = measured_of(["a", "a", "b"], references=references, prompts=["p", "q", "r"])
-    assert measured["shared_answers"] == pytest.approx(2 / 3)
-
-
-def test_an_answer_that_two_prompts_both_ask_for_is_not_shared():
-    references = [("x",), ("x",), ("z",)]
-    measured = measured_of(["a", "a", "b"], references=references, prompts=["p", "q", "r"])
-    assert measured["shared_answers"] == 0.0
-
-
-def test_an_answer_repeated_within_its_group_is_not_shared():
-    assert measured_of(["a", "a", "b"], prompts=["p", "p", "q"])["shared_answers"] == 0.0
 
 
 def test_units_that_no_answer_of_the_group_has_are_missing():

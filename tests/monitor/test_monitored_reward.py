@@ -1,8 +1,10 @@
+import math
 import pickle
 import statistics
 
 import pytest
 
+import semreward.monitor
 from doubles import BigramEncoder
 from semreward import Answer, ChrfReward, CompositeReward, LanguageConsistencyReward, paper_reward
 from semreward.errors import ArgumentError, ArgumentTypeError, RewardOutputError
@@ -100,6 +102,16 @@ def test_a_reward_that_is_no_composite_is_its_own_component():
     assert measured["language_consistency/monitor/dead_zone/language_consistency"] == pytest.approx(2 / 6)
 
 
+def test_an_awaited_reward_is_the_reward():
+    reward = MonitoredReward(paper().as_async())
+    assert (reward.reward, reward(**ROWS)) == (paper(), paper()(**ROWS))
+
+
+def test_a_function_of_a_reserved_name_is_refused():
+    with pytest.raises(ArgumentError, match="must have distinct names other than 'total'"):
+        MonitoredReward(fixed(1.0, name="total"))
+
+
 def test_any_function_can_be_monitored():
     assert metrics_of(MonitoredReward(fixed(1, 2, None, 1, 1, 1)))["fixed/monitor/flat_groups"] == 0.5
 
@@ -155,33 +167,22 @@ def test_judges_to_ignore_are_logged_row_by_row_and_nothing_else():
 
 
 def test_a_name_to_ignore_that_nothing_bears_is_refused():
-    with pytest.raises(ArgumentError, match=r"`ignore` must name components or judges, got 'good'; there are .*, chrf"):
+    with pytest.raises(
+        ArgumentError, match=r"`ignore` must name components or judges, got \['good'\]; there are .*, chrf"
+    ):
         MonitoredReward(paper(), judges=[ChrfReward()], ignore=["chrf", "good"])
 
 
 @pytest.mark.parametrize("ignore", ["chrf", None, 3])
 def test_names_to_ignore_that_are_no_list_are_refused(ignore):
-    with pytest.raises(ArgumentTypeError, match="`ignore` must be a list of names, got"):
+    with pytest.raises(ArgumentTypeError, match="`ignore` must be a list, got"):
         MonitoredReward(paper(), judges=[ChrfReward()], ignore=ignore)
 
 
 @pytest.mark.parametrize("judges", [ChrfReward(), None, "chrf", fixed(1.0)])
 def test_judges_that_are_no_list_are_refused(judges):
-    with pytest.raises(ArgumentTypeError, match="`judges` must be a list of reward functions, got"):
+    with pytest.raises(ArgumentTypeError, match="`judges` must be a list, got"):
         MonitoredReward(paper(), judges=judges)
-
-
-@pytest.mark.parametrize(
-    ("name", "changes", "expected"),
-    [
-        ("", {"reward": ChrfReward()}, "chrf"),
-        ("mine", {"reward": ChrfReward()}, "mine"),
-        ("", {"reward": ChrfReward(), "name": "mine"}, "mine"),
-        ("mine", {"judges": [ChrfReward()]}, "mine"),
-    ],
-)
-def test_a_name_follows_the_reward_unless_it_was_given(name, changes, expected):
-    assert MonitoredReward(paper(), name=name).replace(**changes).name == expected
 
 
 def test_a_language_reward_among_the_judges_is_known_as_one():
@@ -196,7 +197,7 @@ def test_a_judge_is_logged_row_by_row():
 
 
 def test_a_reward_that_returns_the_wrong_number_of_values_is_named():
-    with pytest.raises(RewardOutputError, match=r"`fixed` must return a list of 6 values, .* got \[1.0\]"):
+    with pytest.raises(RewardOutputError, match=r"`fixed` must return one value per completion: 6 expected, got 1"):
         logged_by(MonitoredReward(fixed(1.0)))
 
 
@@ -208,15 +209,10 @@ def returning(output):
 
 
 @pytest.mark.parametrize("hooks", [{}, Log().hooks], ids=["alone", "measured"])
-@pytest.mark.parametrize("output", [None, 1.0, "values", {"a": 1.0}, ["1"] * 6, ["high"] * 6, [[1.0]] * 6, [1.0] * 5])
+@pytest.mark.parametrize("output", [None, 1.0, "values", {"a": 1.0}, ["1"] * 6, [[1.0]] * 6, [1.0] * 5, [math.nan] * 6])
 def test_a_reward_that_returns_no_values_is_named(output, hooks):
     with pytest.raises(RewardOutputError, match="`reward` must return"):
         MonitoredReward(returning(output), name="mine")(**ROWS, **hooks)
-
-
-def test_a_value_that_is_nan_counts_as_none():
-    values = [1.0, 2.0, float("nan"), 1.0, 1.0, 1.0]
-    assert metrics_of(MonitoredReward(fixed(*values)))["fixed/monitor/reward"] == 1.2
 
 
 def test_prompts_that_are_conversations_make_the_same_groups():
@@ -232,9 +228,7 @@ def test_prompts_with_images_make_the_groups_of_their_texts():
     assert metrics_of(MonitoredReward(paper()), {**ROWS, "prompts": talks}) == metrics_of(MonitoredReward(paper()))
 
 
-@pytest.mark.parametrize(
-    "prompt", [None, [None], [[1, 2, 3]], {"role": "user", "content": "三"}, 3, [{"content": "三"}]]
-)
+@pytest.mark.parametrize("prompt", [[None], [[1, 2, 3]], {"role": "user", "content": "三"}, 3, [{"content": "三"}]])
 def test_a_prompt_that_is_neither_text_nor_messages_is_named_by_its_row(prompt):
     with pytest.raises(ArgumentTypeError, match=r"`prompts` .*row 1"):
         logged_by(MonitoredReward(paper()), {**ROWS, "prompts": ["三", prompt, *ROWS["prompts"][2:]]})
@@ -300,3 +294,14 @@ def test_it_finds_the_answer_as_the_reward_inside_does():
     assert reward(completions=["<think>a</think>བོད"], reference=["བོད"]) == inside(
         completions=["<think>a</think>བོད"], reference=["བོད"]
     )
+
+
+def test_its_own_settings_go_before_those_of_the_reward_inside():
+    answer = Answer(reasoning="keep")
+    reward = MonitoredReward(paper(), answer=answer, on_error="none")
+    assert (reward.answer, reward.on_error) == (answer, "none")
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match=r"module 'semreward.monitor' has no attribute 'Missing'"):
+        _ = semreward.monitor.Missing

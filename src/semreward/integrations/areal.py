@@ -12,13 +12,8 @@ def areal_reward(
 ) -> Callable[..., float]:
     """A reward as AReaL's `reward_fn(prompt, completions, prompt_ids, completion_ids, **row)`, one sample per call.
 
-    It pickles without weights. The row's fields are columns: set the reward's `reference_column`. Each process loads
-    the encoder at its first call, and AReaL pays 0 if a call takes more than 15 s at each of four tries.
-
-    Args:
-        reward: A reward of this package, or any callable in TRL's convention that pickles.
-        on_none: What a sample earns where the reward is `None`: a finite number, or an error.
-        end_tokens: What a completion may end with; give your model's own if the default lacks them.
+    It pickles without weights; the row's fields are columns. Each process loads the encoder at its first call, and
+    AReaL pays 0 if a call takes more than 15 s at each of four tries. Arguments: see `semreward.integrations`.
 
     Source:
         inclusionAI/AReaL, areal/api/reward_api.py, areal/workflow/rlvr.py

@@ -19,16 +19,10 @@ def openrlhf_reward(
     on_none: OnNone = "raise",
     end_tokens: Sequence[str] = END_TOKENS,
 ) -> Callable[..., dict[str, Any]]:
-    r"""A reward as OpenRLHF's `reward_func(queries, prompts, labels)`.
+    """A reward as OpenRLHF's `reward_func(queries, prompts, labels)`.
 
     A query is prompt and response in one text, with special tokens. The response is cut out, and its end tokens, which
-    are foreign letters to a language reward, are removed.
-
-    Args:
-        reward: A reward of this package, or any callable in TRL's convention.
-        reference_column: Column that `labels` fills.
-        on_none: What a sample earns where the reward is `None`: a finite number, or an error.
-        end_tokens: What a completion may end with; give your model's own if the default lacks them.
+    are foreign letters to a language reward, are removed. Arguments: see `semreward.integrations`.
 
     Returns:
         A function that returns float32 tensors of shape (N,), where OpenRLHF calls it with N = 1: `rewards`, `scores`,
@@ -36,13 +30,6 @@ def openrlhf_reward(
 
     Source:
         OpenRLHF/OpenRLHF, openrlhf/utils/agent.py, openrlhf/trainer/ppo_utils/samples_generator.py
-
-    Example:
-        >>> from semreward import LanguageConsistencyReward
-        >>> reward_func = openrlhf_reward(LanguageConsistencyReward("bo"))
-        >>> prompt = "<|im_start|>user\nTranslate<|im_end|>\n<|im_start|>assistant\n"
-        >>> reward_func([prompt + "བོད་ཡིག<|im_end|>"], [prompt], ["བོད་ཡིག"])["rewards"]
-        tensor([1.])
     """
     return _OpenRLHF(reward, reference_column=reference_column, on_none=on_none, end_tokens=end_tokens)
 

@@ -17,7 +17,6 @@ from semreward.text import DEFAULT_ANSWER
 logger = logging.getLogger(__name__)
 
 OnNone: TypeAlias = float | Literal["raise"]
-"""What a row to which the reward does not apply earns with a trainer that needs a number: that number, or an error."""
 
 SCORE = "score"  # key of the total among the numbers of a row; no component may have this name
 NO_COLUMNS = frozenset({"log_metric", "log_extra", "self"})  # arguments of a call that are not columns
@@ -61,17 +60,15 @@ class Adapter:
         return self._numbers(await self.composite.as_async()(**call, log_extra=logged.__setitem__), logged)[0]
 
     def _numbers(self, totals: RewardValues, logged: Mapping[str, Sequence[Any]]) -> list[dict[str, float]]:
-        rows = []
-        for row, total in enumerate(totals):
-            if total is None and self.on_none == "raise":
-                raise ArgumentError(
-                    f"`on_none` must be a number where the reward does not apply (None at row {row}), because this "
-                    "trainer knows no missing rewards; say what such a row earns (on_none=0.0), or drop it from the "
-                    "data set"
-                )
-            values = {name: logged[name][row] for name in self.composite.names}
-            numbers = {name: math.nan if value is None else float(value) for name, value in values.items()}
-            rows.append({SCORE: float(self.on_none if total is None else total), **numbers})
+        if self.on_none == "raise" and None in totals:
+            raise ArgumentError(
+                f"`on_none` must be a number where the reward does not apply (None at row {totals.index(None)}): this "
+                "trainer knows no missing rewards; say what such a row earns (on_none=0.0), or drop the row"
+            )
+        rows = [{SCORE: float(self.on_none if total is None else total)} for total in totals]
+        for name in self.composite.names:
+            for row, value in zip(rows, logged[name], strict=True):
+                row[name] = math.nan if value is None else float(value)
         return rows
 
     def answer(self, text: str) -> str:

@@ -15,14 +15,9 @@ def slime_reward(
     on_none: OnNone = "raise",
     end_tokens: Sequence[str] = END_TOKENS,
 ) -> Callable[..., Awaitable[Any]]:
-    """A reward as slime's `custom_rm(args, sample)`.
+    """A reward as slime's `custom_rm(args, sample)`; arguments: see `semreward.integrations`.
 
-    Args:
-        reward: A reward of this package, or any callable in TRL's convention.
-        reference_column: Column that `sample.label` fills, unless it is empty and `sample.metadata` has the column. The
-            entries of `sample.metadata` are further columns.
-        on_none: What a sample earns where the reward is `None`: a finite number, or an error.
-        end_tokens: What a completion may end with; give your model's own if the default lacks them.
+    The ground truth is `sample.label`; the entries of `sample.metadata` are further columns.
 
     Returns:
         An async function of a sample, or of a list of samples (`--group-rm`). It returns a float per sample; with

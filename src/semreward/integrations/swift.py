@@ -14,14 +14,8 @@ from semreward.rewards.composite import CompositeReward
 def swift_reward(reward: RewardFunction) -> type["SwiftReward"]:
     """A reward as a class for ms-swift's `orms`; an instance of it is a reward function for its trainers.
 
-    Columns keep the data set's names: set the reward's `reference_column`. The last assistant message cannot be the
-    reference, because ms-swift removes it. `None` stays `None`.
-
-    Args:
-        reward: A reward of this package, or any callable in TRL's convention.
-
-    Returns:
-        A class with the reward's name, because ms-swift logs a reward function under the name of its class.
+    It has the reward's name, because ms-swift logs a reward function under the name of its class. The last assistant
+    message cannot be the reference, because ms-swift removes it. `None` stays `None`.
 
     Source:
         modelscope/ms-swift, swift/rewards/orm.py, swift/rl_core/grpo_algorithm.py

@@ -15,21 +15,11 @@ def rubric_reward(
 ) -> Callable[..., Awaitable[float]]:
     """A reward as a function of a legacy `Rubric(funcs=[...])`, one rollout per call, logged under the reward's name.
 
-    Args:
-        reward: A reward of this package, or any callable in TRL's convention.
-        reference_column: Column that `answer` fills, unless it is empty and another field has that name. The row's
-            fields and the entries of `info` are further columns.
-        on_none: What a sample earns where the reward is `None`: a finite number, or an error.
+    The ground truth is `answer`; the row's fields and the entries of `info` are further columns. Arguments: see
+    `semreward.integrations`.
 
     Source:
         PrimeIntellect-ai/verifiers, verifiers/legacy/rubrics/rubric.py
-
-    Example:
-        >>> import asyncio
-        >>> from semreward import LanguageConsistencyReward
-        >>> func = rubric_reward(LanguageConsistencyReward("bo"))
-        >>> func.__name__, asyncio.run(func(completion=[{"role": "assistant", "content": "བོད་ཡིག"}], answer="བོད"))
-        ('language_consistency', 1.0)
     """
     return _Rubric(reward, reference_column=reference_column, on_none=on_none)
 
@@ -52,11 +42,7 @@ class _Rubric(Adapter):
 def task_reward(reward: RewardFunction, *, on_none: OnNone = "raise") -> Callable[..., Awaitable[float]]:
     """A reward as a v1 reward hook, `async def fn(task, trace)`; the completion is `trace.last_reply`.
 
-    The fields of the task's data are columns: set the reward's `reference_column`, such as `answer`.
-
-    Args:
-        reward: A reward of this package, or any callable in TRL's convention.
-        on_none: What a sample earns where the reward is `None`: a finite number, or an error.
+    The fields of the task's data are columns. Arguments: see `semreward.integrations`.
 
     Source:
         PrimeIntellect-ai/verifiers, verifiers/v1/task.py, verifiers/v1/utils/loaders.py

@@ -7,9 +7,7 @@ from semreward.errors import ArgumentError
 from semreward.integrations.scoring import Adapter, OnNone, call_of
 from semreward.protocols import RewardFunction
 
-_OF_REWARD_MODELS = frozenset(
-    {"reward_router_address", "reward_model_tokenizer"}
-)  # verl adds these with a reward model
+_OF_REWARD_MODELS = frozenset({"reward_router_address", "reward_model_tokenizer"})  # verl adds these
 
 
 def verl_reward(
@@ -17,13 +15,8 @@ def verl_reward(
 ) -> Callable[..., Awaitable[dict[str, float]]]:
     """A reward as verl's `compute_score(data_source, solution_str, ground_truth, extra_info)`.
 
-    Samples that are scored at the same time share the encoder's batches.
-
-    Args:
-        reward: A reward of this package, or any callable in TRL's convention.
-        reference_column: Column that `ground_truth` fills, unless it is empty and `extra_info` has the column.
-            `data_source` and the entries of `extra_info` are further columns.
-        on_none: What a sample earns where the reward is `None`: a finite number, or an error.
+    `data_source` and the entries of `extra_info` are further columns. Samples that are scored at the same time share
+    the encoder's batches. Arguments: see `semreward.integrations`.
 
     Returns:
         A coroutine function that pickles if the reward does. Its results always have the same keys: `score`, and each
@@ -31,13 +24,6 @@ def verl_reward(
 
     Source:
         verl-project/verl, verl/experimental/reward_loop/reward_manager/naive.py, verl/trainer/ppo/reward.py
-
-    Example:
-        >>> import asyncio
-        >>> from semreward import LanguageConsistencyReward
-        >>> compute_score = verl_reward(LanguageConsistencyReward("bo"))
-        >>> asyncio.run(compute_score("captions", "བོད་ཡིག", ground_truth="བོད་ཡིག", extra_info={"index": 0}))
-        {'score': 1.0, 'language_consistency': 1.0}
     """
     return _Verl(reward, reference_column=reference_column, on_none=on_none).compute_score
 
@@ -53,10 +39,7 @@ class _Verl(Adapter):
         extra_info: Mapping[str, Any] | None = None,
         **settings: Any,
     ) -> dict[str, float]:
-        if unknown := settings.keys() - _OF_REWARD_MODELS:
-            raise ArgumentError(
-                f"`reward_kwargs` must be empty, got {', '.join(sorted(unknown))}; configure the reward in the module "
-                "that calls `verl_reward`"
-            )
+        if unknown := sorted(settings.keys() - _OF_REWARD_MODELS):
+            raise ArgumentError(f"`reward_kwargs` must be empty, got {', '.join(unknown)}; configure the reward itself")
         columns = self.columns({"data_source": data_source, **(extra_info or {})}, ground_truth)
         return await self.row(call_of(solution_str, columns))

@@ -7,10 +7,9 @@ limit, so a few odd batches raise none. Nothing alarms before two windows are fu
 import dataclasses
 import math
 import statistics
-from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 from semreward.arguments import check_count, check_number, is_column, is_finite_number
 from semreward.errors import ArgumentError, SemRewardWarning
@@ -21,8 +20,7 @@ CLIPPED = "completions/clipped_ratio"
 _MESSAGES = {
     # Caught the cold start of 40 rows, which dropped a word from every sentence, and both runs without a cold start.
     "length": "answers are {length_ratio:.2f} times as long as their references ({a_window_ago:.2f} a window ago). "
-    "Remedy: read what has been added or left out; gate on LengthRatioGuard; if answers are too long, lower "
-    "max_completion_length; if they avoid what the policy cannot say, lengthen the cold start.",
+    "Remedy: read what has been added or left out; gate on LengthRatioGuard, or lengthen the cold start.",
     # Reported by users: one reward falls to 0 while the others pay (huggingface/open-r1#255).
     "dead_zone": "{share:.0%} of the answers get nothing from {subject}, and learn nothing from it. "
     "Remedy: lower its threshold (calibrate_threshold on this policy's samples) or lengthen the cold start.",
@@ -40,8 +38,7 @@ _MESSAGES = {
     "Remedy: gate on LengthRatioGuard, and check that the cold start teaches answers to end.",
     # Caught the cold start of 40 rows: no answer named the agent any more, and everything else looked better.
     "omission": "{missing_units:.0%} of the references' units are in no answer of their group, {at_best:.0%} at best. "
-    "Remedy: compare answers with references; if they leave something out, lengthen the cold start until the policy "
-    "can say it; if they all say it in one other way, ignore this.",
+    "Remedy: compare answers with references; if they leave something out, lengthen the cold start.",
     # Caught the run without a cold start (seed 3), and similarity alone on a base that repeats its source.
     "language": "{subject} is {mean:.2f} and does not rise ({a_window_ago:.2f} a window ago). "
     "Remedy: give it a higher weight, make it a gate, or lengthen the cold start.",
@@ -50,12 +47,9 @@ _MESSAGES = {
     "Remedy: go back to an earlier checkpoint; read answers that earn much and that it rates low.",
     # Caught similarity alone on a base that repeats its source: the language reward preferred other answers.
     "judge_disagrees": "among answers to one prompt, {subject} prefers others (correlation with the reward "
-    "{agreement:.2f}). Remedy: read answers that earn much and that it rates low; one of the two is wrong about them.",
+    "{agreement:.2f}). Remedy: read answers that earn much and that it rates low; one of the two is wrong.",
 }
 """What each kind of alarm says. Comments name the run or failure that it caught; `docs/monitor.md` describes them."""
-
-KINDS = tuple(_MESSAGES)
-"""All kinds of alarms."""
 
 _RETURNING = 0.02  # a length ratio that approaches 1 by more than this per window, in log units, is recovering
 _RISING = 0.15  # a language consistency that gains this much per window is recovering
@@ -68,28 +62,18 @@ class RewardHackingWarning(SemRewardWarning):
 
 @dataclass(frozen=True)
 class Alarm:
-    """One warning, issued once per run.
+    """One warning, issued once per run: what was seen at a step, with numbers and remedy."""
 
-    Attributes:
-        kind: What happened, one of `semreward.monitor.KINDS`.
-        subject: The component or judge concerned; empty for the reward as a whole.
-        step: The trainer's step at which it was noticed.
-        message: What was seen, with numbers, and the remedy.
-        figures: The numbers by name.
-    """
-
-    kind: str
-    subject: str
+    kind: str  # a key of the messages above
+    subject: str  # the component or judge concerned; empty for the reward as a whole
     step: int
     message: str
-    figures: Mapping[str, float] = field(default_factory=dict)
+    figures: Mapping[str, float]  # the numbers by name
 
 
 @dataclass(frozen=True)
 class AlarmLimits:
-    """Limits beyond which metrics alarm; `docs/monitor.md` has a row for each.
-
-    All limits are finite numbers above 0. To turn off an alarm whose upper limit is a share, set the limit above 1.
+    """Limits beyond which metrics alarm, all finite and above 0; a share is turned off by a limit above 1.
 
     Args:
         window: Log entries per median; at least 3.
@@ -141,31 +125,21 @@ class Watched:
 
 
 class Course:
-    """The metrics of a run so far, and the median of the last `window` points after each point.
-
-    Attributes:
-        series: Points (step, value) by key; log entries that lack a metric add no point.
-        least: The lowest median so far, by key.
-    """
+    """The metrics of a run: points (step, value) by key in `series`, and the median of each `window` of them."""
 
     def __init__(self, window: int) -> None:
         self.window = window
         self.series: dict[str, list[tuple[int, float]]] = {}
-        self.least: dict[str, float] = {}
         self._medians: dict[str, list[tuple[int, float]]] = {}
-        self._best: dict[str, tuple[int, float]] = {}
 
-    def add(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Append one log entry."""
+    def add(self, step: int, metrics: Mapping[str, Any]) -> None:
+        """Append one log entry; metrics that it lacks, or that are None, NaN or infinite, add no point."""
         for key, value in metrics.items():
-            points = self.series.setdefault(key, [])
-            points.append((step, value))
-            if len(points) >= self.window:
-                median = statistics.median(value for _, value in points[-self.window :])
-                self._medians.setdefault(key, []).append((step, median))
-                self.least[key] = min(median, self.least.get(key, median))
-                if key not in self._best or median > self._best[key][1]:
-                    self._best[key] = (step, median)
+            if is_finite_number(value):
+                self.series.setdefault(key, []).append((step, value))
+                last = [value for _, value in self.series[key][-self.window :]]
+                if len(last) == self.window:
+                    self._medians.setdefault(key, []).append((step, statistics.median(last)))
 
     def lasts(self, key: str, beyond: Callable[[float], bool] = lambda _: True) -> tuple[float, float] | None:
         """Medians of the last window but one and of the last one if both are beyond a limit, else `None`."""
@@ -175,29 +149,26 @@ class Course:
         before, now = medians[-1 - self.window][1], medians[-1][1]
         return (before, now) if beyond(before) and beyond(now) else None
 
+    def least(self, key: str) -> float:
+        """The lowest median so far; 0 before the first."""
+        return min((median for _, median in self._medians.get(key, ())), default=0.0)
+
     def fall(self, key: str, *, while_not: str) -> tuple[float, float] | None:
         """How far a metric has stayed below its best for two windows, and how much another one has gained since."""
         windows, other_windows = self.lasts(key), self.lasts(while_not)
         if windows is None or other_windows is None:
             return None
-        best_step, best = self._best[key]
+        best_step, best = max(self._medians[key], key=lambda point: point[1])
         others = self._medians[while_not]
-        count = bisect_right(others, best_step, key=lambda point: point[0])
-        return best - max(windows), other_windows[1] - others[max(count - 1, 0)][1]
+        then = [median for step, median in others if step <= best_step] or [others[0][1]]
+        return best - max(windows), other_windows[1] - then[-1]
 
 
 _Finding: TypeAlias = tuple[str, str, dict[str, float]]  # kind, subject, figures
 
 
 class Watch:
-    """Reads a run's metrics entry by entry and returns each kind of alarm once per subject.
-
-    Example:
-        >>> watch = Watch(Watched(), AlarmLimits(window=3))
-        >>> alarms = [alarm for step in range(6) for alarm in watch.read(step, {"flat_groups": 0.9})]
-        >>> [(alarm.kind, alarm.step) for alarm in alarms]
-        [('flat_groups', 5)]
-    """
+    """Reads a run's metrics entry by entry and returns each kind of alarm once per subject."""
 
     def __init__(self, watched: Watched, limits: AlarmLimits) -> None:
         self.course = Course(limits.window)
@@ -205,17 +176,14 @@ class Watch:
         self._watched = watched
         self._limits = limits
 
-    def read(self, step: int, metrics: Mapping[str, float]) -> list[Alarm]:
+    def read(self, step: int, metrics: Mapping[str, Any]) -> list[Alarm]:
         """Add one log entry, by the keys of `semreward.monitor.metrics.measure`; returns the new alarms."""
         self.course.add(step, metrics)
         known = {(alarm.kind, alarm.subject) for alarm in self.alarms}
+        found = (*self._find_in_reward(), *self._find_in_components(), *self._find_in_judges())
         fresh = [
             Alarm(kind, subject, step, _MESSAGES[kind].format(subject=subject, **figures), figures)
-            for kind, subject, figures in (
-                *self._find_in_reward(),
-                *self._find_in_components(),
-                *self._find_in_judges(),
-            )
+            for kind, subject, figures in found
             if (kind, subject) not in known
         ]
         self.alarms += fresh
@@ -234,7 +202,7 @@ class Watch:
             yield "echo", "", {"echo": windows[1]}
         if windows := course.lasts(CLIPPED, lambda value: value >= limits.clipped):
             yield "clipped", "", {"share": windows[1]}
-        least = course.least.get("missing_units", 0.0)
+        least = course.least("missing_units")
         if windows := course.lasts("missing_units", lambda value: value >= max(least + limits.omission, 1.5 * least)):
             yield "omission", "", {"missing_units": windows[1], "at_best": least}
 

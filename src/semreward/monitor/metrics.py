@@ -8,14 +8,12 @@ import itertools
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from semreward.shaping import SATURATION
 from semreward.text import units
 
 Values: TypeAlias = NDArray[np.float64]
@@ -24,15 +22,8 @@ Units: TypeAlias = list[str]
 _TIE = 1e-5  # rewards that differ by less are equal: it is the noise of an encoder in single precision
 
 
-@dataclass(frozen=True)
-class Component:
-    """What one component of a reward pays.
-
-    Attributes:
-        values: Before the weight, shape (N,), NaN for `None`.
-        weight: Not 0; a negative one pays most for the least value.
-        bounds: Least and greatest value.
-    """
+class Component(NamedTuple):
+    """A component's values, shape (N,), NaN for `None`; its weight, not 0; its least and greatest value."""
 
     values: Values
     weight: float = 1.0
@@ -49,26 +40,23 @@ def measure(
     answers: Sequence[str],
     totals: Values,
     *,
-    bounds: tuple[float, float] | None = None,
     components: Mapping[str, Component] = MappingProxyType({}),
     judges: Mapping[str, Values] = MappingProxyType({}),
     references: Sequence[tuple[str, ...]] = (),
     prompts: Sequence[str] | None = None,
 ) -> dict[str, float]:
-    """All metrics of a call that are defined for it; `docs/monitor.md` lists them.
+    """All metrics of a call; `docs/monitor.md` lists them.
 
     Args:
         answers: `N` answer texts.
         totals: Their rewards, shape (N,), NaN for `None`.
-        bounds: Least and greatest possible reward; `None` if unknown.
-        components: The paying components by name; a reward that is no composite is its own only one.
+        components: The paying components by name.
         judges: Values of the rewards that watch without paying, by name, shape (N,) each, NaN for `None`.
-        references: `N` tuples of reference texts, empty where a row has none; or no tuple at all.
-        prompts: `N` prompts as text, by which rows are grouped; `None` if the call carried none.
+        references: `N` tuples of reference texts, empty where a row has none; or nothing.
+        prompts: `N` prompts as text, by which rows are grouped; or `None`.
 
     Returns:
-        Finite floats by key. A key is absent where its number is undefined: a correlation where nothing varies, a
-        comparison with references where there are none. Nothing at all for an empty call.
+        Finite floats by key; a key is absent where its number is undefined (nothing varies, no references, no answers).
 
     Example:
         >>> found = measure(["a b", "a b c", "c"], np.array([1.0, 2.0, 0.0]), prompts=["p", "p", "q"])
@@ -91,16 +79,10 @@ def measure(
         "length_correlation": correlation(totals, lengths, groups),
         "distinct": len(set(answers)) / len(answers),
     }
-    if bounds is not None:
-        low, high = bounds
-        present = totals[np.isfinite(totals)]
-        measured["floor"] = _mean(present <= low + _TIE)
-        measured["ceiling"] = _mean(present >= low + SATURATION * (high - low))
     if prompts is not None:
         measured["flat_groups"] = _flat_groups(totals, groups)
         measured["missing_units"] = _missing_units(split, wanted, groups)
         measured["echo"] = _echo(prompts, split, wanted)
-        measured["shared_answers"] = _shared_answers(answers, prompts, references)
     for name, component in components.items():
         scaled = component.scaled[np.isfinite(component.values)]
         part, total = deviations(component.weight * component.values, totals, groups)
@@ -135,7 +117,6 @@ def correlation(first: Values, second: Values, groups: Sequence[list[int]]) -> f
 
 
 def _varies(deviation: Values) -> bool:
-    """Whether more than rounding sets values apart."""
     return bool(np.abs(deviation).max(initial=0.0) > _TIE)
 
 
@@ -147,7 +128,7 @@ def _mean(values: ArrayLike) -> float:
 
 
 def _flat_groups(totals: Values, groups: Sequence[list[int]]) -> float:
-    """Share of groups in which all completions earn the same."""
+    """Share of groups of at least two rewards in which all are equal."""
     present = [totals[rows][np.isfinite(totals[rows])] for rows in groups]
     return _mean([float(np.ptp(group) <= _TIE) for group in present if len(group) > 1])
 
@@ -187,13 +168,3 @@ def _echo(prompts: Sequence[str], split: Sequence[Units], wanted: Sequence[Seque
 def _pairs(split: Units) -> set[tuple[str, ...]]:
     """Adjacent units; a text of one unit is that unit."""
     return set(itertools.pairwise(split)) or {tuple(split)}
-
-
-def _shared_answers(answers: Sequence[str], prompts: Sequence[str], references: Sequence[tuple[str, ...]]) -> float:
-    """Share of the answers that are also given to another prompt with another reference; NaN for a single prompt."""
-    if len(set(prompts)) <= 1:
-        return math.nan
-    tasks: dict[str, set[object]] = defaultdict(set)
-    for answer, task in zip(answers, references or prompts, strict=True):
-        tasks[answer].add(task)
-    return _mean([float(len(tasks[answer]) > 1) for answer in answers])
