@@ -20,16 +20,14 @@ class LanguageTable:
     Args:
         language: BCP-47 tag.
         joiner: Goes between two sentences, and `word_joiner` between the words of a bare list.
-        separators: An answer of separators only, such as the Tibetan tsheg.
-        boilerplate: A polite sentence that says nothing about any source.
-        preamble: Announces a translation instead of giving it.
+        separators: Such as the Tibetan tsheg.
+        boilerplate: A polite sentence that says nothing about any source; `preamble` announces a translation.
         function_words: Units (see `semreward.text.units`), in lower case, that a bag of keywords leaves out.
-        negations: Rules that turn a statement into its opposite; the first one that changes the text counts.
-        role_swaps: Rules that exchange who does what to whom, likewise.
-        number_words: Words for small numbers, which replace each other.
-        number_pattern: Regular expression of one of them in a sentence, with `{words}` for the alternatives.
-        entities: Groups of names that can replace each other.
-        entity_pattern: Regular expression of a name in a sentence, with `{names}` for the alternatives.
+        negations: Rules that turn a statement into its opposite, `role_swaps` those that exchange who does what to
+            whom; the first one that changes the text counts.
+        number_words: Words for small numbers, which replace each other, and `entities`: groups of names that do.
+        number_pattern: Regular expression of a number word in a sentence, with `{words}` for the alternatives, and
+            `entity_pattern` of a name, with `{names}`.
         homoglyphs: Letters, and their look-alikes in the same order.
         transliterate: Writes a text in another script; a module-level function, so that the table pickles.
 
