@@ -53,8 +53,8 @@ def halves(text: str) -> tuple[str, str] | None:
     pieces, words = split(text)
     if len(words) < 2:  # noqa: PLR2004 - one word has no half
         return None
-    middle = words[(len(words) - 1) // 2] + 1
-    return normalise("".join(pieces[:middle])), normalise("".join(pieces[middle:]))
+    middle = (len(words) - 1) // 2
+    return normalise("".join(pieces[: words[middle] + 1])), normalise("".join(pieces[words[middle + 1] :]))
 
 
 def shuffled(text: str, rng: random.Random) -> str | None:
