@@ -63,14 +63,7 @@ def _cells(rows: Sequence[Row]) -> list[list[str]]:
 
 
 class Report:
-    """Collects sections in order and writes them as one HTML file. All text is escaped. Plots need matplotlib.
-
-    Example:
-        >>> report = Report("A run")
-        >>> report.text("Two rewards & one table.")
-        >>> "Two rewards &amp; one table." in report.render()
-        True
-    """
+    """Collects sections in order and writes them as one HTML file. All text is escaped. Plots need matplotlib."""
 
     def __init__(self, title: str) -> None:
         self._title = title

@@ -17,8 +17,6 @@ Kind: TypeAlias = Literal["form", "language", "padding", "order", "meaning"]
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
-_WINDOW_UNITS = 512
-
 
 @dataclass(frozen=True)
 class AuditRow:
@@ -39,10 +37,10 @@ class AuditRow:
         if value is None or (isinstance(value, float) and math.isnan(value)):
             return []
         if not is_column(value) or not all(isinstance(text, str) for text in value):
-            raise ArgumentTypeError(
-                f"`{column}` must be a list of texts or None, got {str(value)[:80]!r} ({type(value).__name__}) at row "
-                f"{self.index}; put a single text into a list"
+            found = (
+                f"got {str(value)[:80]!r} ({type(value).__name__}) at row {self.index}; put a single text into a list"
             )
+            raise ArgumentTypeError(f"`{column}` must be a list of texts or None, {found}")
         return list(value)
 
     @property
@@ -92,13 +90,7 @@ Maker: TypeAlias = Callable[[AuditRow, Corpus], str | None]
 
 @dataclass(frozen=True)
 class Attack:
-    """One way to earn a reward without deserving it: the report's key, one of `KINDS`, one line, and the maker.
-
-    Example:
-        >>> attack = Attack("shouted", "form", "the reference in capitals", lambda row, corpus: row.reference.upper())
-        >>> attack.make(AuditRow("It rains."), Corpus([]))
-        'IT RAINS.'
-    """
+    """One way to earn a reward without deserving it: the report's key, one of `KINDS`, one line, and the maker."""
 
     name: str
     kind: Kind
@@ -114,10 +106,8 @@ def check_attacks(attacks: Any) -> None:
     """Raise `ArgumentTypeError` unless this is a list of attacks."""
     wrong = [item for item in attacks if not isinstance(item, Attack)] if is_column(attacks) else [attacks]
     if wrong:
-        raise ArgumentTypeError(
-            f"`attacks` must be a list of Attack objects, got {str(wrong[0])[:80]!r}; to choose shipped ones by name, "
-            "take those of DEFAULT_ATTACKS whose `name` it is"
-        )
+        found = f"got {str(wrong[0])[:80]!r}; take shipped ones from DEFAULT_ATTACKS"
+        raise ArgumentTypeError(f"`attacks` must be a list of Attack objects, {found}")
 
 
 def _one_word(row: AuditRow, _corpus: Corpus) -> str | None:
@@ -147,15 +137,11 @@ def _preamble(row: AuditRow, corpus: Corpus) -> str | None:
     return corpus.table.preamble + row.reference if corpus.table.preamble else None
 
 
-def _padding(row: AuditRow, corpus: Corpus) -> str | None:
-    return corpus.joined(row.reference, corpus.table.boilerplate)
-
-
 def _beyond_window(row: AuditRow, corpus: Corpus) -> str | None:
     other, length = corpus.other(row), len(edits.words_of(row.reference))
     if other is None or length == 0:
         return None
-    copies = _WINDOW_UNITS // length + 1
+    copies = 512 // length + 1
     return corpus.joined(*[row.reference] * copies, *[other] * copies)
 
 
@@ -221,12 +207,12 @@ _SHIPPED: dict[Kind, dict[str, tuple[str, Maker]]] = {
         "foreign_digits": ("another script's digits", lambda row, *_: edits.foreign_digits(row.reference)),
     },
     "padding": {
-        "padding": ("the reference and a polite sentence that says nothing", _padding),
+        "padding": ("plus a polite phrase", lambda row, corpus: corpus.joined(row.reference, corpus.table.boilerplate)),
         "preamble": ("'Translation: ' and the reference", _preamble),
         "verbose": ("reference and paraphrase", lambda row, corpus: corpus.joined(row.reference, row.paraphrase)),
         "repetition": ("the reference three times", lambda row, corpus: corpus.joined(*[row.reference] * 3)),
         "extra_sentence": (
-            "another row's behind it",
+            "plus another row's",
             lambda row, corpus: corpus.joined(row.reference, corpus.other(row)),
         ),
         "beyond_window": ("512 words of the reference, then as many of another row's", _beyond_window),
@@ -270,11 +256,6 @@ class AttackNegatives:
     Args:
         language: Language of the pairs' second side: a tag of `TABLES`, or a table of your own.
         attacks: What to make. Leave out attacks that keep the meaning, such as `padding`: a negative must be wrong.
-
-    Example:
-        >>> from semreward.adaptation import Pair
-        >>> "她不是医生。" in AttackNegatives("zh")(Pair("She is a doctor.", "她是医生。"), random.Random(0))
-        True
     """
 
     language: str | LanguageTable

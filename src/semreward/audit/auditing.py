@@ -54,9 +54,7 @@ def audit_reward(
         hub_candidates: How many references, evenly spaced, are tried as hub sentence, on as many rows; at least 1.
 
     Raises:
-        ArgumentError: There are no rows, a reference is missing, a column has a name that trainers reserve, two attacks
-            share a name, or a number is out of range.
-        ArgumentTypeError: A row, a reference or an attack has the wrong type.
+        ArgumentError, ArgumentTypeError: A row, a reference, an attack or a number is missing or wrong.
         RewardOutputError: The reward returned something else than one finite float or `None` per completion.
 
     Example:
@@ -180,13 +178,9 @@ def _hub_sentence(scorer: _Scorer, rows: Sequence[AuditRow], candidates: int) ->
     indices = np.unique(np.linspace(0, len(rows) - 1, min(candidates, len(rows))).round().astype(int))
     chosen = [rows[index] for index in indices]
     texts = list(dict.fromkeys(row.reference for row in chosen))
-    trials = [(text, row) for text in texts for row in chosen if row.reference != text]
-    values = scorer.score([text for text, _ in trials], [row for _, row in trials]).total
-    means: dict[str, float] = {}
-    for text in texts:
-        own = values[[text == tried for tried, _ in trials]]
-        if not np.isnan(own).all():
-            means[text] = float(np.nanmean(own))
+    answers = [text if row.reference != text else None for text in texts for row in chosen]
+    values = scorer.score(answers, chosen * len(texts)).total.reshape(len(texts), -1)
+    means = {text: np.nanmean(own) for text, own in zip(texts, values, strict=True) if not np.isnan(own).all()}
     return max(means, key=means.__getitem__, default=None)
 
 
@@ -200,8 +194,7 @@ def _attacked(attack: Attack, corpus: Corpus, scorer: _Scorer, honest: Mapping[s
         answers.append(None if answer in (row.reference, row.paraphrase) else answer)
     scored, gold, weak = scorer.score(answers, corpus.rows), honest["gold"], honest["weak"]
     example = " ".join(next((answer for answer in answers if answer is not None), "").split())
-    if len(example) > _EXAMPLE_LENGTH:
-        example = example[: _EXAMPLE_LENGTH - 1] + "…"
+    example = example if len(example) <= _EXAMPLE_LENGTH else example[: _EXAMPLE_LENGTH - 1] + "…"
     unscored = scored.answers - int(scored.valued.sum())
     result = AttackResult(attack.name, attack.kind, attack.description, scored.answers, unscored, example=example)
     rows = scored.valued & weak.valued & gold.valued

@@ -23,12 +23,7 @@ def words_of(text: str) -> list[str]:
 
 
 def split(text: str) -> tuple[list[str], list[int]]:
-    """A text's units and the gaps around them, which add up to the text, and the indices of the words among them.
-
-    Example:
-        >>> split("བོད་ཡིག།")
-        (['', 'བོད', '་', 'ཡིག', '', '།', ''], [1, 3])
-    """
+    """A text's units and the gaps around them, which add up to the text, and the indices of the words among them."""
     text = normalise(text)
     pieces, end = [], 0
     for unit in units(text):

@@ -25,12 +25,10 @@ the weak answer on more than half of the rows; `harmless`: neither; `not_tested`
 FailOn: TypeAlias = Literal["beats_weak", "matches_gold"] | Mapping[str, str | float]
 """What makes an audit fail: a verdict (or a worse one) of any attack, or limits by attack or kind; see `failures`."""
 
-_MARGIN = 0.05
-
 
 def verdict_of(mean: float, weak: float, gold: float, win_rate: float) -> Verdict:
     """The verdict on an attack, from the mean rewards, and its wins against the weak answer."""
-    margin = _MARGIN * max(0.0, gold - weak)
+    margin = 0.05 * max(0.0, gold - weak)
     if mean >= gold - margin:
         return "matches_gold"
     return "beats_weak" if mean > weak + margin or win_rate > 0.5 else "harmless"  # noqa: PLR2004 - half of the rows
@@ -40,8 +38,7 @@ def verdict_of(mean: float, weak: float, gold: float, win_rate: float) -> Verdic
 class Level:
     """What one kind of honest answer earns: `gold` (the reference), `weak` or `paraphrase`.
 
-    `unscored` of the `rows` that have such an answer have no reward. `win_rate` is its share of wins against the weak
-    answer, a tie counting half. `components` are the means of a composite's components.
+    `unscored` of the `rows` have no reward; `win_rate` and `components` are those of `AttackResult`.
     """
 
     name: str
@@ -71,7 +68,7 @@ class AttackResult:
         position: (mean - weak) / (gold - weak); `None` where gold earns no more than weak.
         win_rate: Share of rows on which it earns more than the row's weak answer, a tie counting half.
         components: Mean of each component of a composite.
-        break_even: For a composite that is a sum, one entry per component whose weight alone can change who wins.
+        break_even: For a sum, one entry per component whose weight alone can change who wins.
         example: One of its answers, shortened.
     """
 
@@ -100,8 +97,7 @@ class AuditReport:
         language: Tag of the table that the attacks used.
         weak_built: Number of `rows` whose weak answer was made from the reference: every third word left out.
         weights: Weights of a composite's components, and its `mode`.
-        levels: What honest answers earn.
-        attacks: One result per attack.
+        levels: What honest answers earn; `attacks`: one result per attack.
     """
 
     reward: str
@@ -151,22 +147,16 @@ class AuditReport:
         return tuple(lines)
 
     def _check_limits(self, limits: Any) -> None:
-        verdicts = "beats_weak or matches_gold"
+        allowed = "a verdict, beats_weak or matches_gold, or a win rate in [0, 1]"
         if not isinstance(limits, Mapping):
-            raise ArgumentError(
-                f"`fail_on` must be a verdict, {verdicts}, or a mapping from names or kinds of attacks to verdicts or "
-                f"win rates, got {limits!r}"
-            )
+            raise ArgumentError(f"`fail_on` must be a verdict, or map names or kinds to {allowed}; got {limits!r}")
         for key, limit in limits.items():
             if key not in {*KINDS, *(result.name for result in self.attacks)}:
-                raise ArgumentError(
-                    f"`fail_on` names {key!r}, which is no attack of this report and no kind ({', '.join(KINDS)})"
-                )
+                known = f"no attack of this report and no kind ({', '.join(KINDS)})"
+                raise ArgumentError(f"`fail_on` names {key!r}, which is {known}")
             is_rate = is_finite_number(limit) and 0 <= limit <= 1
             if not is_rate and limit not in ("beats_weak", "matches_gold"):
-                raise ArgumentError(
-                    f"`fail_on` must name a verdict, {verdicts}, or a win rate in [0, 1]; got {limit!r}"
-                )
+                raise ArgumentError(f"`fail_on` must name {allowed}; got {limit!r}")
 
     def exit_code(self, fail_on: FailOn = "beats_weak") -> int:
         """0 where nothing breaks the limits, else 1; see `failures`."""
@@ -216,9 +206,8 @@ _READING = (
 )
 
 _BREAK_EVEN = (
-    "The weight of one component, all others being what they are, at which the attack earns on average what the weak "
-    "answer does. `> w`: the attack loses with weights above w. A dash, or no line: no weight of that component alone "
-    "changes who wins."
+    "The weight of one component, the others unchanged, at which attack and weak answer earn the same on average. "
+    "`> w`: the attack loses above w. A dash, or no line: no weight of that component alone changes who wins."
 )
 
 
@@ -262,7 +251,7 @@ def _sections(report: AuditReport) -> list[tuple[str, list[Row], str]]:
     levels: list[Row] = []
     for level in report.levels:
         row = {"answer": level.name, "rows": level.rows, "without a reward": level.unscored, "mean": level.mean}
-        levels.append({**row, "beats weak": _percent(level.win_rate), **_without_gates(level.components)})
+        levels.append({**row, "beats weak": _shown(level.win_rate, ".0%"), **_without_gates(level.components)})
     points: list[Row] = []
     components: list[Row] = []
     examples: list[Row] = []
@@ -289,9 +278,8 @@ def _attack_rows(report: AuditReport) -> list[Row]:
     for result in report.attacks:
         row: Row = {"attack": result.name, "kind": result.kind, "rows": result.applied}
         means = {"mean": result.mean, "weak": result.weak, "gold": result.gold}
-        position = None if result.position is None else f"{result.position:.2f}"
-        rates = {"position": position, "wins": _percent(result.win_rate), "verdict": _verdict(result)}
-        rows.append({**row, **means, **rates})
+        rates = {"position": _shown(result.position, ".2f"), "wins": _shown(result.win_rate, ".0%")}
+        rows.append({**row, **means, **rates, "verdict": _verdict(result)})
     return rows
 
 
@@ -313,5 +301,5 @@ def _verdict(result: AttackResult) -> str:
     return words.upper() if result.verdict in ("beats_weak", "matches_gold") else words
 
 
-def _percent(share: float | None) -> str | None:
-    return None if share is None else f"{share:.0%}"
+def _shown(value: float | None, form: str) -> str | None:
+    return None if value is None else f"{value:{form}}"
