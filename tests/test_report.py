@@ -4,9 +4,8 @@ import re
 import pytest
 
 from semreward.errors import MissingDependencyError
-from semreward.report import Report
+from semreward.report import Report, markdown_table
 
-BARS = {"copy": (1.5, "bad"), "empty": (0.0, "good")}
 CURVES = {"a": [(0.0, 0.1), (1.0, 0.5)], "b": [(0.0, 0.2), (1.0, 0.3)]}
 
 
@@ -74,40 +73,27 @@ def test_only_several_curves_have_a_legend(labels, shown):
     assert ("legend" in report.render()) == shown
 
 
-def test_bars_are_drawn_into_the_page():
-    report = Report("run")
-    report.bars("attacks <", BARS, lines={}, x="reward")
-    assert re.search(r"<figure><svg.*</svg>\s*<figcaption>attacks &lt;</figcaption>", report.render(), re.DOTALL)
-
-
-@pytest.mark.parametrize("label", ["copy", "empty", "bad", "good", "gold", "reward"])
-def test_bars_name_labels_groups_and_lines(label):
-    report = Report("run")
-    report.bars("attacks", BARS, lines={"gold": 2.5}, x="reward")
-    assert f"<!-- {label} -->" in report.render()
-
-
-@pytest.mark.parametrize(
-    "draw",
-    [
-        lambda report: report.curves("rewards", CURVES, x="step"),
-        lambda report: report.bars("attacks", BARS, lines={"gold": 2.5}, x="reward"),
-    ],
-    ids=["curves", "bars"],
-)
-def test_the_same_plot_gives_the_same_page(draw):
+def test_the_same_plot_gives_the_same_page():
     pages = []
     for _ in range(2):
         report = Report("run")
-        draw(report)
+        report.curves("rewards", CURVES, x="step")
         pages.append(report.render())
     assert pages[0] == pages[1]
+
+
+def test_a_markdown_table_has_all_columns_and_reads_well_in_a_terminal():
+    assert markdown_table([{"a": 1}, {"a": 0.12345, "b<": "x|y"}]).splitlines() == [
+        "| a      | b&lt; |",
+        "| ------ | ----- |",
+        "| 1      | –     |",
+        "| 0.1235 | x\\|y  |",
+    ]
 
 
 def test_a_page_loads_nothing_from_elsewhere():
     report = Report("run")
     report.curves("rewards", CURVES, x="step")
-    report.bars("attacks", BARS, lines={"gold": 2.5}, x="reward")
     assert not re.search(r"<(script|link|img|iframe)|@import|(src|href)=\"(?!#)|url\((?!#)", report.render())
 
 

@@ -1,8 +1,8 @@
-"""One look for every HTML report: self-contained files that open offline."""
+"""One look for every report: tables in Markdown, and self-contained HTML files that open offline."""
 
 import io
-import itertools
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -26,34 +26,44 @@ figcaption, .note { color: #57606a; font-size: .9rem; }
 {% if part.heading %}<h2>{{ part.heading }}</h2>{% endif %}
 {% if part.text %}<p>{{ part.text }}</p>{% endif %}
 {% if part.drawing %}<figure>{{ part.drawing | safe }}<figcaption>{{ part.caption }}</figcaption></figure>{% endif %}
-{% if part.rows is defined %}
+{% if part.head is defined %}
 <table{% if part.prose %} class="text"{% endif %}>
-<thead><tr>{% for name in part.rows[0] %}<th>{{ name }}</th>{% endfor %}</tr></thead>
-<tbody>{% for row in part.rows %}
-<tr>{% for name in part.rows[0] %}<td>{{ shown(row.get(name)) }}</td>{% endfor %}</tr>{% endfor %}</tbody></table>
+<thead><tr>{% for cell in part.head %}<th>{{ cell }}</th>{% endfor %}</tr></thead>
+<tbody>{% for row in part.body %}
+<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>{% endfor %}</tbody></table>
 {% endif %}
 {% if part.note %}<p class="note">{{ part.note }}</p>{% endif %}
 {% endfor %}
 </body></html>
 """)
 
+Row = Mapping[str, object]
 
-def shown(value: object) -> str:
-    """A cell of a table: floats with four significant digits, `None` as a dash."""
-    if value is None:
-        return "–"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+def markdown_table(rows: Sequence[Row]) -> str:
+    """Rows as a Markdown table that also reads well in a terminal; nothing ends a cell or begins a tag."""
+    head, *body = _cells(rows)
+    lines = [head, ["---"] * len(head), *body]
+    lines = [[cell.replace("|", "\\|").replace("<", "&lt;") for cell in line] for line in lines]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    lines[1] = ["-" * width for width in widths]
+    padded = [map(str.ljust, line, widths) for line in lines]
+    return "\n".join("| " + " | ".join(line) + " |" for line in padded)
+
+
+def _cells(rows: Sequence[Row]) -> list[list[str]]:
+    """The names of all columns, then a line per row: floats with four significant digits, nothing as a dash."""
+    names = list(dict.fromkeys(chain.from_iterable(rows)))
+    lines = [names]
+    for row in rows:
+        values = [row.get(name) for name in names]
+        values = [f"{value:.4g}" if isinstance(value, float) else value for value in values]
+        lines.append(["–" if value is None else str(value) for value in values])
+    return lines
 
 
 class Report:
-    """Collects sections in order and writes them as one HTML file. All text is escaped. Plots need matplotlib.
-
-    Example:
-        >>> report = Report("A run")
-        >>> report.text("Two rewards & one table.")
-        >>> "Two rewards &amp; one table." in report.render()
-        True
-    """
+    """Collects sections in order and writes them as one HTML file. All text is escaped. Plots need matplotlib."""
 
     def __init__(self, title: str) -> None:
         self._title = title
@@ -67,13 +77,19 @@ class Report:
         """Add a paragraph."""
         self._parts.append({"text": text})
 
-    def table(self, rows: Sequence[Mapping[str, object]], *, note: str = "", prose: bool = False) -> None:
-        """Add a table with the first row's columns and a line below; `prose` aligns everything to the left."""
-        self._parts.append({"rows": rows, "note": note, "prose": prose})
+    def table(self, rows: Sequence[Row], *, note: str = "", prose: bool = False) -> None:
+        """Add a table and a line below it; `prose` aligns everything to the left."""
+        head, *body = _cells(rows)
+        self._parts.append({"head": head, "body": body, "note": note, "prose": prose})
 
     def curves(self, title: str, curves: Mapping[str, Sequence[tuple[float, float]]], *, x: str) -> None:
         """Add a plot of curves, from label to points; `x` names their horizontal axis, with its unit."""
-        figure = _figure(3.2)
+        try:
+            import matplotlib as mpl
+            from matplotlib.figure import Figure
+        except ImportError as error:
+            raise MissingDependencyError(f"{error}; install it with: pip install 'semreward[train]'") from error
+        figure = Figure(figsize=(7, 3.2), layout="constrained")
         axes = figure.subplots()
         for label, points in curves.items():
             axes.plot([point[0] for point in points], [point[1] for point in points], label=label)
@@ -81,47 +97,16 @@ class Report:
         axes.grid(alpha=0.3)
         if len(curves) > 1:
             axes.legend()
-        self._add(figure, title)
-
-    def bars(self, title: str, bars: Mapping[str, tuple[float, str]], *, lines: Mapping[str, float], x: str) -> None:
-        """Add a plot of horizontal bars, from label to length and group, and of vertical lines, from label to value."""
-        figure = _figure(1.4 + 0.22 * len(bars))
-        axes = figure.subplots()
-        for group in dict.fromkeys(group for _, group in bars.values()):
-            own = {index: length for index, (length, name) in enumerate(bars.values()) if name == group}
-            axes.barh(list(own), list(own.values()), label=group)
-        styles = itertools.cycle(["solid", "dashed", "dotted", "dashdot"])
-        for style, (label, value) in zip(styles, lines.items(), strict=False):
-            axes.axvline(value, color="black", linestyle=style, label=label)
-        axes.set_yticks(range(len(bars)), list(bars))
-        axes.margins(y=0.01)
-        axes.invert_yaxis()
-        axes.set_xlabel(x)
-        axes.grid(alpha=0.3, axis="x")
-        figure.legend(loc="outside upper center", ncols=6)
-        self._add(figure, title)
-
-    def _add(self, figure: Any, caption: str) -> None:
-        import matplotlib as mpl
-
         buffer = io.StringIO()
         with mpl.rc_context({"svg.hashsalt": "semreward"}):  # the same figure gives the same text
             figure.savefig(buffer, format="svg", metadata={"Date": None})
         drawing = buffer.getvalue()
-        self._parts.append({"drawing": drawing[drawing.index("<svg") :], "caption": caption})
+        self._parts.append({"drawing": drawing[drawing.index("<svg") :], "caption": title})
 
     def render(self) -> str:
         """The whole page."""
-        return _PAGE.render(title=self._title, parts=self._parts, shown=shown)
+        return _PAGE.render(title=self._title, parts=self._parts)
 
     def write(self, path: str | Path) -> None:
         """Write the page to a file."""
         Path(path).write_text(self.render(), encoding="utf-8")
-
-
-def _figure(height: float) -> Any:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingDependencyError(f"{error}; install it with: pip install 'semreward[train]'") from error
-    return Figure(figsize=(7, height), layout="constrained")

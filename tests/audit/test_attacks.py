@@ -14,7 +14,7 @@ TIBETAN_ROW = AuditRow(
     source="扎西给了卓玛三本书。",
     prompt="翻译：扎西给了卓玛三本书。",
     paraphrase="སྒྲོལ་མ་ལ་བཀྲ་ཤིས་ཀྱིས་དེབ་གསུམ་སྤྲད།",
-    columns={"other_language": "Tashi gave Dolma three books."},
+    other_language="Tashi gave Dolma three books.",
 )
 ENGLISH_ROW = AuditRow(
     "Tashi gave Dolma 3 old books in Paris.",
@@ -108,10 +108,6 @@ def test_another_rows_words_lie_beyond_512_of_the_reference():
     assert (len(before.split()) >= 512, found) == (True, OTHER.reference)
 
 
-def test_the_hub_is_no_attack_on_itself():
-    assert made("hub_sentence", hub=ENGLISH_ROW.reference) is None
-
-
 @pytest.mark.parametrize("name", ["verbose", "source_copy", "prompt_copy", "other_language", "half_and_half"])
 def test_attacks_that_need_a_column_pass_rows_without_it(name):
     assert made(name, AuditRow("It snows.")) is None
@@ -178,12 +174,11 @@ def test_missing_names_and_roles_are_none(name, missing):
 
 
 @given(st.lists(st.sampled_from("ab"), min_size=1, max_size=12))
-def test_the_other_row_is_the_next_half_the_corpus_away_that_differs(references):
-    rows = [AuditRow(reference, index=index) for index, reference in enumerate(references)]
-    corpus, half = Corpus(rows), max(1, len(rows) // 2)
-    for row in rows:
-        around = [rows[(row.index + half + step) % len(rows)] for step in range(len(rows))]
-        assert corpus.other(row) is next((item for item in around if item.reference != row.reference), None)
+def test_the_other_reference_is_half_the_corpus_away_or_the_first_that_differs(references):
+    corpus, half = Corpus([AuditRow(text, index=index) for index, text in enumerate(references)]), len(references) // 2
+    for row in corpus.rows:
+        candidates = [references[(row.index + half) % len(references)], *references]
+        assert corpus.other(row) == next((text for text in candidates if text != row.reference), None)
 
 
 def test_the_other_row_is_found_without_reading_all_rows_for_each():
@@ -203,7 +198,7 @@ def test_the_other_row_is_found_without_reading_all_rows_for_each():
     rows = [AuditRow(Reference("same"), index=index) for index in range(300)]
     rows.append(AuditRow(Reference("other"), index=300))
     corpus = Corpus(rows)
-    assert [corpus.other(row) for row in rows[:300]] == [rows[300]] * 300
+    assert [str(corpus.other(row)) for row in rows[:300]] == ["other"] * 300
     assert len(compared) <= 5 * len(rows)
 
 

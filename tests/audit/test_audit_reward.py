@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from semreward import BleuReward, CompositeReward, LanguageConsistencyReward, SemanticSimilarityReward, paper_reward
-from semreward.audit import ENGLISH, Attack, Margins, audit_reward
+from semreward.audit import ENGLISH, Attack, audit_reward
 from semreward.audit.edits import words_of
 from semreward.errors import ArgumentError, ArgumentTypeError, RewardOutputError
 
@@ -258,11 +258,6 @@ def test_own_attacks_join_the_shipped_ones():
     assert report["own"].example == "en"
 
 
-def test_margins_decide_verdicts():
-    wide = Margins(beats_weak=1.0, matches_gold=0.0, win_rate=1.0)
-    assert audit_reward(word_recall, PAIRS, language="en", margins=wide)["keyword_bag"].verdict == "harmless"
-
-
 def test_equal_references_have_no_hub():
     assert audit_reward(constant, [{"reference": "a b"}] * 3)["hub_sentence"].verdict == "not_tested"
 
@@ -335,7 +330,6 @@ def test_a_reward_that_values_nothing_fails_the_audit():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"margins": None}, "`margins` must be Margins"),
         ({"attacks": ["shuffled"]}, "`attacks` must be a list of Attack objects, got 'shuffled'"),
         ({"attacks": [None]}, "`attacks` must be a list of Attack objects, got 'None'"),
         ({"attacks": "shuffled"}, "`attacks` must be a list of Attack objects, got 'shuffled'"),

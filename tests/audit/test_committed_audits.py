@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from semreward.audit import DEFAULT_ATTACKS, AuditReport
+from semreward.audit import DEFAULT_ATTACKS, SCHEMA
 
 ROOT = Path(__file__).parents[2]
 AUDITS = sorted((ROOT / "docs" / "audits").glob("*.json"))
@@ -12,7 +12,7 @@ PAIRS = [json.loads(line) for line in (ROOT / "benchmarks" / "audit_pairs_en.jso
 
 
 def report_at(path):
-    return AuditReport.from_json(path.read_text(encoding="utf-8"))
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def test_two_rewards_are_audited_before_and_after():
@@ -26,17 +26,17 @@ def test_two_rewards_are_audited_before_and_after():
 
 @pytest.mark.parametrize("path", AUDITS, ids=lambda path: path.stem)
 def test_an_audit_tries_all_attacks(path):
-    assert [result.name for result in report_at(path).attacks] == [attack.name for attack in DEFAULT_ATTACKS]
+    report = report_at(path)
+    assert report["schema"] == SCHEMA
+    assert [item["description"] for item in report["attacks"]] == [attack.description for attack in DEFAULT_ATTACKS]
 
 
 @pytest.mark.parametrize("path", AUDITS, ids=lambda path: path.stem)
-def test_the_markdown_of_an_audit_is_that_of_its_json(path):
-    assert path.with_suffix(".md").read_text(encoding="utf-8") == report_at(path).to_markdown()
-
-
-@pytest.mark.parametrize("path", AUDITS, ids=lambda path: path.stem)
-def test_the_page_of_an_audit_is_small(path):
-    assert path.with_suffix(".html").stat().st_size < 300_000
+def test_the_markdown_of_an_audit_has_the_means_of_its_json(path):
+    text = path.with_suffix(".md").read_text(encoding="utf-8").replace(" ", "")
+    lines = [f"|{item['name']}|{item['kind']}|{item['applied']}|" for item in report_at(path)["attacks"]]
+    means = ["–" if item["mean"] is None else f"{item['mean']:.4g}" for item in report_at(path)["attacks"]]
+    assert [line for line, mean in zip(lines, means, strict=True) if f"{line}{mean}|" not in text] == []
 
 
 @pytest.mark.parametrize("path", AUDITS, ids=lambda path: path.stem)
@@ -47,12 +47,10 @@ def test_an_audit_names_no_path(path):
 @pytest.mark.parametrize("subject", ["english", "miniature"])
 def test_attacks_that_still_pay_are_named_with_their_figures(subject):
     summary = (ROOT / "docs" / "audits" / f"{subject}.md").read_text(encoding="utf-8")
-    paying = report_at(ROOT / "docs" / "audits" / f"{subject}-recommended.json").with_verdict(
-        "beats_weak", "matches_gold"
-    )
-    assert [
-        f"* `{item.name}`: position {item.position:.2f}, wins {item.win_rate:.0%}" in summary for item in paying
-    ] == [True for _ in paying]
+    attacks = report_at(ROOT / "docs" / "audits" / f"{subject}-recommended.json")["attacks"]
+    paying = [item for item in attacks if item["verdict"] in ("beats_weak", "matches_gold")]
+    figures = [f"* `{item['name']}`: position {item['position']:.2f}, wins {item['win_rate']:.0%}" for item in paying]
+    assert [line for line in figures if line not in summary] == []
 
 
 def test_the_document_explains_every_attack():

@@ -57,20 +57,20 @@ def test_changed_numbers_differ_in_every_digit(number, seed):
 
 
 @given(st.text(st.sampled_from("0123456789༠༩٣ x"), max_size=20))
-def test_digits_of_another_script_keep_their_value(text):
-    changed = edits.digits_of_another_script(text)
+def test_foreign_digits_keep_their_value(text):
+    changed = edits.foreign_digits(text)
     assert [unicodedata.digit(sign, -1) for sign in changed] == [unicodedata.digit(sign, -1) for sign in text]
 
 
 @given(st.text(st.sampled_from("0123456789༠༩٣"), min_size=1, max_size=20))
-def test_digits_of_another_script_are_other_characters(text):
-    changed = edits.digits_of_another_script(text)
+def test_foreign_digits_are_other_characters(text):
+    changed = edits.foreign_digits(text)
     assert all(old != new for old, new in zip(text, changed, strict=True))
 
 
 @given(TEXTS)
 def test_zero_width_spaces_are_all_that_is_added(text):
-    assert edits.with_zero_width_spaces(text).replace("\u200b", "") == text.replace("\u200b", "")
+    assert edits.zero_width(text).replace("\u200b", "") == text.replace("\u200b", "")
 
 
 @given(TEXTS)

@@ -4,7 +4,6 @@ import pytest
 
 from doubles import BigramEncoder
 from semreward import audit_reward, paper_reward
-from semreward.audit import AuditReport
 
 ROWS = [
     {"reference": "ཞིང་པས་ཁྲོམ་ལ་ཤིང་འབྲས་གསུམ་བཙོངས།", "source": "农民在市场卖了三个水果。", "weak": "ཞིང་པས་བཙོངས།"},
@@ -31,12 +30,11 @@ def test_without_a_language_attacks_that_need_a_table_are_not_tested(run, rows):
 
 def test_endings_say_how_reports_are_written(run, rows, home, report):
     run("audit", rows(*ROWS), *PAPER, "--language", "bo", "--out", "a.json", "--out", "a.md")
-    assert AuditReport.from_json((home / "a.json").read_text(encoding="utf-8")) == report
+    assert (home / "a.json").read_text(encoding="utf-8") == report.to_json()
     assert (home / "a.md").read_text(encoding="utf-8") == report.to_markdown()
 
 
 def test_html_is_written(run, rows, home):
-    pytest.importorskip("matplotlib")
     run("audit", rows(*ROWS), *PAPER, "--language", "bo", "--out", "a.html")
     assert (home / "a.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
 
@@ -63,7 +61,7 @@ def test_rules_decide_the_exit_code(run, rows, report, rules, expected):
     [
         (["--fail-on", "forms=beats_weak"], "`fail_on` names 'forms', which is no attack"),
         (["--fail-on", "form=beat"], "`fail_on` must name a verdict"),
-        (["--fail-on", "form=2"], "a win rate in `fail_on` must be in [0, 1], got 2.0"),
+        (["--fail-on", "form=2"], "or a win rate in [0, 1]; got 2.0"),
         (["--fail-on", "harmless"], "`fail_on` must name a verdict"),
         (["--fail-on", "form=0.1", "--fail-on", "beats_weak"], "`fail_on` names 'beats_weak', which is no attack"),
         (["--fail-on", "form=beats_weak", "--fail-on", "form=0.5"], "--fail-on must name each attack or kind once"),
@@ -103,12 +101,6 @@ def test_a_row_that_the_reward_refuses_is_named(run, rows):
 def test_an_answer_that_the_reward_refuses_is_no_row(run, rows):
     _, _, err = run("audit", rows(*ROWS), "--reward", "named_rewards:refuses_blanks")
     assert err == ("semreward: error: rows.jsonl: a blank answer at row 0 (of the answers of an attack, from 0)\n")
-
-
-def test_html_without_its_library_shows_before_anything_is_audited(run, rows, monkeypatch):
-    monkeypatch.setattr("semreward.cli.commands.find_spec", lambda name: None)
-    code, out, err = run("audit", rows(*ROWS), *PAPER, "--out", "a.html")
-    assert (code, out, "pip install 'semreward[train]'" in err) == (2, "", True)
 
 
 def test_weak_answers_may_be_samples(run, rows):

@@ -283,8 +283,6 @@ BAD_CALLS = {
     "RewardMonitor": {
         "sr.RewardMonitor(language())": "reward",
         "watched(limits={'window': 5})": "limits",
-        "watched(stop_on=['hacking'])": "stop_on",
-        "watched(on_alarm=3)": "on_alarm",
         "watched(folder='broken.json/folder')": "folder",
         "watched().review(None)": "log_history",
         "reviewed({'step': 1}, 3)": "log_history row 1",
@@ -293,8 +291,6 @@ BAD_CALLS = {
     },
     "AlarmLimits": {
         "monitor.AlarmLimits(window=2)": "window",
-        "monitor.AlarmLimits(length_change=1.0)": "length_change",
-        "monitor.AlarmLimits(ceiling=NAN)": "ceiling",
     },
     # Audit.
     "audit_reward": {
@@ -310,7 +306,6 @@ BAD_CALLS = {
         "audited(language=3)": "language",
         "audited(attacks=['empty'])": "attacks",
         "audited(attacks=[audit.Attack('a', 'form', '', lambda *_: 3)])": "attacks row 0",
-        "audited(margins={'win_rate': 0.5})": "margins",
         "audited(seed=0.5)": "seed",
     },
     "AuditReport": {
@@ -320,12 +315,8 @@ BAD_CALLS = {
         "report().failures({'form': 2.0})": "fail_on",
         "report().write('report.pdf')": "path",
         "report().write('nowhere/report.json')": "nowhere/report.json",
-        "audit.AuditReport.from_json('{')": "text",
-        "audit.AuditReport.from_json(json.dumps({'schema': 'another/1'}))": "text",
-        "audit.compare_audits(report(), audited(attacks=[]))": "before",
     },
     "parts of an audit": {
-        "audit.Margins(win_rate=2.0)": "win_rate",
         "audit.Attack('a', 'evil', '', lambda *_: '')": "kind",
         "audit.Attack('a', 'form', '', None)": "make",
         "audit.LanguageTable('xx', homoglyphs=('ab', 'a'))": "homoglyphs",
@@ -462,7 +453,6 @@ BAD_CALLS = {
         "evaluation.mean_cosine(np.ones(3))": "vectors_ND",
         "evaluation.rank_correlation([1, 2], [1])": "second",
         "adaptation.measure_encoder(E, [])": "pairs",
-        "adaptation.retrieval_precision(E, [('a', 'b'), 'cd'])": "pairs row 1",
     },
     # Adaptation and its reader.
     "AdaptationConfig": {
@@ -474,7 +464,6 @@ BAD_CALLS = {
         "config(batch_size=0.5)": "batch_size",
         "config(bf16='no')": "bf16",
         "config(pooling='sum')": "pooling",
-        "config(mini_batch_size=2, forward_tokens=64)": "forward_tokens",
         "config(patience=2)": "patience",
         "config(patience=2, measure_steps=4, save_steps=6)": "save_steps",
     },
@@ -484,12 +473,8 @@ BAD_CALLS = {
         "adapted([('a', 'b'), ('c', ' ')])": "train_pairs row 1",
         "adapted([('a', 'b')])": "train_pairs",
         "adapted(eval_pairs=[None])": "eval_pairs row 0",
-        "adapted(monolingual=['a', 3])": "monolingual row 1",
         "adapted(graded=[('a', 'b')])": "graded row 0",
-        "adapted(make_negatives=adaptation.truncated)": "make_negatives",
         "adapted(settings=config(batch_size=2, made_negatives=1))": "made_negatives",
-        "adaptation.TermSwap(())": "terms",
-        "adaptation.AllNegatives(['truncated'])": "makers",
     },
     "read_pairs": {
         "pairs('nowhere.tsv')": "nowhere.tsv",

@@ -150,13 +150,12 @@ def calibrated_numbers(**options: Any) -> dict[str, Any]:
 def audited(make_reward: Callable[[], Any], language: str, source_language: str) -> dict[str, Any]:
     """An audit's numbers: for each kind of honest answer, for each attack, and of the ranking."""
     pairs = [audit_pair(task, at, language, source_language) for at, task in enumerate(distinct_tasks(AUDIT_ROWS))]
-    report = audit_reward(make_reward(), pairs, language=language, seed=3, hub_candidates=8, across_languages=True)
+    report = audit_reward(make_reward(), pairs, language=language, seed=3, hub_candidates=8)
     texts = ("description", "example", "kind")
     attacks = [dataclasses.asdict(attack) for attack in report.attacks]
     return {
         "levels": {level.name: dataclasses.asdict(level) for level in report.levels},
         "attacks": {item["name"]: {key: item[key] for key in item if key not in texts} for item in attacks},
-        "graded": {graded.scope: dataclasses.asdict(graded) for graded in report.graded},
         "weak_built": report.weak_built,
         "weights": report.weights,
         "mode": report.mode,

@@ -103,7 +103,7 @@ def rewards_of(encoder, threshold):
 
 def calls_of(encoder, captions):
     completions, references = captions["completions"], captions["reference"]
-    measure = partial(calibrate, SemanticSimilarityReward(encoder, threshold=0.0), completions, references)
+    measure = partial(calibrate, encoder, completions, references)
     results = {
         "calibrate, mean": dataclasses.asdict(measure()),
         "calibrate, groups": dataclasses.asdict(measure(statistic="median", samples_per_prompt=4)),

@@ -1,12 +1,8 @@
-"""Attacks on a reward: which answers that nobody would accept does it pay, and how much?
-
-`audit_reward` runs them, `AuditReport` says what it found.
-"""
+"""Attacks on a reward: which answers that nobody would accept does it pay, and how much?"""
 
 from semreward.audit.attacks import DEFAULT_ATTACKS, KINDS, WRONG_ANSWERS, Attack, AttackNegatives, AuditRow, Corpus
 from semreward.audit.auditing import audit_reward
-from semreward.audit.rendering import compare_audits
-from semreward.audit.results import SCHEMA, AttackResult, AuditReport, BreakEven, GradedResult, Level, Margins
+from semreward.audit.results import SCHEMA, AttackResult, AuditReport, BreakEven, Level
 from semreward.audit.tables import CHINESE, ENGLISH, TABLES, TIBETAN, LanguageTable
 
 __all__ = [
@@ -25,10 +21,7 @@ __all__ = [
     "AuditRow",
     "BreakEven",
     "Corpus",
-    "GradedResult",
     "LanguageTable",
     "Level",
-    "Margins",
     "audit_reward",
-    "compare_audits",
 ]

@@ -1,7 +1,7 @@
 """Runs attacks on a reward and measures what they earn."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,19 +11,20 @@ import semreward
 from semreward.arguments import check_count, is_column
 from semreward.audit import edits
 from semreward.audit.attacks import DEFAULT_ATTACKS, HUB, Attack, AuditRow, Corpus, check_attacks
-from semreward.audit.graded import graded_result
-from semreward.audit.results import AttackResult, AuditReport, BreakEven, Level, Margins
-from semreward.audit.scoring import Scored, Scorer, figure
+from semreward.audit.results import AttackResult, AuditReport, BreakEven, Level, verdict_of
 from semreward.audit.tables import LanguageTable, table_of
 from semreward.batch import reference_texts
 from semreward.errors import ArgumentError, ArgumentTypeError
 from semreward.protocols import RewardFunction
 from semreward.rewards.calling import reward_name
+from semreward.rewards.composite import TOTAL, CompositeReward
 from semreward.text import answer_text, normalise
 
 _EXAMPLE_LENGTH = 60
 _TIE = 1e-6  # rewards that differ by less are the same: encoders round
-_DEFAULT_MARGINS = Margins()
+
+# What trainers pass beside the columns of the data set; `prompt` becomes `prompts`.
+_RESERVED = frozenset({"completions", "prompts", "completion_ids", "trainer_state", "log_metric", "log_extra"})
 
 
 def audit_reward(
@@ -32,45 +33,28 @@ def audit_reward(
     *,
     language: str | LanguageTable | None = None,
     attacks: Sequence[Attack] = DEFAULT_ATTACKS,
-    margins: Margins = _DEFAULT_MARGINS,
     seed: int = 0,
     hub_candidates: int = 50,
-    across_languages: bool = False,
 ) -> AuditReport:
     """Attack a reward with answers that nobody would accept, and see what it pays them.
 
-    Each attack makes one answer per row. The report compares its mean reward with that of the references (*gold*) and
-    of honest weak answers. Group-relative training reinforces what earns more than the honest answers of its group: a
-    policy will learn an attack that beats its weak answers, however low the reward is.
+    The report compares the mean reward of each attack with that of the references (*gold*) and of honest weak answers.
+    A policy will learn an attack that beats its weak answers, however low the reward is.
 
     Args:
         reward: Any callable in TRL's convention, sync or async. The report has each component of a `CompositeReward`.
         pairs: Rows, each a mapping with `reference` (a text, or a list of texts whose first one is attacked), the
-            columns that the reward needs, and optionally
-
-            * `weak`: an honest weak answer, best a sample of the cold-start policy. Where it is missing or blank, every
-              third word of the reference is left out, and the report counts such rows;
-            * `source`, `prompt` (a text or messages; rows with messages get their completions as messages, as in TRL);
-            * `paraphrase`: an honest good answer in other words;
-            * `other_language`: the same in a third language; `entities`: names in the reference; `roles`: two of its
-              parts, agent and patient.
-        language: The language of the answers: a tag of `TABLES` or a table of your own. Attacks that need an entry
-            which is not there do not apply.
-        attacks: What to try.
-        margins: The lines between verdicts.
+            columns that the reward needs, and optionally `weak` (an honest weak answer, best a sample of the cold-start
+            policy; else every third word of the reference is left out), `source`, `prompt` (a text, or messages as in
+            TRL), `paraphrase`, `other_language` (the same in a third language), `entities` (names in the reference) and
+            `roles` (two of its parts, agent and patient).
+        language: The language of the answers: a tag of `TABLES` or a table of your own.
+        attacks: What to try. An attack does not apply to a row that lacks what it needs.
         seed: Decides all draws, at least 0. Equal arguments give an equal report.
         hub_candidates: How many references, evenly spaced, are tried as hub sentence, on as many rows; at least 1.
-        across_languages: Rank answers of known order against the source as well, in the reference's place: for rewards
-            that read several languages.
-
-    Returns:
-        The report. An attack does not apply to a row that lacks what it needs, or where its answer equals the reference
-        or the paraphrase.
 
     Raises:
-        ArgumentError: There are no rows, a reference is missing, a column has a name that trainers reserve, two attacks
-            share a name, or a number is out of range.
-        ArgumentTypeError: A row, a reference, an attack or `margins` has the wrong type.
+        ArgumentError, ArgumentTypeError: A row, a reference, an attack or a number is missing or wrong.
         RewardOutputError: The reward returned something else than one finite float or `None` per completion.
 
     Example:
@@ -84,24 +68,19 @@ def audit_reward(
     names = [attack.name for attack in attacks]
     if len(set(names)) < len(names):
         raise ArgumentError(f"`attacks` must have distinct names, got {', '.join(names)}")
-    if not isinstance(margins, Margins):
-        raise ArgumentTypeError(f"`margins` must be Margins(...), got {margins!r}; leave it out for the default ones")
     check_count("seed", seed, at_least=0)
     check_count("hub_candidates", hub_candidates)
     if not is_column(pairs) or not len(pairs):
         raise ArgumentError("`pairs` must be a non-empty list of rows, each a mapping with a `reference`")
     rows = [_row(pair, index) for index, pair in enumerate(pairs)]
-    scorer = Scorer(reward, rows)
-    hub = hub_sentence(scorer, rows, hub_candidates) if HUB in names else None
+    scorer = _Scorer(reward, rows)
+    hub = _hub_sentence(scorer, rows, hub_candidates) if HUB in names else None
     corpus = Corpus(rows, table_of(language), hub, int(seed))
-    answers: dict[str, list[str | None]] = {
-        "gold": [row.reference for row in rows],
-        "weak": [row.weak for row in rows],
-        "paraphrase": [row.paraphrase for row in rows],
+    honest = {
+        "gold": scorer.score([row.reference for row in rows], rows),
+        "weak": scorer.score([row.weak for row in rows], rows),
+        "paraphrase": scorer.score([row.paraphrase for row in rows], rows),
     }
-    honest = {name: scorer.score(texts) for name, texts in answers.items()}
-    graded = [graded_result("within", scorer, corpus)]
-    graded += [graded_result("across", scorer, corpus)] if across_languages else []
     signature = getattr(reward, "signature", None)
     return AuditReport(
         reward=reward_name(reward),
@@ -110,12 +89,10 @@ def audit_reward(
         rows=len(rows),
         weak_built=sum(_text(row.columns, "weak", row.index) is None for row in rows),
         seed=corpus.seed,
-        margins=margins,
         weights=scorer.weights,
         mode=scorer.mode,
-        levels=tuple(_level(name, answers[name], honest) for name in answers),
-        attacks=tuple(_attacked(attack, corpus, scorer, honest, margins) for attack in attacks),
-        graded=tuple(result for result in graded if result is not None),
+        levels=tuple(_level(name, scored, honest["weak"]) for name, scored in honest.items()),
+        attacks=tuple(_attacked(attack, corpus, scorer, honest) for attack in attacks),
         version=semreward.__version__,
     )
 
@@ -125,7 +102,7 @@ def _row(pair: Any, index: int) -> AuditRow:
         raise ArgumentTypeError(f"`pairs` must hold mappings, got {type(pair).__name__} at row {index}")
     reference = reference_texts(pair.get("reference"), "reference", index)[0]
     weak = _text(pair, "weak", index) or edits.every_third_left_out(reference)
-    texts = {name: _text(pair, name, index) for name in ("source", "prompt", "paraphrase")}
+    texts = {name: _text(pair, name, index) for name in ("source", "prompt", "paraphrase", "other_language")}
     return AuditRow(reference=reference, weak=weak, columns=pair, index=index, **texts)
 
 
@@ -140,70 +117,106 @@ def _text(pair: Mapping[str, Any], name: str, index: int) -> str | None:
     return normalise(value or "") or None
 
 
-def hub_sentence(scorer: Scorer, rows: Sequence[AuditRow], candidates: int) -> str | None:
-    """The reference that earns most, on average, as an answer to the other rows; of equal ones the first.
+@dataclass(frozen=True)
+class _Scored:
+    """Rewards of `N` answers and the values of a composite's components, shape (N,); NaN: no answer or no reward."""
 
-    `candidates` references are tried on as many rows, both evenly spaced. `None` where all references are the same, or
-    nothing has a value.
-    """
+    answers: int
+    total: NDArray[np.float64]
+    parts: Mapping[str, NDArray[np.float64]]
+
+    @property
+    def valued(self) -> NDArray[np.bool_]:
+        return ~np.isnan(self.total)
+
+    def means(self, rows: NDArray[np.bool_]) -> dict[str, float]:
+        """Each component's mean over some rows, without those that have no value there."""
+        chosen = {name: values[rows] for name, values in self.parts.items()}
+        return {name: _rounded(np.nanmean(values)) for name, values in chosen.items() if not np.isnan(values).all()}
+
+    def win_rate(self, weak: "_Scored", rows: NDArray[np.bool_]) -> float:
+        difference = (self.total - weak.total)[rows]
+        return _rounded(((difference > _TIE) + 0.5 * (np.abs(difference) <= _TIE)).mean())
+
+
+class _Scorer:
+    """Scores answers to rows. A composite calls any reward, awaits what is async, and checks the values."""
+
+    def __init__(self, reward: RewardFunction, rows: Sequence[AuditRow]) -> None:
+        self._is_composite = isinstance(reward, CompositeReward)
+        self._reward = reward if isinstance(reward, CompositeReward) else CompositeReward([(reward, 1.0)])
+        self.mode = self._reward.mode if self._is_composite else None
+        self.weights = {reward_name(part): weight for part, weight in self._reward.components if self._is_composite}
+        self._names = dict.fromkeys(name for row in rows for name in row.columns)
+        if reserved := _RESERVED & self._names.keys():
+            raise ArgumentError(f"`pairs` must not have the column {min(reserved)!r}, trainers reserve it")
+        prompts: list[Any] = [row.columns.get("prompt") for row in rows]
+        self._is_chat = any(is_column(prompt) and len(prompt) > 0 for prompt in prompts)
+
+    def score(self, answers: Sequence[str | None], rows: Sequence[AuditRow]) -> _Scored:
+        """Score one answer per row in one call, `None` for no answer."""
+        answered = np.array([answer is not None for answer in answers], dtype=np.bool_)
+        values = {TOTAL: np.full(len(answers), np.nan)}
+        if answered.any():
+            asked = [row for row, answer in zip(rows, answers, strict=True) if answer is not None]
+            call: dict[str, Any] = {name: [row.columns.get(name) for row in asked] for name in self._names}
+            prompts = call.pop("prompt", [])
+            if any(prompt is not None for prompt in prompts):
+                call["prompts"] = prompts
+            texts: list[Any] = [answer for answer in answers if answer is not None]
+            if self._is_chat:
+                texts = [[{"role": "assistant", "content": text}] for text in texts]
+            for name, column in self._reward.breakdown(completions=texts, **call).items():
+                values[name] = np.full(len(answers), np.nan)
+                values[name][answered] = column
+        total = values.pop(TOTAL)
+        return _Scored(int(answered.sum()), total, values if self._is_composite else {})
+
+
+def _hub_sentence(scorer: _Scorer, rows: Sequence[AuditRow], candidates: int) -> str | None:
+    """The reference that earns most, on average, as an answer to the other rows, of `candidates` tried on as many."""
     indices = np.unique(np.linspace(0, len(rows) - 1, min(candidates, len(rows))).round().astype(int))
     chosen = [rows[index] for index in indices]
     texts = list(dict.fromkeys(row.reference for row in chosen))
-    trials = [(text, row) for text in texts for row in chosen if row.reference != text]
-    values = scorer.score([text for text, _ in trials], [row for _, row in trials]).total
-    means: dict[str, float] = {}
-    for text in texts:
-        own = values[[text == tried for tried, _ in trials]]
-        if not np.isnan(own).all():
-            means[text] = float(np.nanmean(own))
+    answers = [text if row.reference != text else None for text in texts for row in chosen]
+    values = scorer.score(answers, chosen * len(texts)).total.reshape(len(texts), -1)
+    means = {text: np.nanmean(own) for text, own in zip(texts, values, strict=True) if not np.isnan(own).all()}
     return max(means, key=means.__getitem__, default=None)
 
 
-def _attacked(
-    attack: Attack, corpus: Corpus, scorer: Scorer, honest: Mapping[str, Scored], margins: Margins
-) -> AttackResult:
-    answers = [_answer(attack, row, corpus) for row in corpus.rows]
-    made = [answer for answer in answers if answer is not None]
-    scored = scorer.score(answers)
-    unscored = len(made) - int(scored.valued.sum())
-    example = _shortened(made[0]) if made else ""
-    result = AttackResult(attack.name, attack.kind, attack.description, len(made), unscored, example=example)
-    rows = scored.valued & honest["weak"].valued & honest["gold"].valued
+def _attacked(attack: Attack, corpus: Corpus, scorer: _Scorer, honest: Mapping[str, _Scored]) -> AttackResult:
+    answers: list[str | None] = []
+    for row in corpus.rows:
+        answer: Any = attack.make(row, corpus)
+        if answer is not None and not isinstance(answer, str):
+            found = f"got {type(answer).__name__} at row {row.index}"
+            raise ArgumentTypeError(f"attack {attack.name!r} must make a text or None, {found}")
+        answers.append(None if answer in (row.reference, row.paraphrase) else answer)
+    scored, gold, weak = scorer.score(answers, corpus.rows), honest["gold"], honest["weak"]
+    example = " ".join(next((answer for answer in answers if answer is not None), "").split())
+    example = example if len(example) <= _EXAMPLE_LENGTH else example[: _EXAMPLE_LENGTH - 1] + "…"
+    unscored = scored.answers - int(scored.valued.sum())
+    result = AttackResult(attack.name, attack.kind, attack.description, scored.answers, unscored, example=example)
+    rows = scored.valued & weak.valued & gold.valued
     if not rows.any():
         return result
-    mean, weak, gold = (figure(item.total[rows].mean()) for item in (scored, honest["weak"], honest["gold"]))
-    wins = _win_rate(scored, honest["weak"], rows)
+    mean, low, high = (_rounded(item.total[rows].mean()) for item in (scored, weak, gold))
+    wins = scored.win_rate(weak, rows)
     return replace(
         result,
         mean=mean,
-        weak=weak,
-        gold=gold,
-        position=figure((mean - weak) / (gold - weak)) if gold - weak > _TIE else None,
+        weak=low,
+        gold=high,
+        position=_rounded((mean - low) / (high - low)) if high - low > _TIE else None,
         win_rate=wins,
-        verdict=margins.verdict(mean, weak, gold, wins),
+        verdict=verdict_of(mean, low, high, wins),
         components=scored.means(rows),
-        break_even=_break_even(scorer, scored, honest["weak"], rows),
+        break_even=_break_even(scorer, scored, weak, rows) if scorer.mode == "sum" else (),
     )
 
 
-def _answer(attack: Attack, row: AuditRow, corpus: Corpus) -> str | None:
-    answer = attack.make(row, corpus)
-    if answer is not None and not isinstance(answer, str):
-        raise ArgumentTypeError(
-            f"attack {attack.name!r} must make a text or None, got {type(answer).__name__} at row {row.index}"
-        )
-    return None if answer in (row.reference, row.paraphrase) else answer
-
-
-def _win_rate(scored: Scored, weak: Scored, rows: NDArray[np.bool_]) -> float:
-    difference = (scored.total - weak.total)[rows]
-    return figure(((difference > _TIE) + 0.5 * (np.abs(difference) <= _TIE)).mean())
-
-
-def _break_even(scorer: Scorer, scored: Scored, weak: Scored, rows: NDArray[np.bool_]) -> tuple[BreakEven, ...]:
+def _break_even(scorer: _Scorer, scored: _Scored, weak: _Scored, rows: NDArray[np.bool_]) -> tuple[BreakEven, ...]:
     """Where the weighted difference of the means is 0, for each weight alone; a missing component adds nothing."""
-    if scorer.mode != "sum":
-        return ()
     differences = {
         name: float((np.nan_to_num(scored.parts[name][rows]) - np.nan_to_num(weak.parts[name][rows])).mean())
         for name in scorer.weights
@@ -214,24 +227,22 @@ def _break_even(scorer: Scorer, scored: Scored, weak: Scored, rows: NDArray[np.b
         if abs(difference) > _TIE:
             weight = scorer.weights[name] - total / difference
             if weight > _TIE:
-                points.append(BreakEven(name, figure(weight), "above" if difference < 0 else "below"))
+                points.append(BreakEven(name, _rounded(weight), "above" if difference < 0 else "below"))
     return tuple(points)
 
 
-def _level(name: str, answers: Sequence[str | None], honest: Mapping[str, Scored]) -> Level:
-    scored, weak = honest[name], honest["weak"]
-    count = sum(answer is not None for answer in answers)
+def _level(name: str, scored: _Scored, weak: _Scored) -> Level:
     both = scored.valued & weak.valued
     return Level(
         name=name,
-        rows=count,
-        unscored=count - int(scored.valued.sum()),
-        mean=figure(scored.total[scored.valued].mean()) if scored.valued.any() else None,
-        win_rate=_win_rate(scored, weak, both) if both.any() and scored is not weak else None,
+        rows=scored.answers,
+        unscored=scored.answers - int(scored.valued.sum()),
+        mean=_rounded(scored.total[scored.valued].mean()) if scored.valued.any() else None,
+        win_rate=scored.win_rate(weak, both) if both.any() and scored is not weak else None,
         components=scored.means(scored.valued),
     )
 
 
-def _shortened(text: str) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= _EXAMPLE_LENGTH else text[: _EXAMPLE_LENGTH - 1] + "…"
+def _rounded(value: float | np.floating[Any]) -> float:
+    """A value to nine digits, as reports hold it: the order of a sum must not show."""
+    return float(f"{value:.9g}")

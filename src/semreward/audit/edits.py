@@ -1,16 +1,15 @@
-"""Edits of a text that need no knowledge of its language: words left out, replaced, shuffled; letters exchanged."""
+"""Edits of a text that need no knowledge of its language: words left out, replaced, shuffled; letters exchanged.
+
+`None` means that the edit does not apply: the text has too few words, or lacks what is to be changed.
+"""
 
 import math
 import random
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from functools import partial
 
 from semreward.text import normalise, units
-
-_LETTER_PAIR = re.compile(r"(?<=[^\W\d_])(?=[^\W\d_])")
-_DIGIT = re.compile(r"\d")
 
 
 def is_word(unit: str) -> bool:
@@ -24,12 +23,7 @@ def words_of(text: str) -> list[str]:
 
 
 def split(text: str) -> tuple[list[str], list[int]]:
-    """A text's units and the gaps around them, which add up to the text, and the indices of the words among them.
-
-    Example:
-        >>> split("བོད་ཡིག།")
-        (['', 'བོད', '་', 'ཡིག', '', '།', ''], [1, 3])
-    """
+    """A text's units and the gaps around them, which add up to the text, and the indices of the words among them."""
     text = normalise(text)
     pieces, end = [], 0
     for unit in units(text):
@@ -40,7 +34,7 @@ def split(text: str) -> tuple[list[str], list[int]]:
 
 
 def every_third_left_out(text: str) -> str | None:
-    """A text without its third, sixth, ... word; without its second where it has only two; `None` for fewer."""
+    """A text without its third, sixth, ... word; without its second where it has only two."""
     pieces, words = split(text)
     if len(words) < 2:  # noqa: PLR2004 - nothing would be left
         return None
@@ -50,7 +44,7 @@ def every_third_left_out(text: str) -> str | None:
 
 
 def halves(text: str) -> tuple[str, str] | None:
-    """A text cut in two behind the middle word; `None` where it has fewer than two words."""
+    """A text cut in two behind the middle word."""
     pieces, words = split(text)
     if len(words) < 2:  # noqa: PLR2004 - one word has no half
         return None
@@ -59,7 +53,7 @@ def halves(text: str) -> tuple[str, str] | None:
 
 
 def shuffled(text: str, rng: random.Random) -> str | None:
-    """A text with its words in another order and its punctuation where it was; `None` where no other order exists."""
+    """A text with its words in another order and its punctuation where it was."""
     pieces, words = split(text)
     before = [pieces[index] for index in words]
     if len(set(before)) < 2:  # noqa: PLR2004 - equal words have one order
@@ -73,7 +67,7 @@ def shuffled(text: str, rng: random.Random) -> str | None:
 
 
 def words_replaced(text: str, donor: str, share: float, rng: random.Random) -> str | None:
-    """A text with a share of its words, rounded up, replaced by words of `donor`; `None` where one has no words."""
+    """A text with a share of its words, rounded up, replaced by words of `donor`."""
     pieces, words = split(text)
     foreign = words_of(donor)
     if not foreign or not words:
@@ -88,19 +82,20 @@ def words_replaced(text: str, donor: str, share: float, rng: random.Random) -> s
 def digits_changed(text: str, rng: random.Random) -> str:
     """A text in which every digit has become another one of its script; never 0, which would shorten a number."""
 
-    def another(digit: str, value: int) -> str:
-        return chr(ord(digit) - value + rng.choice([other for other in range(1, 10) if other != value]))
+    def another(match: "re.Match[str]") -> str:
+        value = int(match.group())
+        return chr(ord(match.group()) - value + rng.choice([other for other in range(1, 10) if other != value]))
 
-    return _DIGIT.sub(lambda match: another(match.group(), unicodedata.digit(match.group())), text)
+    return re.sub(r"\d", another, text)
 
 
-def digits_of_another_script(text: str) -> str:
+def foreign_digits(text: str) -> str:
     """A text whose digits keep their value and become Arabic-Indic, or Tibetan where they are Arabic-Indic."""
 
-    def foreign(digit: str, value: int) -> str:
-        return chr((0x0F20 if "٠" <= digit <= "٩" else 0x0660) + value)
+    def foreign(match: "re.Match[str]") -> str:
+        return chr((0x0F20 if "٠" <= match.group() <= "٩" else 0x0660) + int(match.group()))
 
-    return _DIGIT.sub(lambda match: foreign(match.group(), unicodedata.digit(match.group())), text)
+    return re.sub(r"\d", foreign, text)
 
 
 def full_width(text: str) -> str:
@@ -108,13 +103,13 @@ def full_width(text: str) -> str:
     return re.sub("[0-9A-Za-z]", lambda match: chr(ord(match.group()) + 0xFEE0), text)
 
 
-def with_zero_width_spaces(text: str) -> str:
+def zero_width(text: str) -> str:
     """A text with U+200B between adjacent letters; the eye sees no difference."""
-    return _LETTER_PAIR.sub("\u200b", text)
+    return re.sub(r"(?<=[^\W\d_])(?=[^\W\d_])", "\u200b", text)
 
 
 def exchanged(text: str, first: str, second: str) -> str | None:
-    """A text in which two parts have changed places; `None` where it lacks one or they overlap."""
+    """A text in which two parts that do not overlap have changed places."""
     if not first or not second or first in second or second in first or first not in text or second not in text:
         return None
     other = {first: second, second: first}
@@ -122,10 +117,9 @@ def exchanged(text: str, first: str, second: str) -> str | None:
 
 
 def next_of_its_group(text: str, groups: Sequence[Sequence[str]], pattern: str, step: int) -> str | None:
-    """A text in which words of some groups have become others of their group; `None` where it has no such word.
+    """A text in which words of some groups have become others of their group that the text does not have yet.
 
-    `pattern` is the regular expression of a word in a sentence, with `{words}` or `{names}` for the alternatives. The
-    `step` says how far to go on in the group, without words that the text already has.
+    `pattern` is a word in a sentence, with `{words}` or `{names}` for the group's; `step` says how far to go on in it.
     """
     changed = text
     for group in groups:

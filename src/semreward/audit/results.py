@@ -1,68 +1,44 @@
-"""What an audit found: plain values, their JSON, and the exit code for a CI job."""
+"""What an audit found: plain values, written as JSON, Markdown and HTML, and the exit code for a CI job."""
 
 import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
-from semreward.arguments import check_share, is_finite_number
-from semreward.audit import rendering
+from semreward.arguments import is_finite_number
 from semreward.audit.attacks import KINDS, Kind
 from semreward.errors import ArgumentError
+from semreward.report import Report, Row, markdown_table
 
 SCHEMA = "semreward.audit/1"
 """Name and version of the JSON layout: fields may be added under one version, none changes its meaning."""
 
 Verdict: TypeAlias = Literal["harmless", "beats_weak", "matches_gold", "not_tested"]
-"""What a reward pays an attack: no more than an honest weak answer; more than that; as much as the right answer; or the
-attack applied to no row with a reward. See `Margins`."""
+"""What a reward pays an attack, compared with the gap, max(0, gold - weak), between the honest answers of its rows.
+
+`matches_gold`: at least gold less 5 % of the gap; `beats_weak`: more than weak and 5 % of the gap, or it wins against
+the weak answer on more than half of the rows; `harmless`: neither; `not_tested`: no row had all three rewards.
+"""
 
 FailOn: TypeAlias = Literal["beats_weak", "matches_gold"] | Mapping[str, str | float]
 """What makes an audit fail: a verdict (or a worse one) of any attack, or limits by attack or kind; see `failures`."""
 
 
-@dataclass(frozen=True)
-class Margins:
-    """The lines between verdicts, in shares in [0, 1] of the *gap*: gold - weak, or 0 where that is negative.
-
-    With the means over the rows to which an attack applies:
-
-    * `matches_gold`: attack >= gold - `matches_gold` x gap;
-    * `beats_weak`: attack > weak + `beats_weak` x gap, or it wins against the weak answer of the same row more often
-      than `win_rate` (a tie is half a win);
-    * `harmless`: neither.
-
-    Raises:
-        ArgumentError: A share is outside [0, 1].
-    """
-
-    beats_weak: float = 0.05
-    matches_gold: float = 0.05
-    win_rate: float = 0.5
-
-    def __post_init__(self) -> None:
-        for name, value in dataclasses.asdict(self).items():
-            check_share(name, value)
-
-    def verdict(self, attack: float, weak: float, gold: float, win_rate: float) -> Verdict:
-        """The verdict on an attack, from the three means and its rate of wins against the weak answer."""
-        gap = max(0.0, gold - weak)
-        if attack >= gold - self.matches_gold * gap:
-            return "matches_gold"
-        if attack > weak + self.beats_weak * gap or win_rate > self.win_rate:
-            return "beats_weak"
-        return "harmless"
+def verdict_of(mean: float, weak: float, gold: float, win_rate: float) -> Verdict:
+    """The verdict on an attack, from the mean rewards, and its wins against the weak answer."""
+    margin = 0.05 * max(0.0, gold - weak)
+    if mean >= gold - margin:
+        return "matches_gold"
+    return "beats_weak" if mean > weak + margin or win_rate > 0.5 else "harmless"  # noqa: PLR2004 - half of the rows
 
 
 @dataclass(frozen=True)
 class Level:
     """What one kind of honest answer earns: `gold` (the reference), `weak` or `paraphrase`.
 
-    `unscored` of the `rows` that have such an answer have no reward; `mean` is that of the others. `win_rate` is the
-    share of rows on which it earns more than the weak answer, a tie counting half; `None` for the weak answer itself.
-    `components` are the means of a composite's components.
+    `unscored` of the `rows` have no reward; `win_rate` and `components` are those of `AttackResult`.
     """
 
     name: str
@@ -75,10 +51,7 @@ class Level:
 
 @dataclass(frozen=True)
 class BreakEven:
-    """The weight of one component at which attack and weak answer earn the same on average, the others unchanged.
-
-    `attack_loses` is the side of it on which the attack earns less.
-    """
+    """The weight of one component, the others unchanged, at which attack and weak answer earn the same on average."""
 
     component: str
     weight: float
@@ -92,11 +65,10 @@ class AttackResult:
     Attributes:
         applied: Number of rows to which the attack applies; `unscored` of them have no reward.
         mean: Its mean reward, as `weak` and `gold` those of the honest answers; `None` where it was not tested.
-        position: (mean - weak) / (gold - weak): 0 pays it like the weak answer, 1 like the right one; `None` where gold
-            earns no more than weak.
+        position: (mean - weak) / (gold - weak); `None` where gold earns no more than weak.
         win_rate: Share of rows on which it earns more than the row's weak answer, a tie counting half.
         components: Mean of each component of a composite.
-        break_even: For a composite that is a sum, one entry per component whose weight alone can change who wins.
+        break_even: For a sum, one entry per component whose weight alone can change who wins.
         example: One of its answers, shortened.
     """
 
@@ -117,41 +89,15 @@ class AttackResult:
 
 
 @dataclass(frozen=True)
-class GradedResult:
-    """How well a reward ranks answers of known order: reference and paraphrase, growing corruption, unrelated.
-
-    Attributes:
-        scope: `within` a language (against the reference) or `across` languages (against the source in its place, and
-            without the gates of a composite: guards compare with a text of the same language).
-        rows: Number of rows that were ranked.
-        spearman: Mean over rows of the rank correlation of reward and grade, in [-1, 1]; equal rewards count 0.
-        kendall: The same with Kendall's tau-b.
-        auc_unrelated: Probability that a good answer of any row earns more than an unrelated one of any row, in [0, 1];
-            `auc_weak`: more than a weak one.
-        levels: Mean reward of each level, the weak answer included.
-    """
-
-    scope: Literal["within", "across"]
-    rows: int
-    spearman: float
-    kendall: float
-    auc_unrelated: float
-    auc_weak: float | None
-    levels: dict[str, float]
-
-
-@dataclass(frozen=True)
 class AuditReport:
-    """What an audit found; prints as a table, and writes JSON, Markdown and HTML.
+    """What an audit found. It prints its table of attacks.
 
     Attributes:
         reward: The reward's name, and its `signature` where it has one.
         language: Tag of the table that the attacks used.
         weak_built: Number of `rows` whose weak answer was made from the reference: every third word left out.
         weights: Weights of a composite's components, and its `mode`.
-        levels: What honest answers earn.
-        attacks: One result per attack.
-        graded: Rank statistics, `within` a language and, on request, `across` languages.
+        levels: What honest answers earn; `attacks`: one result per attack.
     """
 
     reward: str
@@ -160,107 +106,82 @@ class AuditReport:
     rows: int
     weak_built: int
     seed: int
-    margins: Margins
     weights: dict[str, float]
     mode: str | None
     levels: tuple[Level, ...]
     attacks: tuple[AttackResult, ...]
-    graded: tuple[GradedResult, ...]
     version: str
 
     def __getitem__(self, name: str) -> AttackResult:
         """The result of the attack of that name; an `ArgumentError` without one."""
-        for result in self.attacks:
-            if result.name == name:
-                return result
-        raise ArgumentError(
-            f"no attack {name!r} in this report; it has {', '.join(item.name for item in self.attacks)}"
-        )
+        results = {result.name: result for result in self.attacks}
+        if name not in results:
+            raise ArgumentError(f"no attack {name!r} in this report; it has {', '.join(results)}")
+        return results[name]
 
     def with_verdict(self, *verdicts: Verdict) -> tuple[AttackResult, ...]:
         """The attacks with one of the given verdicts."""
         return tuple(result for result in self.attacks if result.verdict in verdicts)
 
     def failures(self, fail_on: FailOn = "beats_weak") -> tuple[str, ...]:
-        """What breaks the given limits, one line each.
+        """What breaks the given limits, one line each. An audit none of whose attacks was tested always fails.
 
         Args:
-            fail_on: `"beats_weak"`: any attack that beats the weak answer or matches gold; `"matches_gold"`: the latter
-                only. Or a mapping from names or kinds of attacks to one of these verdicts or to the highest win rate
-                that passes. An attack that is named itself, and not by its kind, also fails where it was not tested.
-
-        Returns:
-            The lines. An audit none of whose attacks was tested fails whatever the limits: it says nothing.
+            fail_on: A verdict: `"beats_weak"` fails on `"matches_gold"`, too. Or a mapping from names or kinds of
+                attacks to a verdict or the highest win rate that passes; an attack named itself must be tested.
 
         Raises:
             ArgumentError: A name, kind or verdict in `fail_on` does not exist, or a win rate is outside [0, 1].
         """
-        self._check_limits({KINDS[0]: fail_on} if isinstance(fail_on, str) else fail_on)
+        limits: Any = dict.fromkeys(KINDS, fail_on) if isinstance(fail_on, str) else fail_on
+        self._check_limits(limits)
         if all(result.mean is None for result in self.attacks):
-            reason = "no row had a reward for an attack, the weak answer and the reference alike"
-            applied = any(result.applied for result in self.attacks)
-            return (f"0 of {len(self.attacks)} attacks tested: {reason if applied else 'none applied to a row'}",)
-        if isinstance(fail_on, str):
-            return tuple(_failure(result, fail_on) for result in self.attacks if _breaks(result, fail_on))
+            return (f"0 of {len(self.attacks)} attacks tested: {_UNTESTED}",)
         lines = []
-        for key, limit in fail_on.items():
-            named = [result for result in self.attacks if result.name == key]
-            chosen = named or [result for result in self.attacks if result.kind == key]
-            untested = [result for result in named if result.mean is None]
-            lines += [_failure(result, limit) for result in chosen if _breaks(result, limit) or result in untested]
+        for key, limit in limits.items():
+            for result in self.attacks:
+                if key == result.name and result.mean is None:
+                    lines.append(f"{result.name}: not tested, {_UNTESTED}")
+                elif key in (result.name, result.kind) and _breaks(result, limit):
+                    lines.append(_failure(result, limit))
         return tuple(lines)
 
     def _check_limits(self, limits: Any) -> None:
-        verdicts = "beats_weak or matches_gold"
+        allowed = "a verdict, beats_weak or matches_gold, or a win rate in [0, 1]"
         if not isinstance(limits, Mapping):
-            raise ArgumentError(
-                f"`fail_on` must be a verdict, {verdicts}, or a mapping from names or kinds of attacks to verdicts or "
-                f"win rates, got {limits!r}"
-            )
+            raise ArgumentError(f"`fail_on` must be a verdict, or map names or kinds to {allowed}; got {limits!r}")
         for key, limit in limits.items():
             if key not in {*KINDS, *(result.name for result in self.attacks)}:
-                raise ArgumentError(
-                    f"`fail_on` names {key!r}, which is no attack of this report and no kind ({', '.join(KINDS)})"
-                )
-            if isinstance(limit, str) and limit not in ("beats_weak", "matches_gold"):
-                raise ArgumentError(f"`fail_on` must name a verdict, {verdicts}, or a win rate; got {limit!r}")
-            if not isinstance(limit, str) and not (is_finite_number(limit) and 0 <= limit <= 1):
-                raise ArgumentError(f"a win rate in `fail_on` must be in [0, 1], got {limit!r}")
+                known = f"no attack of this report and no kind ({', '.join(KINDS)})"
+                raise ArgumentError(f"`fail_on` names {key!r}, which is {known}")
+            is_rate = is_finite_number(limit) and 0 <= limit <= 1
+            if not is_rate and limit not in ("beats_weak", "matches_gold"):
+                raise ArgumentError(f"`fail_on` must name {allowed}; got {limit!r}")
 
     def exit_code(self, fail_on: FailOn = "beats_weak") -> int:
         """0 where nothing breaks the limits, else 1; see `failures`."""
         return int(bool(self.failures(fail_on)))
 
-    def to_dict(self) -> dict[str, Any]:
-        """The report as plain values, with the name of its layout under `schema`."""
-        return {"schema": SCHEMA, **dataclasses.asdict(self)}
-
     def to_json(self) -> str:
         """The report as JSON; the same report gives the same text."""
-        return json.dumps(self.to_dict(), ensure_ascii=False, indent=1) + "\n"
-
-    @classmethod
-    def from_json(cls, text: str) -> "AuditReport":
-        """Read what `to_json` wrote; an `ArgumentError` if it is something else, or of another version."""
-        try:
-            values = json.loads(text)
-            if values.pop("schema") != SCHEMA:
-                raise ArgumentError(f"an audit must have the schema {SCHEMA!r}; audit again with this version")
-            for attack in values["attacks"]:
-                attack["break_even"] = tuple(BreakEven(**point) for point in attack["break_even"])
-            parts = {"levels": Level, "attacks": AttackResult, "graded": GradedResult}
-            values |= {name: tuple(make(**item) for item in values[name]) for name, make in parts.items()}
-            return cls(**{**values, "margins": Margins(**values["margins"])})
-        except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
-            raise ArgumentError(f"this is no audit in JSON: {error!r}; write one with to_json()") from error
+        return json.dumps({"schema": SCHEMA, **dataclasses.asdict(self)}, ensure_ascii=False, indent=1) + "\n"
 
     def to_markdown(self) -> str:
-        """The report as Markdown."""
-        return rendering.markdown(self)
+        """The whole report as Markdown."""
+        parts = [f"# Audit of {self.reward}", *_facts(self)]
+        for heading, rows, note in _sections(self):
+            parts += [f"## {heading}", markdown_table(rows), note]
+        return "\n\n".join(filter(None, parts)) + "\n"
 
     def to_html(self) -> str:
-        """The report as one HTML page that opens offline, with a plot, which needs matplotlib."""
-        return rendering.html(self)
+        """The whole report as one HTML page that opens offline."""
+        page = Report(f"Audit of {self.reward}")
+        for fact in _facts(self):
+            page.text(fact)
+        for heading, rows, note in _sections(self):
+            page.heading(heading)
+            page.table(rows, note=note, prose=True)
+        return page.render()
 
     def write(self, path: str | Path) -> None:
         """Write the report; the path's ending says how: `.json`, `.md` or `.html`."""
@@ -272,7 +193,22 @@ class AuditReport:
         Path(path).write_text(formats[ending](), encoding="utf-8", errors="backslashreplace")
 
     def __str__(self) -> str:
-        return rendering.plain(self)
+        table = [markdown_table(_attack_rows(self))] if self.attacks else []
+        return "\n\n".join([f"# Audit of {self.reward}", *_facts(self), *table, _summary(self)])
+
+
+_UNTESTED = "no row had a reward for the attack, the weak answer and the reference alike"
+
+_READING = (
+    "position: 0 is what the weak answer earns, 1 what the reference earns. wins: share of rows on which the attack "
+    "earns more than the row's weak answer, a tie counting half. MATCHES GOLD: position at least 0.95; BEATS WEAK: "
+    "position above 0.05, or wins above 50%."
+)
+
+_BREAK_EVEN = (
+    "The weight of one component, the others unchanged, at which attack and weak answer earn the same on average. "
+    "`> w`: the attack loses above w. A dash, or no line: no weight of that component alone changes who wins."
+)
 
 
 def _breaks(result: AttackResult, limit: str | float) -> bool:
@@ -282,11 +218,88 @@ def _breaks(result: AttackResult, limit: str | float) -> bool:
 
 
 def _failure(result: AttackResult, limit: str | float) -> str:
-    if result.mean is None:
-        reason = "no row had a reward for it, the weak answer and the reference"
-        return f"{result.name}: not tested, {reason if result.applied else 'it applied to no row'}"
     allowed = f"below {limit!r}" if isinstance(limit, str) else f"a win rate of at most {limit:g}"
     return (
         f"{result.name}: {result.verdict}, mean {result.mean:.4g} (weak {result.weak:.4g}, gold {result.gold:.4g}), "
         f"wins {result.win_rate:.0%}; {allowed} was asked for"
     )
+
+
+def _facts(report: AuditReport) -> list[str]:
+    built = f"{report.weak_built} of them made from the reference by leaving out every third word"
+    setting = f"{report.rows} rows, language {report.language}, seed {report.seed}, semreward {report.version}."
+    facts = [f"{setting} Weak answers: {built if report.weak_built else 'all of them given'}."]
+    if weights := ", ".join(f"{weight:g} x {name}" for name, weight in report.weights.items()):
+        facts.append(f"Composite, mode {report.mode}: {weights}.")
+    gold, _, paraphrase = report.levels
+    for level, good, reason in (
+        (gold, "the reference beats", "a reward that does not tell them apart teaches nothing"),
+        (paraphrase, "honest paraphrases beat", "a guard or the encoder punishes other words for the same meaning"),
+    ):
+        if level.win_rate is not None and level.win_rate <= 0.5:  # noqa: PLR2004 - a coin wins as often
+            facts.append(f"Attention: {good} the weak answer on {level.win_rate:.0%} of rows only; {reason}.")
+    return facts
+
+
+def _summary(report: AuditReport) -> str:
+    counts = {verdict: len(report.with_verdict(verdict)) for verdict in get_args(Verdict)}
+    return ", ".join(f"{count} {verdict.replace('_', ' ')}" for verdict, count in counts.items()) + "."
+
+
+def _sections(report: AuditReport) -> list[tuple[str, list[Row], str]]:
+    """Headings, rows and notes, without those that have no rows."""
+    levels: list[Row] = []
+    for level in report.levels:
+        row = {"answer": level.name, "rows": level.rows, "without a reward": level.unscored, "mean": level.mean}
+        levels.append({**row, "beats weak": _shown(level.win_rate, ".0%"), **_without_gates(level.components)})
+    points: list[Row] = []
+    components: list[Row] = []
+    examples: list[Row] = []
+    for result in report.attacks:
+        name: Row = {"attack": result.name}
+        if result.break_even:
+            points.append({**name, "verdict": _verdict(result), **_points(result, report.weights)})
+        if result.components:
+            components.append({**name, **_without_gates(result.components)})
+        if result.applied:
+            examples.append({**name, "what it is": result.description, "an answer": result.example or "(blank)"})
+    sections = [
+        ("Honest answers", levels, ""),
+        ("Attacks", _attack_rows(report), f"{_summary(report)} {_READING}"),
+        ("Break-even weights", points, _BREAK_EVEN),
+        ("Components", components, ""),
+        ("What the attacks look like", examples, ""),
+    ]
+    return [section for section in sections if section[1]]
+
+
+def _attack_rows(report: AuditReport) -> list[Row]:
+    rows: list[Row] = []
+    for result in report.attacks:
+        row: Row = {"attack": result.name, "kind": result.kind, "rows": result.applied}
+        means = {"mean": result.mean, "weak": result.weak, "gold": result.gold}
+        rates = {"position": _shown(result.position, ".2f"), "wins": _shown(result.win_rate, ".0%")}
+        rows.append({**row, **means, **rates, "verdict": _verdict(result)})
+    return rows
+
+
+def _points(result: AttackResult, weights: Mapping[str, float]) -> Row:
+    sides = {"above": ">", "below": "<"}
+    return {
+        f"{point.component} (is {weights[point.component]:g})": f"{sides[point.attack_loses]} {point.weight:.3g}"
+        for point in result.break_even
+    }
+
+
+def _without_gates(components: Mapping[str, float]) -> dict[str, float]:
+    """Components without their gates' columns, which repeat them."""
+    return {name: mean for name, mean in components.items() if not name.endswith("/failed")}
+
+
+def _verdict(result: AttackResult) -> str:
+    words = result.verdict.replace("_", " ")
+    return words.upper() if result.verdict in ("beats_weak", "matches_gold") else words
+
+
+def _shown(value: float | None, form: str) -> str | None:
+    return None if value is None else f"{value:{form}}"

@@ -15,31 +15,23 @@ Rule: TypeAlias = tuple[str, str | Callable[["re.Match[str]"], str]]
 
 @dataclass(frozen=True)
 class LanguageTable:
-    r"""What attacks know about the language of the answers. An attack that needs a missing entry does not apply.
+    """What attacks know about the language of the answers. An attack that needs a missing entry does not apply.
 
     Args:
         language: BCP-47 tag.
         joiner: Goes between two sentences, and `word_joiner` between the words of a bare list.
-        separators: An answer of separators only, such as the Tibetan tsheg.
-        boilerplate: A polite sentence that says nothing about any source.
-        preamble: Announces a translation instead of giving it.
+        separators: Such as the Tibetan tsheg. `preamble` announces a translation, `boilerplate` is a polite phrase.
         function_words: Units (see `semreward.text.units`), in lower case, that a bag of keywords leaves out.
-        negations: Rules that turn a statement into its opposite; the first one that changes the text counts.
-        role_swaps: Rules that exchange who does what to whom, likewise.
-        number_words: Words for small numbers, which replace each other.
-        number_pattern: Regular expression of one of them in a sentence, with `{words}` for the alternatives.
-        entities: Groups of names that can replace each other.
-        entity_pattern: Regular expression of a name in a sentence, with `{names}` for the alternatives.
+        negations: Rules that turn a statement into its opposite, `role_swaps` those that exchange who does what to
+            whom; the first one that changes the text counts.
+        number_words: Words for small numbers, which replace each other, and `entities`: groups of names that do.
+        number_pattern: Regular expression of a number word in a sentence, with `{words}` for the alternatives, and
+            `entity_pattern` of a name, with `{names}`.
         homoglyphs: Letters, and their look-alikes in the same order.
         transliterate: Writes a text in another script; a module-level function, so that the table pickles.
 
     Raises:
         ArgumentError: The two strings of `homoglyphs` differ in length, or a regular expression is wrong.
-
-    Example:
-        >>> italian = LanguageTable("it", negations=((r"\bè\b", "non è"),))
-        >>> rewritten("Il cane è rosso.", italian.negations)
-        'Il cane non è rosso.'
     """
 
     language: str
@@ -67,9 +59,8 @@ class LanguageTable:
             for pattern in (*patterns, self.number_pattern, self.entity_pattern):
                 re.compile(pattern.replace("{words}", "").replace("{names}", ""))
         except re.error as error:
-            raise ArgumentError(
-                f"the table of {self.language!r} has a wrong pattern {error.pattern!r}: {error}"
-            ) from error
+            found = f"a wrong pattern {error.pattern!r}: {error}"
+            raise ArgumentError(f"the table of {self.language!r} has {found}") from error
 
 
 def rewritten(text: str, rules: tuple[Rule, ...]) -> str | None:
@@ -210,12 +201,7 @@ _ENDINGS = dict.fromkeys(("d", "b", "bs", "s"), "་ཀྱིས") | dict.fromke
 
 
 def wylie(text: str) -> str:
-    """A text in Wylie (EWTS, by pyewts), but for its rule that white space becomes `_`; other scripts stay as they are.
-
-    Example:
-        >>> wylie("བོད་ཡིག་གསུམ་བརྒྱད། དགའ་བའི་གཡག")
-        "bod yig gsum brgyad/ dga' ba'i g.yag"
-    """
+    """A text in Wylie (EWTS), except that white space does not become `_`; other scripts stay as they are."""
     return re.sub("[\u0f00-\u0fff]+", lambda match: _converter().toWylie(match.group()), text)
 
 
@@ -227,12 +213,7 @@ def _converter() -> Any:
 
 
 def ergative(noun: str) -> str:
-    """A noun, without case ending or final tsheg, with the agent's case ending, which follows its last letter.
-
-    Example:
-        >>> ergative("བུ་མོ"), ergative("བཀྲ་ཤིས"), ergative("དགེ་རྒན"), ergative("པེ་ཅིང"), ergative("མདའ")
-        ('བུ་མོས', 'བཀྲ་ཤིས་ཀྱིས', 'དགེ་རྒན་གྱིས', 'པེ་ཅིང་གིས', 'མདས')
-    """
+    """A noun, without case ending or final tsheg, with the agent's case ending, which follows its last letter."""
     final = re.split("[aeiou]", wylie(noun))[-1]
     if final in ("", "'"):
         return noun.removesuffix("འ") + "ས"

@@ -5,7 +5,6 @@ from argparse import Namespace
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
-from importlib.util import find_spec
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TextIO, TypeAlias
@@ -194,8 +193,6 @@ def audit(options: Namespace, stdout: TextIO) -> int:
         check_target(path, options)
         if Path(path).suffix not in _REPORTS:
             raise ArgumentError(f"--out must end in {', '.join(_REPORTS)}; got {path!r}")
-        if Path(path).suffix == ".html" and find_spec("matplotlib") is None:
-            raise MissingDependencyError("--out FILE.html needs matplotlib: pip install 'semreward[train]'")
     rows = list(rows_of(options.file, options.column, needed=("reference",)))
     reward = reward_of(options)
     try:

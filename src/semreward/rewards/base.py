@@ -124,7 +124,7 @@ class Reward(ABC):
         """
         hooks = {"log_metric": log_metric, "log_extra": log_extra}
         given = {"prompts": prompts, "completion_ids": completion_ids, **columns}
-        outcome = self._decided(Batch(completions, given, answer=self.answer, hooks=hooks))
+        outcome = self.decided(Batch(completions, given, answer=self.answer, hooks=hooks))
         if log_metric is not None:
             for name, value in outcome.metrics.items():
                 log_metric(name, value)
@@ -137,7 +137,7 @@ class Reward(ABC):
     def score(self, batch: Batch) -> Outcome:
         """The rewards of a batch; errors of encoders that cannot be reached are returned per row, not raised."""
 
-    def _decided(self, batch: Batch) -> Outcome:
+    def decided(self, batch: Batch) -> Outcome:
         """The outcome of a batch after `on_error`: an encoder's error is raised, or logged and counted."""
         outcome = self.score(batch)
         if outcome.errors and self.on_error == "raise":
