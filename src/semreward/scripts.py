@@ -132,11 +132,7 @@ def _judged(letter: str) -> str:
 
 @lru_cache(maxsize=4096)
 def script_of_letter(letter: str) -> str:
-    """The script by which a letter is judged.
-
-    Returns:
-        Code of Unicode's Script property; `"Zyyy"` (Common) for a letter that several scripts share; `"Zzzz"` for a
-        script that Unicode's data know and Babel's do not yet.
+    """The script by which a letter is judged: a code of Unicode's Script property.
 
     Example:
         >>> script_of_letter("བ"), script_of_letter("ー"), script_of_letter("𝐡")
@@ -161,20 +157,15 @@ def _is_script(code: str) -> bool:
 
 
 def scripts_of(language: str) -> frozenset[str]:
-    """The scripts that a language is written in.
+    """The scripts that a language is written in, as codes of Unicode's Script property.
 
     Args:
-        language: A BCP-47 tag, with `-` or `_` between its parts: `"bo"`, `"zh-Hant"`, `"zh-TW"`, `"sr-Latn"`.
-
-    Returns:
-        Four-letter codes of Unicode's Script property: the tag's own script if it names one, else the likely one.
+        language: A BCP-47 tag, with `-` or `_` between its parts: `"bo"`, `"zh-Hant"`, `"zh-TW"`, `"sr-Latn"`. The
+            script that it names counts, or else CLDR's likely one (from Babel); combinations are expanded.
 
     Raises:
         ArgumentTypeError: `language` is no string.
         UnknownLanguageError: CLDR knows no script for the tag.
-
-    Source:
-        CLDR's likely subtags, from Babel. Combined codes are expanded (Jpan: Han, Hiragana, Katakana).
 
     Example:
         >>> sorted(scripts_of("bo")), sorted(scripts_of("ja"))
@@ -315,16 +306,9 @@ def writing_of(language: str) -> Writing:
 
 @dataclass(frozen=True)
 class ForeignSpan:
-    """A run of letters of one foreign script, with the marks and zero-width characters among them.
+    """A run of letters of one foreign script, with the marks and zero-width characters among them."""
 
-    Attributes:
-        start: Index of its first character in the given text.
-        end: Index after its last character.
-        text: The characters.
-        script: The letters' script, a code of ISO 15924.
-    """
-
-    start: int
+    start: int  # index in the given text
     end: int
     text: str
     script: str
@@ -335,11 +319,10 @@ class LanguageReport:
     """What a text is written in; `str()` of it is a table.
 
     Attributes:
-        language: The wanted language; `None` if none was given.
-        letters: How many letters of each script the text has, most first, as they are judged: after NFC and without
-            zero-width characters. `"Zyyy"` stands for letters that several scripts share.
-        foreign: Runs of foreign letters, in order; empty if no language was given.
-        consistent: Whether there are letters, and none of them foreign; `None` if no language was given.
+        language: The wanted language; without one, `foreign` is empty and `consistent` is `None`.
+        letters: How many letters of each script count, most first. `"Zyyy"`: letters that several scripts share.
+        foreign: Runs of foreign letters, in order.
+        consistent: Whether there are letters, and none of them foreign.
         shares: The letters of each script as a share of all.
     """
 
@@ -368,14 +351,8 @@ class LanguageReport:
 def language_report(text: str, language: str | None = None) -> LanguageReport:
     """Letters by script and, given a language, the foreign spans of a text, as the strict default sees them.
 
-    For a language of two scripts (Serbian), the one with most of the text's letters is taken.
-
-    Args:
-        text: Any text; reasoning is not removed.
-        language: A BCP-47 tag, such as `"bo"`.
-
-    Returns:
-        The report. Its spans refer to the text as given, its counts to the text as judged.
+    Reasoning is not removed. Spans refer to the text as given, counts to the text as judged. For a language of two
+    scripts (Serbian), the one with most of the text's letters is taken.
 
     Raises:
         ArgumentTypeError: `text` is no text.

@@ -68,14 +68,14 @@ def check_threshold(threshold: float) -> None:
 
 
 def weighted_sum(values_NK: ArrayLike, weights_K: ArrayLike) -> NDArray[np.float64]:  # noqa: N803 - axes in names
-    """Combine K rewards a row into one, missing ones adding nothing.
+    """Combine K rewards per row into one; missing ones add nothing.
 
     Args:
         values_NK: Rewards of N rows, shape (N, K), NaN where a reward does not apply.
         weights_K: Finite weights, shape (K,).
 
     Returns:
-        Array of shape (N,), float64; NaN where every reward of the row is NaN, infinite where the sum overflows.
+        Shape (N,), float64; NaN if every reward of the row is NaN, infinite if the sum overflows.
 
     Source:
         Su et al. 2026, eq. 4, https://arxiv.org/abs/2605.14366; the treatment of NaN is TRL's.

@@ -129,12 +129,7 @@ class CompositeReward(Reward):
 
     @property
     def rewards(self) -> list[RewardFunction]:
-        """The components on their own, for `GRPOTrainer(reward_funcs=...)`.
-
-        Raises:
-            ArgumentError: A trainer's sum could not keep what the composite promises: gates, or rows that are `None`
-                as a whole under `on_error="none"`.
-        """
+        """The components, for `GRPOTrainer(reward_funcs=...)`; an error with gates or `on_error="none"`."""
         if self.mode == "gate" or self.on_error == "none":
             reason = "mode='gate'" if self.mode == "gate" else "on_error='none'"
             raise ArgumentError(
@@ -185,21 +180,16 @@ class CompositeReward(Reward):
 
         Raises:
             RewardOutputError: A component returned something other than one finite float or `None` per completion, or
-                left the bounds from which the floor follows.
+                a value outside the bounds that it declares.
         """
         return self._scored(batch)[1]
 
     def breakdown(self, *, completions: Sequence[Completion], **columns: Any) -> Breakdown:
-        """What each component says, before its weight, and the total.
-
-        Args:
-            completions: `N` texts or lists of messages.
-            **columns: As for a call.
+        """What each component says, before its weight, and the total, for the arguments of a call.
 
         Returns:
             A float64 array of shape (N,) for each component's name, and for `"total"`; NaN stands for `None`. With
-            gates, also for each one's `"<gate>/failed"`, and for `"gated"`: 1 if a row failed, and if it received the
-            floor, else 0.
+            gates, also for `"<gate>/failed"` and `"gated"`: 1 if a row failed, or received the floor, else 0.
         """
         given = {"prompts": None, "completion_ids": None, **columns}
         parts, outcome = self._scored(Batch(completions, given, answer=self.answer))

@@ -31,12 +31,7 @@ def sign_length(text: str) -> int:
 def repeated_share(text: str, ngram: int = 5) -> float:
     """Share of a text, white space aside, that lies in n-grams which occurred in it before; linear in its length.
 
-    Args:
-        text: Normalised text.
-        ngram: Length of the n-grams in ideographs, at least 1.
-
-    Returns:
-        A share in [0, 1); 0 for a text of less than one n-gram.
+    `ngram` is their length in ideographs, at least 1. The share is in [0, 1); 0 for a text of less than one n-gram.
 
     Example:
         >>> repeated_share("不要停下来，" * 4)
@@ -56,14 +51,8 @@ def repeated_share(text: str, ngram: int = 5) -> float:
 def copied_share(answer: str, source: str, references: Sequence[str] = (), *, ngram: int = 5) -> float:
     """Share of an answer's letters in n-grams which the source has and no reference; linear in the texts' lengths.
 
-    Args:
-        answer: Normalised text; if it is shorter than an n-gram, it is looked for as a whole.
-        source: Normalised text.
-        references: Normalised texts.
-        ngram: Length of the n-grams in ideographs, at least 1.
-
-    Returns:
-        A share in [0, 1]; 0 for an answer without letters. Letters and their marks count, whatever their case.
+    Texts are normalised; letters and their marks count, whatever their case. An answer shorter than an n-gram is looked
+    for as a whole. The share is in [0, 1]; 0 for an answer without letters.
 
     Example:
         >>> copied_share("今天天气很好，我们走吧", "今天天气很好，出去走走", ngram=3)

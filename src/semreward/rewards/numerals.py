@@ -44,10 +44,10 @@ _ENGLISH_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split() 
 def digit_numbers(text: str) -> frozenset[str]:
     """The values that a text writes with digits.
 
-    Decimal digits of every script count by value. Groups of three parted by a comma, an apostrophe or a narrow space
-    are one number, with a point before decimals; points part groups where there are at least two, with a comma before
-    decimals. Zeros that change nothing are dropped, and a Chinese 万 or 亿 behind a number multiplies it. Signs, per
-    cent signs and units of measure are not looked at. Linear in the text's length.
+    Decimal digits of every script count by value. Groups of three separated by a comma, an apostrophe or a narrow space
+    are one number, with a point before decimals; so are at least two groups separated by points, with a comma before
+    decimals. Zeros that change nothing are dropped; a Chinese 万 or 亿 after a number multiplies it. Signs, per cent
+    signs and units are ignored. Linear in the text's length.
 
     Example:
         >>> sorted(digit_numbers("༡༢ yaks, 1,500.50 kg, 007, 3万"))

@@ -66,10 +66,6 @@ def without_spans(text: str, kinds: Iterable[SpanKind]) -> str:
     | `urls` | `http://`, `https://`, `ftp://` and `www.` with the ASCII that follows; e-mail addresses |
     | `tags` | `<name attribute="value">`, `</name>`, `<|name|>`, `&name;` (the text between tags stays) |
 
-    Args:
-        text: Any text.
-        kinds: Some of the four.
-
     Example:
         >>> without_spans("ཁྱབ་ `x = 1` $a^2$ <b>ཀ</b> https://example.org/a", ["code", "latex", "tags", "urls"]).split()
         ['ཁྱབ་', 'ཀ']
@@ -121,12 +117,8 @@ def as_terms(allowed: Any) -> tuple[Any, ...]:
 def without_terms(text: str, terms: tuple[Any, ...]) -> str:
     """A text with a space in place of each allowed term.
 
-    A term counts as a whole: it is not found inside a longer word, unless its script puts no spaces between words
-    (Chinese, Japanese, Thai, Lao, Khmer, Burmese). Case matters. A pattern is found wherever it matches.
-
-    Args:
-        text: A text as `semreward.scripts.visible` returns it.
-        terms: As `as_terms` returns them.
+    A term is not found inside a longer word, unless its script puts no spaces between words (Chinese, Japanese, Thai,
+    Lao, Khmer, Burmese). Case matters. A pattern is found wherever it matches.
 
     Example:
         >>> without_terms("ང་ GPT དང་ GPTs", ("GPT",))
