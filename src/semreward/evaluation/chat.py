@@ -15,34 +15,26 @@ _WAIT_S = 5.0  # what waits add to the time limit, per attempt
 
 @dataclass(frozen=True)
 class ChatServer(ServedModel):
-    """A chat model behind an OpenAI-compatible `/chat/completions` endpoint: prompt to answer, as a judge is asked.
-
-    The object compares, hashes, prints and pickles without its API key and connections. Threads may share it.
+    """A chat model behind an OpenAI-compatible `/chat/completions` endpoint: prompt to answer. Threads may share it.
 
     Args:
         base_url: Parent of `/chat/completions`, such as `https://api.openai.com/v1`.
         model: The server's name of its model.
         api_key: Bearer token, in no repr, log, pickle, signature, cache or error.
         api_key_env: Environment variable with the key, if none is given or it was pickled. Not set: no key is sent.
-        temperature: Sampling temperature; 0 for repeatable answers. `None`: not sent, for reasoning models that accept
-            only their own.
+        temperature: Sampling temperature; `None`: not sent, for reasoning models that accept only their own.
         max_tokens: Tokens per answer at most, reasoning included, sent as `max_completion_tokens`. `None`: the server's
             limit. For servers that know only the older name, put `max_tokens` into `extra_body`.
-        extra_body: Further members of each request, such as `{"seed": 1}`; they win over those above. It prints: no
-            place for secrets.
+        extra_body: Further members of each request, such as `{"seed": 1}`; they win over those above, and they print.
         timeout_s: Time limit of one attempt in seconds.
-        max_retries: Further attempts after a temporary failure (no connection, a timeout, status 408, 409, 424, 425,
-            429 or 5xx, an answer that is not a chat completion), with waits from 0.5 to 5 s or as `Retry-After` asks.
+        max_retries: Further attempts after a temporary failure.
 
     Raises:
         ArgumentError: An argument is out of range or has the wrong type.
 
     Example:
-        >>> judge = ChatServer("http://127.0.0.1:8000/v1", "Qwen/Qwen3-32B", api_key="secret")
-        >>> judge.signature
+        >>> ChatServer("http://127.0.0.1:8000/v1", "Qwen/Qwen3-32B", api_key="secret").signature
         'Qwen/Qwen3-32B|temperature:0.0|max_tokens:1024'
-        >>> judge("Which is better? ...")  # doctest: +SKIP
-        'Reason: ... Decision: [[1]]'
     """
 
     _: KW_ONLY
@@ -100,15 +92,13 @@ class ChatServer(ServedModel):
         return Client(url, self._server, self._key, self.timeout_s, first_wait_s=0.5)
 
     def _error(self, failure: Failure) -> ChatError | ChatUnavailableError:
-        what = f"{self._server} {failure.what}"
+        remedy = "check `base_url`, `model` and `extra_body`"
         if failure.status in {401, 403}:
             remedy = f"give the right key as `api_key`, or set the environment variable {self.api_key_env}"
-            return ChatError(f"{what}; {remedy}")
-        if failure.is_answered or not failure.is_temporary:
-            return ChatError(f"{what}; check `base_url`, `model` and `extra_body`")
-        return ChatUnavailableError(
-            f"{what}; is the server running? Otherwise ask fewer at a time, or raise `timeout_s` or `max_retries`"
-        )
+        elif failure.is_temporary and not failure.is_answered:
+            remedy = "is the server running? Otherwise ask fewer at a time, or raise `timeout_s` or `max_retries`"
+            return ChatUnavailableError(f"{self._server} {failure.what}; {remedy}")
+        return ChatError(f"{self._server} {failure.what}; {remedy}")
 
 
 def _answer(content: bytes) -> str:
