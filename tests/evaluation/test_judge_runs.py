@@ -13,7 +13,7 @@ from semreward.evaluation import (
     headline_prompt,
     pairwise_scores,
 )
-from semreward.evaluation.answers import AnswerFile
+from semreward.evaluation.asking import AnswerFile
 
 
 def test_a_second_call_asks_nothing(tmp_path):
@@ -220,15 +220,10 @@ def test_a_judge_that_returns_no_text_is_told():
 # Bad input
 
 
-@pytest.mark.parametrize("source", ["", " \n"])
-def test_a_blank_source_is_named_by_its_row(source):
-    with pytest.raises(ArgumentError, match="`sources` must not be blank, got .* at row 1"):
+@pytest.mark.parametrize("source", ["", " \n", None])
+def test_a_source_that_is_none_is_named_by_its_row(source):
+    with pytest.raises(ArgumentError, match="`sources` must be non-blank strings, got .* at row 1"):
         judged(CountingJudge(), sources=["ཀ", source, "ག"])
-
-
-def test_a_source_of_the_wrong_type_is_named_by_its_row():
-    with pytest.raises(ArgumentTypeError, match="`sources` must be strings, got NoneType at row 2"):
-        judged(CountingJudge(), sources=["ཀ", "ཁ", None])
 
 
 @pytest.mark.parametrize("name", ["first", "second"])
@@ -254,14 +249,6 @@ def test_no_pairs_are_refused():
 def test_a_concurrency_that_is_none_is_refused(value):
     with pytest.raises(ArgumentError, match="`concurrency` must be a whole number of at least 1"):
         judged(CountingJudge(), concurrency=value)
-
-
-@pytest.mark.parametrize("seed", [-1, 0.5, "0", True, None])
-def test_a_seed_that_is_none_shows_before_anything_is_asked(seed):
-    judge = CountingJudge()
-    with pytest.raises(ArgumentError, match="`seed` must be a whole number of at least 0"):
-        judged(judge, seed=seed)
-    assert judge.prompts == []
 
 
 @pytest.mark.parametrize("names", [("a",), ("a", "b", "c"), ("a", 1), "ab", None])

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from semreward.errors import ArgumentError, ArgumentTypeError, MissingDependencyError
-from semreward.evaluation import CmrcScores, cmrc_scores, first_questions, reading_prompts
+from semreward.evaluation import CmrcScores, cmrc_scores, first_questions
 from semreward.evaluation import reading as reading_module
-from semreward.evaluation.reading import comparable_text, reading_f1, reading_tokens
+from semreward.evaluation.reading import comparable_text, reading_f1, reading_prompts, reading_tokens
 
 
 def dataset(*questions, passage="他在北京。"):

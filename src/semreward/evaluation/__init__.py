@@ -4,7 +4,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from semreward.errors import ChatError, ChatUnavailableError
-from semreward.evaluation.chat import ChatServer
+from semreward.evaluation.asking import ChatServer
 from semreward.evaluation.judge import (
     JudgePrompt,
     JudgingInterruptedError,
@@ -13,14 +13,7 @@ from semreward.evaluation.judge import (
     translation_prompt,
     verdict_of,
 )
-from semreward.evaluation.reading import (
-    READING_PROMPT,
-    CmrcScores,
-    cmrc_scores,
-    first_questions,
-    reading_answers,
-    reading_prompts,
-)
+from semreward.evaluation.reading import READING_PROMPT, CmrcScores, cmrc_scores, first_questions, reading_answers
 from semreward.evaluation.retrieval import (
     GradedPair,
     graded_scores,
@@ -41,40 +34,12 @@ from semreward.evaluation.score import (
 if TYPE_CHECKING:
     from semreward.evaluation.policy import ChatModel, Distribution, choice_scores, token_kl, token_nll
 
-__all__ = [
-    "READING_PROMPT",
-    "ChatError",
-    "ChatModel",
-    "ChatServer",
-    "ChatUnavailableError",
-    "CmrcScores",
-    "Distribution",
-    "GradedPair",
-    "JudgePrompt",
-    "JudgingInterruptedError",
-    "Score",
-    "bleu_score",
-    "choice_scores",
-    "chrf_score",
-    "cmrc_scores",
-    "first_questions",
-    "graded_scores",
-    "headline_prompt",
-    "language_consistency_score",
-    "mean_cosine",
-    "pair_auc",
-    "pairwise_scores",
-    "rank_correlation",
-    "reading_answers",
-    "reading_prompts",
-    "retrieval_scores",
-    "rouge_l_score",
-    "similarity_score",
-    "token_kl",
-    "token_nll",
-    "translation_prompt",
-    "verdict_of",
-]
+__all__ = ["Score", "bleu_score", "chrf_score", "language_consistency_score", "rouge_l_score", "similarity_score"]
+__all__ += ["READING_PROMPT", "CmrcScores", "cmrc_scores", "first_questions", "reading_answers"]
+__all__ += ["ChatModel", "Distribution", "choice_scores", "token_kl", "token_nll"]
+__all__ += ["JudgePrompt", "JudgingInterruptedError", "pairwise_scores", "verdict_of"]
+__all__ += ["ChatError", "ChatServer", "ChatUnavailableError", "headline_prompt", "translation_prompt"]
+__all__ += ["GradedPair", "graded_scores", "mean_cosine", "pair_auc", "rank_correlation", "retrieval_scores"]
 
 
 def __getattr__(name: str) -> Any:

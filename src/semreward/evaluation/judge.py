@@ -1,13 +1,11 @@
 """A pairwise judge: which of two systems does a chat model prefer, asked about every source in both orders."""
 
 import hashlib
-import json
-import logging
 import os
 import re
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -16,29 +14,27 @@ from numpy.typing import NDArray
 from semreward.arguments import check_count, is_column
 from semreward.batch import check_column
 from semreward.errors import ArgumentError, ArgumentTypeError, SemRewardError
-from semreward.evaluation.answers import AnswerFile, answerer_name, check_fields, key_of
+from semreward.evaluation.asking import AnswerFile, answerer_name, check_fields, key_of
 from semreward.evaluation.score import evaluated_answers, signature_of
 from semreward.protocols import Completion
 from semreward.text import DEFAULT_ANSWER, Answer, remove_reasoning
 
-logger = logging.getLogger(__name__)
-
-Judge: TypeAlias = Callable[[str], str]
-"""Whoever answers prompts: `ChatServer`, or your own function. Several threads call it. Its `signature`, if it is a
-string, names it in signatures and in the cache."""
+Judge: TypeAlias = Callable[[str], str]  # several threads call it
 
 Verdict: TypeAlias = Literal[0, 1, 2]
 """1 or 2: that candidate is significantly better; 0: a tie."""
 
-Outcome: TypeAlias = Literal["first", "second", "tie", "unparsable"]
+Verdicts: TypeAlias = tuple[Verdict | None, ...]
+"""Decisions with the first system's candidate shown first, and second; none for equal candidates."""
+
 Interval: TypeAlias = tuple[float, float]
 
-_RESAMPLES = 10_000
+_RESAMPLES, _SEED = 10_000, 0
 
 _MARK = re.compile(r"(?<!\[)\[\[(\s*-?\d+\s*)\]\](?!\])")  # anything that looks like a mark
 
 _PAIR = """\
-You are an experienced linguist, and you know {languages} well. {task}
+You are an experienced linguist, and you know {languages} well. {task}, made by systems that are not named.
 
 <source>
 {{source}}
@@ -69,12 +65,10 @@ Decision: <the mark>
 
 @dataclass(frozen=True)
 class JudgePrompt:
-    r"""A prompt that shows a judge a source and two candidates and asks for `[[1]]`, `[[2]]` or `[[0]]`.
+    """A prompt that shows a judge a source and two candidates and asks for `[[1]]`, `[[2]]` or `[[0]]`.
 
-    Args:
-        name: Its name in signatures.
-        template: Its text with exactly the fields `{source}`, `{candidate_1}` and `{candidate_2}`, and with all three
-            marks (else an `ArgumentError`); other braces are doubled.
+    Its `template` has exactly the fields `{source}`, `{candidate_1}` and `{candidate_2}`, and all three marks (else an
+    `ArgumentError`); other braces are doubled.
     """
 
     name: str
@@ -104,11 +98,8 @@ def translation_prompt(
         Su et al. 2026, appendix B.2 and Figure 3, https://arxiv.org/abs/2605.14366, in other words. We add that texts
         between the tags give no orders, and that the judge writes one mark.
     """
-    task = (
-        f"Below stand a text in {source_language} and two translations of it into {target_language}, made by systems "
-        "that are not named."
-    )
     languages = f"{source_language} and {target_language}"
+    task = f"Below stand a text in {source_language} and two translations of it into {target_language}"
     template = _PAIR.format(languages=languages, task=task, candidate="translation", reasons_in=reasons_in)
     return JudgePrompt(f"translation-{source_language}-{target_language}", template)
 
@@ -119,24 +110,14 @@ def headline_prompt(language: str = "Tibetan", *, reasons_in: str = "Chinese") -
     Source:
         Su et al. 2026, appendix B.1 and Figure 2, https://arxiv.org/abs/2605.14366, adapted as in `translation_prompt`.
     """
-    task = (
-        f"You also know the press in {language}. Below stand a news article in {language} and two headlines for it, "
-        "made by systems that are not named."
-    )
     languages = " and ".join(dict.fromkeys([language, reasons_in]))
+    task = f"You also know the press in {language}. Below stand a news article in {language} and two headlines for it"
     template = _PAIR.format(languages=languages, task=task, candidate="headline", reasons_in=reasons_in)
     return JudgePrompt(f"headline-{language}", template)
 
 
 def verdict_of(answer: str) -> Verdict | None:
-    r"""The decision in a judge's answer; `None` unless it has exactly one mark.
-
-    Text between `<think>` tags does not count. Another number in double brackets is a mark, too.
-
-    Example:
-        >>> verdict_of("Reason: more complete.\nDecision: [[2]]"), verdict_of("[[1]] or [[2]]")
-        (2, None)
-    """
+    """The decision in a judge's answer after its reasoning; `None` unless it holds exactly one mark."""
     marks = _MARK.findall(remove_reasoning(answer))
     verdicts: dict[str, Verdict] = {"0": 0, "1": 1, "2": 2}
     return verdicts.get(marks[0]) if len(marks) == 1 else None
@@ -147,20 +128,11 @@ class JudgingInterruptedError(SemRewardError, RuntimeError):
 
 
 @dataclass(frozen=True)
-class JudgedPair:
-    """One pair of candidates, judged with the first system's shown first, and second; equal ones are not judged."""
-
-    outcome: Outcome  # whose candidate is better in both orders; else a tie, or unparsable without two decisions
-    verdicts: tuple[Verdict | None, ...]
-    answers: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class PairwiseScores:
     """How often a judge prefers one system to another.
 
-    Intervals are 95 % bootstrap intervals over the judged pairs, taken as independent. If all pairs end alike, an
-    interval is a single point, which does not mean certainty. Without judged pairs, rates and intervals are `None`.
+    Intervals are 95 % bootstrap intervals over the judged pairs, taken as independent. Without judged pairs, rates and
+    intervals are `None`.
     """
 
     names: tuple[str, str]  # the two systems
@@ -177,20 +149,14 @@ class PairwiseScores:
     margin: float | None  # wins less losses per judged pair; the systems differ if its interval does not hold 0
     margin_interval: Interval | None
     signature: str  # everything that decides the numbers
-    pairs: tuple[JudgedPair, ...] = field(repr=False)  # in the order of the rows
+    verdicts: Sequence[Verdicts] = field(repr=False)  # of each row
 
     def __str__(self) -> str:
         first, second = self.names
-        counts = {
-            f"{first} better": self.wins,
-            "tie": self.ties,
-            f"{second} better": self.losses,
-            "unparsable": self.unparsable,
-            "decisions differ by order": self.inconsistent,
-            "equal candidates": self.identical,
-        }
-        width = max(map(len, counts))
-        lines = [f"{name:<{width}}  {count:>6}" for name, count in counts.items()]
+        lines = [
+            f"{first} better: {self.wins}, {second} better: {self.losses}, unparsable: {self.unparsable}",
+            f"ties: {self.ties}, of these by order: {self.inconsistent}, of equal candidates: {self.identical}",
+        ]
         rates = [("better", self.win_rate, self.win_interval), (f"less {second}", self.margin, self.margin_interval)]
         for name, rate, interval in rates:
             if rate is not None and interval is not None:
@@ -198,10 +164,6 @@ class PairwiseScores:
         if self.shown_first is not None:
             lines.append(f"decided for the one shown first: {self.shown_first:.1%}")
         return "\n".join([*lines, self.signature])
-
-    def to_json(self) -> str:
-        """Everything, answers included, as JSON; the same scores give the same text."""
-        return json.dumps(asdict(self), ensure_ascii=False, indent=1) + "\n"
 
 
 def pairwise_scores(
@@ -215,46 +177,35 @@ def pairwise_scores(
     judge_name: str | None = None,
     names: tuple[str, str] = ("first", "second"),
     concurrency: int = 8,
-    seed: int = 0,
     answer: Answer = DEFAULT_ANSWER,
 ) -> PairwiseScores:
     """How often a judge prefers the first system's completions to the second's.
 
     The judge sees the source and two candidates without their names, once in each order. A system wins a pair if the
-    judge decides for it in both orders; other pairs with two decisions are ties. Equal candidates tie unasked. The same
-    call after an interruption, or one with more rows, asks only for answers that the cache lacks.
+    judge decides for it in both orders; other pairs with two decisions are ties. Equal candidates tie unasked.
 
     Args:
-        judge: Answers prompts. Its errors end the call: `ChatServer` makes its own retries.
+        judge: `ChatServer` or a function. Its `signature`, if it is a string, names it here and in the cache.
         sources: `N` non-blank texts, such as what was translated; `N` at least 1.
         first: `N` completions of the first system, texts or lists of messages; empty ones are judged, too.
         second: `N` completions of the second system.
         prompt: `translation_prompt()`, `headline_prompt()`, or your own.
-        cache: JSON lines file that keeps the answers; created if missing. `None`: they are kept during the call.
+        cache: JSON lines file that keeps the answers; the judge is asked only for those that it lacks.
         judge_name: Name of a judge without a `signature`.
         names: Names of the two systems in the table.
         concurrency: Requests at the same time.
-        seed: Seed of the 10,000 bootstrap samples, at least 0.
         answer: How the answer is found in a completion.
 
     Raises:
         JudgingInterruptedError: The judge raised an error, which is the cause.
-        ArgumentError: There are no rows, lengths differ, a source is blank, a number is out of its range, or a judge
-            with a cache has neither `signature` nor `judge_name`.
+        ArgumentError: There are no rows, lengths differ, a source is blank, or a judge with a cache has no name.
         ArgumentTypeError: A row, the judge, `prompt` or `names` has the wrong type.
 
     Source:
         Su et al. 2026, appendix B, https://arxiv.org/abs/2605.14366, which does not say whether both orders were asked.
         Wins in both orders: Zheng et al. 2023, section 3.4, https://arxiv.org/abs/2306.05685
-
-    Example:
-        >>> from semreward.evaluation import translation_prompt
-        >>> always_the_one_shown_first = lambda prompt: "[[1]]"
-        >>> pairwise_scores(always_the_one_shown_first, ["ཀ"], ["我"], ["我们"], prompt=translation_prompt()).ties
-        1
     """
     check_count("concurrency", concurrency)
-    check_count("seed", seed, at_least=0)
     if not is_column(names) or [isinstance(name, str) for name in names] != [True, True]:
         raise ArgumentTypeError(f"`names` must be two strings, one per system, got {names!r}")
     name = answerer_name(judge, judge_name, argument="judge", keeps=cache is not None)
@@ -262,7 +213,6 @@ def pairwise_scores(
     keys = {text: key_of(name, text) for row in rows for text in row}
     answers = AnswerFile(cache)
     todo = [text for text, key in keys.items() if key not in answers]
-    logger.info("judging %d pairs: %d requests are to be sent", len(rows), len(todo))
     try:
         _ask_all(judge, todo, keys, answers, concurrency)
     except Exception as error:
@@ -273,30 +223,23 @@ def pairwise_scores(
         raise JudgingInterruptedError(
             f"judging stopped after {answered} of {len(todo)} answers, because {type(error).__name__}: {error}; {kept}"
         ) from error
-    pairs = [judged_pair(*(answers[keys[text]] for text in row)) for row in rows]
-    signature = signature_of(
-        "pairwise", judge=name, prompt=prompt.signature, orders="both", bootstrap=_RESAMPLES, seed=seed
-    )
-    return scores_of(pairs, names, seed=seed, signature=signature)
+    verdicts = [tuple(verdict_of(answers[keys[text]]) for text in row) for row in rows]
+    asked: dict[str, object] = {"judge": name, "prompt": prompt.signature, "orders": "both"}
+    return scores_of(verdicts, names, signature_of("pairwise", **asked, bootstrap=_RESAMPLES, seed=_SEED))
 
 
 def _prompts(prompt: JudgePrompt, sources: Sequence[str], ones: list[str], others: list[str]) -> list[list[str]]:
     """The prompts of both orders for each row; none for equal candidates."""
     if not isinstance(prompt, JudgePrompt):
         raise ArgumentTypeError(
-            f"`prompt` must be a JudgePrompt, got {type(prompt).__name__}; give translation_prompt(), "
-            "headline_prompt() or JudgePrompt(name, template)"
+            f"`prompt` must be a JudgePrompt, got {type(prompt).__name__}; try translation_prompt()"
         )
     check_column("second", others, len(ones))
     check_column("sources", sources, len(ones))
     rows = []
     for row, (source, one, other) in enumerate(zip(sources, ones, others, strict=True)):
-        if not isinstance(source, str):
-            raise ArgumentTypeError(
-                f"`sources` must be strings, got {type(source).__name__} at row {row}; drop the row"
-            )
-        if not source.strip():
-            raise ArgumentError(f"`sources` must not be blank, got {source!r} at row {row}; drop the row")
+        if not isinstance(source, str) or not source.strip():
+            raise ArgumentError(f"`sources` must be non-blank strings, got {source!r} at row {row}; drop the row")
         rows.append([] if one == other else [prompt.text(source, one, other), prompt.text(source, other, one)])
     return rows
 
@@ -330,46 +273,38 @@ def _ask_all(judge: Judge, prompts: list[str], keys: dict[str, str], answers: An
     thread_map(ask, prompts, max_workers=concurrency, desc="judging", unit="request", disable=None)
 
 
-def judged_pair(*answers: str) -> JudgedPair:
-    """The outcome of the answers with the first system's candidate shown first, and second; a tie without answers."""
-    verdicts = tuple(verdict_of(answer) for answer in answers)
-    outcomes: dict[tuple[Verdict | None, ...], Outcome] = {(1, 2): "first", (2, 1): "second"}
-    outcome = "unparsable" if None in verdicts else outcomes.get(verdicts, "tie")
-    return JudgedPair(outcome, verdicts, answers)
-
-
-def scores_of(pairs: Sequence[JudgedPair], names: tuple[str, str], *, seed: int, signature: str) -> PairwiseScores:
+def scores_of(rows: Sequence[Verdicts], names: tuple[str, str], signature: str) -> PairwiseScores:
     """Count outcomes, and bootstrap their shares over pairs: percentile intervals of Efron 1979.
 
     To resample N pairs and count outcomes is to draw from a multinomial distribution with the measured shares.
     """
-    outcomes = [pair.outcome for pair in pairs]
-    wins, ties, losses = (outcomes.count(outcome) for outcome in ("first", "tie", "second"))
-    judged = wins + ties + losses
+    wins, losses, identical = rows.count((1, 2)), rows.count((2, 1)), rows.count(())
+    unparsable = sum(None in verdicts for verdicts in rows)
+    judged = len(rows) - unparsable
+    ties = judged - wins - losses
     win_rate, margin, win_interval, margin_interval = None, None, None, None
     if judged:
-        shares = np.array([wins, ties, losses]) / judged
         win_rate, margin = wins / judged, (wins - losses) / judged
-        drawn = np.random.default_rng(seed).multinomial(judged, shares, size=_RESAMPLES) / judged
+        shares = np.array([wins, ties, losses]) / judged
+        drawn = np.random.default_rng(_SEED).multinomial(judged, shares, size=_RESAMPLES) / judged
         win_interval, margin_interval = _interval(drawn[:, 0]), _interval(drawn[:, 0] - drawn[:, 2])
-    verdicts = [verdict for pair in pairs for verdict in pair.verdicts]
-    decided = verdicts.count(1) + verdicts.count(2)
+    decisions = [verdict for verdicts in rows for verdict in verdicts if verdict]
     return PairwiseScores(
         names=names,
         wins=wins,
         ties=ties,
         losses=losses,
         judged=judged,
-        unparsable=outcomes.count("unparsable"),
-        inconsistent=sum(pair.outcome == "tie" and pair.verdicts not in {(), (0, 0)} for pair in pairs),
-        identical=sum(not pair.answers for pair in pairs),
-        shown_first=verdicts.count(1) / decided if decided else None,
+        unparsable=unparsable,
+        inconsistent=ties - identical - rows.count((0, 0)),
+        identical=identical,
+        shown_first=decisions.count(1) / len(decisions) if decisions else None,
         win_rate=win_rate,
         win_interval=win_interval,
         margin=margin,
         margin_interval=margin_interval,
         signature=signature,
-        pairs=tuple(pairs),
+        verdicts=rows,
     )
 
 

@@ -23,11 +23,8 @@ from semreward.evaluation.reading import Dataset, reading_prompts
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-# Positions that become float32 log-probabilities at once: 64 x 150,000 x 4 bytes = 38 MB.
-_CHUNK = 64
-
+_CHUNK = 64  # positions that become float32 log-probabilities at once: 64 x 150,000 x 4 bytes = 38 MB
 _NUMBERS_PER_WEIGHT = 64  # sampled for a model's signature
-
 _GREEDY: dict[str, Any] = {"do_sample": False, "num_beams": 1, "repetition_penalty": 1.0, "no_repeat_ngram_size": 0}
 _GREEDY |= {"temperature": None, "top_p": None, "top_k": None}
 
@@ -152,18 +149,17 @@ def _token_ids(
     if contexts is not None and len(contexts) != len(texts):
         raise ArgumentError(f"`contexts` must be as many as `texts`, got {len(contexts)} and {len(texts)}")
     for row, text in enumerate(texts):
-        before: list[int] = []
+        start = 0
         if contexts is None:
             ids = tokenizer(text, truncation=True, max_length=max_tokens)["input_ids"]
         else:
-            before = tokenizer(contexts[row], add_special_tokens=False)["input_ids"]
-            ids = tokenizer(text, add_special_tokens=False)["input_ids"]
-            if not before:
+            ids = tokenizer(contexts[row], add_special_tokens=False)["input_ids"]
+            if not ids:
                 raise ArgumentError(f"`contexts` must hold at least one token each, got {contexts[row]!r} at row {row}")
-        start = max(len(before) - 1, 0)
-        whole = [*before, *ids][:max_tokens]
-        if len(whole) > start + 1:
-            yield whole, start
+            start = len(ids) - 1
+            ids = [*ids, *tokenizer(text, add_special_tokens=False)["input_ids"]]
+        if len(ids[:max_tokens]) > start + 1:
+            yield ids[:max_tokens], start
 
 
 def _distribution(values: list[torch.Tensor]) -> Distribution:
@@ -344,8 +340,7 @@ class ChatModel:
         padding = self.tokenizer.pad_token_id
         if padding is None:
             padding = self.tokenizer.eos_token_id or 0  # it is masked
-        rows = [self._token_ids(prompt) for prompt in prompts]
-        ids, mask = _padded(rows, padding, next(self.model.parameters()).device)
+        ids, mask = _padded(self._token_ids(prompts), padding, next(self.model.parameters()).device)
         model: Any = self.model  # type checkers do not see how generate() is attached
         with evaluating(self.model), torch.no_grad():
             output = model.generate(
@@ -353,9 +348,8 @@ class ChatModel:
             )
         return list(self.tokenizer.batch_decode(output[:, ids.shape[1] :], skip_special_tokens=True))
 
-    def _token_ids(self, prompt: str) -> list[int]:
-        messages = [{"role": "user", "content": prompt}]
-        text = self.tokenizer.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=True, **self.template_options
-        )
-        return list(self.tokenizer(str(text), add_special_tokens=False)["input_ids"])
+    def _token_ids(self, prompts: Sequence[str]) -> list[list[int]]:
+        chats = [[{"role": "user", "content": prompt}] for prompt in prompts]
+        options = {"add_generation_prompt": True, "return_dict": True, **self.template_options}
+        encoded: Any = self.tokenizer.apply_chat_template(chats, **options)
+        return list(encoded["input_ids"])

@@ -1,6 +1,5 @@
 """Chinese reading comprehension, the paper's measure of alignment tax: asked, and scored as CMRC 2018 defines it."""
 
-import logging
 import os
 import re
 from collections import Counter
@@ -12,17 +11,14 @@ from typing import Any, NamedTuple, TypeAlias
 
 from semreward.arguments import check_count, is_column
 from semreward.errors import ArgumentError, ArgumentTypeError, MissingDependencyError
-from semreward.evaluation.answers import AnswerFile, answerer_name, check_fields, key_of
+from semreward.evaluation.asking import AnswerFile, answerer_name, check_fields, key_of
 from semreward.files import read_json
 from semreward.text import ReasoningPolicy, remove_reasoning
 
-logger = logging.getLogger(__name__)
-
 Dataset: TypeAlias = Mapping[str, Any] | str | os.PathLike[str]
-"""Questions in SQuAD's layout (`data` > `paragraphs` > `qas`), or the path of a JSON file with them."""
+"""Questions in SQuAD's layout (`data` > `paragraphs` > `qas`), or a JSON file with them."""
 
-Reader: TypeAlias = Callable[[Sequence[str]], Sequence[str]]
-"""Answers a batch of prompts: `ChatModel`, or your own function."""
+Reader: TypeAlias = Callable[[Sequence[str]], Sequence[str]]  # a batch of prompts to their answers
 
 READING_PROMPT = "阅读短文，用短文中的原文回答问题。只写答案。\n短文：{passage}\n问题：{question}"
 """The default prompt: answer in the passage's own words, and with the answer only. The paper does not state its own."""
@@ -30,7 +26,6 @@ READING_PROMPT = "阅读短文，用短文中的原文回答问题。只写答�
 # CMRC 2018 deletes these characters before it compares, and no others: ASCII commas, full stops and brackets stay, so
 # does the opening quote U+2018, and so does an ellipsis, because the list names a pair of them as one character.
 _DELETED = str.maketrans("", "", "-:_*^/\\~`+=，。：？！“”；’《》·、「」（）－～『』")
-
 _HAN_OR_OTHERS = re.compile("[\u4e00-\u9fa5]|[^\u4e00-\u9fa5]+")
 
 
@@ -67,9 +62,7 @@ def reading_prompts(dataset: Dataset) -> list[ReadingPrompt]:
         raise ArgumentError("`dataset` must hold at least one question, got none")
     for question in questions:
         if not all(isinstance(text, str) for text in (question.passage, question.question, *question.answers)):
-            raise ArgumentError(
-                f"`dataset` must hold texts only; passage, question or answer of {question.id!r} is not"
-            )
+            raise ArgumentError(f"`dataset` must hold texts only; a member of {question.id!r} is not")
     [(question_id, times)] = Counter(question.id for question in questions).most_common(1)
     if times > 1:
         raise ArgumentError(f"`dataset` must name each question once, got the id {question_id!r} twice; rename one")
@@ -112,13 +105,12 @@ def reading_answers(
 ) -> dict[str, str]:
     """The answers of a model to all questions of a data set, ready for `cmrc_scores`.
 
-    The same call after an interruption asks only for the rest. Answers of other models or to other prompts in the file
-    are left alone.
+    Answers of other models or to other prompts in the file are left alone.
 
     Args:
         reader: `ChatModel` or a function. Its `signature`, if it is a string, names it in the file of answers.
         dataset: Questions; `first_questions` takes a part.
-        path: JSON lines file that keeps the answers; created if missing. `None`: they are kept during the call.
+        path: JSON lines file that keeps the answers; the reader is asked only for those that it lacks.
         prompt: Text with the fields `{passage}` and `{question}`; other braces are doubled.
         batch_size: Prompts per batch. If memory runs out, call again with fewer: earlier answers are kept.
         reader_name: Name of a reader without a `signature`.
@@ -128,8 +120,8 @@ def reading_answers(
         Question id to answer without outer white space, in the data set's order.
 
     Raises:
-        ArgumentError: As for `reading_prompts`, or an argument is out of its range, a reader with a file has no name,
-            or it returns another number of answers.
+        ArgumentError: As for `reading_prompts`, or the prompt has other fields, a reader with a file has no name, or it
+            returns another number of answers.
         ArgumentTypeError: The reader, its answers, the prompt or the data set have the wrong type.
 
     Source:
@@ -146,7 +138,6 @@ def reading_answers(
     keys = [key_of(name, text) for text in prompts]
     answers = AnswerFile(path)
     todo = [row for row, key in enumerate(keys) if key not in answers]
-    logger.info("%d of %d questions are answered already", len(questions) - len(todo), len(questions))
     todo.sort(key=lambda row: -len(prompts[row]))  # similar lengths share a batch; what does not fit shows at once
     for start in tqdm(range(0, len(todo), batch_size), desc="reading", unit="batch", disable=None):
         rows = todo[start : start + batch_size]
@@ -164,9 +155,8 @@ def _answers(reader: Reader, prompts: list[str]) -> list[str]:
         raise ArgumentTypeError(f"`reader` must return a list of texts, one per prompt, got {type(answers).__name__}")
     if len(answers) != len(prompts):
         raise ArgumentError(f"`reader` must return one answer per prompt: {len(prompts)} expected, got {len(answers)}")
-    for answer in answers:
-        if not isinstance(answer, str):
-            raise ArgumentTypeError(f"`reader` must return texts, got {type(answer).__name__}")
+    if wrong := [answer for answer in answers if not isinstance(answer, str)]:
+        raise ArgumentTypeError(f"`reader` must return texts, got {type(wrong[0]).__name__}")
     return list(answers)
 
 
@@ -203,12 +193,6 @@ def cmrc_scores(predictions: Mapping[str, str], dataset: Dataset) -> CmrcScores:
     Source:
         Cui et al. 2019, https://aclanthology.org/D19-1600, by the rules of its evaluation script, except that the
         script splits text other than Han into sentences, which differs only where such text holds several.
-
-    Example:
-        >>> squad = {"data": [{"paragraphs": [{"context": "他在北京。", "qas": [
-        ...     {"id": "q1", "question": "他在哪里？", "answers": [{"text": "北京", "answer_start": 2}]}]}]}]}
-        >>> cmrc_scores({"q1": "在北京。"}, squad)  # L = 2, P = 2/3, R = 1
-        CmrcScores(exact_match=0.0, f1=80.0, average=40.0, total=1, missing=0, absent=0)
     """
     questions = reading_prompts(dataset)
     if not isinstance(predictions, Mapping):
@@ -238,12 +222,7 @@ def comparable_text(text: str) -> str:
 
 
 def reading_tokens(text: str) -> list[str]:
-    """CMRC's tokens of a `comparable_text`: Han characters from U+4E00 to U+9FA5, and the words of all other text.
-
-    Example:
-        >>> reading_tokens("2018年A-B c，3.5%")
-        ['2018', '年', 'ab', 'c3.5', '%']
-    """
+    """CMRC's tokens of a `comparable_text`: Han characters from U+4E00 to U+9FA5, and the words of all other text."""
     tokens: list[str] = []
     for part in _HAN_OR_OTHERS.findall(comparable_text(text)):
         tokens += part if "\u4e00" <= part[0] <= "\u9fa5" else _words(part)

@@ -1,8 +1,7 @@
 """What an encoder is worth: retrieval, separation of true pairs, anisotropy, and agreement with graded pairs.
 
-Functions of vectors take unit rows: `N` anchors and the `N` positives that translate them, in the same order. Time
-grows with the square of N, memory does not. They raise an `ArgumentError` for sides of different shapes or too few
-rows. Legend: N pairs, D width, B rows of a block.
+Functions of vectors take unit rows: `N` anchors and the `N` positives that translate them. Time grows with the square
+of N, memory does not. Sides of different shapes or too few rows are an `ArgumentError`. Legend: D width, B block.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,12 +16,11 @@ from semreward.errors import ArgumentError
 from semreward.protocols import Encoder
 from semreward.text import normalise
 
-# Rows of the N x N cosines that are in memory at once.
-_BLOCK = 1024
+_BLOCK = 1024  # rows of the N x N cosines that are in memory at once
 
 
 class Ranking(NamedTuple):
-    """How high texts rank their own translations among all `N`; both values are in [0, 1], higher is better."""
+    """How high texts rank their own translations among all `N`, in [0, 1]."""
 
     precision_at_1: float  # share of texts whose translation comes first; a tie with another text is a miss
     reciprocal_rank: float  # mean of 1 / rank; among equal cosines the translation ranks last
@@ -157,14 +155,9 @@ def checked_graded(pairs: Sequence[GradedPair | tuple[Any, ...]]) -> list[Graded
 
 
 def rank_correlation(first: ArrayLike, second: ArrayLike) -> float | None:
-    """Spearman's rank correlation, in [-1, 1]; ties share their mean rank.
+    """Spearman's rank correlation, in [-1, 1]; `None` if one side's values are all equal, or fewer than two.
 
-    `None` if one side's values are all equal, or if there are fewer than two. Sides of different lengths are an
-    `ArgumentError`.
-
-    Example:
-        >>> rank_correlation([1, 2, 3], [10, 200, 3000])
-        1.0
+    Sides of different lengths are an `ArgumentError`.
     """
     from scipy.stats import rankdata  # type: ignore[import-untyped]
 

@@ -37,8 +37,7 @@ class Score:
 def bleu_score(completions: Sequence[Completion], references: References, *, answer: Answer = DEFAULT_ANSWER) -> Score:
     """Corpus BLEU-4, in [0, 1]: matches are summed over the whole set before they are divided.
 
-    N-grams are 1 to 4 `semreward.text.units`, smoothing is exponential, and the effective order is off: a set without a
-    completion of 4 units scores 0.
+    N-grams are 1 to 4 `semreward.text.units`; a set without a completion of 4 units scores 0.
 
     Source:
         Papineni et al. 2002, https://aclanthology.org/P02-1040; computed by sacrebleu (Post 2018,
@@ -92,7 +91,6 @@ def similarity_score(
 ) -> Score:
     """Mean cosine of completions and references, in [-1, 1] (eq. 1), before any threshold.
 
-    `encoder` is the path or hub id of a sentence-transformers model, or an object with `encode` and `fingerprint`.
     Judge a policy that was trained on one encoder by another one, too: it may have learned what only the first likes.
 
     Raises:
@@ -120,23 +118,10 @@ def language_consistency_score(
 
     A completion without letters is not consistent. Scripts cannot tell French from English; a detector can.
 
-    Args:
-        completions: `N` texts or lists of messages.
-        language: A BCP-47 tag, such as `"bo"` or `"zh-Hant"`.
-        detector: Must find the language as well, see `LanguageConsistencyReward`.
-        detector_threshold: Least probability of the language, in [0, 1].
-        answer: How the answer is found in a completion.
-
-    Raises:
-        ArgumentError: `detector_threshold` is out of its range.
-        UnknownLanguageError: No script is known for the language.
+    Other arguments and errors are those of `LanguageConsistencyReward`.
 
     Source:
         Su et al. 2026, section 3.4.2, https://arxiv.org/abs/2605.14366; `semreward.scripts.writing_of` has the rule.
-
-    Example:
-        >>> language_consistency_score(["བོད་ཡིག", "བོད་字", "", "ཀ་ཁ"], "bo").value
-        0.5
     """
     answers = evaluated_answers(completions, answer)
     reward = LanguageConsistencyReward(
