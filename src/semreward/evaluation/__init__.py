@@ -46,3 +46,7 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'semreward.evaluation' has no attribute {name!r}")
     return getattr(importlib.import_module("semreward.evaluation.policy"), name)  # which loads torch
+
+
+def __dir__() -> list[str]:
+    return __all__

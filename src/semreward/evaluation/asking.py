@@ -117,7 +117,6 @@ class AnswerFile(dict[str, str]):
 
     Raises:
         ArgumentError: A line is not an answer, and was not cut off either; the file is left as it is.
-        OSError: The file cannot be written.
     """
 
     def __init__(self, path: str | os.PathLike[str] | None) -> None:

@@ -1,7 +1,7 @@
 """What an encoder is worth: retrieval, separation of true pairs, anisotropy, and agreement with graded pairs.
 
 Functions of vectors take unit rows: `N` anchors and the `N` positives that translate them. Time grows with the square
-of N, memory does not. Sides of different shapes or too few rows are an `ArgumentError`. Legend: D width, B block.
+of N, memory does not. Sides of different lengths or too few rows are an `ArgumentError`. Legend: D width, B block.
 """
 
 from collections.abc import Iterator, Sequence
@@ -155,10 +155,7 @@ def checked_graded(pairs: Sequence[GradedPair | tuple[Any, ...]]) -> list[Graded
 
 
 def rank_correlation(first: ArrayLike, second: ArrayLike) -> float | None:
-    """Spearman's rank correlation, in [-1, 1]; `None` if one side's values are all equal, or fewer than two.
-
-    Sides of different lengths are an `ArgumentError`.
-    """
+    """Spearman's rank correlation, in [-1, 1]; `None` if one side's values are all equal, or fewer than two."""
     from scipy.stats import rankdata  # type: ignore[import-untyped]
 
     ranks = [rankdata(values) for values in (first, second)]
