@@ -37,8 +37,7 @@ import torch
 from numpy.typing import NDArray
 
 from semreward.adaptation import AdaptationConfig, Measures, Pair, adapt_encoder, measure_encoder, read_pairs
-from semreward.evaluation.graded import GradedPair, rank_correlation
-from semreward.evaluation.retrieval import pair_auc, retrieval_scores
+from semreward.evaluation.retrieval import GradedPair, pair_auc, rank_correlation, retrieval_scores
 
 PARTS = ("counts", "bag", "encoder", "sizes", "languages")
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")

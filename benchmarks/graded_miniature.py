@@ -26,7 +26,7 @@ from miniature.grammar import SLOTS, Meaning, realise, sample_meaning
 from miniature.models import EncoderShape, write_encoder
 from semreward import SentenceTransformerEncoder
 from semreward.adaptation import AdaptationConfig, Pair, adapt_encoder, measure_encoder
-from semreward.evaluation.graded import GradedPair
+from semreward.evaluation.retrieval import GradedPair
 
 DIFFERENCES = (0, 1, 2, 4, 7)
 # A Chinese character, a Tibetan syllable with its tsheg, another word with the spaces after it.

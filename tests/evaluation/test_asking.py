@@ -291,7 +291,7 @@ def test_options_reach_the_chat_template(model, tokenizer):
     plain = copy.deepcopy(tokenizer)
     plain.chat_template = "{{ messages[0].content }}{{ ending }}"
     chat = ChatModel(model, plain, template_options={"ending": "猫"})
-    assert chat._token_ids("红") == plain("红猫", add_special_tokens=False)["input_ids"]
+    assert chat._token_ids(["红"]) == [plain("红猫", add_special_tokens=False)["input_ids"]]
 
 
 def test_a_model_answers_a_reading_test_and_goes_on(chat, tmp_path):

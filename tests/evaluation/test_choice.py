@@ -6,7 +6,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from semreward.errors import ArgumentError
 from semreward.evaluation import choice_scores
-from semreward.evaluation.choice import _log_likelihoods
+from semreward.evaluation.policy import _log_likelihoods
 
 PASSAGE = "他在北京买了三个苹果。"
 

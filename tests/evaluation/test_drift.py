@@ -88,7 +88,7 @@ def test_few_positions_at_a_time_become_log_probabilities(model, adapted, tokeni
         sizes.append(len(logits))
         return torch.log_softmax(logits, dim)
 
-    monkeypatch.setattr("semreward.evaluation.drift.log_softmax", recorded)
+    monkeypatch.setattr("semreward.evaluation.policy.log_softmax", recorded)
     tokens = token_kl(adapted, model, tokenizer, ["".join(texts)]).tokens
     assert (max(sizes) <= 64 < tokens, sum(sizes)) == (True, 2 * tokens)
 
@@ -107,7 +107,7 @@ def test_kl_is_not_symmetric(model, adapted, tokenizer, texts):
 
 def test_a_long_text_is_measured_in_chunks_without_a_seam(model, adapted, tokenizer, texts, monkeypatch):
     whole = token_kl(adapted, model, tokenizer, ["".join(texts)])
-    monkeypatch.setattr("semreward.evaluation.drift._CHUNK", 3)
+    monkeypatch.setattr("semreward.evaluation.policy._CHUNK", 3)
     assert token_kl(adapted, model, tokenizer, ["".join(texts)]).mean == pytest.approx(whole.mean, rel=1e-6)
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from semreward.errors import ArgumentError
-from semreward.evaluation.graded import GradedPair, graded_scores, rank_correlation
+from semreward.evaluation.retrieval import GradedPair, graded_scores, rank_correlation
 
 GRADED = [
     GradedPair("abcdef", "abcdef", 3, "within"),

@@ -435,7 +435,6 @@ BAD_CALLS = {
         "evaluation.JudgePrompt('p', '{source}{candidate_1}{candidate_2}')": "template",
         "judged(names=('a', 'b', 'c'))": "names",
         "judged(concurrency=0)": "concurrency",
-        "estimated(input_price=1.0)": "output_price",
     },
     "ChatServer": {
         "chat(temperature=-1)": "temperature",

@@ -254,11 +254,6 @@ def judged(judge=lambda _prompt: "[[0]]", sources=("s",), first=("a",), second=(
     return evaluation.pairwise_scores(judge, list(sources), list(first), list(second), prompt=prompt, **options)
 
 
-def estimated(**options):
-    prompt = evaluation.translation_prompt()
-    return evaluation.judging_estimate(silent, ["s"], ["a"], ["b"], prompt=prompt, **options)
-
-
 def chat(base_url="http://127.0.0.1:9/v1", model="judge", **options):
     return evaluation.ChatServer(base_url, model, **options)
 

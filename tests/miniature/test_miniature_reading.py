@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from miniature.reading import RELATIONS, ReadingItem, Relation, sample_item, sample_items, to_cmrc
-from semreward.evaluation import cmrc_scores, reading_prompts
+from semreward.evaluation import cmrc_scores
+from semreward.evaluation.reading import reading_prompts
 
 items = st.builds(sample_item, st.randoms(use_true_random=False), facts=st.integers(1, len(RELATIONS)))
 

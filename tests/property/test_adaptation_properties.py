@@ -6,8 +6,7 @@ from hypothesis.extra.numpy import arrays
 
 from semreward.adaptation import read_pairs
 from semreward.adaptation.pairs import without_leaks
-from semreward.evaluation.graded import rank_correlation
-from semreward.evaluation.retrieval import mean_cosine, pair_auc, retrieval_scores
+from semreward.evaluation.retrieval import mean_cosine, pair_auc, rank_correlation, retrieval_scores
 
 finite = st.floats(-1e6, 1e6, allow_nan=False)
 short_texts = st.text(alphabet="ab ", max_size=3)

@@ -14,7 +14,7 @@ from semreward.adaptation.negatives import MakeNegatives, pair_rows
 from semreward.adaptation.pairs import Pair, PairReport, checked_pairs, without_leaks
 from semreward.encoders.local import SentenceTransformerEncoder
 from semreward.errors import ArgumentError, MissingDependencyError
-from semreward.evaluation.graded import GradedPair, checked_graded
+from semreward.evaluation.retrieval import GradedPair, checked_graded
 
 if TYPE_CHECKING:
     from semreward.adaptation.models import LengthReport

@@ -8,8 +8,14 @@ import numpy as np
 from semreward.adaptation.pairs import checked_pairs
 from semreward.encoders.engine import engine_of
 from semreward.errors import ArgumentError
-from semreward.evaluation.graded import GradedPair, GradedScores, graded_scores
-from semreward.evaluation.retrieval import mean_cosine, pair_auc, retrieval_scores
+from semreward.evaluation.retrieval import (
+    GradedPair,
+    GradedScores,
+    graded_scores,
+    mean_cosine,
+    pair_auc,
+    retrieval_scores,
+)
 from semreward.protocols import Encoder
 
 
@@ -59,7 +65,7 @@ def measure_encoder(
     Args:
         encoder: The encoder to measure.
         pairs: `N` translation pairs that it was not trained on, `N` at least 1.
-        graded: Graded pairs, see `semreward.evaluation.graded`.
+        graded: Graded pairs, see `semreward.evaluation.retrieval`.
 
     Raises:
         ArgumentError: There are no pairs, a pair lacks a side, or a graded row is invalid.

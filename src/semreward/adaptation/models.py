@@ -18,7 +18,7 @@ from semreward.adaptation.pairs import Pair
 from semreward.encoders.engine import close_engine
 from semreward.encoders.local import limit_tokens
 from semreward.errors import ArgumentError
-from semreward.evaluation.graded import GradedPair
+from semreward.evaluation.retrieval import GradedPair
 
 logger = logging.getLogger(__name__)
 

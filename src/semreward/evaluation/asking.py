@@ -1,198 +1,203 @@
-"""Asking a chat model the questions of a reading test; an interrupted run goes on where it stopped."""
+"""Asking chat models: a client for their servers, fields of prompts, and answers on disk for runs that stop halfway."""
 
 import hashlib
 import json
-import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+import string
+import threading
+import time
+from collections.abc import Collection
+from dataclasses import KW_ONLY, dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
 
-import torch
+from semreward.arguments import check_count, check_number
+from semreward.client import Client, Failure, ServedModel, WrongAnswerError
+from semreward.errors import ArgumentError, ArgumentTypeError, ChatError, ChatUnavailableError
 
-from semreward.arguments import check_count, is_column
-from semreward.errors import ArgumentError, ArgumentTypeError
-from semreward.evaluation.answers import AnswerFile, answerer_name, key_of
-from semreward.evaluation.drift import evaluating
-from semreward.evaluation.prompts import check_fields
-from semreward.evaluation.reading import Dataset, reading_prompts
-from semreward.text import ReasoningPolicy, remove_reasoning
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
-
-logger = logging.getLogger(__name__)
-
-READING_PROMPT = "阅读短文，用短文中的原文回答问题。只写答案。\n短文：{passage}\n问题：{question}"
-"""The default prompt: answer in the passage's own words, and with the answer only. The paper does not state its own."""
-
-_NUMBERS_PER_WEIGHT = 64  # sampled for a model's signature
-
-_GREEDY: dict[str, Any] = {
-    "do_sample": False,
-    "num_beams": 1,
-    "temperature": None,
-    "top_p": None,
-    "top_k": None,
-    "repetition_penalty": 1.0,
-    "no_repeat_ngram_size": 0,
-}
+_WAIT_S = 5.0  # what waits add to the time limit, per attempt
+_BEGINNINGS = (b'{"id": ', b'{"key": ')  # of our lines; they tell one that was cut off from the end of a foreign file
 
 
-Reader: TypeAlias = Callable[[Sequence[str]], Sequence[str]]
-"""Whoever answers a batch of prompts: `ChatModel`, or your own function. Its `signature`, if it is a string, names it
-in the file of answers."""
-
-
-@dataclass(frozen=True, eq=False)
-class ChatModel:
-    """A chat model in this process: a batch of prompts to its greedy answers.
-
-    Each prompt is one user message in the tokenizer's chat template. The model runs where it is, in evaluation mode and
-    without the sampling of its generation settings, and is left as it was.
+@dataclass(frozen=True)
+class ChatServer(ServedModel):
+    """A chat model behind an OpenAI-compatible `/chat/completions` endpoint: prompt to answer. Threads may share it.
 
     Args:
-        model: A causal language model of transformers, or a PEFT model around one.
-        tokenizer: Its tokenizer, with a chat template. Batches are padded on the left in any case.
-        max_tokens: Tokens per answer at most.
-        template_options: Further arguments of the chat template, such as `{"enable_thinking": False}`.
+        base_url: Parent of `/chat/completions`, such as `https://api.openai.com/v1`.
+        model: The server's name of its model.
+        api_key: Bearer token, in no repr, log, pickle, signature, cache or error.
+        api_key_env: Environment variable with the key, if none is given or it was pickled. Not set: no key is sent.
+        temperature: Sampling temperature; `None`: not sent, for reasoning models that accept only their own.
+        max_tokens: Tokens per answer, reasoning included, sent as `max_completion_tokens`. `None`: the server's limit.
+        extra_body: Further members of each request, such as `{"seed": 1}`; they win over those above, and they print.
+        timeout_s: Time limit of one attempt in seconds.
+        max_retries: Further attempts after a temporary failure.
 
     Raises:
-        ArgumentError: The tokenizer has no chat template, or `max_tokens` is below 1.
-
-    Example:
-        >>> ChatModel(model, tokenizer)(["他买了什么？"])  # doctest: +SKIP
-        ['苹果']
+        ArgumentError: An argument is out of range or has the wrong type.
     """
 
-    model: torch.nn.Module
-    tokenizer: "PreTrainedTokenizerBase"
     _: KW_ONLY
-    max_tokens: int = 64
-    template_options: Mapping[str, Any] = field(default_factory=dict)
+    api_key_env: str = "OPENAI_API_KEY"
+    temperature: float | None = 0.0
+    max_tokens: int | None = 1024
+    timeout_s: float = 120.0
+    max_retries: int = 5
 
     def __post_init__(self) -> None:
-        check_count("max_tokens", self.max_tokens)
-        if not self.tokenizer.chat_template:
-            raise ArgumentError(
-                "`tokenizer` must have a chat template, got none; set `tokenizer.chat_template`, or use a chat model"
-            )
+        self._check_server("/chat/completions")
+        if self.temperature is not None:
+            check_number("temperature", self.temperature, at_least=0)
+        if self.max_tokens is not None:
+            check_count("max_tokens", self.max_tokens)
+        check_count("max_retries", self.max_retries, at_least=0)
 
     @property
     def signature(self) -> str:
-        """What decides the answers: a hash of samples of all weights, of adapters that are on, and of the settings."""
-        digest = hashlib.sha256()
-        for name, weight in self.model.state_dict().items():
-            flat = weight.detach().reshape(-1)
-            sample = flat[:: max(1, flat.numel() // _NUMBERS_PER_WEIGHT)].cpu().double().numpy()
-            digest.update(f"{name}{tuple(weight.shape)}".encode() + sample.tobytes())
-        for name, module in self.model.named_modules():
-            if hasattr(module, "disable_adapters"):  # a layer of PEFT, whose adapter may be off
-                digest.update(f"{name}{module.disable_adapters}{getattr(module, 'active_adapters', None)}".encode())
-        settings = [self.tokenizer.chat_template, len(self.tokenizer), dict(self.template_options)]
-        digest.update(json.dumps(settings, sort_keys=True, default=str).encode())
-        return f"{digest.hexdigest()[:16]}|greedy|max_tokens:{self.max_tokens}"
+        """What decides the answers: the model's name and how it is sampled, but not where it runs."""
+        extra = "" if self.extra_body == "{}" else f"|extra_body:{self.extra_body}"
+        return f"{self.model}|temperature:{self.temperature}|max_tokens:{self.max_tokens}{extra}"
 
-    def __call__(self, prompts: Sequence[str], /) -> list[str]:
-        """Answer a batch of prompts, all at once; texts are decoded without special tokens."""
-        if not prompts:
-            return []
-        ids = [self._token_ids(prompt) for prompt in prompts]
-        longest = max(map(len, ids))
-        padding = self.tokenizer.pad_token_id
-        if padding is None:
-            padding = self.tokenizer.eos_token_id or 0  # it is masked
-        device = next(self.model.parameters()).device
-        inputs = torch.tensor([[padding] * (longest - len(row)) + row for row in ids], device=device)
-        mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in ids], device=device)
-        model: Any = self.model  # type checkers do not see how generate() is attached
-        with evaluating(self.model), torch.no_grad():
-            output = model.generate(
-                input_ids=inputs, attention_mask=mask, max_new_tokens=self.max_tokens, pad_token_id=padding, **_GREEDY
+    def __call__(self, prompt: str) -> str:
+        """The answer to one prompt; empty if the model gave none.
+
+        Raises:
+            ChatUnavailableError: No attempt got an answer, the last one included.
+            ChatError: The server refuses the request, or answers with something that is not a chat completion.
+            ArgumentError: The key was lost in a pickle, and `api_key_env` is not set here.
+        """
+        sampling = {"temperature": self.temperature, "max_completion_tokens": self.max_tokens}
+        body = {
+            "model": self.model,
+            "messages": [{"role": "user", "content": prompt}],
+            **{name: value for name, value in sampling.items() if value is not None},
+            **json.loads(str(self.extra_body)),
+        }
+        attempts = self.max_retries + 1
+        deadline = time.monotonic() + attempts * (self.timeout_s + _WAIT_S)
+        post = partial(self._client.post, json.dumps(body).encode(), _answer, deadline=deadline, attempts=attempts)
+        outcome = self._client.run(post)
+        if not isinstance(outcome, Failure):
+            return outcome
+        what = f"{self._server} {outcome.what}"
+        if outcome.is_temporary and not outcome.is_answered:
+            raise ChatUnavailableError(
+                f"{what}; is the server running? Otherwise ask fewer at a time, or raise `timeout_s` or `max_retries`"
             )
-        return list(self.tokenizer.batch_decode(output[:, longest:], skip_special_tokens=True))
+        remedy = "check `base_url`, `model` and `extra_body`"
+        if outcome.status in {401, 403}:
+            remedy = f"give the right key as `api_key`, or set the environment variable {self.api_key_env}"
+        raise ChatError(f"{what}; {remedy}")
 
-    def _token_ids(self, prompt: str) -> list[int]:
-        messages = [{"role": "user", "content": prompt}]
-        text = self.tokenizer.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=True, **self.template_options
-        )
-        return list(self.tokenizer(str(text), add_special_tokens=False)["input_ids"])
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_client"}
+
+    @cached_property
+    def _client(self) -> Client:
+        url = f"{self.base_url}/chat/completions"
+        return Client(url, self._server, self._key, self.timeout_s, first_wait_s=0.5)
 
 
-def reading_answers(
-    reader: Reader,
-    dataset: Dataset,
-    *,
-    path: str | os.PathLike[str] | None = None,
-    prompt: str = READING_PROMPT,
-    batch_size: int = 16,
-    reader_name: str | None = None,
-    reasoning: ReasoningPolicy = "remove",
-) -> dict[str, str]:
-    """The answers of a model to all questions of a data set, ready for `cmrc_scores`.
+def _answer(content: bytes) -> str:
+    try:
+        answer = json.loads(content)["choices"][0]["message"]["content"]
+    except (ValueError, RecursionError, LookupError, TypeError):
+        answer = content
+    if answer is not None and not isinstance(answer, str):
+        raise WrongAnswerError(f"no chat completion, but {content.decode(errors='replace')}")
+    return answer or ""
 
-    Answers are written after each batch, longest prompts first. The same call after an interruption asks only for the
-    rest. Answers of other models or to other prompts in the file are left alone.
 
-    Args:
-        reader: Answers batches of prompts.
-        dataset: Questions in the layout of SQuAD, or the path of a JSON file with them; `first_questions` takes a part.
-        path: JSON lines file that keeps the answers; created if missing. `None`: they are kept during the call.
-        prompt: Text with the fields `{passage}` and `{question}`; other braces are doubled.
-        batch_size: Prompts per batch. If memory runs out, call again with fewer: earlier answers are kept.
-        reader_name: Name of a reader without a `signature`.
-        reasoning: What becomes of `<think>` blocks in the result; see `semreward.text.remove_reasoning`.
+class AnswerFile(dict[str, str]):
+    """Answers by key, in a file of JSON lines that only grows; without a path they are in memory only.
 
-    Returns:
-        Question id to answer, in the data set's order; without outer white space, empty if nothing was answered.
+    A last line that was cut off is removed. Threads may add at the same time; two processes may not share a file.
 
     Raises:
-        ArgumentError: The data set breaks the layout, the prompt has other fields, `batch_size` is below 1, `reasoning`
-            is unknown, a reader with a file has no name, or it returns another number of answers.
-        ArgumentTypeError: The reader, its answers, the prompt or the data set have the wrong type.
-        FileNotFoundError: `dataset` is a path that does not exist.
-
-    Source:
-        Su et al. 2026, section 4.1.1, https://arxiv.org/abs/2605.14366, which states neither split nor prompt.
-
-    Example:
-        >>> squad = {"data": [{"paragraphs": [{"context": "他在北京。", "qas": [
-        ...     {"id": "q1", "question": "他在哪里？", "answers": [{"text": "北京"}]}]}]}]}
-        >>> reading_answers(lambda prompts: ["北京" if "北京" in prompt else "" for prompt in prompts], squad)
-        {'q1': '北京'}
+        ArgumentError: A line is not an answer, and was not cut off either; the file is left as it is.
     """
-    from tqdm.auto import tqdm
 
-    check_fields(prompt, ("passage", "question"), argument="prompt")
-    check_count("batch_size", batch_size)
-    remove_reasoning("", policy=reasoning)  # a wrong policy must show before anything is asked
-    name = answerer_name(reader, reader_name, argument="reader", keeps=path is not None)
-    questions = list(reading_prompts(dataset))
-    prompts = [prompt.format(passage=question.passage, question=question.question) for question in questions]
-    keys = [key_of(name, text) for text in prompts]
-    answers = AnswerFile(path)
-    answers.prepare()
-    todo = [row for row, key in enumerate(keys) if key not in answers]
-    logger.info("%d of %d questions are answered already", len(questions) - len(todo), len(questions))
-    todo.sort(key=lambda row: -len(prompts[row]))  # similar lengths share a batch; what does not fit shows at once
-    for start in tqdm(range(0, len(todo), batch_size), desc="reading", unit="batch", disable=None):
-        rows = todo[start : start + batch_size]
-        for row, answer in zip(rows, _answers(reader, [prompts[row] for row in rows]), strict=True):
-            answers.add(keys[row], answer, id=questions[row].id)
-    return {
-        question.id: remove_reasoning(answers[key], policy=reasoning).strip()
-        for question, key in zip(questions, keys, strict=True)
-    }
+    def __init__(self, path: str | os.PathLike[str] | None) -> None:
+        super().__init__()
+        self.path = None if path is None else Path(path)
+        self._lock = threading.Lock()
+        if self.path is None:
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a+b") as file:
+            file.seek(0)
+            lines = file.read().split(b"\n")
+            records = [_json(line) for line in lines]
+            self._read(records, lines[-1])
+            if lines[-1] and records[-1] is None:
+                file.truncate(file.tell() - len(lines[-1]))
+            elif lines[-1]:
+                file.write(b"\n")
+
+    def _read(self, records: list[Any], last_line: bytes) -> None:
+        if records[-1] is None and any(last_line.startswith(ours[: len(last_line)]) for ours in _BEGINNINGS):
+            records = records[:-1]  # empty or cut off
+        for number, record in enumerate(records, start=1):
+            key, answer = (record.get("key"), record.get("answer")) if isinstance(record, dict) else (None, None)
+            if not isinstance(key, str) or not isinstance(answer, str):
+                raise ArgumentError(
+                    f"line {number} of {str(self.path)!r} must be a JSON object with texts `key` and `answer`; remove "
+                    "the line, or give the path of another file"
+                )
+            self[key] = answer
+
+    def add(self, key: str, answer: str, **more: object) -> None:
+        """Keep an answer; `more` are further members of its line, which only people read."""
+        line = json.dumps({**more, "key": key, "answer": answer}, ensure_ascii=False) + "\n"
+        with self._lock:
+            if self.path is not None:
+                with self.path.open("ab") as file:
+                    file.write(line.encode("utf-8", errors="surrogatepass"))
+            self[key] = answer
 
 
-def _answers(reader: Reader, prompts: list[str]) -> list[str]:
-    answers: Any = reader(prompts)
-    if not is_column(answers):
-        raise ArgumentTypeError(f"`reader` must return a list of texts, one per prompt, got {type(answers).__name__}")
-    if len(answers) != len(prompts):
-        raise ArgumentError(f"`reader` must return one answer per prompt: {len(prompts)} expected, got {len(answers)}")
-    for answer in answers:
-        if not isinstance(answer, str):
-            raise ArgumentTypeError(f"`reader` must return texts, got {type(answer).__name__}")
-    return list(answers)
+def _json(line: bytes) -> Any:
+    """What a line says; `None` if it is not JSON."""
+    try:
+        return json.loads(line.decode("utf-8", errors="surrogatepass"))
+    except (ValueError, RecursionError):
+        return None
+
+
+def key_of(answerer: str, question: str) -> str:
+    """The key of an answer: a hash of who is asked, and of everything that is asked."""
+    return hashlib.sha256(json.dumps([answerer, question]).encode()).hexdigest()
+
+
+def answerer_name(answerer: object, name: str | None, *, argument: str, keeps: bool) -> str:
+    """The name of a judge or reader: as given, its `signature`, or its Python name if no file `keeps` the answers."""
+    if not callable(answerer):
+        raise ArgumentTypeError(f"`{argument}` must be callable, got {type(answerer).__name__}")
+    if name is not None and not isinstance(name, str):
+        raise ArgumentTypeError(f"`{argument}_name` must be a string, got {name!r}")
+    found = getattr(answerer, "signature", None) if name is None else name
+    if isinstance(found, str):
+        return found
+    if keeps:
+        raise ArgumentError(
+            f"`{argument}_name` must say what {answerer!r} is called, because a file keeps its answers and it has no "
+            "`signature`; give a name that changes with its answers"
+        )
+    return str(getattr(answerer, "__qualname__", type(answerer).__qualname__))
+
+
+def check_fields(template: str, fields: Collection[str], *, argument: str) -> None:
+    """Raise unless a template is a string with exactly these fields."""
+    if not isinstance(template, str):
+        raise ArgumentTypeError(f"`{argument}` must be a string, got {type(template).__name__}")
+    try:
+        found = {field for _, field, _, _ in string.Formatter().parse(template) if field is not None}
+    except ValueError as error:
+        raise ArgumentError(f"`{argument}` must double braces that are not fields: {error}") from error
+    if found != set(fields):
+        raise ArgumentError(
+            f"`{argument}` must have the fields {', '.join(sorted(fields))} and no others, got "
+            f"{', '.join(sorted(found)) or 'none'}; double braces that are not fields"
+        )

@@ -1,27 +1,163 @@
-"""Chinese reading comprehension: exact match and F1 as CMRC 2018 defines them, the paper's measure of alignment tax."""
+"""Chinese reading comprehension, the paper's measure of alignment tax: asked, and scored as CMRC 2018 defines it."""
 
-import json
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
-from semreward.arguments import check_count
+from semreward.arguments import check_count, is_column
 from semreward.errors import ArgumentError, ArgumentTypeError, MissingDependencyError
+from semreward.evaluation.asking import AnswerFile, answerer_name, check_fields, key_of
+from semreward.files import read_json
+from semreward.text import ReasoningPolicy, remove_reasoning
 
 Dataset: TypeAlias = Mapping[str, Any] | str | os.PathLike[str]
-"""Questions in SQuAD's layout (`data` > `paragraphs` > `qas`), or the path of a JSON file with them."""
+"""Questions in SQuAD's layout (`data` > `paragraphs` > `qas`), or a JSON file with them."""
+
+Reader: TypeAlias = Callable[[Sequence[str]], Sequence[str]]  # a batch of prompts to their answers
+
+READING_PROMPT = "阅读短文，用短文中的原文回答问题。只写答案。\n短文：{passage}\n问题：{question}"
+"""The default prompt: answer in the passage's own words, and with the answer only. The paper does not state its own."""
 
 # CMRC 2018 deletes these characters before it compares, and no others: ASCII commas, full stops and brackets stay, so
 # does the opening quote U+2018, and so does an ellipsis, because the list names a pair of them as one character.
 _DELETED = str.maketrans("", "", "-:_*^/\\~`+=，。：？！“”；’《》·、「」（）－～『』")
-
 _HAN_OR_OTHERS = re.compile("[\u4e00-\u9fa5]|[^\u4e00-\u9fa5]+")
+
+
+class ReadingPrompt(NamedTuple):
+    """One question about one passage, with its distinct answers."""
+
+    id: str
+    passage: str
+    question: str
+    answers: tuple[str, ...]
+
+
+def reading_prompts(dataset: Dataset) -> list[ReadingPrompt]:
+    """The questions of a data set, in its order; they need no answers.
+
+    Raises:
+        ArgumentError: The data set breaks SQuAD's layout, has no questions, or its file cannot be read.
+        ArgumentTypeError: The data set is neither a mapping nor a path.
+    """
+    content = _content(dataset)
+    questions = []
+    try:
+        for article in content["data"]:
+            for paragraph in article["paragraphs"]:
+                for item in paragraph["qas"]:
+                    answers = tuple(dict.fromkeys(answer["text"] for answer in item.get("answers", ())))
+                    questions.append(ReadingPrompt(item["id"], paragraph["context"], item["question"], answers))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ArgumentError(
+            "`dataset` must have the layout of SQuAD: data > paragraphs > context and qas, these with id, question and "
+            f"answers with text; failed at {error!r}"
+        ) from error
+    if not questions:
+        raise ArgumentError("`dataset` must hold at least one question, got none")
+    for question in questions:
+        if not all(isinstance(text, str) for text in (question.passage, question.question, *question.answers)):
+            raise ArgumentError(f"`dataset` must hold texts only; a member of {question.id!r} is not")
+    [(question_id, times)] = Counter(question.id for question in questions).most_common(1)
+    if times > 1:
+        raise ArgumentError(f"`dataset` must name each question once, got the id {question_id!r} twice; rename one")
+    return questions
+
+
+def first_questions(dataset: Dataset, count: int) -> dict[str, Any]:
+    """A data set of the same layout with only the first `count` questions; raises like `reading_prompts`."""
+    check_count("count", count)
+    content = _content(dataset)
+    reading_prompts(content)  # checks the layout
+    articles = []
+    for article in content["data"]:
+        paragraphs = []
+        for paragraph in article["paragraphs"]:
+            if asked := paragraph["qas"][:count]:
+                paragraphs.append({**paragraph, "qas": asked})
+                count -= len(asked)
+        if paragraphs:
+            articles.append({**article, "paragraphs": paragraphs})
+    return {**content, "data": articles}
+
+
+def _content(dataset: Dataset) -> Mapping[str, Any]:
+    content: Any = read_json(dataset) if isinstance(dataset, (str, os.PathLike)) else dataset
+    if not isinstance(content, Mapping):
+        raise ArgumentTypeError(f"`dataset` must be a mapping or a path of a JSON file, got {type(content).__name__}")
+    return content
+
+
+def reading_answers(
+    reader: Reader,
+    dataset: Dataset,
+    *,
+    path: str | os.PathLike[str] | None = None,
+    prompt: str = READING_PROMPT,
+    batch_size: int = 16,
+    reader_name: str | None = None,
+    reasoning: ReasoningPolicy = "remove",
+) -> dict[str, str]:
+    """The answers of a model to all questions of a data set, ready for `cmrc_scores`.
+
+    Answers of other models or to other prompts in the file are left alone.
+
+    Args:
+        reader: `ChatModel` or a function. Its `signature`, if it is a string, names it in the file of answers.
+        dataset: Questions; `first_questions` takes a part.
+        path: JSON lines file that keeps the answers; the reader is asked only for those that it lacks.
+        prompt: Text with the fields `{passage}` and `{question}`; other braces are doubled.
+        batch_size: Prompts per batch. If memory runs out, call again with fewer: earlier answers are kept.
+        reader_name: Name of a reader without a `signature`.
+        reasoning: What becomes of `<think>` blocks in the result; see `semreward.text.remove_reasoning`.
+
+    Returns:
+        Question id to answer without outer white space, in the data set's order.
+
+    Raises:
+        ArgumentError: As for `reading_prompts`, or the prompt has other fields, a reader with a file has no name, or it
+            returns another number of answers.
+        ArgumentTypeError: The reader, its answers, the prompt or the data set have the wrong type.
+
+    Source:
+        Su et al. 2026, section 4.1.1, https://arxiv.org/abs/2605.14366, which states neither split nor prompt.
+    """
+    from tqdm.auto import tqdm
+
+    check_fields(prompt, ("passage", "question"), argument="prompt")
+    check_count("batch_size", batch_size)
+    remove_reasoning("", policy=reasoning)  # a wrong policy must show before anything is asked
+    name = answerer_name(reader, reader_name, argument="reader", keeps=path is not None)
+    questions = reading_prompts(dataset)
+    prompts = [prompt.format(passage=question.passage, question=question.question) for question in questions]
+    keys = [key_of(name, text) for text in prompts]
+    answers = AnswerFile(path)
+    todo = [row for row, key in enumerate(keys) if key not in answers]
+    todo.sort(key=lambda row: -len(prompts[row]))  # similar lengths share a batch; what does not fit shows at once
+    for start in tqdm(range(0, len(todo), batch_size), desc="reading", unit="batch", disable=None):
+        rows = todo[start : start + batch_size]
+        for row, answer in zip(rows, _answers(reader, [prompts[row] for row in rows]), strict=True):
+            answers.add(keys[row], answer, id=questions[row].id)
+    return {
+        question.id: remove_reasoning(answers[key], policy=reasoning).strip()
+        for question, key in zip(questions, keys, strict=True)
+    }
+
+
+def _answers(reader: Reader, prompts: list[str]) -> list[str]:
+    answers: Any = reader(prompts)
+    if not is_column(answers):
+        raise ArgumentTypeError(f"`reader` must return a list of texts, one per prompt, got {type(answers).__name__}")
+    if len(answers) != len(prompts):
+        raise ArgumentError(f"`reader` must return one answer per prompt: {len(prompts)} expected, got {len(answers)}")
+    if wrong := [answer for answer in answers if not isinstance(answer, str)]:
+        raise ArgumentTypeError(f"`reader` must return texts, got {type(wrong[0]).__name__}")
+    return list(answers)
 
 
 @dataclass(frozen=True)
@@ -36,14 +172,6 @@ class CmrcScores:
     absent: int = 0  # questions whose answers are not in the passage, so that nobody can quote them; they count
 
 
-class ReadingPrompt(NamedTuple):
-    """One question about one passage."""
-
-    id: str
-    passage: str
-    question: str
-
-
 def cmrc_scores(predictions: Mapping[str, str], dataset: Dataset) -> CmrcScores:
     r"""Exact match and F1 of predicted answers, in percent; the best answer of a question counts.
 
@@ -55,81 +183,46 @@ def cmrc_scores(predictions: Mapping[str, str], dataset: Dataset) -> CmrcScores:
 
     Args:
         predictions: Question id to answer text; reasoning is not removed. A question without a prediction counts 0.
-        dataset: Questions with answers in SQuAD's layout, or the path of a JSON file with them.
+        dataset: Questions with answers.
 
     Raises:
-        ArgumentError: The data set breaks the layout, has no questions, or lacks a prediction's id or an answer.
+        ArgumentError: As for `reading_prompts`, or a question has no answer, or a prediction's id is unknown.
         ArgumentTypeError: A prediction or the data set has the wrong type.
-        FileNotFoundError: `dataset` is a path that does not exist.
         MissingDependencyError: nltk is not installed.
 
     Source:
         Cui et al. 2019, https://aclanthology.org/D19-1600, by the rules of its evaluation script, except that the
         script splits text other than Han into sentences, which differs only where such text holds several.
-
-    Example:
-        >>> squad = {"data": [{"paragraphs": [{"context": "他在北京。", "qas": [
-        ...     {"id": "q1", "question": "他在哪里？", "answers": [{"text": "北京", "answer_start": 2}]}]}]}]}
-        >>> cmrc_scores({"q1": "在北京。"}, squad)  # L = 2, P = 2/3, R = 1
-        CmrcScores(exact_match=0.0, f1=80.0, average=40.0, total=1, missing=0, absent=0)
     """
-    questions = reading_questions(dataset)
-    _check_predictions(predictions, {prompt.id for prompt, _ in questions})
+    questions = reading_prompts(dataset)
+    if not isinstance(predictions, Mapping):
+        raise ArgumentTypeError(f"`predictions` must map question ids to texts, got {type(predictions).__name__}")
+    if unknown := predictions.keys() - {question.id for question in questions}:
+        raise ArgumentError(f"`predictions` has the unknown id {next(iter(unknown))!r}; is it from another split?")
+    for name, text in predictions.items():
+        if not isinstance(text, str):
+            raise ArgumentTypeError(f"`predictions` must be texts, got {text!r} for {name!r}; leave the question out")
     exact, f1, absent = 0, 0.0, 0
-    for prompt, answers in questions:
+    for name, passage, _, answers in questions:
         if not answers:
-            raise ArgumentError(f"`dataset` must answer every question, got none for {prompt.id!r}; use another split")
-        absent += all(answer not in prompt.passage for answer in answers)
-        if prompt.id in predictions:
-            prediction = predictions[prompt.id]
-            exact += comparable_text(prediction) in map(comparable_text, answers)
-            f1 += max(reading_f1(prediction, answer) for answer in answers)
+            raise ArgumentError(f"`dataset` must answer every question, got none for {name!r}; use another split")
+        absent += all(answer not in passage for answer in answers)
+        if name in predictions:
+            exact += comparable_text(predictions[name]) in map(comparable_text, answers)
+            f1 += max(reading_f1(predictions[name], answer) for answer in answers)
     total = len(questions)
     exact_percent, f1_percent = 100.0 * exact / total, 100.0 * f1 / total
     average = (exact_percent + f1_percent) / 2
     return CmrcScores(exact_percent, f1_percent, average, total, total - len(predictions), absent)
 
 
-def reading_prompts(dataset: Dataset) -> Iterator[ReadingPrompt]:
-    """The questions of a data set, in its order; they need no answers. Raises like `cmrc_scores`."""
-    for prompt, _ in reading_questions(dataset):
-        yield prompt
-
-
-def first_questions(dataset: Dataset, count: int) -> dict[str, Any]:
-    """A data set of the same layout with only the first `count` questions, at least 1; raises like `cmrc_scores`."""
-    check_count("count", count)
-    content = _content(dataset)
-    reading_questions(content)  # checks the layout
-    articles = []
-    for article in content["data"]:
-        paragraphs = []
-        for paragraph in article["paragraphs"]:
-            if asked := paragraph["qas"][:count]:
-                paragraphs.append({**paragraph, "qas": asked})
-                count -= len(asked)
-        if paragraphs:
-            articles.append({**article, "paragraphs": paragraphs})
-    return {**content, "data": articles}
-
-
 def comparable_text(text: str) -> str:
-    """The form in which CMRC compares texts: lower case, stripped, then without the characters of its list.
-
-    Example:
-        >>> comparable_text(" 《ABC》, 1/2 ")
-        'abc, 12'
-    """
+    """The form in which CMRC compares texts: lower case, stripped, then without the characters of its list."""
     return text.lower().strip().translate(_DELETED)
 
 
 def reading_tokens(text: str) -> list[str]:
-    """CMRC's tokens of a `comparable_text`: Han characters from U+4E00 to U+9FA5, and the words of all other text.
-
-    Example:
-        >>> reading_tokens("2018年A-B c，3.5%")
-        ['2018', '年', 'ab', 'c3.5', '%']
-    """
+    """CMRC's tokens of a `comparable_text`: Han characters from U+4E00 to U+9FA5, and the words of all other text."""
     tokens: list[str] = []
     for part in _HAN_OR_OTHERS.findall(comparable_text(text)):
         tokens += part if "\u4e00" <= part[0] <= "\u9fa5" else _words(part)
@@ -137,12 +230,7 @@ def reading_tokens(text: str) -> list[str]:
 
 
 def reading_f1(prediction: str, answer: str) -> float:
-    """CMRC's F1 of one prediction against one answer, in [0, 1]; 0 if they share no token.
-
-    Example:
-        >>> reading_f1("北京大学", "北京的大学")  # the longest common run has 2 tokens: P = 2/4, R = 2/5
-        0.4444444444444444
-    """
+    """CMRC's F1 of one prediction against one answer, in [0, 1]; 0 if they share no token."""
     predicted, wanted = reading_tokens(prediction), reading_tokens(answer)
     common = SequenceMatcher(None, predicted, wanted, autojunk=False).find_longest_match().size
     return 2 * common / (len(predicted) + len(wanted)) if common else 0.0
@@ -152,57 +240,6 @@ def reading_f1(prediction: str, answer: str) -> float:
 def _words(text: str) -> tuple[str, ...]:
     try:
         from nltk.tokenize import NLTKWordTokenizer
-    except ModuleNotFoundError as error:
-        if error.name != "nltk":
-            raise  # nltk is there, but one of its own dependencies is missing
-        raise MissingDependencyError("CMRC's F1 needs nltk; pip install 'semreward[eval]'") from error
+    except ImportError as error:
+        raise MissingDependencyError(f"CMRC's F1: {error}; install it with: pip install 'semreward[eval]'") from error
     return tuple(NLTKWordTokenizer().tokenize(text))
-
-
-def _check_predictions(predictions: Mapping[str, str], known: set[str]) -> None:
-    if not isinstance(predictions, Mapping):
-        raise ArgumentTypeError(f"`predictions` must map question ids to texts, got {type(predictions).__name__}")
-    for name, text in predictions.items():
-        if name not in known:
-            raise ArgumentError(f"`predictions` has the unknown id {name!r}; is it from another split?")
-        if not isinstance(text, str):
-            raise ArgumentTypeError(f"`predictions` must be texts, got {text!r} for {name!r}; leave the question out")
-
-
-def reading_questions(dataset: Dataset) -> list[tuple[ReadingPrompt, tuple[str, ...]]]:
-    """All questions of a data set with their distinct answers, in its order; raises like `cmrc_scores`."""
-    content = _content(dataset)
-    questions = []
-    try:
-        for article in content["data"]:
-            for paragraph in article["paragraphs"]:
-                for item in paragraph["qas"]:
-                    answers = dict.fromkeys(answer["text"] for answer in item.get("answers", ()))
-                    prompt = ReadingPrompt(item["id"], paragraph["context"], item["question"])
-                    questions.append((prompt, tuple(answers)))
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ArgumentError(
-            "`dataset` must have the layout of SQuAD: data > paragraphs > context and qas, these with id, question and "
-            f"answers with text; failed at {error!r}"
-        ) from error
-    if not questions:
-        raise ArgumentError("`dataset` must hold at least one question, got none")
-    for prompt, texts in questions:
-        if not all(isinstance(text, str) for text in (*prompt[1:], *texts)):
-            raise ArgumentError(f"`dataset` must hold texts only; passage, question or answer of {prompt.id!r} is not")
-    [(question_id, times)] = Counter(prompt.id for prompt, _ in questions).most_common(1)
-    if times > 1:
-        raise ArgumentError(f"`dataset` must name each question once, got the id {question_id!r} twice; rename one")
-    return questions
-
-
-def _content(dataset: Dataset) -> Mapping[str, Any]:
-    if isinstance(dataset, Mapping):
-        return dataset
-    if not isinstance(dataset, (str, os.PathLike)):
-        raise ArgumentTypeError(f"`dataset` must be a mapping or a path, got {type(dataset).__name__}")
-    try:
-        content: Mapping[str, Any] = json.loads(Path(dataset).read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise ArgumentError(f"`dataset` must be a JSON file; {os.fspath(dataset)!r} is not: {error}") from error
-    return content

@@ -1,4 +1,11 @@
-"""Scores of a policy's completions over a whole test set: overlap, similarity, consistency of language."""
+"""Scores of a policy's completions over a whole test set: overlap, similarity, consistency of language.
+
+Every score takes `N` completions, texts or lists of messages, `N` at least 1; an empty one counts and earns 0. Each of
+the `N` references is a string or a non-empty list of strings, of which the best match counts. `answer` says how the
+answer is found in a completion. They raise an `ArgumentError` if there are no rows, lengths differ or a reference is
+blank, an `ArgumentTypeError` if a row has the wrong type, and a `MissingDependencyError` without sacrebleu (BLEU,
+chrF).
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,26 +37,11 @@ class Score:
 def bleu_score(completions: Sequence[Completion], references: References, *, answer: Answer = DEFAULT_ANSWER) -> Score:
     """Corpus BLEU-4, in [0, 1]: matches are summed over the whole set before they are divided.
 
-    N-grams are 1 to 4 `semreward.text.units`, smoothing is exponential, and the effective order is off: a set without a
-    completion of 4 units scores 0.
-
-    Args:
-        completions: `N` texts or lists of messages, `N` at least 1. An empty completion earns 0 and counts.
-        references: `N` references, each a string or a non-empty list of strings.
-        answer: How the answer is found in a completion.
-
-    Raises:
-        MissingDependencyError: sacrebleu is not installed.
-        ArgumentError: There are no rows, lengths differ, or a reference is blank.
-        ArgumentTypeError: A row has the wrong type.
+    N-grams are 1 to 4 `semreward.text.units`; a set without a completion of 4 units scores 0.
 
     Source:
         Papineni et al. 2002, https://aclanthology.org/P02-1040; computed by sacrebleu (Post 2018,
         https://aclanthology.org/W18-6319). Tables 1 and 3 of Su et al. 2026 do not state the tokenisation.
-
-    Example:
-        >>> bleu_score(["the cat sat on the mat"], ["the cat sat on the mat"]).value
-        1.0
     """
     metric = sacrebleu_module().metrics.BLEU(tokenize="none", effective_order=False, force=True)
     answers, rows = _checked_rows(completions, references, answer)
@@ -60,15 +52,10 @@ def bleu_score(completions: Sequence[Completion], references: References, *, ans
 def chrf_score(completions: Sequence[Completion], references: References, *, answer: Answer = DEFAULT_ANSWER) -> Score:
     """Corpus chrF, in [0, 1]: F-score of character n-grams, summed over the whole set.
 
-    N-grams are 1 to 6 characters without white space; recall counts twice as much as precision. Of several references
-    the best match counts. Arguments and errors are those of `bleu_score`.
+    N-grams are 1 to 6 characters without white space; recall counts twice as much as precision.
 
     Source:
         Popović 2015, https://aclanthology.org/W15-3049; computed by sacrebleu with its defaults.
-
-    Example:
-        >>> chrf_score(["བོད་ཡིག"], ["བོད་ཡིག"]).value
-        1.0
     """
     return _corpus_score("chrF2", sacrebleu_module().metrics.CHRF(), *_checked_rows(completions, references, answer))
 
@@ -79,8 +66,6 @@ def rouge_l_score(
     r"""Mean ROUGE-L over rows, in [0, 1]: the longest common subsequence of `semreward.text.units`.
 
     $$F_1 = \frac{2 P R}{P + R}, \quad P = \frac{LCS(y, y^*)}{|y|}, \quad R = \frac{LCS(y, y^*)}{|y^*|}$$
-
-    Of several references the best match counts. Arguments and errors are those of `bleu_score`, without sacrebleu.
 
     Source:
         Lin 2004, https://aclanthology.org/W04-1013, sentence level with beta = 1. Tables 1, 3 and 4 of Su et al. 2026
@@ -106,10 +91,7 @@ def similarity_score(
 ) -> Score:
     """Mean cosine of completions and references, in [-1, 1] (eq. 1), before any threshold.
 
-    `encoder` is the path or hub id of a sentence-transformers model, or an object with `encode` and `fingerprint`.
     Judge a policy that was trained on one encoder by another one, too: it may have learned what only the first likes.
-
-    Of several references the best match counts. Other arguments and errors are those of `bleu_score`.
 
     Raises:
         EncoderNotFoundError: `encoder` is a path that does not exist.
@@ -136,24 +118,10 @@ def language_consistency_score(
 
     A completion without letters is not consistent. Scripts cannot tell French from English; a detector can.
 
-    Args:
-        completions: `N` texts or lists of messages, `N` at least 1.
-        language: A BCP-47 tag, such as `"bo"` or `"zh-Hant"`.
-        detector: Must find the language as well, see `LanguageConsistencyReward`.
-        detector_threshold: Least probability of the language, in [0, 1].
-        answer: How the answer is found in a completion.
-
-    Raises:
-        ArgumentError: There are no completions, or `detector_threshold` is out of its range.
-        ArgumentTypeError: A row or `language` has the wrong type.
-        UnknownLanguageError: No script is known for the language.
+    Other arguments and errors are those of `LanguageConsistencyReward`.
 
     Source:
         Su et al. 2026, section 3.4.2, https://arxiv.org/abs/2605.14366; `semreward.scripts.writing_of` has the rule.
-
-    Example:
-        >>> language_consistency_score(["བོད་ཡིག", "བོད་字", "", "ཀ་ཁ"], "bo").value
-        0.5
     """
     answers = evaluated_answers(completions, answer)
     reward = LanguageConsistencyReward(

@@ -1,0 +1,355 @@
+"""What a policy in this process still knows: drift on plain text, reading by choice, and answers to prompts.
+
+Models are causal language models of transformers, or PEFT models around one. They run on their own device, in
+evaluation mode, and are left as they were. Legend: T tokens, V vocabulary, Q questions or none, A answers.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import KW_ONLY, dataclass, field
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch.nn.functional import cross_entropy, log_softmax
+
+from semreward.arguments import check_count, check_text, is_column
+from semreward.errors import ArgumentError, ArgumentTypeError
+from semreward.evaluation.reading import Dataset, reading_prompts
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+_CHUNK = 64  # positions that become float32 log-probabilities at once: 64 x 150,000 x 4 bytes = 38 MB
+_NUMBERS_PER_WEIGHT = 64  # sampled for a model's signature
+_GREEDY: dict[str, Any] = {"do_sample": False, "num_beams": 1, "repetition_penalty": 1.0, "no_repeat_ngram_size": 0}
+_GREEDY |= {"temperature": None, "top_p": None, "top_k": None}
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """One number per token, in nats, over all `tokens`: mean, median, and percentiles with linear interpolation."""
+
+    mean: float
+    median: float
+    p10: float
+    p90: float
+    tokens: int
+
+
+def token_nll(
+    model: torch.nn.Module, tokenizer: "PreTrainedTokenizerBase", texts: Sequence[str], *, max_tokens: int = 1024
+) -> Distribution:
+    r"""Negative log-likelihood, in [0, inf), of all tokens but the first of each text, with default special tokens.
+
+    $$NLL_t = -\log p(x_t | x_{<t})$$
+
+    `max_tokens`, at least 2, is the length at which a text is cut off.
+
+    Raises:
+        ArgumentError: No text has two tokens, `max_tokens` is below 2, or the model's output is not finite.
+        ArgumentTypeError: `texts` is not a list of strings.
+
+    Source:
+        Su et al. 2026, appendix C and Table 6a, https://arxiv.org/abs/2605.14366, without special tokens or a limit.
+    """
+    values = []
+    with evaluating(model):
+        for ids, _ in _token_ids(tokenizer, texts, None, max_tokens):
+            logits = _logits(model, ids)
+            targets = torch.tensor(ids[1:], device=logits.device)
+            for part, wanted in zip(torch.split(logits, _CHUNK), torch.split(targets, _CHUNK), strict=True):
+                values.append(cross_entropy(part.float(), wanted, reduction="none").cpu())
+    return _distribution(values)
+
+
+def token_kl(
+    model: torch.nn.Module,
+    base: torch.nn.Module | None,
+    tokenizer: "PreTrainedTokenizerBase",
+    texts: Sequence[str],
+    *,
+    contexts: Sequence[str] | None = None,
+    max_tokens: int = 1024,
+) -> Distribution:
+    r"""KL divergence, in [0, inf), of an adapted model from its base, exactly over the vocabulary, as `token_nll`.
+
+    $$KL_t = \sum_{v} p(v | x_{<t}) \log \frac{p(v | x_{<t})}{q(v | x_{<t})}, \quad p: adapted, \; q: base$$
+
+    Args:
+        model: The adapted model p.
+        base: The base model q, of the same vocabulary. `None`: `model` is a PEFT model, q the same without its adapter.
+        tokenizer: The tokenizer of both.
+        texts: At least one text.
+        contexts: One context per text, such as a prompt in its chat template, which is read but not counted. Special
+            tokens are then those that the context spells out, and the first token of a text counts, too.
+        max_tokens: Length at which a text with its context is cut off, at least 2.
+
+    Raises:
+        ArgumentError: As for `token_nll`, or the vocabularies differ in size, or `contexts` do not fit `texts`.
+        ArgumentTypeError: As for `token_nll`, or `base` is `None` and `model` is not a PEFT model.
+
+    Source:
+        Su et al. 2026, appendix C and Table 6b, https://arxiv.org/abs/2605.14366
+    """
+    disable_adapter: Any = getattr(model, "disable_adapter", None)  # PEFT's context manager
+    if base is None and not callable(disable_adapter):
+        raise ArgumentTypeError(
+            f"`base` must be a model unless `model` is a PEFT model, got None and {type(model).__name__}; "
+            "pass the base model, or the model with its adapter"
+        )
+    reference = model if base is None else base
+    values: list[torch.Tensor] = []
+    with evaluating(model), evaluating(reference):
+        for ids, start in _token_ids(tokenizer, texts, contexts, max_tokens):
+            logits = _logits(model, ids)[start:]
+            with disable_adapter() if base is None else nullcontext():
+                base_logits = _logits(reference, ids)[start:].to(logits.device)
+            values += _kl(logits, base_logits)
+    return _distribution(values)
+
+
+def _kl(logits: torch.Tensor, base_logits: torch.Tensor) -> Iterator[torch.Tensor]:
+    """Values, (T,), of logits, (T, V), in chunks."""
+    if logits.shape != base_logits.shape:
+        raise ArgumentError(
+            f"`model` and `base` must share a vocabulary, got {logits.shape[-1]} and {base_logits.shape[-1]} entries; "
+            "compare with the model that the adapted one was trained from"
+        )
+    # Terms of both signs nearly cancel, so they are added in double precision where the device has it.
+    precision = torch.float32 if logits.device.type == "mps" else torch.float64
+    for part, base_part in zip(torch.split(logits, _CHUNK), torch.split(base_logits, _CHUNK), strict=True):
+        log_p, log_q = log_softmax(part.float(), dim=-1), log_softmax(base_part.float(), dim=-1)
+        values = (log_p.exp() * (log_p - log_q)).sum(dim=-1, dtype=precision)
+        yield values.clamp(min=0.0).cpu()  # rounding may end just below 0
+
+
+def _logits(model: torch.nn.Module, ids: list[int]) -> torch.Tensor:
+    """Logits, (T - 1, V), that predict all tokens but the first."""
+    inputs = torch.tensor([ids], device=next(model.parameters()).device)
+    with torch.no_grad():
+        logits: torch.Tensor = model(input_ids=inputs, attention_mask=torch.ones_like(inputs), use_cache=False).logits
+    return logits[0, :-1]
+
+
+def _token_ids(
+    tokenizer: "PreTrainedTokenizerBase", texts: Sequence[str], contexts: Sequence[str] | None, max_tokens: int
+) -> Iterator[tuple[list[int], int]]:
+    """Token ids of each text with its context, and the position that predicts the first token that counts."""
+    check_count("max_tokens", max_tokens, at_least=2)
+    for name, column in {"texts": texts, "contexts": [] if contexts is None else contexts}.items():
+        if not is_column(column):
+            raise ArgumentTypeError(f"`{name}` must be a list of texts, got {type(column).__name__}; wrap one: [text]")
+        for row, text in enumerate(column):
+            if not isinstance(text, str):
+                raise ArgumentTypeError(f"`{name}` must be strings, got {type(text).__name__} at row {row}; drop it")
+    if contexts is not None and len(contexts) != len(texts):
+        raise ArgumentError(f"`contexts` must be as many as `texts`, got {len(contexts)} and {len(texts)}")
+    for row, text in enumerate(texts):
+        start = 0
+        if contexts is None:
+            ids = tokenizer(text, truncation=True, max_length=max_tokens)["input_ids"]
+        else:
+            ids = tokenizer(contexts[row], add_special_tokens=False)["input_ids"]
+            if not ids:
+                raise ArgumentError(f"`contexts` must hold at least one token each, got {contexts[row]!r} at row {row}")
+            start = len(ids) - 1
+            ids = [*ids, *tokenizer(text, add_special_tokens=False)["input_ids"]]
+        if len(ids[:max_tokens]) > start + 1:
+            yield ids[:max_tokens], start
+
+
+def _distribution(values: list[torch.Tensor]) -> Distribution:
+    if not values:
+        raise ArgumentError("`texts` must hold a text of at least two tokens, got none")
+    tokens = torch.cat(values).double().numpy()
+    if not np.isfinite(tokens).all():
+        raise ArgumentError("`model` must return finite logits, got NaN or inf; load it in float32 or bfloat16")
+    p10, median, p90 = np.percentile(tokens, [10, 50, 90]).tolist()
+    return Distribution(float(tokens.mean()), median, p10, p90, tokens.size)
+
+
+@contextmanager
+def evaluating(model: torch.nn.Module) -> Iterator[None]:
+    """Evaluation mode, without dropout; afterwards modes and required gradients are as before."""
+    modes = [(module, module.training) for module in model.modules()]
+    gradients = [(parameter, parameter.requires_grad) for parameter in model.parameters()]  # PEFT changes them, too
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+        for parameter, required in gradients:
+            parameter.requires_grad_(required)
+
+
+@dataclass(frozen=True)
+class ChoiceScores:
+    """Shares of questions whose right answer a model prefers, each in [0, 1]."""
+
+    gain: float  # by the log-likelihood that the question adds to an answer
+    likelihood: float  # by the log-likelihood per token
+    blind: float  # by the log-likelihood per token without the question: right without reading it
+    chance: float  # by guessing
+    questions: int  # those on passages with one distinct answer are left out
+    right: Mapping[str, bool]  # question id -> whether `gain` is right, for paired comparisons
+    passages: Mapping[str, int]  # question id -> index of its passage, for a bootstrap over passages
+
+
+def choice_scores(
+    model: torch.nn.Module,
+    tokenizer: "PreTrainedTokenizerBase",
+    dataset: Dataset,
+    *,
+    question_format: str = "\nQuestion: {question}\nAnswer:",
+    blind_format: str = "\nAnswer:",
+) -> ChoiceScores:
+    r"""Let a model choose among the answers to all questions on a passage; for models too small to quote an answer.
+
+    $$\hat a = \arg\max_a \; \log p(a | passage, question) - \log p(a | passage)$$
+
+    The difference favours neither short answers nor those that the passage suggests anyway.
+
+    Args:
+        model: A causal language model.
+        tokenizer: Its tokenizer; texts are plain, without a chat template.
+        dataset: Questions. Each answer to a question is right.
+        question_format: Text between passage and answer, with `{question}`.
+        blind_format: The same without the question.
+
+    Raises:
+        ArgumentError: As for `reading_prompts`, or no passage has two distinct answers, or a format is empty.
+
+    Source:
+        The measure is ours; dividing by an answer's probability without the question is Holtzman et al. 2021,
+        https://aclanthology.org/2021.emnlp-main.564
+    """
+    check_text("question_format", question_format)
+    check_text("blind_format", blind_format)
+    hits: dict[str, tuple[bool, bool, bool]] = {}
+    passages: dict[str, int] = {}
+    chance, number = 0.0, 0
+    with evaluating(model), torch.no_grad():
+        for passage, group in groupby(reading_prompts(dataset), key=lambda question: question.passage):
+            asked = [(item, {text.strip() for text in item.answers}) for item in group if item.answers]
+            answers = list(dict.fromkeys(text.strip() for item, _ in asked for text in item.answers))
+            if len(answers) < 2:  # noqa: PLR2004 - nothing to choose
+                continue
+            endings = [question_format.format(question=item.question) for item, _ in asked]
+            scores, lengths = _log_likelihoods(model, tokenizer, passage, [*endings, blind_format], answers)
+            blind = answers[int((scores[-1] / lengths).argmax())]
+            for (item, right), score in zip(asked, scores[:-1], strict=True):
+                gain, likely = (answers[int(by.argmax())] for by in (score - scores[-1], score / lengths))
+                hits[item.id] = (gain in right, likely in right, blind in right)
+                passages[item.id] = number
+                chance += len(right) / len(answers)
+            number += 1
+    if not hits:
+        raise ArgumentError("`dataset` must hold a passage with two distinct answers, got none; nothing can be chosen")
+    by_gain, by_likelihood, by_blind = (sum(column) / len(hits) for column in zip(*hits.values(), strict=True))
+    right_by_gain = {question_id: found[0] for question_id, found in hits.items()}
+    return ChoiceScores(by_gain, by_likelihood, by_blind, chance / len(hits), len(hits), right_by_gain, passages)
+
+
+def _log_likelihoods(
+    model: Any, tokenizer: Any, passage: str, endings: Sequence[str], answers: Sequence[str]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Summed log-likelihood of each answer after passage and ending, (Q, A), and tokens per answer, (A,)."""
+    from transformers import DynamicCache
+
+    device = next(model.parameters()).device
+    before = torch.tensor([tokenizer(passage)["input_ids"]], device=device)
+    cache = DynamicCache(config=model.config)
+    model(input_ids=before, past_key_values=cache, use_cache=True, logits_to_keep=1)  # the passage is read once
+    cache.batch_repeat_interleave(len(endings) * len(answers))
+
+    ending_ids = [tokenizer(ending, add_special_tokens=False)["input_ids"] for ending in endings]
+    answer_ids = [tokenizer(" " + answer, add_special_tokens=False)["input_ids"] for answer in answers]
+    ids, mask = _padded([[*ending, *answer] for ending in ending_ids for answer in answer_ids], 0, device)
+    most = max(map(len, answer_ids))
+    read = torch.cat([torch.ones(len(ids), before.shape[1], dtype=mask.dtype, device=device), mask], 1)[:, :-1]
+    logits = model(
+        input_ids=ids[:, :-1],
+        attention_mask=read,
+        position_ids=(read.cumsum(1) - 1)[:, before.shape[1] :],
+        past_key_values=cache,
+        use_cache=True,
+        logits_to_keep=most,
+    ).logits
+    log_p = log_softmax(logits.float(), -1).gather(2, ids[:, -most:, None]).cpu().reshape(len(endings), -1, most)
+    lengths = torch.tensor([len(answer) for answer in answer_ids])
+    counts = torch.arange(most) >= most - lengths[:, None]  # which of the last tokens are the answer's
+    return (log_p * counts).sum(-1).double(), lengths
+
+
+def _padded(rows: list[list[int]], padding: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Token ids, padded on the left, and their mask."""
+    width = max(map(len, rows))
+    ids = [[padding] * (width - len(row)) + row for row in rows]
+    mask = [[0] * (width - len(row)) + [1] * len(row) for row in rows]
+    return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
+
+
+@dataclass(frozen=True, eq=False)
+class ChatModel:
+    """A chat model in this process: a batch of prompts to its greedy answers, whatever its generation settings say.
+
+    Args:
+        model: A causal language model.
+        tokenizer: Its tokenizer, with a chat template (else an `ArgumentError`); each prompt is one user message.
+        max_tokens: Tokens per answer, at least 1 (else an `ArgumentError`).
+        template_options: Further arguments of the chat template, such as `{"enable_thinking": False}`.
+    """
+
+    model: torch.nn.Module
+    tokenizer: "PreTrainedTokenizerBase"
+    _: KW_ONLY
+    max_tokens: int = 64
+    template_options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_count("max_tokens", self.max_tokens)
+        if not self.tokenizer.chat_template:
+            raise ArgumentError(
+                "`tokenizer` must have a chat template, got none; set `tokenizer.chat_template`, or use a chat model"
+            )
+
+    @property
+    def signature(self) -> str:
+        """What decides the answers: a hash of samples of all weights, of adapters that are on, and of the settings."""
+        digest = hashlib.sha256()
+        for name, weight in self.model.state_dict().items():
+            flat = weight.detach().reshape(-1)
+            sample = flat[:: max(1, flat.numel() // _NUMBERS_PER_WEIGHT)].cpu().double().numpy()
+            digest.update(f"{name}{tuple(weight.shape)}".encode() + sample.tobytes())
+        for name, module in self.model.named_modules():
+            if hasattr(module, "disable_adapters"):  # a layer of PEFT, whose adapter may be off
+                digest.update(f"{name}{module.disable_adapters}{getattr(module, 'active_adapters', None)}".encode())
+        settings = [self.tokenizer.chat_template, len(self.tokenizer), dict(self.template_options)]
+        digest.update(json.dumps(settings, sort_keys=True, default=str).encode())
+        return f"{digest.hexdigest()[:16]}|greedy|max_tokens:{self.max_tokens}"
+
+    def __call__(self, prompts: Sequence[str], /) -> list[str]:
+        """Answer a batch of prompts, all at once; texts are decoded without special tokens."""
+        if not prompts:
+            return []
+        padding = self.tokenizer.pad_token_id
+        if padding is None:
+            padding = self.tokenizer.eos_token_id or 0  # it is masked
+        ids, mask = _padded(self._token_ids(prompts), padding, next(self.model.parameters()).device)
+        model: Any = self.model  # type checkers do not see how generate() is attached
+        with evaluating(self.model), torch.no_grad():
+            output = model.generate(
+                input_ids=ids, attention_mask=mask, max_new_tokens=self.max_tokens, pad_token_id=padding, **_GREEDY
+            )
+        return list(self.tokenizer.batch_decode(output[:, ids.shape[1] :], skip_special_tokens=True))
+
+    def _token_ids(self, prompts: Sequence[str]) -> list[list[int]]:
+        chats = [[{"role": "user", "content": prompt}] for prompt in prompts]
+        options = {"add_generation_prompt": True, "return_dict": True, **self.template_options}
+        encoded: Any = self.tokenizer.apply_chat_template(chats, **options)
+        return list(encoded["input_ids"])
