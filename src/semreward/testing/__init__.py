@@ -14,17 +14,13 @@ def test_my_reward_earns_what_it_should():
 produce, for property tests of a reward.
 """
 
-from semreward.testing.checking import CHECK_NAMES, check_reward
-from semreward.testing.fixtures import UPDATE_VARIABLE, check_fixtures
-from semreward.testing.reports import CheckResult, ConformanceReport, FixtureReport
+from semreward.testing.checking import CHECK_NAMES, CheckResult, ConformanceReport, check_fixtures, check_reward
 from semreward.testing.strategies import completions, conversations, texts
 
 __all__ = [
     "CHECK_NAMES",
-    "UPDATE_VARIABLE",
     "CheckResult",
     "ConformanceReport",
-    "FixtureReport",
     "check_fixtures",
     "check_reward",
     "completions",
