@@ -106,15 +106,13 @@ def check_reward(
     Args:
         reward: The reward function, as a trainer would receive it.
         examples: `N` rows with the same columns: `completion` (text or messages) and whatever the reward needs, such
-            as `reference`, `prompt` or `completion_ids`. A handful is enough; two should earn different values.
+            as `reference` or `prompt`. A handful is enough; at least two should earn different values.
         tolerance: Largest difference between the values of one row in two calls, >= 0; 1e-2 in half precision.
         bounds: Lowest and highest value that the reward may return, by default its attribute `bounds`, if it has one.
-        ordered: Rows with `completions` instead of `completion`: at least two answers to one prompt, from best to
-            worst, and `completion_ids`, if given, for each. No answer may earn more than a better one, and the best
-            must earn more than the worst.
+        ordered: Rows with `completions` (and `completion_ids`, if any), from best to worst. No answer may earn more
+            than a better one, and the best must earn more than the worst.
         secrets: Texts that must not show in the reward's repr, signature and pickle, such as its API key.
-        expected_failures: Checks that the reward is known to fail, each with the reason. They count as skipped; one
-            that passes counts as failed.
+        expected_failures: Reasons by check. These checks count as skipped if they fail, and as failed if they pass.
         spawn: Whether to call the reward in a new Python process, too. That takes as long as its imports.
 
     Returns:
@@ -217,22 +215,18 @@ def argument_of(column: str) -> str:
 def check_fixtures(
     reward: RewardFunction, path: str | os.PathLike[str], *, tolerance: float = 1e-5, update: bool | None = None
 ) -> ConformanceReport:
-    """Compare what a reward earns with the expected values in a file, or update the file.
+    """Compare what a reward earns, row by row, with the expected values in a file, or write the file anew.
 
-    Each line is a JSON object: `completion`, `prompt` and columns as the reward needs them, and
-
-    * `expected`: the value; `null` where the reward does not apply; or the class name of an exception (or of one of its
-      bases) if the row must be refused;
-    * `tolerance`, which overrides the argument for this row, and `comment`, both optional.
-
-    Rows are called one at a time. An update writes the file anew with the values that are missing or wrong. Names of
-    exceptions are not replaced; exceptions, NaN and infinities are never written: such rows still fail.
+    Each line is a JSON object: `completion`, `prompt` and columns as the reward needs them; `expected`, the value, or
+    `null` where the reward does not apply, or the class name of an exception (or of one of its bases) if the row must
+    be refused; optionally `tolerance`, for this row, and `comment`. An update never writes exceptions, NaN and
+    infinities, nor replaces the name of an exception: such rows still fail.
 
     Args:
         reward: The reward function, sync or async.
         path: The file, `.jsonl`, in UTF-8.
         tolerance: Largest difference between a value and the expected one, >= 0.
-        update: Whether to rewrite the file. `None`: if `SEMREWARD_UPDATE` is set in the environment, but not to `0`.
+        update: Whether to write missing and wrong values. `None`: if `SEMREWARD_UPDATE` is set, but not to `0`.
 
     Returns:
         One result per row, and the difference to the file as a diff.
@@ -275,6 +269,7 @@ def _line(row: Mapping[str, Any]) -> str:
 
 
 def _check_fixture(row: Mapping[str, Any], where: str) -> None:
+    """Raise unless a row's `expected` and `tolerance` are well formed, too."""
     check_row(row, where)
     expected, tolerance = row.get("expected"), row.get("tolerance", 0)
     if not isinstance(expected, (str, type(None))) and not is_finite_number(expected):

@@ -111,8 +111,6 @@ class Contract(Probe):
     @rule("convert them: [None if value is None else float(value) for ...]", after="one_value_a_completion")
     def python_floats(self) -> Iterator[str]:
         """Values must be Python floats or None, in a list."""
-        if not isinstance(self.output, (list, tuple)):
-            yield f"{type(self.output).__name__} came back"
         for where, value in self.earned:
             if value is not None and type(value) is not float:
                 yield f"{where} earned {shortened(value)} ({type(value).__name__})"
@@ -222,8 +220,7 @@ class Contract(Probe):
         """The order of rows must not matter."""
         if not any(self.differences([self.expected[0]] * len(self.rows))):
             raise NotApplicableError("all rows earn the same; give examples that earn different values")
-        order = self.rows[::-1]
-        yield from self.compare(self.of_rows(order), order, "in reversed order, ")
+        yield from self.compare(self.of_rows(self.rows[::-1]), self.rows[::-1], "in reversed order, ")
 
     @rule("score every row by itself")
     def batch_split(self) -> Iterator[str]:
@@ -378,17 +375,16 @@ class Contract(Probe):
     @rule("log them at every call as f'{name}/{key}', None where there is no value", after="takes_trainer_arguments")
     def log_columns(self) -> Iterator[str]:
         """Every call must log the same columns, each once, one value per row, under the reward's name."""
-        first: list[str] | None = None
+        calls: list[list[str]] = []
         for rows in [self.rows, *([row] for row in self.rows)]:
             extras, _ = self._logged(rows)
             for column, values in extras:
                 yield from self._misnamed(column)
                 if not is_column(values) or len(values) != len(rows):
                     yield f"{column!r} got {shortened(values)} for {len(rows)} completions"
-            columns = sorted(column for column, _ in extras)
-            first = columns if first is None else first
-            if len(set(columns)) != len(columns) or columns != first:
-                yield f"a call logged {columns}, and the first one {first}"
+            calls.append(sorted(column for column, _ in extras))
+            if len(set(calls[-1])) != len(calls[-1]) or calls[-1] != calls[0]:
+                yield f"a call logged {calls[-1]}, and the first one {calls[0]}"
 
     @rule("log f'{name}/{key}', and leave out what is undefined", after="takes_trainer_arguments")
     def log_metrics(self) -> Iterator[str]:

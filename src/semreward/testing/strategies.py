@@ -37,14 +37,6 @@ def texts(scripts: str | Iterable[str] = (), *, max_size: int = 40) -> "SearchSt
     Raises:
         MissingDependencyError: Hypothesis is not installed.
         UnknownLanguageError: A script is unknown to Unicode, or has no letters (Braille).
-
-    Example:
-        >>> from hypothesis import given
-        >>> from semreward import LanguageConsistencyReward
-        >>> @given(texts("Tibt"))
-        ... def test_tibetan_text_is_tibetan(text):
-        ...     assert LanguageConsistencyReward("bo")(completions=[text]) == [1.0]
-        >>> test_tibetan_text_is_tibetan()
     """
     check_count("max_size", max_size)
     st = _hypothesis()
