@@ -63,6 +63,7 @@ BROKEN = [
     (broken.MeanOfNothing(), {"empty_batch"}, {}),
     (broken.PaysForLength(), {"ordered_cases"}, ORDERED),
     (broken.ChangesColumn(), {"inputs_unchanged"}, {}),
+    (broken.ChangesColumnOfTexts(), {"inputs_unchanged", "conversational_form", "content_parts_form"}, {}),
     (broken.SplitsInPlace(), {"inputs_unchanged"}, {}),
     (broken.ChangesMessages(), {"inputs_unchanged"}, {}),
     (broken.no_further_columns, {"ignores_unknown_columns"}, {}),

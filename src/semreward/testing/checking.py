@@ -17,29 +17,18 @@ from semreward.errors import ArgumentError, ContractError
 from semreward.files import read_rows
 from semreward.protocols import RewardFunction
 from semreward.rewards.calling import call_all, reward_name
-from semreward.testing.contract import RULES, Contract, Rule
-from semreward.testing.probe import (
-    Arguments,
-    NotApplicableError,
-    agree,
-    attempt,
-    described,
-    is_completion,
-    is_range,
-    shortened,
-)
+from semreward.testing.contract import RULES, Contract, Rule, is_range
+from semreward.testing.probe import Arguments, NotApplicableError, agree, attempt, described, is_completion, shortened
 
 CHECK_NAMES: tuple[str, ...] = tuple(rule.name for rule in RULES)
 """Names of all checks, in the order in which they run."""
 
 # What trainers pass themselves, so that no column of a data set can have such a name.
-RESERVED_COLUMNS = frozenset(
-    {"completions", "prompts", "environments", "trainer_state", "log_metric", "log_extra", "self"}
-)
+RESERVED_COLUMNS = {"completions", "prompts", "environments", "trainer_state", "log_metric", "log_extra", "self"}
 
 _UPDATE = "SEMREWARD_UPDATE"
 _REWRITE = f"correct the reward, or run with {_UPDATE}=1"
-_NOT_COLUMNS = frozenset({"expected", "tolerance", "comment"})
+_NOT_COLUMNS = {"expected", "tolerance", "comment"}
 
 _logger = logging.getLogger(__name__)
 

@@ -30,7 +30,6 @@ from semreward.testing.probe import (
     attempt,
     call_together,
     described,
-    is_range,
     shortened,
 )
 from semreward.text import remove_reasoning
@@ -191,13 +190,13 @@ class Contract(Probe):
     def inputs_unchanged(self) -> Iterator[str]:
         """A reward must not change its inputs."""
         as_messages = attempt(self.in_form, "message")  # or a NotApplicableError
-        given = copy.deepcopy(as_messages if isinstance(as_messages, dict) else self.batch)
-        with np.printoptions(threshold=sys.maxsize, floatmode="unique"):
-            before = {name: repr(column) for name, column in given.items()}
-            attempt(call_all, [self.reward], given)  # other rules tell of calls that raise
-            changed = [name for name, text in before.items() if repr(given[name]) != text]
-        if changed:
-            yield f"`{changed[0]}` was another one after the call"
+        for batch in [self.batch, as_messages] if isinstance(as_messages, dict) else [self.batch]:
+            given = copy.deepcopy(batch)
+            with np.printoptions(threshold=sys.maxsize, floatmode="unique"):
+                before = {name: repr(column) for name, column in given.items()}
+                attempt(call_all, [self.reward], given)  # other rules tell of calls that raise
+                changed = [name for name, text in before.items() if repr(given[name]) != text]
+            yield from (f"`{name}` was another one after the call" for name in changed)
 
     @rule("accept **kwargs and ignore them")
     def ignores_unknown_columns(self) -> Iterator[str]:
@@ -499,3 +498,9 @@ def nested(reward: object) -> list[object]:
     """A reward and those that it consists of: `components`, as in a composite, or the `reward` it wraps; and theirs."""
     parts = [part for part, _ in getattr(reward, "components", ())] or [getattr(reward, "reward", None)]
     return [reward, *(inner for part in parts if callable(part) for inner in nested(part))]
+
+
+def is_range(value: Any) -> bool:
+    """Whether a value is a pair of numbers (low, high) with low <= high."""
+    pair = attempt(lambda: [float(end) for end in value])
+    return isinstance(pair, list) and len(pair) == 2 and pair[0] <= pair[1]  # noqa: PLR2004 - a pair

@@ -251,9 +251,10 @@ def _text_of(value: Any) -> str | None:
     if not is_completion(value) or len(value) != 1:
         return None
     content = value[0].get("content")
-    if isinstance(content, list) and all(isinstance(part, Mapping) and "text" in part for part in content):
-        return "".join(str(part["text"]) for part in content)
-    return content if isinstance(content, str) else None
+    if isinstance(content, str):
+        return content
+    texts: list[Any] = [part.get("text") for part in content] if content and is_completion(content) else [None]
+    return "".join(texts) if all(isinstance(text, str) for text in texts) else None
 
 
 def is_completion(value: object) -> bool:
@@ -278,12 +279,6 @@ def agree(value: Any, expected: Any, tolerance: float) -> bool:
     except (TypeError, ValueError):  # another rule says that values must be numbers
         return bool(value == expected)
     return math.isclose(first, second, rel_tol=0, abs_tol=tolerance) or (math.isnan(first) and math.isnan(second))
-
-
-def is_range(value: Any) -> bool:
-    """Whether a value is a pair of numbers (low, high) with low <= high."""
-    pair = attempt(lambda: [float(end) for end in value])
-    return isinstance(pair, list) and len(pair) == 2 and pair[0] <= pair[1]  # noqa: PLR2004 - a pair
 
 
 def shortened(value: object) -> str:
