@@ -63,7 +63,7 @@ def test_columns_are_taken_from_others_in_examples_and_in_cases(run, rows):
 def test_fixtures_are_compared(run, rows, expected, code):
     fixtures = rows({"completion": "བོད་ཡིག", "expected": expected}, name="fixtures.jsonl")
     found, out, _ = run("check", "--fixtures", fixtures, *LANGUAGE)
-    assert (found, statuses(out)["line"]) == (code, "passed" if code == 0 else "failed")
+    assert (found, statuses(out)["row"]) == (code, "passed" if code == 0 else "failed")
     assert ("+++ fixtures.jsonl (earned)" in out) == bool(code)
 
 
@@ -87,12 +87,12 @@ def test_examples_and_fixtures_go_together(run, rows):
             ["rows.jsonl", "--ordered", "rows.jsonl"],
             "rows.jsonl must have a column `completions`, got completion at row 1",
         ),
-        (["rows.jsonl", "--ordered", "one.jsonl"], "rows.jsonl, one.jsonl: an ordered case must be"),
+        (["rows.jsonl", "--ordered", "one.jsonl"], "rows.jsonl, one.jsonl: `ordered` at row 1 must be"),
         (["rows.jsonl", "--tolerance", "-1"], "`tolerance` must be a finite number of at least 0"),
         (["rows.jsonl", "--tolerance", "nan"], "`tolerance` must be a finite number of at least 0"),
         (["--fixtures", "rows.jsonl", "--tolerance", "-1"], "`tolerance` must be a finite number of at least 0"),
-        (["reserved.jsonl"], "reserved.jsonl: an example must not have a column `prompts`"),
-        (["number.jsonl"], "got {'completion': 3} at row 1"),
+        (["reserved.jsonl"], "reserved.jsonl: `examples` at row 1 must not have a column `prompts`"),
+        (["number.jsonl"], "number.jsonl: `examples` at row 1 must have a `completion`"),
     ],
 )
 def test_what_cannot_be_checked_is_told_on_one_line(run, rows, arguments, message):

@@ -300,6 +300,11 @@ class SplitsInPlace(Sound):
         return values
 
 
+class ChangesColumnOfTexts(ChangesColumn):
+    def answers(self, completions):
+        return [answer_text("" + completion) for completion in completions]
+
+
 class ChangesMessages(Sound):
     def answers(self, completions):
         answers = super().answers(completions)

@@ -1,5 +1,6 @@
 """Each rule of the kit is tried on a reward that breaks it, and on nothing else."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -62,6 +63,7 @@ BROKEN = [
     (broken.MeanOfNothing(), {"empty_batch"}, {}),
     (broken.PaysForLength(), {"ordered_cases"}, ORDERED),
     (broken.ChangesColumn(), {"inputs_unchanged"}, {}),
+    (broken.ChangesColumnOfTexts(), {"inputs_unchanged", "conversational_form", "content_parts_form"}, {}),
     (broken.SplitsInPlace(), {"inputs_unchanged"}, {}),
     (broken.ChangesMessages(), {"inputs_unchanged"}, {}),
     (broken.no_further_columns, {"ignores_unknown_columns"}, {}),
@@ -260,14 +262,13 @@ def test_ordered_answers_may_be_messages():
     assert "ordered_cases" in named(checked(broken.Sound(), ordered=cases), "passed")
 
 
-def test_every_answer_that_is_out_of_order_is_named_with_both_values():
+def test_an_answer_that_is_out_of_order_is_named_with_both_values():
     cases = [
         {"completions": ["the cat", ""], "reference": "the cat"},
         {"completions": ["the", "cat the", "the cat!", "t"], "reference": "the cat"},
     ]
     message = message_of(checked(broken.Sound(), ordered=cases), "ordered_cases")
     assert "case 1: 'cat the' earned 1.0, more than the better answer 'the' earned 0.5" in message
-    assert "'the cat!' earned 1.0, more than the better answer 'the' earned 0.5" in message
     assert "case 0" not in message
 
 
@@ -310,8 +311,8 @@ def test_metrics_of_wrapped_rewards_are_named_after_them():
 
 def test_a_report_is_plain_data():
     report = checked(broken.Tripled(), bounds=(0.0, 1.0))
-    data = json.loads(json.dumps(report.to_dict()))
-    assert (data["reward"], data["passed"], data["counts"]["failed"]) == ("sound", False, 1)
+    data = json.loads(json.dumps(dataclasses.asdict(report)))
+    assert (data["reward"], report.passed) == ("sound", False)
     assert [row["name"] for row in data["results"]] == list(CHECK_NAMES)
     assert all(row.keys() == {"name", "status", "message"} for row in data["results"])
 

@@ -46,7 +46,7 @@ def test_the_tests_of_the_chapter_notice_a_broken_reward(folder):
     reward.write_text(reward.read_text().replace("answer_text(completion) for", "str(completion) for"))
     done = run_tests(folder)
     assert "reasoning_ignored: a closed <think> block before the answer must not matter" in done.stdout
-    assert "line 4: the row must earn 0.0, but it earned 1.0" in done.stdout
+    assert "row 4: the row must earn 0.0, but it earned 1.0" in done.stdout
 
 
 def test_the_fixtures_of_the_chapter_can_be_updated(folder):

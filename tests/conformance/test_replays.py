@@ -7,8 +7,7 @@ import pytest
 
 from conformance import broken
 from semreward.testing import check_reward
-from semreward.testing.child import call_concurrently
-from semreward.testing.probe import as_trainers_call
+from semreward.testing.probe import as_trainers_call, call_together
 
 trl = pytest.importorskip("trl", reason="needs the extra `train`")
 if tuple(map(int, trl.__version__.split(".")[:2])) < (1, 16):
@@ -93,5 +92,5 @@ def test_the_replayed_call_of_grpo_has_its_arguments():
 def test_the_replayed_call_of_async_grpo_has_its_arguments():
     reward = Listener()
     batch = {"completions": ["a", "b"], "reference": ["a", "a"]}
-    assert call_concurrently(reward, [as_trainers_call(batch)]) == [[1.0, 0.0]]
+    assert asyncio.run(call_together(reward, [as_trainers_call(batch)])) == [[1.0, 0.0]]
     assert reward.calls == [called_by_async_grpo()]

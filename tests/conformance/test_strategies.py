@@ -110,7 +110,7 @@ def test_completions_come_in_every_form(is_form):
 
 
 @settings(max_examples=25)
-@given(conversations(["Latn"], max_turns=2))
+@given(conversations(["Latn"]))
 def test_conversations_take_turns_and_end_with_the_user(messages):
     roles = [message["role"] for message in messages]
     spoken = roles[1:] if roles[0] == "system" else roles
@@ -130,10 +130,4 @@ def test_a_script_without_letters_is_refused():
 def test_without_hypothesis_the_error_names_the_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "hypothesis", None)
     with pytest.raises(MissingDependencyError, match="pip install hypothesis"):
-        texts()
-
-
-def test_a_hypothesis_that_is_broken_is_not_called_missing(monkeypatch):
-    monkeypatch.setitem(sys.modules, "hypothesis.strategies", None)
-    with pytest.raises(ModuleNotFoundError, match="hypothesis.strategies"):
         texts()

@@ -37,7 +37,8 @@ from semreward.errors import (
 )
 from semreward.files import is_file
 from semreward.rewards.composite import CompositeReward
-from semreward.testing.checking import RESERVED_COLUMNS, argument_of, is_completion
+from semreward.testing.checking import RESERVED_COLUMNS, argument_of
+from semreward.testing.probe import is_completion
 
 Values: TypeAlias = Mapping[str, NDArray[np.float64]]
 

@@ -1,9 +1,8 @@
 """The reward contract: one method per rule.
 
-The docstring of a rule is the clause of the contract. The rule yields what came instead if a reward breaks it.
+The docstring of a rule is the clause of the contract. The rule yields breaches; only the first is reported.
 """
 
-import asyncio
 import copy
 import dataclasses
 import inspect
@@ -11,8 +10,9 @@ import math
 import pickle
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from types import SimpleNamespace
 from typing import Any, NamedTuple, TypeAlias
 
@@ -20,14 +20,24 @@ import numpy as np
 
 from semreward.arguments import is_column
 from semreward.rewards.calling import call_all, is_async, is_torch_module, reward_name, run_to_end
-from semreward.testing.forms import HOSTILE_TEXTS, THOUGHT
-from semreward.testing.probe import Batch, NotApplicableError, Probe, as_trainers_call, attempt, described, shortened
+from semreward.testing.probe import (
+    HOSTILE_TEXTS,
+    THOUGHT,
+    Arguments,
+    NotApplicableError,
+    Probe,
+    as_trainers_call,
+    attempt,
+    call_together,
+    described,
+    shortened,
+)
 from semreward.text import remove_reasoning
 
 Check: TypeAlias = Callable[["Contract"], Iterator[str]]
 
 _LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
-_LARGEST_PICKLE = 2**20
+_OF_A_WRAPPER = 2  # rewards: itself and the one it wraps
 _READ_WITH = "read completions with semreward.text.answer_text"
 _TRAINER = {
     "trainer_state": SimpleNamespace(global_step=1, epoch=0.0, max_steps=10),
@@ -37,7 +47,7 @@ _TRAINER = {
 
 
 class Rule(NamedTuple):
-    """One rule: key in reports, clause without a full stop, how to keep it, and the rule that must pass before."""
+    """One rule: its clause without a full stop, how to keep it, and the rule that must pass before."""
 
     name: str
     clause: str
@@ -59,7 +69,12 @@ def rule(remedy: str, *, after: str | None = "deterministic") -> Callable[[Check
 class Contract(Probe):
     """The rules, in the order in which they are checked."""
 
-    # ---- what a reward is and returns
+    @cached_property
+    def earned(self) -> list[tuple[str, Any]]:
+        """What the examples earn, then what hostile texts earn (if anything), each value after its row."""
+        values = [] if isinstance(self.hostile, Exception) else self.hostile
+        rows = [f"row {row}" for row in self.rows] + [f"the completion {shortened(text)}" for text in HOSTILE_TEXTS]
+        return list(zip(rows, [*self.expected, *values], strict=False))  # `hostile_texts` tells of another length
 
     @rule("hold the model in a plain class that calls it", after=None)
     def not_a_module(self) -> Iterator[str]:
@@ -77,10 +92,8 @@ class Contract(Probe):
     def stable_name(self) -> Iterator[str]:
         """A reward's name becomes a metric key: a constant string without blanks and angle brackets."""
         name = getattr(self.reward, "__name__", self.name)
-        if not isinstance(name, str):
-            yield f"`__name__` is {shortened(name)}"
-        if not self.name.isprintable() or not self.name or any(char.isspace() or char in "<>" for char in self.name):
-            yield f"its name is {self.name!r}"
+        if not isinstance(name, str) or not name.isprintable() or not name or any(char in " <>" for char in name):
+            yield f"its name is {shortened(name)}"
         if (now := reward_name(self.reward)) != self.name:
             yield f"it was {self.name!r} first and {now!r} later"
 
@@ -97,16 +110,20 @@ class Contract(Probe):
     @rule("convert them: [None if value is None else float(value) for ...]", after="one_value_a_completion")
     def python_floats(self) -> Iterator[str]:
         """Values must be Python floats or None, in a list."""
-        if not isinstance(self.output, (list, tuple)):
-            yield f"{type(self.output).__name__} came back"
-        for where, value in self._of_examples() + self._of_hostile_texts():
+        for where, value in self.earned:
             if value is not None and type(value) is not float:
                 yield f"{where} earned {shortened(value)} ({type(value).__name__})"
 
     @rule("return None where the reward does not apply", after="one_value_a_completion")
     def finite_values(self) -> Iterator[str]:
         """Values must be finite, in the trainer's float32, too."""
-        yield from _not_finite(self._of_examples())
+        yield from self._not_finite(self.earned[: len(self.rows)])
+
+    def _not_finite(self, values: Iterable[tuple[str, Any]]) -> Iterator[str]:
+        for where, value in values:
+            number = attempt(float, value)  # `python_floats` tells of what is no number
+            if isinstance(number, float) and not abs(number) <= _LARGEST_FLOAT32:
+                yield f"{where} earned {value}, which is not a finite float32"
 
     @rule("clip them, or declare the true range", after="one_value_a_completion")
     def within_bounds(self) -> Iterator[str]:
@@ -117,7 +134,7 @@ class Contract(Probe):
         if not is_range(declared):
             yield f"`bounds` is {shortened(declared)}, not a pair (low, high) with low <= high"
         low, high = map(float, declared)
-        for where, value in self._of_examples() + self._of_hostile_texts():
+        for where, value in self.earned:
             if value is not None and (value < low or value > high):
                 yield f"{where} earned {shortened(value)}, outside [{low}, {high}]"
 
@@ -142,7 +159,7 @@ class Contract(Probe):
             yield f"{len(HOSTILE_TEXTS)} completions together raised {described(self.hostile)}"
         elif len(self.hostile) != len(HOSTILE_TEXTS):
             yield f"{len(self.hostile)} values came back for {len(HOSTILE_TEXTS)} completions"
-        yield from _not_finite(self._of_hostile_texts())
+        yield from self._not_finite(self.earned[len(self.rows) :])
 
     @rule("return [] for no completions", after="one_value_a_completion")
     def empty_batch(self) -> Iterator[str]:
@@ -156,36 +173,18 @@ class Contract(Probe):
         """A completion must not earn more than a better one, and the best must earn more than the worst."""
         if not self.ordered:
             raise NotApplicableError("no ordered answers are given; pass ordered=[{'completions': [best, ..., worst]}]")
-        found = [f"case {place}: {text}" for place, case in enumerate(self.ordered) for text in self._disorder(case)]
-        if found:
-            yield ", ".join(found)
-
-    def _disorder(self, case: Batch) -> Iterator[str]:
-        """What contradicts the order of one case, best first."""
-        values = self.values(case)
-        pairs = zip(case["completions"], values, strict=True)
-        shown = [f"{shortened(answer)} earned {shortened(value)}" for answer, value in pairs]
-        if None in values:
-            yield f"{shown[values.index(None)]}, which cannot be ordered"
-            return
-        for worse in range(1, len(values)):
-            better = min(range(worse), key=values.__getitem__)
-            if values[worse] > values[better] + self.tolerance:
-                yield f"{shown[worse]}, more than the better answer {shown[better]}"
-        if not values[0] > values[-1] + self.tolerance:
-            yield f"the best, {shown[0]}, and the worst, {shown[-1]}"
-
-    def _of_examples(self) -> list[tuple[str, Any]]:
-        """What the examples earn, each value after the words for its row."""
-        return [(f"row {row}", value) for row, value in enumerate(self.expected)]
-
-    def _of_hostile_texts(self) -> list[tuple[str, Any]]:
-        """What hostile texts earn, if they earn anything, each value after the words for its text."""
-        values = [] if isinstance(self.hostile, Exception) else self.hostile
-        pairs = zip(HOSTILE_TEXTS, values, strict=False)  # `hostile_texts` tells of another length
-        return [(f"the completion {shortened(text)}", value) for text, value in pairs]
-
-    # ---- what a reward is called with
+        for place, case in enumerate(self.ordered):
+            values = self.values(case)
+            pairs = zip(case["completions"], values, strict=True)
+            shown = [f"{shortened(answer)} earned {shortened(value)}" for answer, value in pairs]
+            if None in values:
+                yield f"case {place}: {shown[values.index(None)]}, which cannot be ordered"
+            for worse in range(1, len(values)):
+                better = min(range(worse), key=values.__getitem__)
+                if values[worse] > values[better] + self.tolerance:
+                    yield f"case {place}: {shown[worse]}, more than the better answer {shown[better]}"
+            if values[0] <= values[-1] + self.tolerance:
+                yield f"case {place}: the best, {shown[0]}, and the worst, {shown[-1]}"
 
     @rule("copy before changing, get() not pop()", after="one_value_a_completion")
     def inputs_unchanged(self) -> Iterator[str]:
@@ -215,15 +214,12 @@ class Contract(Probe):
         environments = [SimpleNamespace() for _ in self.rows]
         yield from self.compare({**as_trainers_call(self.batch), "environments": environments, **_TRAINER})
 
-    # ---- rows
-
     @rule("score every row by itself")
     def row_order(self) -> Iterator[str]:
         """The order of rows must not matter."""
         if not any(self.differences([self.expected[0]] * len(self.rows))):
             raise NotApplicableError("all rows earn the same; give examples that earn different values")
-        order = self.rows[::-1]
-        yield from self.compare(self.of_rows(order), order, "in reversed order, ")
+        yield from self.compare(self.of_rows(self.rows[::-1]), self.rows[::-1], "in reversed order, ")
 
     @rule("score every row by itself")
     def batch_split(self) -> Iterator[str]:
@@ -251,8 +247,6 @@ class Contract(Probe):
         neighbours = self.with_hostile_texts()
         batch = {name: [*column, *neighbours[name]] for name, column in self.batch.items()}
         yield from self.differences(self.values(batch)[: len(self.rows)])
-
-    # ---- columns
 
     @rule("look it up and raise, give no default")
     def missing_column(self) -> Iterator[str]:
@@ -284,25 +278,24 @@ class Contract(Probe):
         """A needed column that holds a value of an unknown type must raise an error or earn None."""
         yield from self._accepted(object(), "an object()")
 
-    def _accepted(self, value: object, called: str) -> Iterator[str]:
+    def _accepted(self, wrong: object, called: str) -> Iterator[str]:
         """What a bad value earns, in each needed column, at the first row that has a value there and earns one."""
-        rows = [row for row in self.rows if self.expected[row] is not None]
-        valued = {name: [row for row in rows if self.batch[name][row] is not None] for name in self.used_columns}
-        if not any(valued.values()):
+        valued = [row for row in self.rows if self.expected[row] is not None]
+        places = [(name, row) for name in self.used_columns for row in valued if self.batch[name][row] is not None]
+        if not places:
             raise NotApplicableError("no example has a value in a needed column and earns a number")
-        for name, row in [(name, rows[0]) for name, rows in valued.items() if rows]:
-            column = self.batch[name]
-            outcome = self.outcome({**self.batch, name: [*column[:row], value, *column[row + 1 :]]})
+        for name, row in dict(reversed(places)).items():  # the first row of each column
+            column = [*self.batch[name]]
+            column[row] = wrong
+            outcome = self.outcome({**self.batch, name: column})
             if isinstance(outcome, Exception):
                 continue
             if len(outcome) != len(self.rows):
                 yield f"with `{name}` {called} at row {row}, {len(outcome)} values came back"
-            if outcome[row] is not None and any(len(parts_of(reward)) > 1 for reward in nested(self.reward)):
+            if outcome[row] is not None and len(nested(self.reward)) > _OF_A_WRAPPER:
                 raise NotApplicableError("a composite only drops the component that lacks a value; check that one")
             if outcome[row] is not None:
                 yield f"with `{name}` {called} at row {row}, that row earned {shortened(outcome[row])}"
-
-    # ---- forms of a completion
 
     @rule(_READ_WITH)
     def plain_form(self) -> Iterator[str]:
@@ -343,8 +336,6 @@ class Contract(Probe):
         unfinished = [f"<think>{THOUGHT}\n{remove_reasoning(answer)}" for answer in self.texts.values()]
         yield from self.differences(self.values(self.with_texts(self.texts, unfinished)), empty)
 
-    # ---- event loops and threads
-
     @rule("run coroutines on a separate thread, or make the reward `async def`")
     def inside_event_loop(self) -> Iterator[str]:
         """A reward must work where an event loop is running (notebooks)."""
@@ -359,11 +350,8 @@ class Contract(Probe):
         """Calls that one event loop awaits together must earn what they earn one after the other."""
         if not is_async(self.reward):
             raise NotApplicableError("the reward is not async")
-
-        async def call() -> list[Any]:
-            return await asyncio.gather(*(self.reward(**copy.deepcopy(batch)) for batch in self.shifted))  # type: ignore[arg-type] # async, see above
-
-        yield from self._compare_calls(run_to_end(call))
+        calls = copy.deepcopy(self.shifted)
+        yield from self._compare_calls(run_to_end(lambda: call_together(self.reward, calls)))
 
     @rule("keep nothing of a call on the reward, and put a lock around what is shared")
     def threads(self) -> Iterator[str]:
@@ -371,25 +359,22 @@ class Contract(Probe):
         _ = self.one_by_one  # before the threads start
         barrier = threading.Barrier(len(self.shifted))
 
-        def call(batch: Batch) -> list[Any]:
+        def call(batch: Arguments) -> list[Any]:
             barrier.wait()
             return self.values(batch)
 
         with ThreadPoolExecutor(len(self.shifted)) as pool:
-            answers = list(pool.map(call, self.shifted * 2))
-        yield from self._compare_calls(answers)
+            yield from self._compare_calls(list(pool.map(call, self.shifted * 2)))
 
-    def _compare_calls(self, answers: list[Any]) -> Iterator[str]:
+    def _compare_calls(self, answers: Sequence[list[Any]]) -> Iterator[str]:
         """Where concurrent calls of the shifted batches, once or twice, earn other values than one after the other."""
         for values, expected in zip(answers, self.one_by_one * 2, strict=False):
-            yield from self.differences(list(values), expected)
-
-    # ---- the trainer's log
+            yield from self.differences(values, expected)
 
     @rule("log them at every call as f'{name}/{key}', None where there is no value", after="takes_trainer_arguments")
     def log_columns(self) -> Iterator[str]:
         """Every call must log the same columns, each once, one value per row, under the reward's name."""
-        calls = []
+        calls: list[list[str]] = []
         for rows in [self.rows, *([row] for row in self.rows)]:
             extras, _ = self._logged(rows)
             for column, values in extras:
@@ -397,10 +382,8 @@ class Contract(Probe):
                 if not is_column(values) or len(values) != len(rows):
                     yield f"{column!r} got {shortened(values)} for {len(rows)} completions"
             calls.append(sorted(column for column, _ in extras))
-            if len(set(calls[-1])) != len(calls[-1]):
-                yield f"a call logged one twice: {', '.join(calls[-1])}"
-            if calls[-1] != calls[0]:
-                yield f"one call logged {calls[0]} and another {calls[-1]}"
+            if len(set(calls[-1])) != len(calls[-1]) or calls[-1] != calls[0]:
+                yield f"a call logged {calls[-1]}, and the first one {calls[0]}"
 
     @rule("log f'{name}/{key}', and leave out what is undefined", after="takes_trainer_arguments")
     def log_metrics(self) -> Iterator[str]:
@@ -427,8 +410,6 @@ class Contract(Probe):
         if not isinstance(key, str) or not key.startswith(names):
             yield f"{shortened(key)} was logged, which does not start with {' or '.join(map(repr, names))}"
 
-    # ---- pickles and other processes
-
     @rule("define the reward at module level, and leave models, clients and locks out in __getstate__")
     def pickles(self) -> Iterator[str]:
         """A pickled copy must load and earn the same values."""
@@ -446,7 +427,7 @@ class Contract(Probe):
     @rule("leave models and caches out in __getstate__, and load them at a process's first call", after="pickles")
     def pickles_without_weights(self) -> Iterator[str]:
         """A pickle must hold no weights: at most 1048576 bytes, also after calls."""
-        if (size := len(pickle.dumps(self.reward))) > _LARGEST_PICKLE:
+        if (size := len(pickle.dumps(self.reward))) > 2**20:
             yield f"it has {size} bytes"
 
     @rule("read them from the environment where they are used, omit them in __repr__ and __getstate__", after=None)
@@ -454,13 +435,12 @@ class Contract(Probe):
         """Secrets must not show in repr, signature and pickle."""
         if not self.secrets:
             raise NotApplicableError("no secret is named; pass secrets=[...] if the reward was given one")
-        shown = {"repr": repr(self.reward), "signature": str(self.current_signature())}
-        content = attempt(pickle.dumps, self.reward)
-        if isinstance(content, bytes):  # another rule says that a reward must pickle
-            shown["pickle"] = content.decode("utf-8", errors="replace")
-        places = [place for place, text in shown.items() if any(secret in text for secret in self.secrets)]
-        if places:
-            yield f"one shows in its {' and its '.join(places)}"
+        content = attempt(pickle.dumps, self.reward)  # `pickles` tells of one that does not pickle
+        text = content.decode("utf-8", errors="replace") if isinstance(content, bytes) else ""
+        shown = {"repr": repr(self.reward), "signature": str(self.current_signature()), "pickle": text}
+        for place, text in shown.items():
+            if any(secret in text for secret in self.secrets):
+                yield f"one shows in its {place}"
 
     @rule("open what the reward needs at a process's first call, on the devices that are there", after="pickles")
     def spawned_process(self) -> Iterator[str]:
@@ -486,14 +466,11 @@ class Contract(Probe):
         first = self.first_signature
         if first is None:
             raise NotApplicableError("the reward has no `signature()`")
-        if isinstance(first, Exception):
-            yield f"it raised {described(first)}"
         if not isinstance(first, str) or not first:
-            yield f"it returned {shortened(first)}"
-        if (later := self.current_signature()) != first:
-            yield f"{shortened(first)} became {shortened(later)}"
-        if (copied := self._twin().signature()) != first:
-            yield f"{shortened(first)} came back as {shortened(copied)}"
+            yield f"it returned or raised {shortened(first)}"
+        for other in (self.current_signature(), self._twin().signature()):
+            if other != first:
+                yield f"{shortened(first)} became {shortened(other)}"
 
     @rule("render every field, or mark those that decide no number with field(compare=False)", after="signature")
     def signature_complete(self) -> Iterator[str]:
@@ -517,30 +494,13 @@ class Contract(Probe):
 RULES = tuple(member for member in vars(Contract).values() if isinstance(member, Rule))
 
 
+def nested(reward: object) -> list[object]:
+    """A reward and those that it consists of: `components`, as in a composite, or the `reward` it wraps; and theirs."""
+    parts = [part for part, _ in getattr(reward, "components", ())] or [getattr(reward, "reward", None)]
+    return [reward, *(inner for part in parts if callable(part) for inner in nested(part))]
+
+
 def is_range(value: Any) -> bool:
     """Whether a value is a pair of numbers (low, high) with low <= high."""
-    try:
-        low, high = map(float, value)
-    except (TypeError, ValueError):
-        return False
-    return low <= high
-
-
-def parts_of(reward: object) -> list[object]:
-    """The rewards that a reward consists of: those of its `components`, as in a composite, or the `reward` it wraps."""
-    pairs = getattr(reward, "components", ())
-    parts = [part for part, _ in pairs] if pairs else [getattr(reward, "reward", None)]
-    return [part for part in parts if callable(part)]
-
-
-def nested(reward: object) -> list[object]:
-    """A reward, its parts and their parts."""
-    return [reward, *(inner for part in parts_of(reward) for inner in nested(part))]
-
-
-def _not_finite(values: Iterable[tuple[str, Any]]) -> Iterator[str]:
-    """Values that a trainer's float32 cannot hold, in words."""
-    for where, value in values:
-        number = attempt(float, value)  # `python_floats` tells of what is no number
-        if isinstance(number, float) and not abs(number) <= _LARGEST_FLOAT32:
-            yield f"{where} earned {value}, which is not a finite float32"
+    pair = attempt(lambda: [float(end) for end in value])
+    return isinstance(pair, list) and len(pair) == 2 and pair[0] <= pair[1]  # noqa: PLR2004 - a pair

@@ -1,24 +1,61 @@
-"""What the rules work with: the reward under test, called on copies of its examples."""
+"""What the rules work with: the reward under test, its examples in every form, and a new process that calls it."""
 
+import asyncio
 import copy
 import math
+import os
 import pickle
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 from semreward.protocols import RewardFunction
-from semreward.rewards.calling import call_all, reward_name
-from semreward.testing.child import call_in_child
-from semreward.testing.forms import FORMS, HOSTILE_TEXTS, form_of, text_of
+from semreward.rewards.calling import call_all, is_async, reward_name
 
 T = TypeVar("T")
 
-Batch: TypeAlias = dict[str, Any]
+Arguments: TypeAlias = dict[str, Any]
 """The arguments of a call: `completions`, `prompts` where the examples have them, and the columns."""
 
+_BLANK_TEXTS = ("", "   ", "\n\t", "\x00", "\ufeff", "\u200d")
+HOSTILE_TEXTS = (
+    *_BLANK_TEXTS,
+    "་་། 12",
+    "!?…",
+    "👩‍👩‍👧‍👦🏴󠁧󠁢󠁷󠁬󠁳󠁿",
+    "e" + "\u0301" * 500,
+    "\u202eمرحبا שלום\u202c abc",
+    "<think>cut off while reasoning",
+    "བོད་" * 2500,
+)
+"""Texts that policies do write: blank, unprintable, joined, right to left, unfinished, ten thousand characters."""
+
+THOUGHT = "Hmm, 我想 that བོད means Tibet: 42."
+REASONING = f"<think>{THOUGHT}</think>\n"
+_TOOL_CALL = {"type": "function", "function": {"name": "look_up", "arguments": {"word": "བོད"}}}
+
+FORMS: Mapping[str, Callable[[str, str], Any]] = {
+    "plain": lambda text, _: text,
+    "message": lambda text, role: [{"role": role, "content": text}],
+    "reasoned": lambda text, role: [{"role": role, "content": text, "reasoning_content": REASONING}],
+    "parts": lambda text, role: [{"role": role, "content": [{"type": "text", "text": text}]}],
+    "after_a_tool": lambda text, role: [
+        {"role": role, "content": "", "tool_calls": [_TOOL_CALL]},
+        {"role": "tool", "name": "look_up", "content": "Tibet 西藏 42"},
+        {"role": role, "content": text},
+    ],
+}
+"""Each makes a completion or a prompt out of a text and a role."""
+
 _CALLS = 8  # that run at the same time where concurrency is checked
+_CHILD = "from semreward.testing.probe import answer_parent; answer_parent()"
+_CHILD_TIMEOUT_S = 300
+_NO_GPU = {"CUDA_VISIBLE_DEVICES": "", "HIP_VISIBLE_DEVICES": ""}
 
 
 class NotApplicableError(Exception):
@@ -29,15 +66,14 @@ class NotApplicableError(Exception):
 class Probe:
     """A reward under test with its examples. What several rules need is computed once.
 
-    The reward only receives copies of the examples. So a reward that breaks one rule (it changes its inputs, say) does
-    not fail the others.
+    The reward only receives copies, so that one which changes its inputs does not fail the other rules.
     """
 
     reward: RewardFunction
-    batch: Batch
+    batch: Arguments
     tolerance: float
     bounds: tuple[float, float] | None
-    ordered: list[Batch]
+    ordered: list[Arguments]
     secrets: Sequence[str]
     spawn: bool
 
@@ -52,15 +88,15 @@ class Probe:
         """What `signature()` returns or raises; `None` if the reward has no such method."""
         return attempt(getattr(self.reward, "signature", lambda: None))
 
-    def call(self, batch: Batch) -> Any:
+    def call(self, batch: Arguments) -> Any:
         """What the reward returns for a copy of a batch."""
         return call_all([self.reward], copy.deepcopy(batch))[0]
 
-    def values(self, batch: Batch) -> list[Any]:
-        """What the reward returns for a copy of a batch, as a list."""
+    def values(self, batch: Arguments) -> list[Any]:
+        """The same as a list."""
         return list(self.call(batch))
 
-    def outcome(self, batch: Batch) -> Exception | list[Any]:
+    def outcome(self, batch: Arguments) -> Exception | list[Any]:
         """The values for a batch, or the exception that the reward raised."""
         return attempt(self.values, batch)
 
@@ -82,10 +118,10 @@ class Probe:
     @cached_property
     def without(self) -> dict[str, Exception | list[Any]]:
         """The outcome without each of the columns beside completions and prompts."""
+        columns = [name for name in self.batch if name not in {"completions", "prompts"}]
         return {
             left_out: self.outcome({name: column for name, column in self.batch.items() if name != left_out})
-            for left_out in self.batch
-            if left_out not in {"completions", "prompts"}
+            for left_out in columns
         }
 
     @cached_property
@@ -98,7 +134,7 @@ class Probe:
         return used
 
     @cached_property
-    def shifted(self) -> list[Batch]:
+    def shifted(self) -> list[Arguments]:
         """Batches for concurrent calls. Each starts with another row while there are enough."""
         count = len(self.rows)
         return [self.of_rows((row + shift) % count for row in self.rows) for shift in range(_CALLS)]
@@ -111,7 +147,7 @@ class Probe:
     @cached_property
     def texts(self) -> dict[int, str]:
         """The completions that are a single text, by row."""
-        texts = {row: text_of(completion) for row, completion in enumerate(self.batch["completions"])}
+        texts = {row: _text_of(completion) for row, completion in enumerate(self.batch["completions"])}
         found = {row: text for row, text in texts.items() if text is not None}
         if not found:
             raise NotApplicableError("no completion is a single text; add an example whose completion is one")
@@ -119,7 +155,7 @@ class Probe:
 
     @cached_property
     def child(self) -> Any:
-        """What a pickled copy answers in a new process; see `call_in_child`."""
+        """What a pickled copy answers in a new process that sees no GPU: see `answer_parent`; or how it failed."""
         if not self.spawn:
             raise NotApplicableError("spawn=False")
         if b"__main__" in pickle.dumps(self.reward):
@@ -127,41 +163,52 @@ class Probe:
         content = attempt(pickle.dumps, (self.reward, self.batch, [as_trainers_call(batch) for batch in self.shifted]))
         if isinstance(content, Exception):
             raise NotApplicableError(f"the examples cannot be sent to a process: {described(content)}")
-        return call_in_child(content)
+        with tempfile.TemporaryDirectory() as folder:
+            answer = Path(folder, "answer.pickle")
+            done = subprocess.run(  # noqa: S603 - this interpreter, a fixed program
+                [sys.executable, "-c", _CHILD, str(answer)],
+                input=content,
+                capture_output=True,
+                env={**os.environ, **_NO_GPU, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                timeout=_CHILD_TIMEOUT_S,
+                check=False,
+            )
+            if done.returncode:
+                lines = done.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
+                return f"it ended with status {done.returncode}: {lines[-1]}"
+            return pickle.loads(answer.read_bytes())  # noqa: S301 - written by that process
 
-    def of_rows(self, rows: Iterable[int]) -> Batch:
+    def of_rows(self, rows: Iterable[int]) -> Arguments:
         """A batch of the given examples."""
         rows = list(rows)
         return {name: [column[row] for row in rows] for name, column in self.batch.items()}
 
-    def with_texts(self, rows: Iterable[int], texts: Iterable[str]) -> Batch:
-        """The given rows with other texts as completions, in the form that each row's own completion has."""
+    def with_texts(self, rows: Iterable[int], texts: Iterable[str]) -> Arguments:
+        """The given rows with other texts as completions: strings, or messages where the row has messages."""
         batch = self.of_rows(rows)
         pairs = zip(batch["completions"], texts, strict=True)
-        return {**batch, "completions": [FORMS[form_of(old)](text, "assistant") for old, text in pairs]}
+        return {**batch, "completions": [FORMS[_form_of(old)](text, "assistant") for old, text in pairs]}
 
-    def with_hostile_texts(self, texts: Sequence[str] = HOSTILE_TEXTS) -> Batch:
+    def with_hostile_texts(self, texts: Sequence[str] = HOSTILE_TEXTS) -> Arguments:
         """Hostile texts as completions of the first example that earns a number."""
         row = next((row for row, value in enumerate(self.expected) if value is not None), 0)
         return self.with_texts([row] * len(texts), texts)
 
-    def in_form(self, form: str) -> Batch:
+    def in_form(self, form: str) -> Arguments:
         """The rows of `texts` with completions and prompts in another form."""
         batch = self.of_rows(self.texts)
         for name, role in (("completions", "assistant"), ("prompts", "user")):
             if name in batch:
-                texts = [(value, text_of(value)) for value in batch[name]]
+                texts = [(value, _text_of(value)) for value in batch[name]]
                 batch[name] = [value if text is None else FORMS[form](text, role) for value, text in texts]
         return batch
 
-    def compare(self, batch: Batch, rows: Iterable[int] | None = None, where: str = "") -> Iterator[str]:
+    def compare(self, batch: Arguments, rows: Iterable[int] | None = None, where: str = "") -> Iterator[str]:
         """Call the reward, and yield where its values differ from those of the given examples (by default all)."""
         rows = self.rows if rows is None else rows
         yield from self.differences(self.values(batch), [self.expected[row] for row in rows], where)
 
-    def differences(
-        self, values: Sequence[Any], expected: Sequence[Any] | None = None, where: str = ""
-    ) -> Iterator[str]:
+    def differences(self, values: list[Any], expected: list[Any] | None = None, where: str = "") -> Iterator[str]:
         """Yield where values differ from the expected ones (by default those of the examples), in words."""
         expected = self.expected if expected is None else expected
         if len(values) != len(expected):
@@ -169,6 +216,52 @@ class Probe:
         for row, (value, wanted) in enumerate(zip(values, expected, strict=False)):
             if not agree(value, wanted, self.tolerance):
                 yield f"{where}row {row} earned {shortened(value)} instead of {shortened(wanted)}"
+
+
+def answer_parent() -> None:
+    """In the new process: write the reward's name, its values, and those of concurrent calls (first) or their error."""
+    reward, batch, concurrent = pickle.loads(sys.stdin.buffer.read())  # noqa: S301 - written by the parent
+    answers = attempt(asyncio.run, call_together(reward, concurrent))
+    found = described(answers) if isinstance(answers, Exception) else answers
+    Path(sys.argv[1]).write_bytes(pickle.dumps((reward_name(reward), list(call_all([reward], batch)[0]), found)))
+
+
+async def call_together(reward: RewardFunction, calls: Iterable[Arguments]) -> list[list[Any]]:
+    """Call a reward as the worker of TRL's AsyncGRPO does: coroutines share this loop, others run in threads."""
+    waiting = [reward(**call) if is_async(reward) else asyncio.to_thread(reward, **call) for call in calls]
+    return [list(values) for values in await asyncio.gather(*waiting)]  # type: ignore[arg-type] # see `is_async`
+
+
+def as_trainers_call(batch: Arguments) -> Arguments:
+    """A batch with the prompts and token ids that trainers always pass, made up where the examples lack them."""
+    completions = batch["completions"]
+    form = FORMS[_form_of(completions[0])]
+    made_up = {"prompts": [form("?", "user") for _ in completions], "completion_ids": [[1, 2, 3] for _ in completions]}
+    return {**made_up, **batch}
+
+
+def _form_of(completion: Any) -> str:
+    return "plain" if isinstance(completion, str) else "message"
+
+
+def _text_of(value: Any) -> str | None:
+    """The text of a completion or prompt; `None` unless it is a text or one message that holds only text."""
+    if isinstance(value, str):
+        return value
+    if not is_completion(value) or len(value) != 1:
+        return None
+    content = value[0].get("content")
+    if isinstance(content, str):
+        return content
+    texts: list[Any] = [part.get("text") for part in content] if content and is_completion(content) else [None]
+    return "".join(texts) if all(isinstance(text, str) for text in texts) else None
+
+
+def is_completion(value: object) -> bool:
+    """Whether a value is a text or a list of messages."""
+    return isinstance(value, str) or (
+        isinstance(value, Sequence) and all(isinstance(message, Mapping) for message in value)
+    )
 
 
 def attempt(function: Callable[..., T], *arguments: Any) -> T | Exception:
@@ -179,18 +272,8 @@ def attempt(function: Callable[..., T], *arguments: Any) -> T | Exception:
         return error
 
 
-def as_trainers_call(batch: Batch) -> Batch:
-    """A batch with the prompts and token ids that trainers always pass, made up where the examples lack them."""
-    completions = batch["completions"]
-    form = FORMS[form_of(completions[0])]
-    made_up = {"prompts": [form("?", "user") for _ in completions], "completion_ids": [[1, 2, 3] for _ in completions]}
-    return {**made_up, **batch}
-
-
 def agree(value: Any, expected: Any, tolerance: float) -> bool:
     """Whether two values are the same within a tolerance; `None` agrees with `None` only."""
-    if value is None or expected is None:
-        return value is expected
     try:
         first, second = float(value), float(expected)
     except (TypeError, ValueError):  # another rule says that values must be numbers
