@@ -79,6 +79,12 @@ class ServedModel:
     def _server(self) -> str:
         return f"the model {self.model!r} at {urlsplit(self.base_url).netloc}"
 
+    def _refusal(self, failure: "Failure", remedy: str) -> str:
+        """The message about a server that answered, but not as it should."""
+        if failure.status in {401, 403}:
+            remedy = f"give the right key as `api_key`, or set the environment variable {self.api_key_env}"
+        return f"{self._server} {failure.what}; {remedy}"
+
     def _key(self) -> str | None:
         """The given key, or the one in the environment; `None` if no key was ever given."""
         if isinstance(self.api_key, ApiKey) and (given := self.api_key.reveal()):
@@ -151,7 +157,7 @@ class Client:
 
     url: str
     server: str  # its name in messages
-    key: Callable[[], str | None]  # the API key; asked for at every attempt
+    key: Callable[[], str | None]  # asked for at every attempt
     attempt_timeout_s: float
     first_wait_s: float = 0.1  # between attempts; later waits double, up to 5 s
 
