@@ -11,7 +11,6 @@ import time
 import weakref
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import KW_ONLY, dataclass, field, replace
-from email.utils import mktime_tz, parsedate_tz
 from functools import lru_cache
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -66,7 +65,6 @@ class ServedModel:
     extra_body: Mapping[str, Any] | str = "{}"
 
     def _check_server(self, endpoint: str, reserved: Collection[str] = ()) -> None:
-        """Check and normalise the fields above."""
         object.__setattr__(self, "base_url", _checked_base_url(self.base_url, endpoint))
         check_text("model", self.model)
         check_text("api_key_env", self.api_key_env)
@@ -80,7 +78,6 @@ class ServedModel:
         return f"the model {self.model!r} at {urlsplit(self.base_url).netloc}"
 
     def _refusal(self, failure: "Failure", remedy: str) -> str:
-        """The message about a server that answered, but not as it should."""
         if failure.status in {401, 403}:
             remedy = f"give the right key as `api_key`, or set the environment variable {self.api_key_env}"
         return f"{self._server} {failure.what}; {remedy}"
@@ -108,10 +105,10 @@ def _checked_base_url(base_url: object, endpoint: str) -> str:
     except ValueError:  # the port is not a number
         is_address = False
     if may_hold_secret or not is_address or address.endswith(endpoint):
+        shown = "one that may hold a secret" if may_hold_secret else repr(base_url)[:80]
         raise ArgumentError(
             "`base_url` must be an http or https address such as 'http://127.0.0.1:8080/v1', without user name, "
-            f"password, query and fragment; give a key as `api_key`, and leave {endpoint} out; got "
-            f"{'one that may hold a secret' if may_hold_secret else repr(base_url)[:80]}"
+            f"password, query and fragment; give a key as `api_key`, and leave {endpoint} out; got {shown}"
         )
     return address
 
@@ -206,9 +203,8 @@ class Client:
         """Post once. Failures are returned, because the exceptions of httpx2 carry the key in their headers."""
         limit_s = max(0.0, min(self.attempt_timeout_s, deadline - time.monotonic()))
         key = self.key()
-        headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
-        if key is not None:
-            headers["Authorization"] = f"Bearer {key}"
+        authorization = {} if key is None else {"Authorization": f"Bearer {key}"}
+        headers = {"Content-Type": "application/json", "Accept-Encoding": "identity", **authorization}
         try:
             response = await asyncio.wait_for(self._http.post(self.url, content=body, headers=headers), limit_s)
         except asyncio.TimeoutError:
@@ -216,10 +212,9 @@ class Client:
         except httpx2.HTTPError as error:
             return Failure(f"could not be reached ({type(error).__name__}: {_shown(str(error), key)})")
         if not response.is_success:
-            status = response.status_code
+            status, wait_s = response.status_code, _seconds(response.headers.get("Retry-After", ""))
             what = f"answered {status} {_shown(response.text, key)}".rstrip()
-            is_temporary = status in _TEMPORARY or response.is_server_error
-            return Failure(what, status, is_temporary, retry_after_s=_seconds(response.headers.get("Retry-After", "")))
+            return Failure(what, status, status in _TEMPORARY or response.is_server_error, retry_after_s=wait_s)
         try:
             return read(response.content)
         except WrongAnswerError as error:
@@ -228,7 +223,6 @@ class Client:
 
 @lru_cache(maxsize=1)
 def _event_loop(process: int) -> asyncio.AbstractEventLoop:  # noqa: ARG001 - a forked process gets its own
-    """The event loop in which this process talks to servers."""
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, name="semreward-client", daemon=True).start()
     return loop
@@ -240,13 +234,11 @@ def _close(http: httpx2.AsyncClient, loop: asyncio.AbstractEventLoop, process: i
 
 
 def _seconds(retry_after: str) -> float:
-    """Seconds that a `Retry-After` header asks for, as a number or a date; 0 if it says nothing usable."""
+    """Seconds that a `Retry-After` header asks for; 0 if it is a date or says nothing usable."""
     try:
-        date = parsedate_tz(retry_after)
-        seconds = mktime_tz(date) - time.time() if date else float(retry_after)
-    except (ValueError, OverflowError):
+        return max(0.0, float(retry_after))
+    except ValueError:
         return 0.0
-    return seconds if seconds > 0 else 0.0
 
 
 def _shown(text: str, key: str | None) -> str:

@@ -1,7 +1,6 @@
 """The path of every text to its vector: look it up, else have it encoded by the worker of its encoder.
 
-Encoders are descriptions. Their state is in one table per process: equal encoders share an engine, with its model, its
-cache and its worker, so that many callers with one text each are as fast as one caller with many texts.
+Encoders are descriptions. One table per process holds their state, so many callers are as fast as one with many texts.
 """
 
 import math
@@ -12,7 +11,6 @@ import time
 import weakref
 from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,18 +26,15 @@ _CHECK_S = 1.0  # after which a waiting caller checks that its worker lives; `cl
 
 
 class Engine:
-    """Encodes texts with one model, at most one forward pass at a time. Safe to call from any number of threads.
-
-    `batch_size` is for a model that does not cut batches itself. `timeout_s` includes waiting for other callers.
-    """
+    """Encodes texts with one model, at most one forward pass at a time. Safe to call from any number of threads."""
 
     def __init__(
         self,
         open_model: Callable[[], EncodeBatch | PreparingModel],
         *,
-        batch_size: int = 64,
+        batch_size: int = 64,  # for a model that does not cut batches itself
         cache_bytes: int = DEFAULT_CACHE_BYTES,
-        timeout_s: float = math.inf,
+        timeout_s: float = math.inf,  # of a call, waiting for other callers included
     ) -> None:
         self._open_model, self._batch_size = open_model, batch_size
         self._cache_bytes, self._timeout_s = cache_bytes, timeout_s
@@ -87,12 +82,17 @@ class Engine:
     @property
     def model(self) -> EncodeBatch | PreparingModel | None:
         """The model, if it is loaded."""
-        worker = self._worker
-        return None if worker is None else worker.model
+        return getattr(self._worker, "model", None)
 
     def _encode_missing(self, call: Call) -> dict[str, Vector]:
+        if sys.is_finalizing():  # its threads stand still
+            raise EncoderError("the interpreter is shutting down; encode before it does")
         try:
-            self._submit(call)
+            with self._lock:
+                worker = self.open()
+                if worker.thread is threading.current_thread():
+                    raise EncoderError("an encoder's `encode` must not encode with itself; call the model underneath")
+                worker.submit(call)
             end = time.monotonic() + self._timeout_s
             while not call.done.wait(max(0.0, min(_CHECK_S, end - time.monotonic()))):
                 if time.monotonic() >= end:
@@ -108,30 +108,18 @@ class Engine:
             raise call.error
         return call.vectors
 
-    def _submit(self, call: Call) -> None:
-        if sys.is_finalizing():  # its threads stand still
-            raise EncoderError("the interpreter is shutting down; encode before it does")
-        with self._lock:
-            worker = self.open()
-            if worker.thread is threading.current_thread():
-                raise EncoderError("an encoder's `encode` must not encode with itself; call the model underneath")
-            worker.submit(call)
-
 
 def engine_of(encoder: Encoder) -> Engine:
-    """The engine of an encoder in this process: equal encoders share one, with its model, its cache and its worker.
-
-    An encoder may have `open_model()`, which loads its forward pass at the first use, and the options of `Engine`.
-    """
+    """The engine that equal encoders share. An encoder may have `open_model()`, for a late load, and `_OPTIONS`."""
     key = _key(encoder)
     with _table_lock:
-        engine = _engines.get(key)
-        if engine is None:
-            options: dict[str, Any] = {}
+        if key not in _engines:
             if open_model := getattr(encoder, "open_model", None):
                 options = {name: getattr(encoder, name) for name in _OPTIONS if hasattr(encoder, name)}
-            engine = _engines[key] = Engine(open_model or (lambda: encoder.encode), **options)
-    return engine
+                _engines[key] = Engine(open_model, **options)
+            else:
+                _engines[key] = Engine(lambda: encoder.encode)
+        return _engines[key]
 
 
 def close_engine(encoder: Encoder) -> None:

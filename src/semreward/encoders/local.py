@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
@@ -48,7 +48,7 @@ _FIRST_PORTION = 64
 _FIRST_CPU_PORTION = 1024
 _LARGEST_PORTION = 4096
 
-_PROBES = ("a", "The same text must always have the same vector, alone or beside others.")
+_PROBES = ["a", "The same text must always have the same vector, alone or beside others."]
 
 
 @dataclass(frozen=True)
@@ -112,9 +112,8 @@ class SentenceTransformerEncoder(EngineEncoder):
 
         device = resolved_device(self.device)
         on_cpu = device.type == "cpu"
-        dtype = self.dtype
-        if dtype == "auto":
-            dtype = "float32" if on_cpu else "bfloat16"
+        automatic = "float32" if on_cpu else "bfloat16"
+        dtype = automatic if self.dtype == "auto" else self.dtype
         options = {"dtype": getattr(torch, dtype)}
         model = SentenceTransformer(
             self.name_or_path, device=str(device), revision=self.revision, model_kwargs=options
@@ -133,18 +132,16 @@ def resolved_name(name_or_path: str | os.PathLike[str]) -> str:
     name = os.fspath(name_or_path)
     path = Path(name).expanduser()
     if name and path.is_dir():
-        if not any((path / file).is_file() for file in ("modules.json", "config.json")):
-            raise EncoderNotFoundError(
-                f"`name_or_path` must hold a model, but the folder {name!r} has neither modules.json nor config.json; "
-                "correct the path"
-            )
-        return str(path.resolve())
+        if (path / "modules.json").is_file() or (path / "config.json").is_file():
+            return str(path.resolve())
+        raise EncoderNotFoundError(
+            f"`name_or_path` must hold a model, but {name!r} has neither modules.json nor config.json; correct the path"
+        )
     parts = Path(name).parts
     looks_local = not name or name.startswith((".", "~", "/")) or "\\" in name or len(parts) > 2  # noqa: PLR2004
     if looks_local or path.exists() or (len(parts) > 1 and Path(parts[0]).is_dir()):
         raise EncoderNotFoundError(
-            f"`name_or_path` must be a hub id or an existing folder, got {name!r}; "
-            "adapt an encoder first, or correct the path"
+            f"`name_or_path` must be a hub id or an existing folder, got {name!r}; correct the path"
         )
     return name
 
@@ -234,8 +231,7 @@ class ModelForward(PreparingModel):
 
     def prepared(self, texts: list[str]) -> Iterator[tuple[list[str], Any]]:
         """Tokenise texts, longest first, and cut them into batches of at most `batch_tokens`."""
-        size = _FIRST_CPU_PORTION if self._model.device.type == "cpu" else _FIRST_PORTION
-        start = 0
+        start, size = 0, _FIRST_CPU_PORTION if self._model.device.type == "cpu" else _FIRST_PORTION
         while start < len(texts):
             yield from self._tokenised(texts[start : start + size])
             start, size = start + size, min(2 * size, _LARGEST_PORTION)
@@ -255,16 +251,12 @@ class ModelForward(PreparingModel):
         if mask_NT is None or mask_NT.ndim != 2:  # noqa: PLR2004 - not texts x tokens
             yield texts, features
             return
-        lengths = mask_NT.sum(dim=1)
-        order = lengths.argsort(descending=True, stable=True)
-        counts = lengths[order].tolist()
-        start = 0
-        while start < len(texts):
-            longest = max(1, counts[start])
+        lengths, order = mask_NT.sum(dim=1).sort(descending=True, stable=True)
+        while len(order):
+            longest = max(1, int(lengths[0]))
             size = max(1, min(self._batch_size, self._batch_tokens // longest))
-            rows = order[start : start + size]
-            yield [texts[row] for row in rows.tolist()], _rows_of(features, rows, longest, mask_NT)
-            start += size
+            yield [texts[row] for row in order[:size].tolist()], _rows_of(features, order[:size], longest, mask_NT)
+            lengths, order = lengths[size:], order[size:]
 
     def forward(self, inputs: Features) -> NDArray[np.float32]:
         """Unit rows of one batch, shape (B, D), float32; a batch for which the memory does not suffice is halved."""
@@ -327,17 +319,12 @@ def check_model(model: "SentenceTransformer", tolerance: float) -> None:
     remedy = "load the encoder before that (`encoder.warmup()`), or put it behind an embedding server"
     for name, weight in model.named_parameters():
         if weight.is_meta or not weight.numel():
-            raise EncoderError(
-                f"the encoder's weight `{name}` is empty in this process: DeepSpeed ZeRO-3 partitions what is loaded "
-                f"while it is on; {remedy}"
-            )
+            cause = "DeepSpeed ZeRO-3 partitions what is loaded while it is on"
+            raise EncoderError(f"the encoder's weight `{name}` is empty in this process: {cause}; {remedy}")
         if not bool(weight.detach().float().sum().isfinite()):
             raise EncoderError(f"the encoder's weight `{name}` is not finite; the checkpoint is damaged")
-    together, alone = (
-        model.encode(list(probes), normalize_embeddings=True, show_progress_bar=False)[-1]
-        for probes in (_PROBES, _PROBES[1:])
-    )
-    cosine = float(together @ alone)
+    encode = partial(model.encode, normalize_embeddings=True, show_progress_bar=False)
+    cosine = float(encode(_PROBES)[-1] @ encode(_PROBES[-1]))
     if not abs(cosine - 1.0) <= tolerance:  # catches NaN, too
         raise EncoderError(
             f"two passes of the loaded encoder over one text have cosine {cosine:.6f} instead of 1: its forward pass "

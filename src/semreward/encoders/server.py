@@ -23,7 +23,6 @@ from semreward.errors import EncoderError, EncoderUnavailableError
 logger = logging.getLogger(__name__)
 
 _ATTEMPT_SHARE = 1 / 3  # of the time limit, for one attempt
-_TOO_LARGE = frozenset({413, 422})
 
 _PROBES = (  # scripts, lengths and meanings that models tell apart
     "A dog runs across the wet grass.",
@@ -167,14 +166,14 @@ class _EmbeddingServer(PreparingModel):
             outcome = await self._client.post(body, partial(self._rows, len(part)), deadline=deadline)
             if not isinstance(outcome, Failure):
                 return outcome
-            if outcome.status not in _TOO_LARGE or len(part) == 1:
+            if outcome.status not in {413, 422} or len(part) == 1:
                 raise self._encoder._error(outcome)  # noqa: SLF001 - of this module
             size, failure = (len(part) + 1) // 2, outcome
         rows = [await self._embed_part(part[start : start + size], deadline) for start in range(0, len(part), size)]
         if failure is not None and len(part) == self._texts_per_request:  # fewer texts may have been too long
             self._texts_per_request = size
-            message = "%s %s for %d texts: from now on it gets %d per request; lower `texts_per_request` to avoid this"
-            logger.warning(message, self._client.server, failure.what, len(part), size)
+            message = "%s %s: from now on it gets %d per request; lower `texts_per_request` to avoid this"
+            logger.warning(message, self._client.server, failure.what, size)
         return np.concatenate(rows)
 
     def _rows(self, count: int, content: bytes) -> NDArray[np.float32]:
