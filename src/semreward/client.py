@@ -25,8 +25,6 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 _TEMPORARY = frozenset({408, 409, 424, 425, 429})  # 424: TEI's status when its model failed
-_LONGEST_WAIT_S = 5.0
-_SHOWN_CHARACTERS = 200
 _JITTER = random.Random()  # noqa: S311 - spreads waits; a seeded training keeps its random numbers
 
 
@@ -191,7 +189,7 @@ class Client:
                 failure = outcome
             elif remaining_s > 0:  # an attempt that the deadline cut short says nothing
                 failure = replace(outcome, is_answered=outcome.is_answered and failure.is_answered)
-            longest_s = min(_LONGEST_WAIT_S, self.first_wait_s * 2 ** min(attempt - 1, 10))
+            longest_s = min(5.0, self.first_wait_s * 2 ** min(attempt - 1, 10))
             wait_s = outcome.retry_after_s or longest_s * _JITTER.uniform(0.5, 1.0)
             if attempt >= attempts or wait_s >= remaining_s:
                 asks = f", and it asks to wait {wait_s:.3g} s" if outcome.retry_after_s > remaining_s else ""
@@ -245,4 +243,4 @@ def _shown(text: str, key: str | None) -> str:
     """The beginning of a foreign message on one line, with the API key masked."""
     for secret in (key, json.dumps(key)[1:-1]) if key else ():
         text = text.replace(secret, "***")
-    return " ".join(text.split())[:_SHOWN_CHARACTERS]
+    return " ".join(text.split())[:200]

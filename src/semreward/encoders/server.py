@@ -199,8 +199,7 @@ class _EmbeddingServer(PreparingModel):
         self._width = self._width or rows.shape[1]
         if rows.shape[1] != self._width:
             raise WrongAnswerError(f"vectors of {rows.shape[1]} numbers, after vectors of {self._width}")
-        unit: NDArray[np.float32] = (rows / norms).astype(np.float32)
-        return unit
+        return np.asarray(rows / norms, dtype=np.float32)
 
 
 def _vector(embedding: object) -> object:
