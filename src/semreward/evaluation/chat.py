@@ -100,11 +100,14 @@ class ChatServer(ServedModel):
         return Client(url, self._server, self._key, self.timeout_s, first_wait_s=0.5)
 
     def _error(self, failure: Failure) -> ChatError | ChatUnavailableError:
+        what = f"{self._server} {failure.what}"
+        if failure.status in {401, 403}:
+            remedy = f"give the right key as `api_key`, or set the environment variable {self.api_key_env}"
+            return ChatError(f"{what}; {remedy}")
         if failure.is_answered or not failure.is_temporary:
-            return ChatError(self._refusal(failure, "check `base_url`, `model` and `extra_body`"))
+            return ChatError(f"{what}; check `base_url`, `model` and `extra_body`")
         return ChatUnavailableError(
-            f"{self._server} {failure.what}; is the server running? Otherwise ask fewer at a time, or raise "
-            "`timeout_s` or `max_retries`"
+            f"{what}; is the server running? Otherwise ask fewer at a time, or raise `timeout_s` or `max_retries`"
         )
 
 
