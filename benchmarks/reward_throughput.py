@@ -100,13 +100,13 @@ def usual_reward(model: SentenceTransformer, step: Step) -> list[float]:
 
 def prepared_batches(encoder: SentenceTransformerEncoder, texts: list[str]) -> list[dict[str, Any]]:
     """Texts as the limit takes them: tokenised, all of them ordered by length, in batches of the encoder's size."""
-    forward: Any = engine_of(encoder).open()
+    forward: Any = engine_of(encoder).open().model
     return [inputs for _, inputs in forward._tokenised(texts)]  # noqa: SLF001 - the same cuts
 
 
 def forward_passes(encoder: SentenceTransformerEncoder, batches: list[dict[str, Any]]) -> None:
     """The forward passes over batches, and nothing else."""
-    forward: Any = engine_of(encoder).open()
+    forward: Any = engine_of(encoder).open().model
     model = forward._model  # noqa: SLF001 - beneath all of our own work
     with torch.inference_mode():
         for batch in batches:
@@ -116,7 +116,7 @@ def forward_passes(encoder: SentenceTransformerEncoder, batches: list[dict[str, 
 
 def watched_passes(encoder: SentenceTransformerEncoder) -> list[float]:
     """A list to which every forward pass within the engine will add its seconds."""
-    forward: Any = engine_of(encoder).open()
+    forward: Any = engine_of(encoder).open().model
     run, seconds = forward._forward, []  # noqa: SLF001 - to tell our own work from the model's
 
     def watched(inputs: Any) -> Any:

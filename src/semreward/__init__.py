@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from semreward.audit import audit_reward
     from semreward.calibration import Calibration, calibrate, calibrate_threshold
-    from semreward.encoders.comparison import compare_encoders
+    from semreward.encoders.engine import compare_encoders
     from semreward.encoders.local import SentenceTransformerEncoder
     from semreward.encoders.server import EmbeddingServerEncoder
     from semreward.errors import CalibrationMismatchWarning, SemRewardError, SemRewardWarning
@@ -55,7 +55,7 @@ _HOMES = {
     "break_even_similarity": "shaping",
     "calibrate": "calibration",
     "calibrate_threshold": "calibration",
-    "compare_encoders": "encoders.comparison",
+    "compare_encoders": "encoders.engine",
     "language_report": "scripts",
     "paper_reward": "rewards.recipes",
     "recommended_reward": "rewards.recipes",

@@ -11,7 +11,6 @@ import time
 import weakref
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import KW_ONLY, dataclass, field, replace
-from email.utils import mktime_tz, parsedate_tz
 from functools import lru_cache
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -26,8 +25,6 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 _TEMPORARY = frozenset({408, 409, 424, 425, 429})  # 424: TEI's status when its model failed
-_LONGEST_WAIT_S = 5.0
-_SHOWN_CHARACTERS = 200
 _JITTER = random.Random()  # noqa: S311 - spreads waits; a seeded training keeps its random numbers
 
 
@@ -66,7 +63,6 @@ class ServedModel:
     extra_body: Mapping[str, Any] | str = "{}"
 
     def _check_server(self, endpoint: str, reserved: Collection[str] = ()) -> None:
-        """Check and normalise the fields above."""
         object.__setattr__(self, "base_url", _checked_base_url(self.base_url, endpoint))
         check_text("model", self.model)
         check_text("api_key_env", self.api_key_env)
@@ -78,6 +74,11 @@ class ServedModel:
     @property
     def _server(self) -> str:
         return f"the model {self.model!r} at {urlsplit(self.base_url).netloc}"
+
+    def _refusal(self, failure: "Failure", remedy: str) -> str:
+        if failure.status in {401, 403}:
+            remedy = f"give the right key as `api_key`, or set the environment variable {self.api_key_env}"
+        return f"{self._server} {failure.what}; {remedy}"
 
     def _key(self) -> str | None:
         """The given key, or the one in the environment; `None` if no key was ever given."""
@@ -102,10 +103,10 @@ def _checked_base_url(base_url: object, endpoint: str) -> str:
     except ValueError:  # the port is not a number
         is_address = False
     if may_hold_secret or not is_address or address.endswith(endpoint):
+        shown = "one that may hold a secret" if may_hold_secret else repr(base_url)[:80]
         raise ArgumentError(
             "`base_url` must be an http or https address such as 'http://127.0.0.1:8080/v1', without user name, "
-            f"password, query and fragment; give a key as `api_key`, and leave {endpoint} out; got "
-            f"{'one that may hold a secret' if may_hold_secret else repr(base_url)[:80]}"
+            f"password, query and fragment; give a key as `api_key`, and leave {endpoint} out; got {shown}"
         )
     return address
 
@@ -151,7 +152,7 @@ class Client:
 
     url: str
     server: str  # its name in messages
-    key: Callable[[], str | None]  # the API key; asked for at every attempt
+    key: Callable[[], str | None]  # asked for at every attempt
     attempt_timeout_s: float
     first_wait_s: float = 0.1  # between attempts; later waits double, up to 5 s
 
@@ -188,7 +189,7 @@ class Client:
                 failure = outcome
             elif remaining_s > 0:  # an attempt that the deadline cut short says nothing
                 failure = replace(outcome, is_answered=outcome.is_answered and failure.is_answered)
-            longest_s = min(_LONGEST_WAIT_S, self.first_wait_s * 2 ** min(attempt - 1, 10))
+            longest_s = min(5.0, self.first_wait_s * 2 ** min(attempt - 1, 10))
             wait_s = outcome.retry_after_s or longest_s * _JITTER.uniform(0.5, 1.0)
             if attempt >= attempts or wait_s >= remaining_s:
                 asks = f", and it asks to wait {wait_s:.3g} s" if outcome.retry_after_s > remaining_s else ""
@@ -200,9 +201,8 @@ class Client:
         """Post once. Failures are returned, because the exceptions of httpx2 carry the key in their headers."""
         limit_s = max(0.0, min(self.attempt_timeout_s, deadline - time.monotonic()))
         key = self.key()
-        headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
-        if key is not None:
-            headers["Authorization"] = f"Bearer {key}"
+        authorization = {} if key is None else {"Authorization": f"Bearer {key}"}
+        headers = {"Content-Type": "application/json", "Accept-Encoding": "identity", **authorization}
         try:
             response = await asyncio.wait_for(self._http.post(self.url, content=body, headers=headers), limit_s)
         except asyncio.TimeoutError:
@@ -210,10 +210,9 @@ class Client:
         except httpx2.HTTPError as error:
             return Failure(f"could not be reached ({type(error).__name__}: {_shown(str(error), key)})")
         if not response.is_success:
-            status = response.status_code
+            status, wait_s = response.status_code, _seconds(response.headers.get("Retry-After", ""))
             what = f"answered {status} {_shown(response.text, key)}".rstrip()
-            is_temporary = status in _TEMPORARY or response.is_server_error
-            return Failure(what, status, is_temporary, retry_after_s=_seconds(response.headers.get("Retry-After", "")))
+            return Failure(what, status, status in _TEMPORARY or response.is_server_error, retry_after_s=wait_s)
         try:
             return read(response.content)
         except WrongAnswerError as error:
@@ -222,7 +221,6 @@ class Client:
 
 @lru_cache(maxsize=1)
 def _event_loop(process: int) -> asyncio.AbstractEventLoop:  # noqa: ARG001 - a forked process gets its own
-    """The event loop in which this process talks to servers."""
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, name="semreward-client", daemon=True).start()
     return loop
@@ -234,17 +232,15 @@ def _close(http: httpx2.AsyncClient, loop: asyncio.AbstractEventLoop, process: i
 
 
 def _seconds(retry_after: str) -> float:
-    """Seconds that a `Retry-After` header asks for, as a number or a date; 0 if it says nothing usable."""
+    """Seconds that a `Retry-After` header asks for; 0 if it is a date or says nothing usable."""
     try:
-        date = parsedate_tz(retry_after)
-        seconds = mktime_tz(date) - time.time() if date else float(retry_after)
-    except (ValueError, OverflowError):
+        return max(0.0, float(retry_after))
+    except ValueError:
         return 0.0
-    return seconds if seconds > 0 else 0.0
 
 
 def _shown(text: str, key: str | None) -> str:
     """The beginning of a foreign message on one line, with the API key masked."""
     for secret in (key, json.dumps(key)[1:-1]) if key else ():
         text = text.replace(secret, "***")
-    return " ".join(text.split())[:_SHOWN_CHARACTERS]
+    return " ".join(text.split())[:200]

@@ -5,6 +5,7 @@ import socket
 import pytest
 
 from embedding_server import embedding_server
+from semreward.encoders import server as server_module
 
 
 @pytest.fixture(autouse=True)
@@ -17,6 +18,12 @@ def plain_environment(monkeypatch):
 def server():
     with embedding_server() as state:
         yield state
+
+
+@pytest.fixture
+def long_attempts(monkeypatch):
+    """One attempt may take all of the time limit."""
+    monkeypatch.setattr(server_module, "_ATTEMPT_SHARE", 1.0)
 
 
 @pytest.fixture

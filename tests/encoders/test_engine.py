@@ -9,9 +9,8 @@ import pytest
 
 from doubles import BigramEncoder, CountingEncoder, FixedEncoder, LazyBigramEncoder
 from semreward import SemanticSimilarityReward
-from semreward.encoders.cache import VectorCache, _size
 from semreward.encoders.engine import Engine, check_encoder, close_engine, engine_of
-from semreward.encoders.worker import unit_rows
+from semreward.encoders.worker import VectorCache, _size, unit_rows
 from semreward.errors import ArgumentError, ArgumentTypeError, EncoderError
 
 VECTOR = np.zeros(4, dtype=np.float32)

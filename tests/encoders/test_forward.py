@@ -1,20 +1,16 @@
 """A loaded model's forward pass: batches by tokens, truncation that is counted, memory that runs out, broken models."""
 
 import logging
-import shutil
 import threading
-from types import SimpleNamespace
 
-import numpy as np
 import pytest
-import sentence_transformers
 import torch
 from sentence_transformers import SentenceTransformer
 
 from semreward import SentenceTransformerEncoder
-from semreward.encoders import forward as forward_module
-from semreward.encoders.engine import engine_of
-from semreward.encoders.forward import ModelForward, _rows_of, check_model
+from semreward.encoders import local
+from semreward.encoders.engine import Engine, engine_of
+from semreward.encoders.local import ModelForward, _rows_of, check_model
 from semreward.errors import EncoderError
 
 
@@ -34,6 +30,10 @@ def forward_of(model, *, batch_tokens=256, batch_size=1024, prompt=None):
     return ModelForward(model, prompt=prompt, batch_tokens=batch_tokens, batch_size=batch_size)
 
 
+def encoded(forward, texts):
+    return Engine(lambda: forward).encode(texts)
+
+
 def plain(model, texts):
     return model.encode(texts, normalize_embeddings=True)
 
@@ -41,7 +41,7 @@ def plain(model, texts):
 @pytest.mark.parametrize("prompt", [None, "query: "])
 def test_vectors_are_those_of_sentence_transformers(model, texts, prompt):
     expected = model.encode(texts, prompt=prompt, normalize_embeddings=True)
-    assert forward_of(model, prompt=prompt)(texts) == pytest.approx(expected, abs=1e-5)
+    assert encoded(forward_of(model, prompt=prompt), texts) == pytest.approx(expected, abs=1e-5)
 
 
 def test_an_encoders_vectors_are_those_of_sentence_transformers(encoder_folder, model, texts):
@@ -54,7 +54,7 @@ def test_a_models_own_default_prompt_is_used(encoder_folder, texts):
     model = SentenceTransformer(
         str(encoder_folder), device="cpu", prompts={"query": "query: "}, default_prompt_name="query"
     )
-    assert forward_of(model)(texts) == pytest.approx(plain(model, texts), abs=1e-5)
+    assert encoded(forward_of(model), texts) == pytest.approx(plain(model, texts), abs=1e-5)
 
 
 def test_batches_keep_to_their_tokens(model, texts):
@@ -86,7 +86,7 @@ def test_padding_on_the_left_is_cut_on_the_left():
 
 
 def test_tokenising_and_forward_passes_overlap_in_two_threads(encoder_folder, texts, monkeypatch):
-    monkeypatch.setattr(forward_module, "_FIRST_CPU_PORTION", 8)
+    monkeypatch.setattr(local, "_FIRST_CPU_PORTION", 8)
     encoder = SentenceTransformerEncoder(str(encoder_folder), device="cpu", batch_tokens=300)
     encoder.warmup()
     tokenising, passing = set(), set()
@@ -103,8 +103,6 @@ def test_tokenising_and_forward_passes_overlap_in_two_threads(encoder_folder, te
 def test_a_text_that_no_tokenizer_takes_fails_alone(encoder_folder, texts):
     encoder = SentenceTransformerEncoder(str(encoder_folder), device="cpu")
     with pytest.raises((TypeError, UnicodeError)):
-        engine_of(encoder).open()(["\ud800"])
-    with pytest.raises((TypeError, UnicodeError)):
         encoder.encode([*texts[:4], "a lone surrogate \ud800"])
     batches = {tuple(batch): inputs for batch, inputs in forward_of(model_of(encoder)).prepared(["\ud800", "a"])}
     encoder.close()
@@ -113,12 +111,12 @@ def test_a_text_that_no_tokenizer_takes_fails_alone(encoder_folder, texts):
 
 
 def model_of(encoder):
-    return engine_of(encoder).open()._model
+    return engine_of(encoder).open().model._model
 
 
 def test_a_shortened_dimension_is_kept(encoder_folder, texts):
     model = SentenceTransformer(str(encoder_folder), device="cpu", truncate_dim=8)
-    vectors = forward_of(model)(texts)
+    vectors = encoded(forward_of(model), texts)
     assert vectors.shape[1] == 8
     assert vectors == pytest.approx(plain(model, texts), abs=1e-5)
 
@@ -149,16 +147,15 @@ def test_a_text_that_just_fits_is_not_counted(short, texts):
     assert short.truncated_texts == 0
 
 
-def test_truncation_is_logged_once_a_minute(short, texts, caplog, monkeypatch):
-    with caplog.at_level(logging.WARNING, logger="semreward"):
+def test_the_first_truncation_is_a_warning(short, texts, caplog):
+    with caplog.at_level(logging.INFO, logger="semreward.encoders.worker"):
         short.encode(["a", texts[0]])
         short.encode([texts[1]])
-        monkeypatch.setattr(engine_of(short).model, "_next_log", 0.0)
-        short.encode([texts[2]])
-    messages = [record.message for record in caplog.records]
-    assert len(messages) == 2
-    assert "were longer than 8 tokens" in messages[0]
-    assert messages[1].startswith("3 of")
+    logged = [(record.levelname, record.message[:40]) for record in caplog.records if "tokens" in record.message]
+    assert logged == [
+        ("WARNING", "1 of 2 texts so far were longer than 8 t"),
+        ("INFO", "2 of 3 texts so far were longer than 8 t"),
+    ]
 
 
 def test_a_tokenizer_without_an_account_counts_what_fills_the_window(model):
@@ -193,27 +190,27 @@ def scarce(model, monkeypatch):
 
 
 def test_a_batch_that_is_too_large_is_halved_until_it_fits(scarce, model, texts):
-    assert scarce(texts[:16]) == pytest.approx(plain(model, texts[:16]), abs=1e-5)
+    assert encoded(scarce, texts[:16]) == pytest.approx(plain(model, texts[:16]), abs=1e-5)
     assert scarce._forward.sizes == [16, 8, 4, 4, 8, 4, 4]
 
 
 def test_batches_stay_small_once_memory_ran_out(scarce, texts):
-    scarce(texts[:16])
+    encoded(scarce, texts[:16])
     scarce._forward.sizes.clear()
-    scarce(texts[:16])
+    encoded(scarce, texts[:16])
     assert max(scarce._forward.sizes) <= 8
 
 
 def test_running_out_of_memory_is_logged(scarce, texts, caplog):
     with caplog.at_level(logging.WARNING, logger="semreward"):
-        scarce(texts[:5])
+        encoded(scarce, texts[:5])
     assert "out of memory" in caplog.text
 
 
 def test_one_text_that_does_not_fit_is_an_error(scarce, texts):
     scarce._forward.most = 0
     with pytest.raises(torch.OutOfMemoryError):
-        scarce(texts[:4])
+        encoded(scarce, texts[:4])
 
 
 @pytest.fixture
@@ -223,7 +220,7 @@ def fresh(encoder_folder):
 
 
 def check(model):
-    check_model(forward_of(model), model, tolerance=1e-4)
+    check_model(model, tolerance=1e-4)
 
 
 def test_a_whole_model_passes(fresh):
@@ -244,7 +241,7 @@ def test_a_partitioned_weight_names_zero_3(fresh):
 
 
 def test_a_forward_pass_that_is_broken_names_likely_causes(fresh):
-    fresh.register_forward_hook(
+    fresh[-1].register_forward_hook(
         lambda _module, _inputs, output: {
             **output,
             "sentence_embedding": output["sentence_embedding"] + torch.randn_like(output["sentence_embedding"]),
@@ -255,7 +252,7 @@ def test_a_forward_pass_that_is_broken_names_likely_causes(fresh):
 
 
 def test_vectors_that_are_not_finite_name_likely_causes(fresh):
-    fresh.register_forward_hook(
+    fresh[-1].register_forward_hook(
         lambda _module, _inputs, output: {**output, "sentence_embedding": output["sentence_embedding"] * torch.nan}
     )
     with pytest.raises(EncoderError, match="cosine nan"):
@@ -279,72 +276,3 @@ def test_warming_up_loads_the_model(encoder_folder):
     loaded = engine_of(encoder).model is not None
     encoder.close()
     assert loaded
-
-
-@pytest.fixture
-def asked(monkeypatch, model):
-    """What sentence-transformers is asked for, which then gives a model that is there already."""
-    options = {}
-
-    def load(name, **given):
-        options.update(given, name=name)
-        return model
-
-    monkeypatch.setattr(sentence_transformers, "SentenceTransformer", load)
-    return options
-
-
-@pytest.mark.parametrize("backend", ["onnx", "openvino"])
-def test_other_backends_are_passed_on(encoder_folder, asked, backend):
-    SentenceTransformerEncoder(str(encoder_folder), device="cpu", backend=backend).open_model()
-    assert asked["backend"] == backend
-    assert asked["model_kwargs"] == {}
-
-
-def test_attention_kernels_are_passed_on(encoder_folder, asked):
-    SentenceTransformerEncoder(str(encoder_folder), device="cpu", attention="flash_attention_2").open_model()
-    assert asked["model_kwargs"] == {"dtype": torch.float32, "attn_implementation": "flash_attention_2"}
-
-
-def test_a_quantised_backend_has_a_fingerprint_of_its_own(encoder_folder, tmp_path):
-    folder = shutil.copytree(encoder_folder, tmp_path / "copy")
-    (folder / "onnx").mkdir()
-    (folder / "onnx" / "model.onnx").write_bytes(b"quantised")
-    plain_encoder = SentenceTransformerEncoder(str(folder))
-    assert plain_encoder.fingerprint == SentenceTransformerEncoder(str(encoder_folder)).fingerprint
-    assert SentenceTransformerEncoder(str(folder), backend="onnx").fingerprint != plain_encoder.fingerprint
-
-
-def test_texts_without_padding_are_batched_by_their_likely_tokens():
-    asked = []
-
-    def preprocess(texts, prompt):
-        asked.append(texts)
-        return {"input_ids": torch.zeros((1, len(texts)))}
-
-    flat = SimpleNamespace(
-        preprocess=preprocess,
-        prompts={},
-        default_prompt_name=None,
-        max_seq_length=512,
-        device=torch.device("cpu"),
-        _can_flatten_inputs=lambda: True,
-    )
-    texts = ["x" * (300 - number) for number in range(40)]
-    batches = [batch for batch, _ in forward_of(flat, batch_tokens=1000).prepared(texts)]
-    assert [text for batch in batches for text in batch] == texts
-    assert max(len(batch) for batch in batches) == 10
-    assert asked == batches
-
-
-def test_texts_without_padding_are_passed_together():
-    flat = SimpleNamespace(
-        prompts={}, default_prompt_name=None, max_seq_length=512, truncate_dim=None, device=torch.device("cpu")
-    )
-
-    class Flat(SimpleNamespace):
-        def __call__(self, features):
-            return {"sentence_embedding": torch.eye(2) * 3}
-
-    rows = forward_of(Flat(**vars(flat))).forward({"input_ids": torch.zeros((1, 5)), "cu_seq_lens_q": [0, 2, 5]})
-    assert np.array_equal(rows, np.eye(2, dtype=np.float32))

@@ -83,16 +83,6 @@ def test_requests_are_bounded_in_texts(server):
     assert sorted(server.sizes) == [10, 30, 30, 30]
 
 
-def test_requests_are_bounded_in_bytes(server):
-    encoder_of(server, bytes_per_request=200).encode(TEXTS)
-    assert max(request.size for request in server.requests) < 200 + 200  # and what stands around the texts
-
-
-def test_a_text_beyond_the_bound_in_bytes_travels_alone(server):
-    encoder_of(server, bytes_per_request=100).encode(["x" * 500, "a", "b"])
-    assert sorted(server.sizes) == [1, 2]
-
-
 def test_requests_at_a_time_are_limited():
     with embedding_server(delay_s=0.02) as state:
         encoder_of(state, texts_per_request=2, max_concurrency=3).encode(TEXTS)
@@ -162,16 +152,13 @@ def test_the_endpoint_itself_is_no_base_url():
         {"timeout_s": 0},
         {"timeout_s": float("inf")},
         {"timeout_s": None},
-        {"attempt_timeout_s": -1},
         {"api_key": 3},
         {"encoding": "int8"},
         {"max_chars": 0},
         {"texts_per_request": 0},
         {"texts_per_request": 2.5},
-        {"bytes_per_request": None},
         {"max_concurrency": True},
         {"cache_bytes": -1},
-        {"gather_ms": -1},
         {"extra_body": 3},
         {"extra_body": "{"},
         {"extra_body": {"a": object()}},
@@ -273,6 +260,7 @@ def test_a_warm_up_shows_a_server_that_refuses():
         encoder_of(state).warmup()
 
 
+@pytest.mark.usefixtures("long_attempts")
 def test_an_attempt_that_the_deadline_cuts_off_is_not_what_the_error_tells():
     answers = [(200, {}, b"{}")]
 
@@ -283,7 +271,7 @@ def test_an_attempt_that_the_deadline_cuts_off_is_not_what_the_error_tells():
         return None
 
     with embedding_server(respond=hang_later) as state, pytest.raises(EncoderError, match="no list `data`"):
-        encoder_of(state, timeout_s=1, attempt_timeout_s=1).encode(["a"])
+        encoder_of(state, timeout_s=1).encode(["a"])
 
 
 def test_a_closed_encoder_opens_again(server):
@@ -321,7 +309,7 @@ def test_a_server_that_answers_leaves_no_error_to_count(server):
 @pytest.mark.parametrize("status", [200, 401, 404])
 def test_a_server_that_refuses_or_answers_wrongly_raises_whatever_is_said_of_dead_ones(status):
     with answering(status, b"{}") as state:
-        encoder = encoder_of(state, timeout_s=0.6, attempt_timeout_s=0.6)
+        encoder = encoder_of(state, timeout_s=0.6)
         reward = SemanticSimilarityReward(encoder, threshold=0.5, on_error="none")
         with pytest.raises(EncoderError):
             reward(completions=["a"], reference=["b"])

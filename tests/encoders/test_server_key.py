@@ -47,7 +47,7 @@ def test_the_key_shows_nowhere_but_in_requests(server, caplog):
 def test_a_server_that_repeats_the_key_does_not_bring_it_into_errors(status, caplog):
     echo = json.dumps({"error": {"message": f"Incorrect API key provided: {KEY}."}}).encode()
     with answering(status, echo) as state, caplog.at_level(logging.DEBUG):
-        encoder = encoder_of(state, api_key=KEY, timeout_s=0.6, attempt_timeout_s=0.6)
+        encoder = encoder_of(state, api_key=KEY, timeout_s=0.6)
         with pytest.raises((EncoderError, EncoderUnavailableError)) as caught:
             encoder.encode(["a"])
     assert "Incorrect API key provided: ***" in str(caught.value)

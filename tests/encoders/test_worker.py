@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import tqdm.auto
 
 from doubles import BigramEncoder, LazyBigramEncoder
 from semreward import SemanticSimilarityReward, SentenceTransformerEncoder
@@ -77,15 +76,17 @@ def test_callers_with_one_text_each_share_forward_passes():
     assert len(recorder.batches) <= 16
 
 
-def test_callers_that_come_again_and_again_share_forward_passes():
+def test_callers_that_come_again_and_again_share_forward_passes(monkeypatch):
+    monkeypatch.setattr(worker_module, "_GATHER_S", 0.2)
     recorder = Recorder(0.002)
-    engine = Engine(lambda: recorder, gather_ms=200)
+    engine = Engine(lambda: recorder)
     together(16, lambda number: [engine.encode([f"text {number} {turn}"]) for turn in range(10)])
     assert len(recorder.batches) <= 80
 
 
-def test_a_caller_who_stays_alone_waits_twice_at_most():
-    engine = Engine(lambda: Recorder(0.01), gather_ms=500)
+def test_a_caller_who_stays_alone_waits_twice_at_most(monkeypatch):
+    monkeypatch.setattr(worker_module, "_GATHER_S", 0.5)
+    engine = Engine(lambda: Recorder(0.01))
     together(8, lambda number: engine.encode([f"text {number}"]))
     start = time.monotonic()
     for turn in range(10):
@@ -207,7 +208,7 @@ def test_a_worker_that_dies_or_fails_anywhere_leaves_nobody_waiting(monkeypatch,
 
 
 def test_a_model_that_leaves_a_text_out_is_an_error():
-    class Forgetful:
+    class Forgetful(worker_module.PreparingModel):
         def prepared(self, texts):
             yield texts[:-1], texts[:-1]
 
@@ -414,43 +415,6 @@ def test_a_long_stream_of_texts_stays_within_the_caches_memory():
     assert resident_bytes() - before < budget + 50 * 10**6
 
 
-@pytest.fixture
-def bars(monkeypatch):
-    """The progress bars that were shown, instead of showing them."""
-    shown = []
-
-    class Bar:
-        def __init__(self, total, **_):
-            self.total, self.n, self.closed = total, 0, False
-            shown.append(self)
-
-        def update(self, by):
-            self.n += by
-
-        def close(self):
-            self.closed = True
-
-    monkeypatch.setattr(tqdm.auto, "tqdm", Bar)
-    monkeypatch.setattr(engine_module, "_PROGRESS_S", 0.001)
-    return shown
-
-
-@pytest.mark.parametrize(("cached", "shown"), [(0, [(10, 10, True)]), (1, [])])
-def test_a_progress_bar_is_shown_above_the_stated_number_of_new_texts(bars, cached, shown):
-    engine = Engine(lambda: Recorder(0.005), progress_above=9, batch_size=2)
-    texts = [f"text {number}" for number in range(10)]
-    engine.encode(texts[:cached])
-    engine.encode(texts)
-    assert [(bar.total, bar.n, bar.closed) for bar in bars] == shown
-
-
-def test_a_progress_bar_is_closed_when_its_call_fails(bars):
-    engine = Engine(Recorder, progress_above=0, batch_size=1)
-    with pytest.raises(ValueError, match="a bad text"):
-        engine.encode(["bad"])
-    assert [bar.closed for bar in bars] == [True]
-
-
 def test_batches_are_made_ready_while_one_is_worked_on():
     made = []
 
@@ -475,7 +439,6 @@ def test_a_single_batch_needs_no_helper():
         threads.append(threading.current_thread())
         yield ["a", "b"], None
 
-    assert list(ahead(iter(()), 0)) == []
     assert list(ahead(batches(), 2)) == [(["a", "b"], None)]
     assert threads == [threading.current_thread()]
 

@@ -1,7 +1,6 @@
 """The path of every text to its vector: look it up, else have it encoded by the worker of its encoder.
 
-Encoders are descriptions. Their state is in one table per process: equal encoders share an engine, with its model, its
-cache and its worker, so that many callers with one text each are as fast as one caller with many texts.
+Encoders are descriptions. One table per process holds their state, so many callers are as fast as one with many texts.
 """
 
 import math
@@ -11,54 +10,34 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Collection, Hashable, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from semreward.encoders.cache import Vector, VectorCache
-from semreward.encoders.worker import Call, EncodeBatch, PreparingModel, Worker, longest_first
+from semreward.encoders.worker import Call, EncodeBatch, PreparingModel, Vector, VectorCache, Worker, longest_first
 from semreward.errors import ArgumentError, ArgumentTypeError, EncoderError, EncoderUnavailableError
 from semreward.protocols import Encoder
 
-__all__ = ["EncodeBatch", "Engine", "check_encoder", "close_engine", "engine_of"]
-
 DEFAULT_CACHE_BYTES = 256 * 2**20
-DEFAULT_GATHER_MS = 5.0
-DEFAULT_PROGRESS_ABOVE = 5_000
 
-# Seconds after which a waiting caller checks that its worker lives, or moves its progress bar; `close` waits for one.
-_CHECK_S = 1.0
-_PROGRESS_S = 0.2
-
-# Attributes of an encoder with `open_model()` that its engine takes over.
-_OPTIONS = ("batch_size", "cache_bytes", "gather_ms", "progress_above", "timeout_s")
+_OPTIONS = ("batch_size", "cache_bytes", "timeout_s")  # that an engine takes from an encoder with `open_model()`
+_CHECK_S = 1.0  # after which a waiting caller checks that its worker lives; `close` waits for one
 
 
 class Engine:
-    """Encodes texts with one model, at most one forward pass at a time. Safe to call from any number of threads.
-
-    Args:
-        open_model: Loads the model and returns its forward pass; called at the first use, in the caller's thread.
-        batch_size: Texts per forward pass, for a model that does not cut batches itself.
-        cache_bytes: Bound of the cache of vectors.
-        gather_ms: How long a round waits for other callers while there are several; a lone one never waits.
-        progress_above: A call with more missing texts than this shows a progress bar.
-        timeout_s: How long a call may take, waiting for others included; `None`: as long as it takes.
-    """
+    """Encodes texts with one model, at most one forward pass at a time. Safe to call from any number of threads."""
 
     def __init__(
         self,
-        open_model: Callable[[], EncodeBatch],
+        open_model: Callable[[], EncodeBatch | PreparingModel],
         *,
-        batch_size: int = 64,
+        batch_size: int = 64,  # for a model that does not cut batches itself
         cache_bytes: int = DEFAULT_CACHE_BYTES,
-        gather_ms: float = DEFAULT_GATHER_MS,
-        progress_above: int = DEFAULT_PROGRESS_ABOVE,
-        timeout_s: float | None = None,
+        timeout_s: float = math.inf,  # of a call, waiting for other callers included
     ) -> None:
-        self._open_model, self._batch_size, self._cache_bytes = open_model, batch_size, cache_bytes
-        self._gather_s, self._progress_above, self._timeout_s = gather_ms / 1000, progress_above, timeout_s
+        self._open_model, self._batch_size = open_model, batch_size
+        self._cache_bytes, self._timeout_s = cache_bytes, timeout_s
         self._start_over()
         _all_engines.add(self)
 
@@ -68,17 +47,7 @@ class Engine:
         self._cache = VectorCache(self._cache_bytes)
 
     def encode(self, texts: Sequence[str], *, keep: Collection[str] = ()) -> NDArray[np.float32]:
-        """Unit rows of `N` non-empty texts, shape (N, D), float32; each distinct text is encoded once.
-
-        Args:
-            texts: Texts; for none of them, the shape is (0, 0).
-            keep: Texts whose vectors should stay in the cache, such as references. Others stay while there is room.
-
-        Raises:
-            ArgumentError: A text is empty or not a string.
-            EncoderError: The model returned something else than one finite unit vector per text.
-            EncoderUnavailableError: The call took longer than `timeout_s`.
-        """
+        """As `EngineEncoder.encode`. Vectors of the texts in `keep`, such as references, stay in the cache longest."""
         if isinstance(texts, str):
             raise ArgumentTypeError(f"`texts` must be a list of strings, got {texts[:60]!r}; put it into a list")
         for row, text in enumerate(texts):
@@ -92,16 +61,13 @@ class Engine:
             vectors |= self._encode_missing(Call(sorted(missing, key=longest_first), keep))
         return np.stack([vectors[text] for text in texts])
 
-    def open(self) -> EncodeBatch | PreparingModel:
-        """The model, loaded unless it is: in the caller's thread, whose current GPU may decide its device."""
+    def open(self) -> Worker:
+        """The worker with its model, which is loaded in the caller's thread: its GPU may decide the device."""
         with self._lock:
-            return self._open().model
-
-    def _open(self) -> Worker:
-        if self._worker is None:
-            self._worker = Worker(self._open_model(), self._cache, self._batch_size, self._gather_s)
-            weakref.finalize(self, self._worker.inbox.put, None)  # ends the thread of an engine that nobody holds
-        return self._worker
+            if self._worker is None:
+                self._worker = Worker(self._open_model(), self._cache, self._batch_size)
+                weakref.finalize(self, self._worker.inbox.put, None)  # ends the thread of an engine that nobody holds
+            return self._worker
 
     def close(self) -> None:
         """Drop model, vectors and worker once the calls that run have ended; a later call loads the model again."""
@@ -116,21 +82,19 @@ class Engine:
     @property
     def model(self) -> EncodeBatch | PreparingModel | None:
         """The model, if it is loaded."""
-        worker = self._worker
-        return None if worker is None else worker.model
+        return getattr(self._worker, "model", None)
 
     def _encode_missing(self, call: Call) -> dict[str, Vector]:
-        check_s, bar = _CHECK_S, None
+        if sys.is_finalizing():  # its threads stand still
+            raise EncoderError("the interpreter is shutting down; encode before it does")
         try:
-            self._submit(call)
-            end = math.inf if self._timeout_s is None else time.monotonic() + self._timeout_s
-            if len(call.texts) > self._progress_above:
-                from tqdm.auto import tqdm
-
-                check_s, bar = _PROGRESS_S, tqdm(total=len(call.texts), desc="encoding", unit="text")
-            while not call.done.wait(min(check_s, max(0.0, end - time.monotonic()))):
-                if bar is not None:
-                    bar.update(len(call.vectors) - bar.n)
+            with self._lock:
+                worker = self.open()
+                if worker.thread is threading.current_thread():
+                    raise EncoderError("an encoder's `encode` must not encode with itself; call the model underneath")
+                worker.submit(call)
+            end = time.monotonic() + self._timeout_s
+            while not call.done.wait(max(0.0, min(_CHECK_S, end - time.monotonic()))):
                 if time.monotonic() >= end:
                     raise EncoderUnavailableError(
                         f"{len(call.vectors)} of {len(call.texts)} texts were encoded within `timeout_s` "
@@ -140,61 +104,30 @@ class Engine:
                     raise EncoderError("the encoder's worker thread died, its traceback says why; call again")
         finally:
             call.done.set()  # the worker skips what nobody waits for
-            if bar is not None:
-                bar.update(len(call.vectors) - bar.n)
-                bar.close()
         if call.error is not None:
             raise call.error
         return call.vectors
 
-    def _submit(self, call: Call) -> None:
-        if sys.is_finalizing():  # its threads stand still
-            raise EncoderError("the interpreter is shutting down; encode before it does")
-        with self._lock:
-            worker = self._open()
-            if worker.thread is threading.current_thread():
-                raise EncoderError("an encoder's `encode` must not encode with itself; call the model underneath")
-            worker.submit(call)
-
 
 def engine_of(encoder: Encoder) -> Engine:
-    """The engine of an encoder in this process: equal encoders share one, with its model, its cache and its worker.
-
-    An encoder may have `open_model()`, which loads its forward pass at the first use, and the options of `Engine`.
-    """
+    """The engine that equal encoders share. An encoder may have `open_model()`, for a late load, and `_OPTIONS`."""
     key = _key(encoder)
     with _table_lock:
-        engine = _engines.get(key)
-        if engine is None:
-            options: dict[str, Any] = {}
+        if key not in _engines:
             if open_model := getattr(encoder, "open_model", None):
                 options = {name: getattr(encoder, name) for name in _OPTIONS if hasattr(encoder, name)}
-            engine = _engines[key] = Engine(open_model or (lambda: encoder.encode), **options)
-    return engine
+                _engines[key] = Engine(open_model, **options)
+            else:
+                _engines[key] = Engine(lambda: encoder.encode)
+        return _engines[key]
 
 
 def close_engine(encoder: Encoder) -> None:
-    """Drop the engine of an encoder, with its model and vectors, once its calls have ended; a later use loads anew."""
+    """Drop the engine of an encoder, with its model and vectors; a later use loads anew."""
     with _table_lock:
         engine = _engines.pop(_key(encoder), None)
     if engine is not None:
         engine.close()
-
-
-def check_encoder(encoder: object) -> None:
-    """Raise `ArgumentTypeError` unless an object is an `Encoder`."""
-    if type(encoder).__module__.startswith("sentence_transformers"):
-        raise ArgumentTypeError(
-            "`encoder` must not be a loaded SentenceTransformer, which cannot be shared or pickled; pass its path or "
-            "hub id, or SentenceTransformerEncoder(path) for options"
-        )
-    # Looked up without reading it: a fingerprint may hash gigabytes.
-    has_fingerprint = hasattr(type(encoder), "fingerprint") or "fingerprint" in getattr(encoder, "__dict__", {})
-    if isinstance(encoder, type) or not has_fingerprint or not callable(getattr(encoder, "encode", None)):
-        raise ArgumentTypeError(
-            "`encoder` must be a path or hub id, or an object with `encode(texts)` and `fingerprint`; "
-            f"got {encoder if isinstance(encoder, type) else type(encoder).__name__}"
-        )
 
 
 def _key(encoder: object) -> Hashable:
@@ -221,3 +154,88 @@ def _forget_after_fork() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_after_fork)
+
+
+class EngineEncoder(Encoder):
+    """An encoder of ours: a description without a model. Equal ones share what is loaded in a process."""
+
+    def encode(self, texts: Sequence[str], /) -> NDArray[np.float32]:
+        """Encode `N` texts into unit rows, shape (N, D), float32; (0, 0) for none.
+
+        Raises:
+            ArgumentError: A text is empty or not a string.
+            EncoderError: The model did not return one finite unit vector per text, or its server refused the request.
+            EncoderUnavailableError: The server gave no vectors in time.
+        """
+        return engine_of(self).encode(texts)
+
+    def warmup(self) -> None:
+        """Load the model or ask the server now, before a trainer changes how models are loaded (ZeRO-3) or run."""
+        self.encode(["a"])
+
+    def close(self) -> None:
+        """Free the model, or the connections, and all vectors; the next use starts anew."""
+        close_engine(self)
+
+    @property
+    def truncated_texts(self) -> int:
+        """How many texts were longer than what the model sees, since it was loaded in this process."""
+        return getattr(engine_of(self).model, "truncated_texts", 0)
+
+
+def check_encoder(encoder: object) -> None:
+    """Raise `ArgumentTypeError` unless an object is an `Encoder`."""
+    if type(encoder).__module__.startswith("sentence_transformers"):
+        raise ArgumentTypeError(
+            "`encoder` must not be a loaded SentenceTransformer, which cannot be shared or pickled; pass its path or "
+            "hub id, or SentenceTransformerEncoder(path) for options"
+        )
+    # Looked up without reading it: a fingerprint may hash gigabytes.
+    has_fingerprint = hasattr(type(encoder), "fingerprint") or "fingerprint" in getattr(encoder, "__dict__", {})
+    if isinstance(encoder, type) or not has_fingerprint or not callable(getattr(encoder, "encode", None)):
+        raise ArgumentTypeError(
+            "`encoder` must be a path or hub id, or an object with `encode(texts)` and `fingerprint`; "
+            f"got {encoder if isinstance(encoder, type) else type(encoder).__name__}"
+        )
+
+
+@dataclass(frozen=True)
+class EncoderComparison:
+    """The largest difference between the cosines of two encoders, in [0, 2], and the two texts where it occurs."""
+
+    cosine_difference: float
+    pair: tuple[str, str]
+
+
+def compare_encoders(a: Encoder, b: Encoder, texts: Sequence[str]) -> EncoderComparison:
+    r"""Compare two encoders on all pairs of some texts: how far a similarity can move.
+
+    $$\max_{i<j} \left|\cos(a_i, a_j) - \cos(b_i, b_j)\right|$$
+
+    Args:
+        a: An encoder.
+        b: Another one.
+        texts: At least 2 distinct non-empty texts of the kind that will be judged.
+
+    Returns:
+        0 for equal encoders, up to 1e-5 for one model in float32 on two machines, up to 1e-2 in half precision.
+
+    Raises:
+        ArgumentError: There are fewer than 2 distinct texts, or one is empty.
+        EncoderError: An encoder returned something else than one finite unit vector per text.
+    """
+    distinct = list(dict.fromkeys(texts))
+    if len(distinct) < 2 or not all(isinstance(text, str) and text for text in distinct):  # noqa: PLR2004 - a pair
+        raise ArgumentError(f"`texts` must hold at least 2 distinct non-empty texts, got {len(distinct)}")
+    units = []
+    for encoder in (a, b):
+        vectors = engine_of(encoder).encode(distinct).astype(np.float64)
+        units.append(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))  # rounded norms make no difference
+    first, second = units
+    largest, pair = -1.0, ("", "")
+    for row in range(len(distinct) - 1):
+        differences = np.abs(first[row + 1 :] @ first[row] - second[row + 1 :] @ second[row])
+        other = int(differences.argmax())
+        if differences[other] > largest:
+            largest, pair = float(differences[other]), (distinct[row], distinct[row + 1 + other])
+    return EncoderComparison(largest, pair)

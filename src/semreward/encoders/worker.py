@@ -1,44 +1,100 @@
 """One worker per loaded model: it takes the texts of all callers and encodes them in batches, in its own thread."""
 
+import logging
 import queue
 import sys
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from semreward.encoders.cache import Vector, VectorCache
 from semreward.errors import EncoderError, EncoderUnavailableError
 
-EncodeBatch: TypeAlias = Callable[[list[str]], NDArray[np.float32]]
-"""One forward pass: B texts to an array of shape (B, D)."""
+logger = logging.getLogger(__name__)
 
-# Texts per round: enough to sort well by length, few enough that no caller waits long for another one's texts.
-_ROUND_TEXTS = 8192
+Vector: TypeAlias = NDArray[np.float32]
+EncodeBatch: TypeAlias = Callable[[list[str]], NDArray[np.float32]]  # one forward pass: B texts to rows (B, D)
 
-# Batches that are made ready while the model works on one.
-_BATCHES_AHEAD = 3
+_ROUND_TEXTS = 8192  # enough to sort well by length, few enough that no caller waits long for another one's texts
+_GATHER_S = 0.005  # how long a round waits for other callers while there are several; a lone one never waits
+_BATCHES_AHEAD = 3  # made ready while the model works on one
+_NORM_TOLERANCE = 5e-3  # half precision rounds by about 1e-3
+_ENTRY_BYTES = 390  # of the cache, beside characters and numbers: two object headers, a slot of the table, a link
 
-# How far a norm may be from 1; half precision rounds by about 1e-3.
-_NORM_TOLERANCE = 5e-3
 
-
-@runtime_checkable
-class PreparingModel(Protocol):
+class PreparingModel(ABC):
     """A model that cuts batches itself, and whose forward pass has two halves: the first runs one batch ahead."""
 
-    def prepared(self, texts: list[str]) -> Iterator[tuple[list[str], Any]]:
-        """Cut texts into batches: the texts of each, and its inputs or the `Exception` that making them raised."""
-        ...
+    texts = truncated_texts = 0
 
+    @abstractmethod
+    def prepared(self, texts: list[str]) -> Iterator[tuple[list[str], Any]]:
+        """Cut texts, at least one, into batches: the texts and their inputs, or the `Exception` that was raised."""
+
+    @abstractmethod
     def forward(self, inputs: Any) -> NDArray[np.float32]:
         """The rows of one batch."""
-        ...
+
+    def count(self, texts: int, truncated: int, limit: str) -> None:
+        """Count texts and those beyond a limit. The first of them are a warning."""
+        level = logging.INFO if self.truncated_texts else logging.WARNING
+        self.texts += texts
+        self.truncated_texts += truncated
+        if truncated:
+            message = "%d of %d texts so far were longer than %s; the encoder does not see the rest of them"
+            logger.log(level, message, self.truncated_texts, self.texts, limit)
+
+
+class VectorCache:
+    """Least-recently-used map from text to vector, bounded in bytes. Vectors to keep are evicted after all others."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._lock = threading.RLock()
+        self._kept: OrderedDict[str, Vector] = OrderedDict()
+        self._others: OrderedDict[str, Vector] = OrderedDict()
+        self.used_bytes = 0
+
+    def get(self, texts: Iterable[str], keep: frozenset[str] = frozenset()) -> tuple[dict[str, Vector], list[str]]:
+        """The vectors of the texts that are cached, and the other distinct texts; those in `keep` are kept from now."""
+        found: dict[str, Vector] = {}
+        missing: dict[str, None] = {}
+        with self._lock:
+            for text in texts:
+                if text in self._kept:
+                    found[text] = self._kept[text]
+                    self._kept.move_to_end(text)
+                elif text not in self._others:
+                    missing[text] = None
+                elif text in keep:
+                    found[text] = self._kept[text] = self._others.pop(text)
+                else:
+                    found[text] = self._others[text]
+                    self._others.move_to_end(text)
+        return found, list(missing)
+
+    def put(self, vectors: Mapping[str, Vector], keep: frozenset[str] = frozenset()) -> None:
+        """Store vectors that are not cached yet, and evict what no longer fits."""
+        with self._lock:
+            for text, vector in vectors.items():
+                size = _size(text, vector)
+                if size > self._max_bytes or text in self._kept or text in self._others:
+                    continue
+                (self._kept if text in keep else self._others)[text] = vector.copy()  # a view keeps its batch alive
+                self.used_bytes += size
+                while self.used_bytes > self._max_bytes:
+                    self.used_bytes -= _size(*(self._others or self._kept).popitem(last=False))
+
+
+def _size(text: str, vector: Vector) -> int:
+    """Bytes of an entry; with the UTF-8 that Python may store in a string later, so that the size never changes."""
+    return _ENTRY_BYTES + vector.nbytes + (1 if text.isascii() else 5) * len(text)
 
 
 class Call:
@@ -65,22 +121,16 @@ class Call:
 
 
 class Worker:
-    """Encodes the texts of all callers with one model, one forward pass at a time, and puts the vectors into a cache.
+    """Encodes in rounds, whose state is local: whatever ends a round, its callers get their vectors or an error."""
 
-    The state of a round is local to it: whatever ends a round, its callers get their vectors or an error.
-    """
-
-    def __init__(
-        self, model: EncodeBatch | PreparingModel, cache: VectorCache, batch_size: int, gather_s: float
-    ) -> None:
-        self.model, self.cache = model, cache
-        self._batch_size, self._gather_s = batch_size, gather_s
+    def __init__(self, model: EncodeBatch | PreparingModel, cache: VectorCache, batch_size: int) -> None:
+        self.model, self._cache, self._batch_size = model, cache, batch_size
         self.inbox: queue.SimpleQueue[Call | None] = queue.SimpleQueue()  # `None` ends the thread
         self.thread: threading.Thread | None = None
         self._served = deque([1, 1], maxlen=2)  # callers of the last rounds
 
     def submit(self, call: Call) -> None:
-        """Hand a call to the thread, which is started unless it runs. For one caller at a time."""
+        """Hand a call to the thread, which is started unless it runs. The caller holds a lock."""
         if self.thread is None or not self.thread.is_alive():
             torch: Any = sys.modules.get("torch")  # the current GPU belongs to a thread, a new one does not inherit it
             gpu = torch.cuda.current_device() if torch is not None and torch.cuda.is_initialized() else None
@@ -94,7 +144,7 @@ class Worker:
             sys.modules["torch"].cuda.set_device(gpu)
         calls: list[Call] = []
         while calls or self._take(calls, None):
-            end = time.monotonic() + self._gather_s
+            end = time.monotonic() + _GATHER_S
             # Wait for as many callers as the last rounds served; take what is there in any case.
             while self._take(calls, max(0.0, end - time.monotonic()) if len(calls) < max(self._served) else 0.0):
                 pass
@@ -130,9 +180,9 @@ class Worker:
     def _serve(self, waiting: dict[str, list[Call]]) -> None:
         """Encode the texts of a round; where several calls share a batch that fails, find the text that makes it."""
         keep = frozenset(text for text, calls in waiting.items() if any(text in call.keep for call in calls))
-        found, missing = self.cache.get(waiting, keep)
+        found, missing = self._cache.get(waiting, keep)
         _deliver(found, waiting)
-        parts = [sorted(missing, key=longest_first)]
+        parts = [sorted(missing, key=longest_first)] if missing else []
         while parts:
             for batch, inputs in self._batches(parts.pop()):
                 calls = {call for text in batch for call in waiting.get(text, ()) if not call.done.is_set()}
@@ -140,7 +190,7 @@ class Worker:
                     continue
                 outcomes = self._outcomes(batch, inputs)
                 if not isinstance(outcomes, BaseException):
-                    self.cache.put({t: row for t, row in outcomes.items() if isinstance(row, np.ndarray)}, keep)
+                    self._cache.put({t: row for t, row in outcomes.items() if isinstance(row, np.ndarray)}, keep)
                     _deliver(outcomes, waiting)
                 elif len(batch) == 1 or len(calls) == 1 or isinstance(outcomes, EncoderUnavailableError):
                     _deliver(dict.fromkeys(batch, outcomes), waiting)
@@ -162,12 +212,9 @@ class Worker:
             return inputs
         try:
             vectors = self.model.forward(inputs) if isinstance(self.model, PreparingModel) else self.model(inputs)
+            return dict(zip(batch, unit_rows(vectors, batch), strict=True))
         except BaseException as error:  # noqa: BLE001 - raised again in the threads that wait
             return error
-        try:
-            return dict(zip(batch, unit_rows(vectors, batch), strict=True))
-        except EncoderError as error:
-            return dict.fromkeys(batch, error)
 
 
 def _deliver(outcomes: dict[str, Any], waiting: dict[str, list[Call]]) -> None:
@@ -183,9 +230,7 @@ def longest_first(text: str) -> tuple[int, str]:
 
 def ahead(batches: Iterator[tuple[list[str], Any]], texts: int) -> Iterator[tuple[list[str], Any]]:
     """Yield batches, the next ones made ready in a helper thread; without it where the first holds all `texts`."""
-    first = next(batches, None)
-    if first is None:
-        return
+    first = next(batches)
     if len(first[0]) == texts:
         yield first
         return
