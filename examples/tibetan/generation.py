@@ -17,7 +17,7 @@ Prompt = list[dict[str, str]]
 def generate(
     model: PreTrainedModel | PeftModel,
     tokenizer: PreTrainedTokenizerBase,
-    prompts: Sequence[list[dict[str, str]]],
+    prompts: Sequence[Prompt],
     *,
     max_tokens: int,
     batch_size: int,
@@ -67,12 +67,15 @@ def rollout(prompts: Sequence[Prompt], trainer: Any) -> dict[str, Any]:  # TRL i
     """
     tokenizer, config = trainer.processing_class, trainer.args
     model = trainer.accelerator.unwrap_model(trainer.model)
-    distinct = [(prompt, len(list(equal))) for prompt, equal in groupby(prompts)]
-    texts = [
-        tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True) for prompt, _ in distinct
-    ]
-    batch = tokenizer(texts, return_tensors="pt", padding=True, padding_side="left", add_special_tokens=False)
-    batch = batch.to(model.device)
+    groups = [(prompt, len(list(equal))) for prompt, equal in groupby(prompts)]
+    batch = tokenizer.apply_chat_template(
+        [prompt for prompt, _ in groups],
+        add_generation_prompt=True,
+        return_dict=True,
+        return_tensors="pt",
+        padding=True,
+        tokenizer_kwargs={"padding_side": "left"},
+    ).to(model.device)
     training = model.training
     model.eval()
     with torch.no_grad(), merged_adapter(model):
@@ -80,7 +83,7 @@ def rollout(prompts: Sequence[Prompt], trainer: Any) -> dict[str, Any]:  # TRL i
             model,
             batch["input_ids"],
             batch["attention_mask"],
-            [count for _, count in distinct],
+            [count for _, count in groups],
             max_new_tokens=config.max_completion_length,
             do_sample=True,
             temperature=config.temperature,
@@ -90,16 +93,14 @@ def rollout(prompts: Sequence[Prompt], trainer: Any) -> dict[str, Any]:  # TRL i
             eos_token_id=tokenizer.eos_token_id,
         )
     model.train(training)
-    prompt_ids = [
-        ids[mask.bool()].tolist()
-        for ids, mask, (_, count) in zip(batch["input_ids"], batch["attention_mask"], distinct, strict=True)
-        for _ in range(count)
-    ]
-    return {
-        "prompt_ids": prompt_ids,
-        "completion_ids": [_until_end(row.tolist(), tokenizer.eos_token_id) for row in completions],
-        "logprobs": None,
-    }
+    prompt_ids = []
+    for ids, mask, (_, count) in zip(batch["input_ids"], batch["attention_mask"], groups, strict=True):
+        prompt_ids += [ids[mask.bool()].tolist()] * count
+    completion_ids = []
+    for ids in completions.tolist():
+        end = ids.index(tokenizer.eos_token_id) + 1 if tokenizer.eos_token_id in ids else None
+        completion_ids.append(ids[:end])
+    return {"prompt_ids": prompt_ids, "completion_ids": completion_ids, "logprobs": None}
 
 
 def sample_groups(
@@ -130,19 +131,14 @@ def sample_groups(
 @contextmanager
 def merged_adapter(model: PeftModel) -> Iterator[None]:
     """The adapter inside the weights; afterwards the weights are bit for bit what they were."""
-    layers = [layer for layer in model.modules() if isinstance(layer, LoraLayer)]
-    originals = [layer.get_base_layer().weight.data for layer in layers]
-    for layer, original in zip(layers, originals, strict=True):
-        layer.get_base_layer().weight.data = original.clone()
+    layers = [layer.get_base_layer() for layer in model.modules() if isinstance(layer, LoraLayer)]
+    originals = [layer.weight.data for layer in layers]
+    for layer in layers:
+        layer.weight.data = layer.weight.data.clone()
     model.merge_adapter()
     try:
         yield
     finally:
         model.unmerge_adapter()
         for layer, original in zip(layers, originals, strict=True):
-            layer.get_base_layer().weight.data = original
-
-
-def _until_end(ids: list[int], end: int) -> list[int]:
-    """A completion with its end token, without what stands behind it."""
-    return ids[: ids.index(end) + 1] if end in ids else ids
+            layer.weight.data = original

@@ -5,17 +5,17 @@ from typing import Any
 
 import pytest
 
-import tibetan.budget
+import tibetan.policy
 from semreward.errors import ArgumentError
 from tibetan.arguments import RunArguments
-from tibetan.budget import TimeBudget
+from tibetan.policy import TimeBudget
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time, to be set; in seconds."""
     now = [0.0]
-    monkeypatch.setattr(tibetan.budget.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(tibetan.policy.time, "perf_counter", lambda: now[0])
     return now
 
 
@@ -65,5 +65,5 @@ def test_budget_too_short_for_one_step_says_so(tmp_path: Path, clock: list[float
 
 @pytest.mark.parametrize("minutes", [0.0, -1.0, float("nan")])
 def test_budget_must_be_positive(minutes: float) -> None:
-    with pytest.raises(ArgumentError, match="`grpo_minutes` must be greater than 0"):
+    with pytest.raises(ArgumentError, match="`grpo_minutes` must be a finite number above 0"):
         RunArguments(grpo_minutes=minutes)
