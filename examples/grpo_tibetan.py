@@ -39,8 +39,6 @@ from tibetan.rewards import make_reward
 from tibetan.stages import Stages, process_state
 from tibetan.world import use_world, world_settings
 
-Rows = dict[str, list[Row]]
-
 
 def run_once(settings: Settings) -> dict[str, Any]:
     """Run all stages for one seed; returns the results."""
@@ -70,7 +68,7 @@ def make_world(settings: Settings, stages: Stages) -> Settings:
     return use_world(settings, world)
 
 
-def split_data(settings: Settings, stages: Stages) -> Rows:
+def split_data(settings: Settings, stages: Stages) -> dict[str, list[Row]]:
     """Cold start, calibration, RL and test: no row in two of them."""
     data, seed, policy = settings.data, settings.grpo.seed, settings.policy
     decides = {

@@ -227,11 +227,7 @@ def decisive(part: Any) -> dict[str, Any]:
 
 
 def parse(argv: Sequence[str]) -> tuple[Settings, Path]:
-    """Read the command line and the YAML file that `--config` names; without one, the miniature's.
-
-    Raises:
-        ArgumentError: The YAML file does not exist, is no mapping, or has an unknown key.
-    """
+    """The settings of the command line and of the YAML file that `--config` names, the miniature's by default."""
     before = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     before.add_argument("--config", type=Path, nargs="?", default=MINIATURE_CONFIG)
     options, arguments = before.parse_known_args(argv)
@@ -256,11 +252,7 @@ def parse(argv: Sequence[str]) -> tuple[Settings, Path]:
 
 
 def config_files(config: Path) -> dict[Path, dict[str, Any]]:
-    """The content of a YAML file, after that of the files that it extends; a later file's values win.
-
-    Raises:
-        ArgumentError: A file does not exist or is no mapping, or they extend each other in a circle.
-    """
+    """The content of a YAML file, after that of the files that it extends; a later file's values win."""
     files: dict[Path, dict[str, Any]] = {}
     following: Path | None = config
     while following is not None:

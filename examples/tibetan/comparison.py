@@ -10,6 +10,7 @@ from semreward.errors import ArgumentError
 
 LEVEL = 0.95
 POWER = 0.8
+RESAMPLES = 10_000
 
 
 class Comparison(NamedTuple):
@@ -23,19 +24,10 @@ class Comparison(NamedTuple):
     clusters: int
 
 
-def compare(
-    after: Sequence[float], before: Sequence[float], *, clusters: Sequence[int] | None = None, resamples: int = 10_000
-) -> Comparison:
+def compare(after: Sequence[float], before: Sequence[float], *, clusters: Sequence[int] | None = None) -> Comparison:
     """Difference of two policies, item by item. The interval covers the choice of items, not that of training seeds.
 
     `clusters` says which items are drawn together, such as the questions on one passage; each alone by default.
-
-    Raises:
-        ArgumentError: There are no items, or the lists differ in length.
-
-    Example:
-        >>> compare([1.0, 1.0, 0.0, 1.0], [0.0, 1.0, 0.0, 1.0]).difference
-        0.25
     """
     drawn = range(len(after)) if clusters is None else clusters
     if not after or not len(after) == len(before) == len(drawn):
@@ -47,8 +39,8 @@ def compare(
     differences = np.asarray(after, float) - np.asarray(before, float)
     sums, sizes = np.bincount(which, differences), np.bincount(which)
     generator = np.random.default_rng(0)
-    means = np.empty(resamples)
-    for number in range(resamples):
+    means = np.empty(RESAMPLES)
+    for number in range(RESAMPLES):
         chosen = generator.integers(len(sums), size=len(sums))
         means[number] = sums[chosen].sum() / sizes[chosen].sum()
     low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]).tolist()

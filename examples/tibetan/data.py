@@ -25,12 +25,7 @@ Row = dict[str, Any]
 
 
 def read_rows(name: str, columns: Sequence[str], *, split: str = "train") -> Iterator[Row]:
-    """Columns of text of a local file, a URL or a hub data set, by `semreward.files.read_rows`.
-
-    Raises:
-        ArgumentError: The file does not exist, cannot be read, or a row has no text in a column.
-        MissingColumnError: A row lacks a column.
-    """
+    """Rows of a local file, a URL or a hub data set, by `semreward.files.read_rows`; every column must hold text."""
     for number, row in enumerate(files.read_rows(local_path(name, columns), columns, split=split), start=1):
         for column in columns:
             if not isinstance(row[column], str) or not normalise(row[column]):
@@ -41,11 +36,7 @@ def read_rows(name: str, columns: Sequence[str], *, split: str = "train") -> Ite
 
 
 def local_path(name: str, columns: Sequence[str] = ("",)) -> str:
-    """A path as it is; a URL's file is downloaded once, with `{column}` in it once per column.
-
-    Raises:
-        ArgumentError: The download fails.
-    """
+    """A path as it is; a URL's file is downloaded once, with `{column}` in it once per column."""
     if "://" not in name:
         return name
     folder = Path(datasets.config.DOWNLOADED_DATASETS_PATH) / hashlib.sha256(name.encode()).hexdigest()[:16]
@@ -78,9 +69,6 @@ def prepare(folder: Path, data: DataArguments, tokenizer: Any, seed: int) -> Non
 
     Rows are shuffled with the seed; rows that are too long are dropped and counted. A row has `prompt` and
     `completion` (messages), `source` and `reference`.
-
-    Raises:
-        ArgumentError: Fewer rows are left than the cold start and the calibration need.
     """
     if data.train_data is None or data.test_data is None:
         raise ArgumentError("`train_data` and `test_data` must name files or hub data sets; or set `miniature: true`")
@@ -106,10 +94,13 @@ def prepare(folder: Path, data: DataArguments, tokenizer: Any, seed: int) -> Non
             f"got {len(train)}; lower the sizes or raise max_row_tokens"
         )
     last_rl = None if data.rl_size is None else first_rl + data.rl_size
-    cold_start, calibration = train[: data.cold_start_size], train[data.cold_start_size : first_rl]
-    for name, rows in zip(
-        PARTS, (cold_start, calibration, train[first_rl:last_rl], test[: data.test_size]), strict=True
-    ):
+    parts = {
+        "cold_start": train[: data.cold_start_size],
+        "calibration": train[data.cold_start_size : first_rl],
+        "rl": train[first_rl:last_rl],
+        "test": test[: data.test_size],
+    }
+    for name, rows in parts.items():
         counts[name] = len(rows)
         write_rows(folder / f"{name}.jsonl", rows)
     (folder / "counts.json").write_text(json.dumps(counts, indent=2))

@@ -40,19 +40,12 @@ Scores = dict[str, Any]
 
 @dataclass(frozen=True)
 class Evaluator:
-    """Measures policies of one run, all in the same way.
-
-    Attributes:
-        settings: The base policy, the texts and questions, sizes, precision, and how completions are sampled.
-        encoder: The encoder that pays the reward.
-        held_out: An encoder that the reward does not know.
-        data_folder: Folder of the data stage, to count source words in answers.
-    """
+    """Measures policies of one run, all in the same way."""
 
     settings: Settings
-    encoder: Encoder
-    held_out: Encoder | None
-    data_folder: Path | None = None
+    encoder: Encoder  # pays the reward
+    held_out: Encoder | None  # only judges
+    data_folder: Path | None = None  # of the data stage, to count source words in answers
 
     @property
     def parser_language(self) -> str | None:
@@ -65,16 +58,13 @@ class Evaluator:
         return [encoder.fingerprint for encoder in (self.encoder, self.held_out) if encoder is not None]
 
     def calibrate(self, folder: Path, *, rows: Sequence[Row], adapter: Path) -> None:
-        """Measure tau on samples of a policy; writes `calibration.json` and `samples.jsonl`.
-
-        Samples are drawn as GRPO draws them, as many of each prompt, for prompts that no training uses.
-        """
+        """Measure tau on samples of a policy, drawn as GRPO draws them; writes `calibration.json` and the samples."""
         run, statistic = self.settings.grpo, self.settings.reward.threshold_statistic
         set_seed(run.seed)
         model, tokenizer = self._load(adapter)
         group = run.num_generations or 1
         sampled = [row for row in rows for _ in range(group)]
-        answers = self._answer(model, tokenizer, sampled, "sampling", temperature=run.temperature)
+        answers = generate(model, tokenizer, sampled, self.settings, temperature=run.temperature)
         references = [row["reference"] for row in sampled]
         named: Any = float(statistic) if statistic.replace(".", "", 1).isdigit() else statistic  # a word or a quantile
         calibration = calibrate(self.encoder, answers, references, samples_per_prompt=group, statistic=named)
@@ -89,13 +79,12 @@ class Evaluator:
         scores: Scores = {"drift": self._drift(model, tokenizer, rows, is_base=adapter is None)}
         if adapter is not None:
             model = model.merge_and_unload()  # generation without the adapter's detour
-        answers = self._answer(model, tokenizer, rows, "answering")
+        answers = generate(model, tokenizer, rows, self.settings)
         scores |= self._quality(answers, [row["reference"] for row in rows])
         each = self._each(answers, rows)
         if "leaked_words" in each:
             scores["source_leak"] = {"value": sum(map(bool, each["leaked_words"])) / len(rows)}
-        scores["reading"] = self._reading(model, tokenizer, folder)
-        scores["choice"] = self._choice(model, tokenizer)
+        scores |= self._reading(model, tokenizer, folder)
         (folder / "scores.json").write_text(json.dumps(scores, indent=2, ensure_ascii=False), encoding="utf-8")
         _write_samples(folder, rows, answers, each)
 
@@ -104,20 +93,6 @@ class Evaluator:
         base: Any = load_base(policy, run)
         base = base.to(run.device).eval()
         return base if adapter is None else load_adapted(base, adapter), load_tokenizer(policy)
-
-    def _answer(
-        self, model: Any, tokenizer: Any, rows: Sequence[Row], title: str, *, temperature: float = 0.0
-    ) -> list[str]:
-        return generate(
-            model,
-            tokenizer,
-            [row["prompt"] for row in rows],
-            max_tokens=self.settings.grpo.max_completion_length or 256,
-            batch_size=self.settings.evaluation.generation_batch,
-            title=title,
-            temperature=temperature,
-            top_p=self.settings.grpo.top_p,
-        )
 
     def _quality(self, answers: list[str], references: list[str]) -> Scores:
         data, detector = self.settings.data, language_detector(self.settings.reward)
@@ -154,20 +129,14 @@ class Evaluator:
             found["leaked_words"] = [leaked_words(answer, row["source"], foreign) for answer, row in pairs]
         return found
 
-    def _choice(self, model: Any, tokenizer: Any) -> Scores | None:
-        """The reading test for a policy that is too small to answer in words."""
-        data, size = self.settings.data.reading_data, self.settings.evaluation.choice_size
-        if data is None or not size:
-            return None
-        return asdict(choice_scores(model, tokenizer, first_questions(local_path(data), size)))
-
-    def _reading(self, model: Any, tokenizer: Any, folder: Path) -> Scores | None:
+    def _reading(self, model: Any, tokenizer: Any, folder: Path) -> Scores:
+        """The reading test in words, and as a choice for a policy that is too small to answer in words."""
         data, evaluation = self.settings.data, self.settings.evaluation
+        scores: Scores = {"reading": None, "choice": None}
         if data.reading_data is None:
-            return None
-        questions: Any = local_path(data.reading_data)
-        if data.reading_size is not None:
-            questions = first_questions(questions, data.reading_size)
+            return scores
+        path = local_path(data.reading_data)
+        questions: Any = path if data.reading_size is None else first_questions(path, data.reading_size)
         answers = reading_answers(
             ChatModel(model, tokenizer, max_tokens=evaluation.reading_max_tokens),
             questions,
@@ -176,7 +145,10 @@ class Evaluator:
             batch_size=evaluation.generation_batch,
         )
         (folder / "reading_answers.json").write_text(json.dumps(answers, ensure_ascii=False), encoding="utf-8")
-        return asdict(cmrc_scores(answers, questions))
+        scores["reading"] = asdict(cmrc_scores(answers, questions))
+        if size := evaluation.choice_size:
+            scores["choice"] = asdict(choice_scores(model, tokenizer, first_questions(path, size)))
+        return scores
 
     def _drift(self, model: Any, tokenizer: Any, rows: Sequence[Row], *, is_base: bool) -> Scores | None:
         """NLL and KL to the base off the task, and KL on the task: on the references' tokens, after their prompts."""

@@ -9,58 +9,47 @@ import torch
 from peft import PeftModel
 from peft.tuners.lora import LoraLayer
 from tqdm.auto import tqdm
-from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import DynamicCache
 
-Prompt = list[dict[str, str]]
+from tibetan.arguments import Settings
+from tibetan.data import Row
 
 
 def generate(
-    model: PreTrainedModel | PeftModel,
-    tokenizer: PreTrainedTokenizerBase,
-    prompts: Sequence[Prompt],
-    *,
-    max_tokens: int,
-    batch_size: int,
-    title: str,
-    temperature: float = 0.0,
-    top_p: float = 1.0,
+    model: Any, tokenizer: Any, rows: Sequence[Row], settings: Settings, *, temperature: float = 0.0
 ) -> list[str]:
-    """Answer prompts, in their order; greedily at temperature 0."""
-    texts = [tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True) for prompt in prompts]
-    order = sorted(range(len(texts)), key=lambda row: -len(texts[row]))  # like lengths share a batch
+    """Answer the prompts of rows, in their order; greedily at temperature 0."""
+    run, size = settings.grpo, settings.evaluation.generation_batch
     sampling: dict[str, Any] = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
     if temperature:
-        sampling = {"do_sample": True, "temperature": temperature, "top_p": top_p, "top_k": 0}
-    run: Any = model  # generate() is attached to models in a way that type checkers do not see
-    answers = [""] * len(texts)
+        sampling = {"do_sample": True, "temperature": temperature, "top_p": run.top_p, "top_k": 0}
+    turns = [row["prompt"] for row in rows]
+    prompts = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+    order = sorted(range(len(prompts)), key=lambda index: -len(prompts[index]))  # like lengths share a batch
+    answers = [""] * len(prompts)
     model.eval()
-    for start in tqdm(range(0, len(order), batch_size), desc=title, unit="batch", leave=False):
-        rows = order[start : start + batch_size]
-        batch = tokenizer([texts[row] for row in rows], return_tensors="pt", padding=True, add_special_tokens=False)
-        batch = batch.to(model.device)
+    for start in tqdm(range(0, len(order), size), desc="answering", unit="batch", leave=False):
+        chosen = [prompts[index] for index in order[start : start + size]]
+        batch = tokenizer(chosen, return_tensors="pt", padding=True, add_special_tokens=False).to(model.device)
         with torch.no_grad():
-            output = run.generate(
+            output = model.generate(
                 input_ids=batch["input_ids"],
                 attention_mask=batch["attention_mask"],
-                max_new_tokens=max_tokens,
+                max_new_tokens=run.max_completion_length or 256,
                 pad_token_id=tokenizer.pad_token_id,
                 **sampling,
             )
         decoded = tokenizer.batch_decode(output[:, batch["input_ids"].shape[1] :], skip_special_tokens=True)
-        for row, answer in zip(rows, decoded, strict=True):
-            answers[row] = answer
+        for index, answer in zip(order[start:], decoded, strict=False):  # the rest is for later batches
+            answers[index] = answer
     return answers
 
 
-def rollout(prompts: Sequence[Prompt], trainer: Any) -> dict[str, Any]:  # TRL is untyped
+def rollout(prompts: Sequence[list[dict[str, str]]], trainer: Any) -> dict[str, Any]:  # TRL is untyped
     """Sample completions for a GRPO step on a CPU; TRL's `rollout_func`.
 
     TRL reads a prompt once per sample and keeps the adapter beside the weights. Here equal prompts in a row are read
     once, and the adapter is merged while sampling. The distribution is the same; the random numbers are not.
-
-    Args:
-        prompts: The step's prompts, each repeated once per sample, side by side.
-        trainer: The `GRPOTrainer`.
 
     Returns:
         `prompt_ids` and `completion_ids`, one list of token ids per sample; `logprobs` is `None`: TRL computes them.

@@ -20,12 +20,7 @@ _WORD = regex.compile(r"[\p{L}\p{M}]+")
 
 
 def words(text: str) -> list[str]:
-    """The words of a text: runs of letters and marks, in lower case.
-
-    Example:
-        >>> words("L'homme, au T-shirt vert")
-        ['l', 'homme', 'au', 't', 'shirt', 'vert']
-    """
+    """The words of a text: runs of letters and marks, in lower case."""
     found: list[str] = _WORD.findall(normalise(text).casefold())
     return found
 
@@ -49,25 +44,16 @@ def read_foreign_words(folder: str) -> frozenset[str]:
 
 
 def leaked_words(answer: str, source: str, foreign: frozenset[str]) -> list[str]:
-    """The words of an answer that leaked from its source, in order.
-
-    Example:
-        >>> leaked_words("The green verdante dog", "Le chien vert, verdante", frozenset({"chien", "verdante", "le"}))
-        ['verdante']
-    """
+    """The words of an answer that leaked from its source, in order."""
     candidates = foreign.intersection(words(source))
     return [word for word in words(answer) if word in candidates]
 
 
 @dataclass(frozen=True)
 class SourceLeak:
-    """1 where an answer has a leaked word, else 0. For weight 0: it watches and pays nothing.
+    """1 where an answer has a leaked word, else 0. For weight 0: it watches and pays nothing."""
 
-    Attributes:
-        folder: The folder of the data stage.
-    """
-
-    folder: str
+    folder: str  # of the data stage
     __name__ = "source_leak"
 
     def __call__(self, *, completions: Sequence[Any], source: Sequence[str], **_: Any) -> list[float]:

@@ -28,11 +28,7 @@ HUB_TIMEOUT_S = 10
 
 
 def use_pair(settings: Settings) -> Settings:
-    """The run with columns, target language and prompt of a pair such as `fr-en`.
-
-    Raises:
-        ArgumentError: The pair is not two language codes.
-    """
+    """The run with columns, target language and prompt of a pair such as `fr-en`."""
     pair = settings.run.pair
     if pair is None:
         return settings
@@ -46,11 +42,7 @@ def use_pair(settings: Settings) -> Settings:
 
 
 def use_folder(settings: Settings) -> Settings:
-    """The run with the models and the data of the folder `real`.
-
-    Raises:
-        ArgumentError: The folder lacks a file; it is named.
-    """
+    """The run with the models and the data of the folder `real`; an error names the files that it lacks."""
     if settings.run.real is None:
         return settings
     paths = {name: str(Path(settings.run.real) / path) for name, path in FOLDER.items()}
@@ -74,8 +66,7 @@ def use_detector(settings: Settings) -> Settings:
 def check_network(settings: Settings) -> None:
     """Download data that URLs name, and ask the hub once for every model that is neither a path nor in the cache.
 
-    Raises:
-        ArgumentError: Something cannot be reached, or does not exist; the argument is named.
+    If one of them does not exist or cannot be reached, an `ArgumentError` names the argument.
     """
     data = settings.data
     for argument in ("train_data", "test_data", "reading_data", "drift_data"):

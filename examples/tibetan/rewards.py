@@ -41,23 +41,12 @@ def make_reward(
     threshold: float | Calibration,
     language: str,
     *,
-    held_out: Encoder | None = None,
-    parser_language: str | None = None,
-    task: str = "translation",
-    data_folder: Path | None = None,
+    held_out: Encoder | None = None,  # logged, pays nothing
+    parser_language: str | None = None,  # `zh` or `bo` where the references are sentences of the miniature grammar
+    task: str = "translation",  # a headline may copy its source
+    data_folder: Path | None = None,  # of the data stage, to count source words in the answers
 ) -> CompositeReward:
-    """The reward of a GRPO run.
-
-    Args:
-        arguments: The two weights, the detector, and whether gates decide who is paid.
-        encoder: The encoder that pays.
-        threshold: tau, or how it was measured.
-        language: BCP-47 tag that the answers must be in.
-        held_out: An encoder that is logged and pays nothing.
-        parser_language: `zh` or `bo` where the references are sentences of the miniature grammar.
-        task: `translation` or `headline`. A headline may copy its source.
-        data_folder: Folder of the data stage, to count source words in the answers.
-    """
+    """The reward of a GRPO run. `encoder` pays, and `language` is the BCP-47 tag that the answers must be in."""
     if isinstance(threshold, Calibration):
         threshold.check(encoder)
     components: list[tuple[RewardFunction, float]] = [

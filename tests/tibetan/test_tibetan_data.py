@@ -22,13 +22,6 @@ def _write(path: Path, rows: list[dict[str, object]]) -> str:
     return str(path)
 
 
-def test_rows_are_read_by_the_librarys_reader(tmp_path: Path) -> None:
-    lines = ["bo\tzh", "ཀ\t一", 'ཁ\t"二号', "ག\t三", 'ང\t四号"', "ཅ\tNA"]
-    (tmp_path / "pairs.tsv.gz").write_bytes(gzip.compress("\n".join(lines).encode()))
-    rows = list(read_rows(str(tmp_path / "pairs.tsv.gz"), ["bo", "zh"]))
-    assert [f"{row['bo']}\t{row['zh']}" for row in rows] == lines[1:]
-
-
 def test_texts_may_hold_line_separators_of_unicode(tmp_path: Path, tokenizer: PreTrainedTokenizerBase) -> None:
     rows = [{**row, "zh": f"{row['zh']}\u2028二"} for row in ROWS]
     prepare(tmp_path, _arguments(tmp_path, train_data=_write(tmp_path / "other.jsonl", rows)), tokenizer, seed=0)
@@ -95,19 +88,6 @@ def test_rows_carry_what_both_trainers_read(tmp_path: Path, tokenizer: PreTraine
             "reference": "ཚོད་ལྟ",
         }
     ]
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"task": "poetry"}, "`task` must be one of translation, headline"),
-        ({"prompt": "Translate."}, r"`prompt` must contain \{source\}"),
-        ({"cold_start_size": 0}, "`cold_start_size` must be a whole number of at least 1"),
-    ],
-)
-def test_wrong_arguments_are_named(changes: dict[str, object], message: str) -> None:
-    with pytest.raises(ArgumentError, match=message):
-        DataArguments(**changes)
 
 
 def test_counts_tell_what_a_syllable_costs(tmp_path: Path, tokenizer: PreTrainedTokenizerBase) -> None:
