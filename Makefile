@@ -99,5 +99,5 @@ $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(PIP) install --quiet --upgrade 'pip>=25.1'
 	$(PIP) install --constraint constraints.txt $(TORCH_INDEX:%=--index-url %) torch
-	$(PIP) install --constraint constraints.txt --group dev --editable '.[train,eval,judge,detect]'
+	$(PIP) install --constraint constraints.txt --group dev --editable '.[train,eval,detect]'
 	@touch $@

@@ -26,7 +26,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -220,7 +220,7 @@ def bag_config(folder: Path, out: Path, options: argparse.Namespace, **changes: 
         "learning_rate": options.bag_rate,
         "temperature": options.temperature,
         "dropout": options.dropout,
-        "forward_tokens": options.forward_tokens,
+        "mini_batch_size": options.mini_batch,
         "warmup_ratio": 0.03,
         "use_cpu": True,
         "seed": options.seed,
@@ -248,8 +248,13 @@ def adapted(config: AdaptationConfig, pairs: Sequence[Pair], data: Data, **more:
     seconds = time.perf_counter() - start
     measures: Measures = measure_encoder(adaptation.encoder, data.test, data.graded)
     adaptation.encoder.close()
-    curve = [(point.step, point.epoch, dict(point.measures)) for point in adaptation.curve.get("pairs", ())]
+    curve = [(point["step"], point["epoch"], measures_of(point)) for point in adaptation.curve]
     return {**measures.flat(), "seconds": seconds, "pairs": adaptation.pairs, "epochs": config.epochs, "curve": curve}
+
+
+def measures_of(point: Mapping[str, float]) -> dict[str, float]:
+    """An entry of the trainer's log, by the names of `Measures`."""
+    return {name.removeprefix("eval_"): value for name, value in point.items()}
 
 
 def train_encoder(bag: Path, out: Path, data: Data, options: argparse.Namespace, seconds: float) -> dict[str, Any]:
@@ -288,11 +293,11 @@ def train_languages(base: Path, out: Path, data: Data, options: argparse.Namespa
     pairs = data.train[: options.language_pairs]
     sentences = [text for pair in pairs for text in pair]
     epochs = options.bag_epochs
-    alone = bag_config(base, out / "monolingual", options, monolingual_epochs=epochs, dropout=options.view_dropout)
+    alone = bag_config(base, out / "monolingual", options, epochs=epochs, dropout=options.view_dropout)
     both = bag_config(base, out / "bilingual", options, epochs=epochs)
     return {
         "untrained": measure_encoder(untrained(base), data.test, data.graded).flat(),
-        "monolingual": adapted(alone, (), data, monolingual=sentences),
+        "monolingual": adapted(alone, [Pair(text, text) for text in sentences], data),
         "bilingual": adapted(both, pairs, data),
         "overlap of surfaces": surface_correlations(data.graded),
     }
@@ -401,7 +406,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--temperature", type=float, default=0.05)
     parser.add_argument("--dropout", type=float, default=0.1)
     parser.add_argument("--view-dropout", type=float, default=0.1, help="of the monolingual training")
-    parser.add_argument("--forward-tokens", type=int, default=4096)
+    parser.add_argument("--mini-batch", type=int, default=256, help="pairs whose activations are held at a time")
     parser.add_argument("--language-pairs", type=int, default=30_000)
     parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 3000, 10_000, 30_000, 100_000])
     parser.add_argument("--seed", type=int, default=0)

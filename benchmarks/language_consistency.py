@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any
 
 from semreward import LanguageConsistencyReward
-from semreward.languages import language_report, writing_in
+from semreward.scripts import Writing, expand_scripts, language_report
 
 # Sentences that are read over and over, their scripts, and the names of these in character names.
 TEXTS = {
@@ -85,7 +85,7 @@ def seconds_of(call: Callable[[], Any]) -> float:
 
 def ways(text: str, scripts: tuple[str, ...], names: tuple[str, ...]) -> dict[str, Callable[[], Any]]:
     """The ways to judge a text; each agrees that it is consistent."""
-    writing = writing_in(scripts)
+    writing = Writing((expand_scripts(scripts),))
     reward = LanguageConsistencyReward(scripts=scripts)
     options = reward.replace(shape="ratio", strip=("code", "urls", "latex", "tags"), allowed=("GPT",))
     found: dict[str, Callable[[], Any]] = {
@@ -136,11 +136,9 @@ def measure_robustness(strings: int) -> dict[str, Any]:
     rng = random.Random(0)  # noqa: S311 - texts, not secrets
     strict = LanguageConsistencyReward("bo")
     options = strict.replace(shape="ratio", strip=("code", "urls", "latex", "tags"), allowed=("GPT", "字"))
-    copying = options.replace(allow_from_prompt=True)
     calls: dict[str, Callable[[list[str]], Any]] = {
         "strict": lambda batch: strict(completions=batch),
         "spans and terms": lambda batch: options(completions=batch),
-        "spans, terms and copies": lambda batch: copying(completions=batch, prompts=batch[::-1]),
         "report": lambda batch: [language_report(text, "bo") for text in batch],
     }
     spent, total, longest = dict.fromkeys(calls, 0.0), 0, 0
@@ -171,7 +169,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/benchmarks/language-consistency.json"))
     arguments = parser.parse_args()
     start = time.perf_counter()
-    writing_in(("Tibt",)).is_consistent("ཀ字")
+    Writing((expand_scripts(("Tibt",)),)).is_consistent("ཀ字")
     first = time.perf_counter() - start
     results = {
         "machine": platform.processor() or platform.machine(),

@@ -15,8 +15,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from semreward.monitor import Alarm, AlarmLimits
-from semreward.monitor.alarms import CLIPPED, Watched
-from semreward.monitor.detectors import Watch
+from semreward.monitor.alarms import CLIPPED, Watch, Watched
 
 PANELS = {
     "what is logged": {

@@ -101,7 +101,7 @@ def usual_reward(model: SentenceTransformer, step: Step) -> list[float]:
 def prepared_batches(encoder: SentenceTransformerEncoder, texts: list[str]) -> list[dict[str, Any]]:
     """Texts as the limit takes them: tokenised, all of them ordered by length, in batches of the encoder's size."""
     forward: Any = engine_of(encoder).open()
-    return [inputs for _, inputs in forward._tokenised(texts, cut=True)]  # noqa: SLF001 - the same cuts
+    return [inputs for _, inputs in forward._tokenised(texts)]  # noqa: SLF001 - the same cuts
 
 
 def forward_passes(encoder: SentenceTransformerEncoder, batches: list[dict[str, Any]]) -> None:

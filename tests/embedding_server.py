@@ -4,17 +4,16 @@ import base64
 import contextlib
 import json
 import random
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import numpy as np
 
 from doubles import BigramEncoder
+from loopback import Request, Response, ServerState, serving
 from semreward import EmbeddingServerEncoder
 
 FAULTS = ("429", "429-date", "500", "hang", "truncated", "shuffled", "count", "nan", "null", "html")
@@ -22,17 +21,7 @@ FAULTS = ("429", "429-date", "500", "hang", "truncated", "shuffled", "count", "n
 
 
 @dataclass
-class Request:
-    """One request as it came."""
-
-    path: str
-    headers: dict[str, str]
-    body: dict[str, Any]
-    size: int
-
-
-@dataclass
-class ServerState:
+class EmbeddingState(ServerState):
     """What a server does, and what it saw.
 
     Attributes:
@@ -44,20 +33,18 @@ class ServerState:
     """
 
     encoder: Any = field(default_factory=BigramEncoder)
-    respond: Callable[[Request], tuple[int, dict[str, str], bytes] | None] = lambda request: None
+    respond: Callable[[Request], Response | None] = lambda request: None
     faults: Sequence[str] = ()
     fault_share: float = 0.0
     hang_s: float = 0.6
-    delay_s: float = 0.0
-    requests: list[Request] = field(default_factory=list)
     done: Counter[str] = field(default_factory=Counter)
-    at_once: int = 0
-    most_at_once: int = 0
-    base_url: str = ""
 
     def __post_init__(self) -> None:
-        self.lock = threading.Lock()
+        super().__post_init__()
         self.random = random.Random(5)
+
+    def answer(self, number: int, request: Request) -> Response:
+        return self.respond(request) or faulty(self, request, self.next_fault())
 
     def next_fault(self) -> str | None:
         with self.lock:
@@ -73,48 +60,7 @@ class ServerState:
         return [len(request.body["input"]) for request in self.requests]
 
 
-class Handler(BaseHTTPRequestHandler):
-    """Answers POST requests with vectors, or as its server's state says."""
-
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # an answer is written in two parts
-    server: "EmbeddingTestServer"
-
-    def do_POST(self) -> None:
-        state = self.server.state
-        content = self.rfile.read(int(self.headers["Content-Length"]))
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        request = Request(self.path, headers, json.loads(content), len(content))
-        with state.lock:
-            state.requests.append(request)
-            state.at_once += 1
-            state.most_at_once = max(state.most_at_once, state.at_once)
-        try:
-            time.sleep(state.delay_s)
-            status, extra, body = self.answer(state, request)
-        finally:
-            with state.lock:
-                state.at_once -= 1
-        with contextlib.suppress(OSError):  # the client gave up
-            self.send(status, extra, body)
-
-    def answer(self, state: ServerState, request: Request) -> tuple[int, dict[str, str], bytes]:
-        instead = state.respond(request)
-        return faulty(state, request, state.next_fault()) if instead is None else instead
-
-    def send(self, status: int, extra: dict[str, str], body: bytes) -> None:
-        self.send_response(status)
-        for name, value in extra.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *arguments: object) -> None:
-        """Say nothing."""
-
-
-def faulty(state: ServerState, request: Request, fault: str | None) -> tuple[int, dict[str, str], bytes]:
+def faulty(state: EmbeddingState, request: Request, fault: str | None) -> Response:
     rows = items(state.encoder, request)
     if fault == "hang":
         time.sleep(state.hang_s)
@@ -152,41 +98,16 @@ def written(vector: Any, request: Request) -> str | list[float]:
     return numbers
 
 
-class EmbeddingTestServer(ThreadingHTTPServer):
-    """A server with a state; hanging requests do not keep the tests."""
-
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = 64
-
-    def __init__(self, state: ServerState) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.state = state
-        state.base_url = f"http://127.0.0.1:{self.server_address[1]}/v1"
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing: clients that give up are part of the tests."""
-
-
-@contextlib.contextmanager
-def embedding_server(**options: Any) -> Iterator[ServerState]:
+def embedding_server(**options: Any) -> contextlib.AbstractContextManager[EmbeddingState]:
     """A running server; yields its state."""
-    server = EmbeddingTestServer(ServerState(**options))
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
-        yield server.state
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    return serving(EmbeddingState(**options))
 
 
-def encoder_of(state: ServerState, **options: Any) -> EmbeddingServerEncoder:
+def encoder_of(state: EmbeddingState, **options: Any) -> EmbeddingServerEncoder:
     """The encoder behind a server."""
     return EmbeddingServerEncoder(state.base_url, "bigrams", **{"timeout_s": 10, **options})
 
 
-def answering(status: int, body: bytes = b"", **headers: str) -> contextlib.AbstractContextManager[ServerState]:
+def answering(status: int, body: bytes = b"", **headers: str) -> contextlib.AbstractContextManager[EmbeddingState]:
     """A server that answers every request in one way."""
     return embedding_server(respond=lambda request: (status, headers, body))

@@ -63,7 +63,7 @@ def test_a_table_of_sentences_is_marked_as_prose():
 
 def test_curves_are_drawn_into_the_page():
     report = Report("run")
-    report.curves("rewards <", CURVES, x="step", y="reward")
+    report.curves("rewards <", CURVES, x="step")
     assert re.search(r"<figure><svg.*</svg>\s*<figcaption>rewards &lt;</figcaption>", report.render(), re.DOTALL)
 
 
@@ -76,7 +76,7 @@ def test_only_several_curves_have_a_legend(labels, shown):
 
 def test_bars_are_drawn_into_the_page():
     report = Report("run")
-    report.bars("attacks <", BARS, x="reward")
+    report.bars("attacks <", BARS, lines={}, x="reward")
     assert re.search(r"<figure><svg.*</svg>\s*<figcaption>attacks &lt;</figcaption>", report.render(), re.DOTALL)
 
 

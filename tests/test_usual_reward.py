@@ -411,7 +411,7 @@ def test_a_missing_reference_stops_the_usual_reward_for_all_rows(usual, ours):
     rows = {"completions": [REFERENCE] * 2, "reference": [None, REFERENCE]}
     with pytest.raises((TypeError, ValueError)):
         usual(**rows)
-    with pytest.raises(ArgumentError, match="got None at row 0; drop the row, or let a reward pass it"):
+    with pytest.raises(ArgumentError, match="got None at row 0; drop the row, or let the reward pass it"):
         ours(**rows)
     assert ours.replace(on_missing="none")(**rows) == [None, pytest.approx(1.0)]
 

@@ -125,7 +125,7 @@ def train_grpo(
 ) -> None:
     """Train the cold-start adapter further with GRPO, on rows with `prompt`, `reference` and `source`.
 
-    The folder receives the adapter, the monitor's alarms and curves, and checkpoints in `training/`; training resumes
+    The folder receives the adapter, the monitor's `alarms.jsonl`, and checkpoints in `training/`; training resumes
     from the newest of them. KL to the base policy is measured on `drift_texts` every `drift_every` steps; 0: never.
     """
     policy, run = settings.policy, settings.grpo

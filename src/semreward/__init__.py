@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from semreward.calibration import Calibration, calibrate, calibrate_threshold
     from semreward.encoders.comparison import compare_encoders
     from semreward.encoders.local import SentenceTransformerEncoder
-    from semreward.encoders.remote import EmbeddingServerEncoder
+    from semreward.encoders.server import EmbeddingServerEncoder
     from semreward.errors import CalibrationMismatchWarning, SemRewardError, SemRewardWarning
     from semreward.monitor import MonitoredReward, RewardMonitor
     from semreward.protocols import Encoder, RewardFunction
@@ -35,7 +35,7 @@ _HOMES = {
     "CalibrationMismatchWarning": "errors",
     "ChrfReward": "rewards.overlap",
     "CompositeReward": "rewards.composite",
-    "EmbeddingServerEncoder": "encoders.remote",
+    "EmbeddingServerEncoder": "encoders.server",
     "Encoder": "protocols",
     "FastTextDetector": "rewards.detector",
     "LanguageConsistencyReward": "rewards.language",

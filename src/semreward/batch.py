@@ -25,15 +25,14 @@ _AS_SAID = Answer(reasoning="keep")
 class Batch:
     """One call of a trainer. Rewards score a batch; the components of a composite share it.
 
+    Whatever breaks a rule is an error that names column, rule, value, row and remedy: `ArgumentTypeError` for a wrong
+    type, `MissingColumnError` for an absent column, `ArgumentError` for the rest.
+
     Args:
         completions: `N` texts, or `N` lists of messages.
         columns: What else the trainer passed, by name: `prompts`, `completion_ids`, the data set's columns.
         answer: How the answer is found in a completion.
-        hooks: The trainer's `log_metric` and `log_extra`, where it offers them.
-
-    Raises:
-        ArgumentTypeError: `completions`, `prompts` or `completion_ids` is not a list.
-        ArgumentError: `prompts` or `completion_ids` has another length.
+        hooks: The trainer's `log_metric` and `log_extra`, if it offers them.
     """
 
     def __init__(
@@ -44,6 +43,8 @@ class Batch:
         answer: Callable[[Completion], str] = DEFAULT_ANSWER,
         hooks: Mapping[str, Any] | None = None,
     ) -> None:
+        if not callable(answer):
+            raise ArgumentError(f"`answer` must be an Answer or a callable from completions to texts, got {answer!r}")
         if not is_column(completions):
             raise ArgumentTypeError(
                 f"`completions` must be a list of completions, got {type(completions).__name__}; "
@@ -66,11 +67,7 @@ class Batch:
 
     @cached_property
     def answers(self) -> list[str]:
-        """The answer of each completion, possibly empty.
-
-        Raises:
-            ArgumentTypeError: A completion is neither text nor messages.
-        """
+        """The answer of each completion, possibly empty."""
         answers = []
         for row, completion in enumerate(self.completions):
             try:
@@ -80,13 +77,7 @@ class Batch:
         return answers
 
     def column(self, name: str) -> Sequence[Any]:
-        """A column that a reward needs, with one value per completion.
-
-        Raises:
-            MissingColumnError: It is absent or `None`.
-            ArgumentError: It has another length.
-            ArgumentTypeError: It is not a list.
-        """
+        """A column that a reward needs, with one value per completion."""
         column: Sequence[Any] | None = self.columns.get(name)
         if column is None:
             given = [key for key, value in self.columns.items() if value is not None or key not in _TRAINERS_COLUMNS]
@@ -100,13 +91,7 @@ class Batch:
         return column
 
     def references(self, name: str, on_missing: MissingPolicy = "raise") -> list[Texts | None]:
-        """The references of each row, normalised; `None` where they are missing and `on_missing="none"`.
-
-        Raises:
-            MissingColumnError: The column is absent.
-            ArgumentError: A row's reference is missing under `"raise"`, or one of its texts is blank.
-            ArgumentTypeError: A row's reference is neither a string nor a list of strings.
-        """
+        """The references of each row, one or several normalised texts; `None` if missing and `on_missing="none"`."""
         key = (name, on_missing)
         if key not in self._texts:
             read = reference_texts if on_missing == "raise" else _texts_or_none
@@ -114,13 +99,7 @@ class Batch:
         return self._texts[key]
 
     def sources(self, name: str, on_missing: MissingPolicy = "raise") -> list[str | None]:
-        """The source of each row: a text, or the texts of all its messages; `None` as for `references`.
-
-        Raises:
-            MissingColumnError: The column is absent.
-            ArgumentError: A row's source is `None` under `"raise"`.
-            ArgumentTypeError: A row's source is neither a text nor messages.
-        """
+        """The source of each row: a text, or the texts of all its messages; `None` as for `references`."""
         key = (f"{name} as source", on_missing)
         if key not in self._texts:
             sources = [
@@ -144,12 +123,7 @@ def check_column(name: str, column: Any, rows: int) -> None:
 
 
 def reference_texts(reference: object, name: str, row: int) -> Texts:
-    """One row's reference, a string or a list of strings, as a non-empty tuple of normalised, non-empty texts.
-
-    Raises:
-        ArgumentError: It is missing, or one of the list is blank.
-        ArgumentTypeError: It is neither a string nor a list of strings.
-    """
+    """One row's reference, a string or a list of strings, as a non-empty tuple of normalised, non-empty texts."""
     if isinstance(reference, str) and (text := normalise(reference)):
         return (text,)
     if _is_missing(reference):
@@ -185,11 +159,7 @@ def _items(column: Any) -> Collection[Any]:
 
 
 def source_text(source: Completion, name: str, row: int) -> str:
-    """The text of a source: itself, or the texts of its messages, whoever speaks, one per line.
-
-    Raises:
-        ArgumentTypeError: It is neither.
-    """
+    """The text of a source: itself, or the texts of its messages, whoever speaks, one per line."""
     if isinstance(source, str):
         return normalise(source)
     if not is_column(source) or not all(isinstance(message, Mapping) and "role" in message for message in source):

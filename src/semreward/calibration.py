@@ -5,6 +5,7 @@ Legend: P prompts, M samples per prompt, G completions of a group in training, N
 
 import dataclasses
 import json
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,15 +34,10 @@ _EQUAL_DIGITS = 6
 
 
 class Split(NamedTuple):
-    """The threshold that tells samples from negatives best.
-
-    Attributes:
-        threshold: Samples are above it, negatives at or below it.
-        youden: Youden's index there: share of samples above it - share of negatives above it, in [0, 1].
-    """
+    """The threshold that tells samples from negatives best, and Youden's index there, in [0, 1]."""
 
     threshold: float
-    youden: float
+    youden: float  # share of samples above the threshold - share of negatives above it
 
 
 @dataclass(frozen=True)
@@ -52,28 +48,24 @@ class Calibration:
 
     Attributes:
         threshold: tau, in [-1, 1).
-        statistic: What of the similarities it is.
-        samples: N, how many similarities it was measured on.
+        statistic: Which statistic of the similarities it is.
+        samples: N, the number of similarities.
         mean_similarity: Their mean, in [-1, 1].
         mean_reward: Their mean reward under this threshold, in [0, 1].
         dead_zone: Share of samples that earn 0.
         saturation: Share of samples that earn at least 0.95.
-        encoder_fingerprint: The encoder that judged; `None` where it was not given.
-        samples_per_prompt: M; `None` where it is not known which samples share a prompt.
-        group_size: G; `None` where no group was asked for, and then so are the two shares of groups.
+        encoder_fingerprint: The encoder that judged, if known.
+        samples_per_prompt: M; `None` if nobody knows which samples share a prompt.
+        group_size: G; `None` if no group was asked for, like the next two.
         dead_groups: Expected share of groups in which all completions earn 0.
-        equal_groups: Expected share of groups in which all completions earn the same, 0 or not: they teach nothing
-            under GRPO. Measured where G is M, expected for groups drawn from a prompt's samples where G is less. Where
-            M is `None`, samples are drawn from all prompts together, which is an estimate from below: prompts differ,
-            and completions of one prompt are more alike than those of several.
-        negatives: How many similarities to mismatched references were given; `None` without any, and then so are the
-            numbers that follow.
+        equal_groups: Expected share of groups in which all completions earn the same: they teach nothing under GRPO. If
+            M is `None`, an estimate from below: completions of one prompt are more alike than those of several.
+        negatives: Number of similarities to mismatched references; `None` without any, like the rest.
         negative_similarity: Their mean, in [-1, 1].
         negatives_paid: Share of them that earns more than 0 under this threshold.
-        auc: Probability that a sample is closer to its own reference than some sample to a mismatched one, ties
-            counting half, in [0, 1]. 0.5: the encoder does not tell them apart.
-        overlap: 1 - Youden's index: the share of samples at or below the best threshold and the share of negatives
-            above it, added, in [0, 1]. 0: one threshold tells all of them apart.
+        auc: Probability that a sample is closer to its own reference than another to a mismatched one, ties counting
+            half, in [0, 1]. 0.5: the encoder does not tell them apart.
+        overlap: 1 - Youden's index, in [0, 1]. 0: one threshold tells all samples from all negatives.
     """
 
     threshold: float
@@ -113,7 +105,7 @@ class Calibration:
 
     def __str__(self) -> str:
         rows = self.rows()
-        names, values = (max(len(row[place]) for row in rows) for place in (0, 1))
+        names, values = (max(len(row[column]) for row in rows) for column in (0, 1))
         return "\n".join(f"{name:<{names}}  {value:>{values}}  {meaning}".rstrip() for name, value, meaning in rows)
 
     def rows(self) -> list[tuple[str, str, str]]:
@@ -253,30 +245,27 @@ def calibrate_threshold(
 ) -> Calibration:
     r"""Measure tau on a cold-start policy's own samples; `calibrate` also computes their similarities.
 
-    Sample completions from the cold-start policy for prompts it was not trained on, and take their similarities to the
-    references, `similarities(...)`. The paper's tau is "a minimal semantic adequacy level
-    achieved after cold-start fine-tuning"; which statistic that is, it does not state. The mean is our default: about
-    half of the samples then start in the dead zone, and reinforcement learning refines the better half. Youden's point
-    tells samples from mismatched references best, at $\arg\max_\tau P(s > \tau) - P(s^- > \tau)$; tau is the middle
-    between the two neighbouring similarities, the lowest where several do equally well.
+    The paper's tau is "a minimal semantic adequacy level achieved after cold-start fine-tuning"; it does not say which
+    statistic that is. With the mean, our default, about half of the samples start in the dead zone, and reinforcement
+    learning refines the better half. Youden's point tells samples from mismatched references best, at
+    $\arg\max_\tau P(s > \tau) - P(s^- > \tau)$: the middle between two neighbouring similarities, the lowest of equals.
 
     Args:
-        similarities: Cosines of samples and references, in [-1, 1], at least 2: of shape (P, M) where M samples share a
-            prompt, else of shape (N,). Lists, arrays or tensors, on whatever device and in whatever precision.
+        similarities: At least 2 cosines of samples and references, in [-1, 1], of shape (P, M) if M samples share
+            a prompt, else (N,). Lists, arrays or tensors on any device, in any precision.
         negatives: Cosines of samples and references of other prompts, in [-1, 1], any shape.
         statistic: `"mean"`, `"median"` or a quantile in (0, 1) of the similarities, or `"youden"`, which needs
             `negatives`.
-        group_size: G, the completions of a prompt that training compares, from 2 to M; M by default. Without known
-            prompts, from 2 to N, and the shares of groups are estimates from below.
-        encoder_fingerprint: `encoder.fingerprint`, to be stored beside the threshold.
+        group_size: G, the completions of a prompt that training compares, from 2 to M (the default); without known
+            prompts, from 2 to N.
+        encoder_fingerprint: `encoder.fingerprint`, stored beside the threshold.
 
     Returns:
         The threshold, and what it does to samples, groups and negatives.
 
     Raises:
-        ArgumentError: Fewer than 2 similarities, one outside [-1, 1], an unknown statistic, a group size out of its
-            range, a threshold that would be 1, rows of different lengths, or negatives that no threshold tells from the
-            samples.
+        ArgumentError: A number is out of its range, the threshold would be 1, rows have different lengths, or no
+            threshold tells the negatives from the samples.
         ArgumentTypeError: Similarities are no numbers.
 
     Source:
@@ -352,21 +341,17 @@ def _statistic(values: Floats, statistic: Statistic, split: Split | None) -> flo
     if statistic == "median":
         return float(np.median(values))
     if statistic == "youden":
-        return _youden(split)
+        if split is None:
+            raise ArgumentError("`negatives` must be given for statistic='youden', got None; or choose another")
+        if not split.youden > 0:
+            raise ArgumentError(
+                "`negatives` must be below the similarities for statistic='youden', but no threshold tells them apart; "
+                "this encoder cannot judge these samples: adapt it, or choose another statistic knowingly"
+            )
+        return split.threshold
     if isinstance(statistic, float) and 0.0 < statistic < 1.0:
         return float(np.quantile(values, statistic))
     raise ArgumentError(f"`statistic` must be 'mean', 'median', 'youden' or a quantile in (0, 1), got {statistic!r}")
-
-
-def _youden(split: Split | None) -> float:
-    if split is None:
-        raise ArgumentError("`negatives` must be given for statistic='youden', got None; or choose another statistic")
-    if not split.youden > 0:
-        raise ArgumentError(
-            "`negatives` must be below the similarities for statistic='youden', but no threshold tells them apart; "
-            "this encoder cannot judge these samples: adapt it, or choose another statistic knowingly"
-        )
-    return split.threshold
 
 
 def _of_groups(rewards: Floats, group_size: int | None) -> Mapping[str, Any]:
@@ -425,8 +410,7 @@ def equal_share(rewards_PM: ArrayLike, group_size: int, *, value: float | None =
 
     $$\frac{1}{P} \sum_p \sum_v \binom{k_{pv}}{G} \Big/ \binom{M}{G}$$
 
-    with $k_{pv}$ of a prompt's samples earning $v$. A prompt's samples are exchangeable, so that this is unbiased for
-    the policy that they come from, and at G = M it is the share that was measured.
+    with $k_{pv}$ of a prompt's samples earning $v$. Unbiased for the policy that the samples come from.
 
     Args:
         rewards_PM: Rewards, shape (P, M); those that agree to 6 decimals are equal.
@@ -438,7 +422,7 @@ def equal_share(rewards_PM: ArrayLike, group_size: int, *, value: float | None =
     for row in rounded:
         values, counts = np.unique(row, return_counts=True)
         counted = counts if value is None else counts[values == value]
-        total += sum(_chance(int(count), row.size, group_size) for count in counted)
+        total += sum(math.comb(int(count), group_size) for count in counted) / math.comb(row.size, group_size)
     return total / len(rounded)
 
 
@@ -473,11 +457,3 @@ def mismatched_references(references: Sequence[str | Sequence[str]]) -> list[str
 
 def _counts_above(values: Floats, thresholds: Floats) -> NDArray[np.int64]:
     return values.size - np.searchsorted(np.sort(values), thresholds, side="right")
-
-
-def _chance(count: int, samples: int, group_size: int) -> float:
-    """The chance that `group_size` of `samples`, drawn without putting back, all are among `count` of them."""
-    chance = 1.0
-    for drawn in range(group_size):
-        chance *= max(0, count - drawn) / (samples - drawn)
-    return chance

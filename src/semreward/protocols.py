@@ -13,7 +13,10 @@ Completion: TypeAlias = str | Sequence[Message]
 """What a policy produced for one prompt: plain text, or the messages that it appended to the conversation."""
 
 RewardValues: TypeAlias = list[float | None]
-"""One finite float a completion, in order; `None` where the reward does not apply."""
+"""One finite float per completion, in order; `None` where the reward does not apply."""
+
+RewardFunction: TypeAlias = Callable[..., Sequence[float | None] | Awaitable[Sequence[float | None]]]
+"""A reward function as TRL calls it: by keyword, with lists of equal length, unknown columns ignored; sync or async."""
 
 
 @runtime_checkable
@@ -26,16 +29,5 @@ class Encoder(Protocol):
         ...
 
     def encode(self, texts: Sequence[str], /) -> NDArray[np.float32]:
-        """Encode `N` non-empty texts.
-
-        Args:
-            texts: `N` texts, in any order, possibly with duplicates.
-
-        Returns:
-            Array of shape (N, D), float32, every row of Euclidean norm 1.
-        """
+        """Encode `N` non-empty texts, possibly with duplicates; shape (N, D), float32, rows of Euclidean norm 1."""
         ...
-
-
-RewardFunction: TypeAlias = Callable[..., Sequence[float | None] | Awaitable[Sequence[float | None]]]
-"""A reward function as TRL calls it: by keyword, with lists of equal length, unknown columns ignored; sync or async."""

@@ -108,9 +108,7 @@ def break_even_similarity(
         threshold: tau in [-1, 1), for a gap in cosine; `None` for one in similarity after `threshold_rescale`.
 
     Returns:
-        The gap, >= 0. Rescaled similarities differ by at most 1 and cosines above tau by at most 1 - tau: from there on
-        (b >= a) no similarity makes up for the language. An answer in the right language whose cosine is at or below
-        tau is beaten from a cosine of `threshold + gap` on.
+        The gap, >= 0. From 1 on (1 - tau in cosine) no similarity makes up for the language.
 
     Raises:
         ArgumentError: A weight or the threshold is out of its range.

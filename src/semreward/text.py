@@ -28,7 +28,11 @@ _UNIT = regex.compile(
 
 @dataclass(frozen=True)
 class Answer:
-    """How the answer is found in a completion; a reward takes it as `answer=Answer(...)`.
+    """How the answer is found in a completion: its last assistant message, without reasoning, normalised.
+
+    A completion is plain text, or messages with `role` and `content`, where `content` is a string, `None` (a message
+    that only calls tools) or a list of parts, whose text parts are joined. Reasoning that a chat template put into a
+    field of its own (`reasoning_content`, `thinking`) is never part of the answer.
 
     Args:
         reasoning: What becomes of `<think>` blocks; see `remove_reasoning`.
@@ -37,8 +41,8 @@ class Answer:
         ArgumentError: `reasoning` is none of its words.
 
     Example:
-        >>> Answer()("<think>hm</think> yes"), Answer(reasoning="prefilled")("yes")
-        ('yes', '')
+        >>> Answer()([{"role": "assistant", "content": "<think>red is dmar</think> དམར་པོ། "}])
+        'དམར་པོ།'
     """
 
     reasoning: ReasoningPolicy = "remove"
@@ -47,7 +51,11 @@ class Answer:
         check_choice("reasoning", self.reasoning, REASONING_POLICIES)
 
     def __call__(self, completion: str | Sequence[Mapping[str, Any]]) -> str:
-        """The answer's text; see `answer_text`."""
+        """The answer in NFC, without outer white space; empty if nothing was answered.
+
+        Raises:
+            ArgumentTypeError: The completion is neither a string nor messages.
+        """
         text = completion if isinstance(completion, str) else _last_assistant_content(completion)
         if self.reasoning == "keep" or (self.reasoning == "remove" and "think>" not in text):
             return normalise(text)
@@ -58,24 +66,7 @@ DEFAULT_ANSWER = Answer()
 
 
 def answer_text(completion: str | Sequence[Mapping[str, Any]], *, reasoning: ReasoningPolicy = "remove") -> str:
-    """The text by which a completion is judged: its last assistant message, without reasoning, normalised.
-
-    Args:
-        completion: Plain text, or messages with `role` and `content`, where `content` is a string, `None` (a message
-            that only calls tools) or a list of content parts, whose text parts are joined.
-        reasoning: What to do with a `<think>` block; see `remove_reasoning`. Reasoning that a chat template has put
-            into a field of its own (`reasoning_content`, `thinking`) is never part of the answer.
-
-    Returns:
-        The answer in NFC, without outer white space; empty where nothing was answered.
-
-    Raises:
-        ArgumentTypeError: The completion is neither a string nor messages.
-
-    Example:
-        >>> answer_text([{"role": "assistant", "content": "<think>red is dmar</think> དམར་པོ། "}])
-        'དམར་པོ།'
-    """
+    """The answer in a completion, as `Answer(reasoning)` finds it."""
     return Answer(reasoning)(completion)
 
 
@@ -89,15 +80,8 @@ def remove_reasoning(text: str, *, policy: ReasoningPolicy = "remove") -> str:
     | `r</think>answer` (the chat template opened the block) | `answer` | `answer` | unchanged |
     | `<think>r` (cut off while reasoning) | empty | empty | unchanged |
 
-    What stands before an opening `<think>` is kept, so an answer given before thinking still counts. Use `prefilled`
-    where the chat template always opens the block: only then is text without any tag known to be reasoning.
-
-    Args:
-        text: Decoded completion.
-        policy: One of the three columns above.
-
-    Returns:
-        The text without reasoning, not normalised.
+    Text before an opening `<think>` is kept: an answer given before thinking counts. Use `prefilled` if the chat
+    template always opens the block; only then is text without any tag known to be reasoning.
 
     Raises:
         ArgumentError: `policy` is none of the three.
@@ -138,12 +122,6 @@ def units(text: str) -> list[str]:
 
     Han characters count one by one, Tibetan by syllable (the tsheg is dropped), everything else by runs of letters,
     marks and digits; punctuation and symbols are units of their own.
-
-    Args:
-        text: Any text; it is normalised first.
-
-    Returns:
-        The units in order; empty for blank text.
 
     Example:
         >>> units("བོད་ཡིག །"), units("三只red猫")

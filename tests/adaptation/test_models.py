@@ -9,7 +9,6 @@ import torch
 
 from semreward import SentenceTransformerEncoder
 from semreward.adaptation import adapt_encoder
-from semreward.adaptation.batches import fast_preprocess
 from semreward.errors import ArgumentError
 
 
@@ -78,8 +77,10 @@ def test_a_checkpoint_in_cinos_layout_is_adapted(cino_folder, captions, quick):
 
 def test_an_adapted_cino_gives_the_vectors_that_were_trained(cino_folder, captions, quick):
     adaptation = adapt_encoder(quick(base=cino_folder, measure_steps=1), captions[12:20], captions[:12])
-    (last,) = [point.measures for point in adaptation.curve["pairs"] if "precision" in point.measures]
-    assert adaptation.after.flat() == pytest.approx(last, abs=1e-5)
+    (last,) = [point for point in adaptation.curve if "eval_precision" in point]
+    assert adaptation.after.flat() == pytest.approx(
+        {name: last[f"eval_{name}"] for name in adaptation.after.flat()}, abs=1e-5
+    )
 
 
 def test_a_tokenizer_with_more_tokens_than_embeddings_is_refused(encoder_folder, captions, quick, tmp_path):
@@ -91,32 +92,6 @@ def test_a_tokenizer_with_more_tokens_than_embeddings_is_refused(encoder_folder,
     XLMRobertaModel(config).save_pretrained(broken)
     with pytest.raises(ArgumentError, match=r"its tokenizer knows '.*' as number \d+ and the model has 50 embeddings"):
         adapt_encoder(quick(base=broken), captions)
-
-
-@pytest.mark.parametrize("folder", ["encoder_folder", "cino_folder"])
-def test_texts_become_the_same_tensors_on_the_fast_way(folder, captions, request):
-    from sentence_transformers import SentenceTransformer
-
-    model = SentenceTransformer(str(request.getfixturevalue(folder)), device="cpu")
-    texts = [text for pair in captions for text in pair] + ["".join(text for text, _ in captions)]
-    expected, found = model.preprocess(texts), fast_preprocess(model)(texts)
-    assert {name: value.tolist() for name, value in found.items() if name != "modality"} == {
-        name: value.tolist() for name, value in expected.items() if name != "modality"
-    }
-
-
-def test_a_tokenizer_that_pads_on_the_left_goes_the_general_way(encoder_folder):
-    from sentence_transformers import SentenceTransformer
-
-    model = SentenceTransformer(str(encoder_folder), device="cpu")
-    model.tokenizer.padding_side = "left"
-    assert fast_preprocess(model) is None
-
-
-def test_a_model_without_layers_of_a_transformer_goes_the_general_way(static_folder):
-    from sentence_transformers import SentenceTransformer
-
-    assert fast_preprocess(SentenceTransformer(str(static_folder), device="cpu")) is None
 
 
 @pytest.fixture
@@ -133,7 +108,6 @@ def static_folder(encoder_folder, tmp_path):
     return tmp_path / "static"
 
 
-@pytest.mark.parametrize("options", [{"lora_rank": 2}, {"pooling": "cls"}])
-def test_what_only_transformers_have_is_refused_for_others(static_folder, captions, quick, options):
-    with pytest.raises(ArgumentError, match=f"`{next(iter(options))}` is for transformers"):
-        adapt_encoder(quick(base=static_folder, **options), captions)
+def test_a_base_that_is_no_transformer_is_refused(static_folder, captions, quick):
+    with pytest.raises(ArgumentError, match="`base` must be a transformer, got a StaticEmbedding"):
+        adapt_encoder(quick(base=static_folder), captions)

@@ -2,120 +2,54 @@ import random
 
 import pytest
 
-from semreward.adaptation import (
-    NEGATIONS,
-    AllNegatives,
-    Pair,
-    RoleSwap,
-    TermSwap,
-    changed_number,
-    truncated,
-    wrong_language_copy,
-)
+from semreward.adaptation import AdaptationConfig, Pair
+from semreward.adaptation.negatives import pair_rows
 from semreward.errors import ArgumentError, ArgumentTypeError
 
-PAIR = Pair("2024年四匹马在山上", "༢༠༢༤ ལོར་རྟ་བཞི་རི་ལ་ཡོད།")
 
-
-def rng():
-    return random.Random(3)
-
-
-def test_a_changed_number_differs_in_one_digit_of_its_own_script():
-    (negative,) = changed_number(PAIR, rng())
-    changed = [(old, new) for old, new in zip(PAIR.positive, negative, strict=True) if old != new]
-    assert [(old in "༢༠༤", new in "༠༡༢༣༤༥༦༧༨༩") for old, new in changed] == [(True, True)]
-
-
-def test_digits_that_python_does_not_know_are_changed_too():
-    """Garay digits came with Unicode 16."""
-    (negative,) = changed_number(Pair("3", "\U00010d43"), rng())
-    assert 0x10D40 <= ord(negative) <= 0x10D49
-    assert negative != "\U00010d43"
-
-
-def test_a_text_without_digits_has_no_changed_number():
-    assert changed_number(Pair("四", "བཞི།"), rng()) == []
-
-
-def test_a_truncation_is_a_beginning_that_ends_with_a_syllable():
-    (negative,) = truncated(PAIR, rng())
-    assert PAIR.positive.startswith(negative)
-    assert negative[-1] in "་ "
-
-
-@pytest.mark.parametrize("text", ["རྟ་", "རྟ་བཞི་ཡོད", "two words", "上山了"])
-def test_a_text_of_few_pieces_is_not_truncated(text):
-    assert truncated(Pair("a", text), rng()) == []
-
-
-def test_a_wrong_language_copy_ends_as_the_anchor_does():
-    (negative,) = wrong_language_copy(PAIR, rng())
-    assert (negative[:2], negative[-2:]) == (PAIR.positive[:2], PAIR.anchor[-2:])
-
-
-def test_a_short_pair_has_no_wrong_language_copy():
-    assert wrong_language_copy(Pair("马", PAIR.positive), rng()) == []
+def rows_of(pairs, make_negatives=lambda pair, rng: [], *, seed=0):
+    config = AdaptationConfig("org/model", "out", made_negatives=2, seed=seed)
+    return pair_rows([Pair(*pair) for pair in pairs], config, None, make_negatives)[0]
 
 
 @pytest.mark.parametrize(
-    ("language", "text", "negative"),
+    "pairs",
     [
-        ("bo", "རྟ་ཡོད།", "རྟ་མེད།"),
-        ("bo", "རྟ་མེད།", "རྟ་ཡོད།"),
-        ("zh", "这是马", "这不是马"),
-        ("zh", "这不是马", "这是马"),
-        ("en", "This is a horse.", "This is not a horse."),
-        ("en", "This is not a horse.", "This is a horse."),
+        [("a1", "same"), ("a2", "same"), ("a3", "same"), ("b", "other")],
+        [(f"a{row}", "same") for row in range(200)] + [("b", "other")],
     ],
 )
-def test_negation_is_turned_round(language, text, negative):
-    assert TermSwap(NEGATIONS[language])(Pair("x", text), rng()) == [negative]
+def test_a_pairs_own_positive_is_never_its_negative(pairs):
+    for seed in range(20):
+        rows = rows_of(pairs, seed=seed)
+        for column in ("negative_1", "negative_2"):
+            assert [1 for right, wrong in zip(rows["positive"], rows[column], strict=True) if right == wrong] == []
 
 
-@pytest.mark.parametrize(("language", "text"), [("bo", "ཡོདས།"), ("en", "This island")])
-def test_a_part_of_a_word_is_no_term(language, text):
-    assert TermSwap(NEGATIONS[language])(Pair("x", text), rng()) == []
+def test_another_translation_of_the_same_anchor_is_no_negative():
+    rows = rows_of([("a", "x"), ("a", "y"), ("b", "z")])
+    assert {*rows["negative_1"][:2], *rows["negative_2"][:2]} == {"z"}
 
 
-def test_one_occurrence_is_replaced():
-    (negative,) = TermSwap((("三", "五"),))(Pair("x", "三山三水"), rng())
-    assert sorted(negative) == sorted("三山五水")
+def test_pairs_without_any_wrong_translation_cannot_be_filled():
+    with pytest.raises(ArgumentError, match="must hold another second side that can be a negative of 'a1'"):
+        rows_of([("a1", "same"), ("a2", "same")])
 
 
-def test_roles_are_exchanged():
-    swap = RoleSwap(("རྟ", "གཡག"))
-    assert swap(Pair("x", "རྟ་ཡིས་གཡག་བསྐྱལ།"), rng()) == ["གཡག་ཡིས་རྟ་བསྐྱལ།"]
+@pytest.mark.parametrize("returned", ["a horse", None, 3, [None], ["fine", 3], {"a": 1}])
+def test_a_maker_that_returns_something_else_than_texts_is_named(returned):
+    with pytest.raises(ArgumentTypeError, match="`make_negatives` must return a list of texts"):
+        rows_of([("a", "x"), ("b", "y")], lambda pair, rng: returned)
 
 
-def test_terms_that_are_equal_are_not_exchanged():
-    assert RoleSwap(("dog", "man"))(Pair("x", "dog and dog"), rng()) == []
+def test_made_negatives_may_come_as_a_tuple():
+    rows = rows_of([("a", "x"), ("b", "y")], lambda pair, rng: ("m", "n"))
+    assert {rows["negative_1"][0], rows["negative_2"][0]} == {"m", "n"}
 
 
-def test_several_makers_add_up():
-    makers = AllNegatives((changed_number, truncated, wrong_language_copy, TermSwap(NEGATIONS["bo"])))
-    assert len(makers(PAIR, rng())) == 4
+def test_the_draws_of_made_negatives_depend_on_the_seed_alone():
+    def make(pair, rng):
+        return [f"{pair.positive} {random.Random(number).random()}" for number in range(9)]
 
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda: TermSwap(()), "at least 1"),
-        (lambda: TermSwap((("a", " "),)), "non-empty strings"),
-        (lambda: RoleSwap(("a",)), "at least 2"),
-        (lambda: AllNegatives(()), "at least one maker"),
-    ],
-)
-def test_a_table_that_is_none_is_refused(make, message):
-    with pytest.raises(ArgumentError, match=message):
-        make()
-
-
-def test_a_maker_among_several_that_returns_one_text_is_named():
-    with pytest.raises(ArgumentTypeError, match="`make_negatives` must return a list of texts, .* got 'a horse'"):
-        AllNegatives((truncated, lambda pair, rng: "a horse"))(PAIR, rng())
-
-
-def test_a_maker_that_cannot_be_called_is_refused():
-    with pytest.raises(ArgumentTypeError, match="`makers` must be functions"):
-        AllNegatives("bo")
+    first, second, other = (rows_of([("a", "x"), ("b", "y")], make, seed=seed) for seed in (0, 0, 1))
+    assert (first == second, first == other) == (True, False)

@@ -15,8 +15,8 @@ base, out, data = sys.argv[1:]
 pairs = read_pairs(data)
 options = {'batch_size': 8, 'epochs': 4, 'learning_rate': 5e-3, 'measure_steps': 6, 'patience': 9, 'use_cpu': True}
 config = AdaptationConfig(base, out, **options)
-adaptation = adapt_encoder(config, pairs[12:], pairs[:12], monolingual=[positive for _, positive in pairs[12:]])
-steps = max(point.step for point in adaptation.curve["pairs"])
+adaptation = adapt_encoder(config, pairs[12:], pairs[:12])
+steps = max(point["step"] for point in adaptation.curve)
 print(f"result {PartialState().num_processes} {steps} {adaptation.encoder.fingerprint}", flush=True)
 """
 

@@ -1,11 +1,11 @@
 import logging
 from pathlib import Path
 
+import datasets
 import pytest
 import torch
 
 from semreward.adaptation import TrainingDivergedError, adapt_encoder, training
-from semreward.adaptation.losses import rows_of, sorted_parts
 from semreward.errors import ArgumentError
 
 
@@ -17,16 +17,17 @@ class KilledError(Exception):
 def killed(monkeypatch, captions):
     """Starts an adaptation that ends at a step, after its checkpoint was written."""
 
-    def run(config, step, **options):
-        class Killer(training.TrainerCallback):
-            def on_save(self, args, state, control, **_):
-                if state.global_step == step:
+    def run(config, step):
+        class Killed(training.ContrastiveTrainer):
+            def _save_checkpoint(self, *arguments, **options):
+                super()._save_checkpoint(*arguments, **options)
+                if self.state.global_step == step:
                     raise KilledError
 
         with monkeypatch.context() as patch:
-            patch.setattr(training, "_LogCallback", Killer)
+            patch.setattr(training, "ContrastiveTrainer", Killed)
             with pytest.raises(KilledError):
-                adapt_encoder(config, captions[:32], captions[32:36], **options)
+                adapt_encoder(config, captions[:32], captions[32:36])
 
     return run
 
@@ -56,29 +57,6 @@ def test_a_resumed_training_starts_from_the_last_checkpoint(kept, killed, captio
     assert "checkpoint-4" in caplog.text
 
 
-def test_resuming_skips_the_monolingual_stage_that_is_done(kept, killed, captions):
-    sentences = [pair[0] for pair in captions[:16]]
-    killed(kept(save_steps=3), 3, monolingual=sentences)
-    resumed = adapt_encoder(kept(save_steps=3, resume=True), captions[:32], captions[32:36], monolingual=sentences)
-    assert list(resumed.curve) == ["pairs"]
-
-
-def test_other_sentences_than_those_of_the_stage_that_is_done_are_refused(kept, killed, captions):
-    killed(kept(save_steps=3), 3, monolingual=[pair[0] for pair in captions[:16]])
-    with pytest.raises(ArgumentError, match="these differ: data "):
-        adapt_encoder(
-            kept(save_steps=3, resume=True), captions[:32], captions[32:36], monolingual=[p[0] for p in captions[1:17]]
-        )
-
-
-def test_adapters_resume_too(kept, killed, captions, tmp_path):
-    options = {"lora_rank": 4, "learning_rate": 1e-2}
-    whole = adapt_encoder(kept(**options, output_dir=tmp_path / "whole"), captions[:32], captions[32:36])
-    killed(kept(**options), 4)
-    resumed = adapt_encoder(kept(**options, resume=True), captions[:32], captions[32:36])
-    assert resumed.encoder.encode(["字"]) == pytest.approx(whole.encoder.encode(["字"]), abs=1e-5)
-
-
 @pytest.mark.parametrize("changed", [{"learning_rate": 1e-3}, {"epochs": 3}])
 def test_resuming_with_other_settings_is_refused(kept, killed, captions, changed):
     killed(kept(), 2)
@@ -94,8 +72,8 @@ def test_resuming_with_other_data_is_refused(kept, killed, captions):
 
 @pytest.fixture
 def stage(tmp_path):
-    """The folder of the pairs' stage."""
-    return tmp_path / "resumed" / "training" / "pairs"
+    """The folder of the checkpoints."""
+    return tmp_path / "resumed" / "training"
 
 
 def cut_off(path):
@@ -105,7 +83,7 @@ def cut_off(path):
 @pytest.mark.parametrize("files", [{}, {"trainer_state.json": ""}, {"trainer_state.json": '{"epoch": 1'}])
 def test_a_checkpoint_that_was_not_written_to_its_end_is_passed_over(kept, killed, captions, caplog, files):
     killed(kept(), 4)
-    stage = Path(kept().output_dir) / "training" / "pairs"
+    stage = Path(kept().output_dir) / "training"
     broken = stage / "checkpoint-6"
     broken.mkdir()
     for name, content in files.items():
@@ -132,36 +110,20 @@ def test_a_checkpoint_whose_files_are_cut_off_is_named_with_the_remedy(kept, kil
         adapt_encoder(kept(resume=True), captions[:32], captions[32:36])
 
 
-def test_adapters_that_are_cut_off_are_named_too(kept, killed, captions, stage):
-    killed(kept(lora_rank=4), 2)
-    cut_off(stage / "checkpoint-2" / "adapter_model.safetensors")
-    with pytest.raises(ArgumentError, match=r"checkpoint-2 cannot be loaded: .*with resume=False"):
-        adapt_encoder(kept(lora_rank=4, resume=True), captions[:32], captions[32:36])
-
-
-def test_a_finished_stage_whose_model_is_cut_off_is_named(kept, killed, captions, stage):
-    sentences = [pair[0] for pair in captions[:16]]
-    killed(kept(save_steps=3), 3, monolingual=sentences)
-    cut_off(stage.parent / "monolingual" / "finished" / "model.safetensors")
-    with pytest.raises(ArgumentError, match=r"finished cannot be loaded: .*with resume=False"):
-        adapt_encoder(kept(save_steps=3, resume=True), captions[:32], captions[32:36], monolingual=sentences)
-
-
 def test_resuming_where_nothing_is_starts_from_the_beginning(quick, captions):
     assert adapt_encoder(quick(resume=True, save_steps=1), captions[:16]).pairs == 16
 
 
 def test_training_stops_when_the_held_out_pairs_gain_no_more(quick, captions):
     config = quick(epochs=50, learning_rate=1e-8, measure_steps=1, patience=2)
-    steps = [point.step for point in adapt_encoder(config, captions[:16], captions[16:24]).curve["pairs"]]
+    steps = [point["step"] for point in adapt_encoder(config, captions[:16], captions[16:24]).curve]
     assert max(steps) == 3
 
 
-@pytest.mark.parametrize("options", [{"learning_rate": 2e-2}, {"learning_rate": 1e-1, "lora_rank": 4}])
-def test_the_best_model_is_kept(quick, captions, options):
-    config = quick(epochs=6, measure_steps=2, patience=50, **options)
+def test_the_best_model_is_kept(quick, captions):
+    config = quick(epochs=6, measure_steps=2, patience=50, learning_rate=2e-2)
     adaptation = adapt_encoder(config, captions[12:], captions[:12])
-    measured = [p.measures["precision"] for p in adaptation.curve["pairs"] if "precision" in p.measures]
+    measured = [p["eval_precision"] for p in adaptation.curve if "eval_precision" in p]
     assert adaptation.after.precision == pytest.approx(max(measured))
 
 
@@ -195,21 +157,26 @@ def test_training_prints_nothing(quick, captions, capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_parts_hold_the_tokens_they_may():
-    mask = torch.tensor([[1] * length + [0] * (9 - length) for length in (2, 9, 3, 3, 5)])
-    order, parts = sorted_parts(mask, 9)
-    parts = [part.tolist() for part in parts]
-    assert (order.tolist(), parts) == ([1, 4, 2, 3, 0], [[1], [4], [2, 3, 0]])
+def test_batches_of_gradient_caching_are_ordered_by_length():
+    dataset = datasets.Dataset.from_dict(
+        {"anchor": list("abcdef"), "positive": ["x" * size for size in (3, 1, 9, 4, 7, 2)]}
+    )
+    sampler = training.LongestFirstSampler(dataset, batch_size=3, drop_last=True, generator=torch.Generator())
+    lengths = [[len(dataset[row]["positive"]) for row in batch] for batch in sampler]
+    assert sorted(size for batch in lengths for size in batch) == [1, 2, 3, 4, 7, 9]
+    assert all(batch == sorted(batch, reverse=True) for batch in lengths)
 
 
-def test_rows_lose_the_padding_that_none_of_them_needs():
-    mask = torch.tensor([[1, 1, 0, 0], [1, 1, 1, 1], [1, 0, 0, 0]])
-    features = {"input_ids": torch.arange(12).reshape(3, 4), "attention_mask": mask, "prompt_length": 1}
-    part = rows_of(features, torch.tensor([2, 0]), mask)
-    assert (part["input_ids"].tolist(), part["prompt_length"]) == ([[8, 9], [0, 1]], 1)
-
-
-def test_padding_on_the_left_is_cut_on_the_left():
-    mask = torch.tensor([[0, 0, 1, 1], [1, 1, 1, 1]])
-    features = {"input_ids": torch.arange(8).reshape(2, 4), "attention_mask": mask}
-    assert rows_of(features, torch.tensor([0]), mask)["input_ids"].tolist() == [[2, 3]]
+@pytest.mark.parametrize(
+    ("options", "steps"),
+    [
+        ({}, None),
+        ({"save_steps": 5}, 5),
+        ({"measure_steps": 5}, None),
+        ({"measure_steps": 5, "patience": 2}, 5),
+        ({"measure_steps": 5, "patience": 2, "save_steps": 10}, 10),
+    ],
+)
+def test_checkpoints_are_written_where_they_are_asked_for_or_needed(quick, options, steps):
+    arguments = training.training_arguments(quick(**options), measures=True)
+    assert (arguments.save_steps if arguments.save_strategy == "steps" else None) == steps

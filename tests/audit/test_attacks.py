@@ -1,3 +1,4 @@
+import pickle
 from collections import Counter
 
 import numpy as np
@@ -7,7 +8,6 @@ from hypothesis import strategies as st
 
 from semreward.audit import DEFAULT_ATTACKS, ENGLISH, KINDS, TABLES, TIBETAN, Attack, AuditRow, Corpus, LanguageTable
 from semreward.errors import ArgumentError, ArgumentTypeError
-from semreward.text import answer_text
 
 TIBETAN_ROW = AuditRow(
     "བཀྲ་ཤིས་ཀྱིས་སྒྲོལ་མ་ལ་དེབ་གསུམ་སྤྲད།",
@@ -49,6 +49,7 @@ def tibetan(name):
         ("padding", "Tashi gave Dolma 3 old books in Paris. I hope this answer is helpful"),
         ("preamble", "Translation: Tashi gave Dolma 3 old books in Paris."),
         ("verbose", "Tashi gave Dolma 3 old books in Paris. In Paris, Dolma got 3 old books from Tashi."),
+        ("repetition", " ".join(["Tashi gave Dolma 3 old books in Paris."] * 3)),
         ("extra_sentence", "Tashi gave Dolma 3 old books in Paris. It rains in Rome."),
         ("truncated", "Tashi gave Dolma 3"),
         ("keyword_bag", "3 Dolma Paris Tashi books gave old"),
@@ -102,21 +103,9 @@ def test_an_entity_of_a_known_group_becomes_another_of_it():
     assert made("entity_swap").removeprefix("Tashi gave Dolma 3 old books in ").rstrip(".") in ENGLISH.entities[0]
 
 
-def test_the_answer_hidden_in_reasoning_is_no_answer():
-    assert answer_text(made("hidden_reasoning")) == ""
-
-
-def test_the_repeated_answer_comes_three_times():
-    assert made("repetition").count(ENGLISH_ROW.reference) == 3
-
-
-def test_what_lies_beyond_the_window_follows_512_words():
-    before = made("beyond_window").partition(OTHER.reference)[0]
-    assert len(before.split()) >= 512
-
-
-def test_what_lies_beyond_the_window_is_another_rows():
-    assert made("beyond_window").endswith(OTHER.reference)
+def test_another_rows_words_lie_beyond_512_of_the_reference():
+    before, found, _ = made("beyond_window").partition(OTHER.reference)
+    assert (len(before.split()) >= 512, found) == (True, OTHER.reference)
 
 
 def test_the_hub_is_no_attack_on_itself():
@@ -141,9 +130,9 @@ def test_attacks_that_need_another_row_pass_a_corpus_of_one_text(name):
 
 @pytest.mark.parametrize("attack", DEFAULT_ATTACKS, ids=lambda attack: attack.name)
 @pytest.mark.parametrize(("row", "table"), [(TIBETAN_ROW, TIBETAN), (ENGLISH_ROW, ENGLISH)], ids=["bo", "en"])
-def test_an_attack_makes_the_same_answer_each_time(attack, row, table):
+def test_an_attack_makes_the_same_answer_each_time_and_after_pickling(attack, row, table):
     corpus = Corpus([row, OTHER], table, hub="It rains.")
-    assert attack.make(row, corpus) == attack.make(row, corpus)
+    assert attack.make(row, corpus) == pickle.loads(pickle.dumps(attack)).make(row, corpus)
 
 
 @pytest.mark.parametrize("attack", DEFAULT_ATTACKS, ids=lambda attack: attack.name)
@@ -204,18 +193,18 @@ def test_the_other_row_is_found_without_reading_all_rows_for_each():
         __slots__ = ()
         __hash__ = str.__hash__
 
-        def __ne__(self, other):
-            compared.append(1)
-            return str.__ne__(self, other)
-
         def __eq__(self, other):
             compared.append(1)
             return str.__eq__(self, other)
 
+        def __ne__(self, other):
+            return not self == other
+
     rows = [AuditRow(Reference("same"), index=index) for index in range(300)]
+    rows.append(AuditRow(Reference("other"), index=300))
     corpus = Corpus(rows)
-    assert [corpus.other(row) for row in rows] == [None] * 300
-    assert len(compared) <= 4 * len(rows)
+    assert [corpus.other(row) for row in rows[:300]] == [rows[300]] * 300
+    assert len(compared) <= 5 * len(rows)
 
 
 def test_a_row_with_a_lone_surrogate_draws_too():
@@ -231,17 +220,13 @@ def test_draws_do_not_depend_on_a_rows_place():
     assert draws[0] == draws[1]
 
 
-def test_more_than_twenty_attacks_ship():
-    assert len({attack.name for attack in DEFAULT_ATTACKS}) >= 30
-
-
 def test_every_kind_has_several_attacks():
     counts = Counter(attack.kind for attack in DEFAULT_ATTACKS)
     assert all(counts[kind] >= 3 for kind in KINDS)
 
 
 @pytest.mark.parametrize(
-    ("name", "kind", "message"), [("", "form", "must not be empty"), ("a", "odd", "must be one of")]
+    ("name", "kind", "message"), [("", "form", "must be a non-empty string"), ("a", "odd", "must be one of")]
 )
 def test_a_wrong_attack_is_refused(name, kind, message):
     with pytest.raises(ArgumentError, match=message):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from semreward import LanguageConsistencyReward, SemanticSimilarityReward
 from semreward.audit import AuditRow, Corpus, audit_reward
-from semreward.audit.graded import auc, graded_answers
+from semreward.audit.graded import GRADES, auc, graded_answers
 
 WORDS = [f"{letter}{number}" for letter in "abcdefgh" for number in range(8)]
 PAIRS = [{"reference": " ".join(WORDS[8 * row : 8 * row + 8]), "source": f"源{row}"} for row in range(4)]
@@ -43,9 +43,11 @@ def test_auc_needs_values_on_both_sides(better, worse):
 
 def test_corruption_grows_by_a_quarter_of_the_words():
     rows = [AuditRow("a b c d e f g h"), AuditRow("1 2 3 4 5 6 7 8", index=1)]
-    levels = graded_answers(Corpus(rows))
-    kept = [sum(word.isalpha() for word in answers[0].split()) for _, answers in levels.values() if answers[0]]
-    assert kept == [8, 6, 4, 2, 0]
+    answers = graded_answers(rows[0], Corpus(rows))
+    kept = {
+        level: sum(word.isalpha() for word in (answers[level] or rows[0].reference).split()) / 8 for level in GRADES
+    }
+    assert kept == GRADES
 
 
 def test_a_reward_that_falls_with_every_corruption_ranks_perfectly():

@@ -85,6 +85,15 @@ class BoundToItsProcess(Sound):
         return overlap(answer, reference)
 
 
+class NamedAfterItsProcess(BoundToItsProcess):
+    @property
+    def __name__(self):
+        return "parent" if os.getpid() == self.process else "child"
+
+    def value(self, answer, reference):
+        return overlap(answer, reference)
+
+
 class NeedsAGpu(Sound):
     def finish(self, values):
         if os.environ.get("CUDA_VISIBLE_DEVICES") == "":

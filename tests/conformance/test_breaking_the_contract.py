@@ -151,6 +151,40 @@ def test_every_check_is_the_only_one_that_some_reward_fails():
     assert {name for _, failing, _ in BROKEN for name in failing if len(failing) == 1} == set(CHECK_NAMES)
 
 
+UNSENDABLE = [{**row, "checker": lambda text: text} for row in broken.EXAMPLES]
+WITHOUT_REFERENCE = [{**row, "reference": None} for row in broken.EXAMPLES]
+OUT_OF_RANGE = (
+    "values must lie in the declared range, but row 0 earned 3.0, outside [0.0, 1.0]; "
+    "clip them, or declare the true range"
+)
+
+# Reward, arguments of check_reward, a check, and what its message says.
+MESSAGES = [
+    (broken.Tripled(), UNIT, "within_bounds", OUT_OF_RANGE),
+    (misbehaving.AlwaysRaises(), {}, "called_by_keyword", "it raised ZeroDivisionError: division by zero"),
+    (misbehaving.AlwaysRaises(), {}, "threads", "not run, because `deterministic` did not pass"),
+    (broken.DividesByLength(), {}, "hostile_texts", "the completion '' raised ZeroDivisionError"),
+    (broken.SmallBatches(), {}, "hostile_texts", "13 completions together raised MemoryError"),
+    (broken.UnclearWithoutColumn(), {}, "missing_column", "is not iterable, which does not name the column"),
+    (broken.ZeroForNone(), {"examples": WITHOUT_REFERENCE}, "missing_value", "no example has a value"),
+    (broken.Sound(), {"examples": broken.EXAMPLES[:1] * 3}, "row_order", "give examples that earn different values"),
+    (misbehaving.ForgetsAParameter(), {}, "signature_complete", "another `lower` than False left it as it was"),
+    (misbehaving.CarriesAKey(), SECRETS, "hides_secrets", "one shows in its pickle;"),
+    (broken.Sound(), {"examples": UNSENDABLE, **SPAWN}, "spawned_process", "examples cannot be sent to a process"),
+    (misbehaving.BoundToItsProcess(), SPAWN, "spawned_process", "RuntimeError: the connection belongs to another"),
+    (misbehaving.NamedAfterItsProcess(), SPAWN, "spawned_process", "'parent' is called 'child'"),
+    (misbehaving.BeginsInTheMainThread(), SPAWN, "async_grpo_call", "it raised ValueError: signal only works in main"),
+    (misbehaving.ForgetsValuesInThreads(), SPAWN, "async_grpo_call", "row 0 earned 0.0 instead of 1.0"),
+]
+
+
+@pytest.mark.parametrize(("reward", "options", "check", "text"), MESSAGES, ids=[row[3][:40] for row in MESSAGES])
+def test_a_message_says_rule_row_value_and_remedy(reward, options, check, text):
+    report = checked(reward, **options)
+    assert text in message_of(report, check)
+    assert misbehaving.KEY not in str(report)
+
+
 @pytest.mark.parametrize(
     "reward",
     [
@@ -182,13 +216,6 @@ def test_a_sound_reward_leaves_only_what_it_lacks_unchecked():
 @pytest.mark.parametrize("reward", [broken.Sound(), broken.SoundAsync()], ids=title)
 def test_a_sound_reward_passes_in_a_spawned_process(reward):
     assert named(checked(reward, spawn=True), "passed") >= PROCESS_CHECKS
-
-
-def test_examples_that_cannot_be_sent_leave_processes_unchecked():
-    rows = [{**row, "checker": lambda text: text} for row in broken.EXAMPLES]
-    report = checked(broken.Sound(), examples=rows, spawn=True)
-    assert "the examples cannot be sent to a process" in message_of(report, "spawned_process")
-    assert report.passed, str(report)
 
 
 def test_one_process_answers_all_checks(monkeypatch):
@@ -268,33 +295,12 @@ def test_an_ordered_case_that_cannot_be_called_fails():
     assert "it raised KeyError: 'reference'" in message_of(checked(broken.Sound(), ordered=cases), "ordered_cases")
 
 
-def test_a_secret_is_not_repeated_in_the_report():
-    report = checked(misbehaving.CarriesAKey(), **SECRETS)
-    assert "one shows in its pickle;" in message_of(report, "hides_secrets")
-    assert misbehaving.KEY not in str(report)
-
-
 def test_a_reward_that_cannot_be_pickled_may_hide_its_secrets():
     assert "hides_secrets" in named(checked(misbehaving.HoldsALock(), **SECRETS), "passed")
 
 
 def test_parameters_that_decide_no_number_need_not_be_signed():
     assert {"signature", "signature_complete"} <= named(checked(misbehaving.Weighted()), "passed")
-
-
-def test_the_parameter_that_a_signature_leaves_out_is_named():
-    message = message_of(checked(misbehaving.ForgetsAParameter()), "signature_complete")
-    assert "another `lower` than False left it as it was" in message
-
-
-def test_what_a_concurrent_start_raised_is_quoted():
-    message = message_of(checked(misbehaving.BeginsInTheMainThread(), spawn=True), "async_grpo_call")
-    assert "it raised ValueError: signal only works in main thread" in message
-
-
-def test_what_is_earned_in_a_concurrent_start_is_compared():
-    message = message_of(checked(misbehaving.ForgetsValuesInThreads(), spawn=True), "async_grpo_call")
-    assert "row 0 earned 0.0 instead of 1.0" in message
 
 
 def test_metrics_of_wrapped_rewards_are_named_after_them():
@@ -315,44 +321,6 @@ def test_a_reward_in_main_is_not_spawned(monkeypatch):
     monkeypatch.setattr(sys.modules["__main__"], "SoundAsync", broken.SoundAsync, raising=False)
     report = checked(broken.SoundAsync(), spawn=True)
     assert "move it to a module" in message_of(report, "spawned_process")
-
-
-def test_a_failure_says_rule_value_row_and_remedy():
-    report = checked(broken.Tripled(), bounds=(0.0, 1.0))
-    assert message_of(report, "within_bounds") == (
-        "values must lie in the declared range, but row 0 earned 3.0, outside [0.0, 1.0]; "
-        "clip them, or declare the true range"
-    )
-
-
-def test_an_exception_is_a_failure_with_its_type_and_message():
-    report = checked(misbehaving.AlwaysRaises())
-    assert "it raised ZeroDivisionError: division by zero" in message_of(report, "called_by_keyword")
-
-
-def test_the_completion_that_a_reward_cannot_take_is_named():
-    report = checked(broken.DividesByLength())
-    assert "the completion '' raised ZeroDivisionError" in message_of(report, "hostile_texts")
-
-
-def test_a_reward_that_fails_on_the_batch_only_is_told():
-    report = checked(broken.SmallBatches())
-    assert "13 completions together raised MemoryError" in message_of(report, "hostile_texts")
-
-
-def test_an_error_that_does_not_name_the_missing_column_is_shown():
-    report = checked(broken.UnclearWithoutColumn())
-    assert "'NoneType' object is not iterable, which does not name the column" in message_of(report, "missing_column")
-
-
-def test_a_spawned_process_that_fails_is_quoted():
-    report = checked(misbehaving.BoundToItsProcess(), spawn=True)
-    assert "RuntimeError: the connection belongs to another process" in message_of(report, "spawned_process")
-
-
-def test_what_cannot_be_told_after_a_failure_is_skipped_with_the_reason():
-    report = checked(misbehaving.AlwaysRaises())
-    assert message_of(report, "threads") == "not run, because `deterministic` did not pass"
 
 
 def test_an_interrupt_is_not_caught():
@@ -392,6 +360,11 @@ def test_an_expected_failure_that_passes_fails():
     assert "take it out of `expected_failures`" in message_of(report, "threads")
 
 
+def test_an_expected_failure_that_is_not_checked_stays_skipped():
+    report = checked(broken.Sound(), expected_failures={"signature": "none yet"})
+    assert message_of(report, "signature") == "not checked: the reward has no `signature()`"
+
+
 def test_what_follows_an_expected_failure_is_still_skipped():
     report = checked(broken.Moody(), expected_failures={"deterministic": "a judge that samples"})
     assert report.passed
@@ -405,11 +378,6 @@ def test_the_tolerance_decides_what_counts_as_equal():
 def test_one_example_leaves_the_batch_unchecked():
     report = checked(broken.Sound(), examples=broken.EXAMPLES[:1])
     assert named(report, "skipped") >= {"row_order", "batch_split"}
-
-
-def test_examples_that_earn_the_same_leave_the_order_unchecked():
-    report = checked(broken.Sound(), examples=broken.EXAMPLES[:1] * 3)
-    assert "give examples that earn different values" in message_of(report, "row_order")
 
 
 def test_examples_of_several_messages_leave_the_forms_unchecked():
@@ -436,11 +404,6 @@ def test_examples_without_columns_leave_columns_unchecked():
     rows = [{"completion": "yes"}, {"completion": "是"}]
     report = checked(LanguageConsistencyReward("en"), examples=rows, **UNIT)
     assert named(report, "skipped") == COLUMN_CHECKS | PROCESS_CHECKS | UNASKED_CHECKS | {"awaited_together"}
-
-
-def test_examples_without_a_value_in_the_column_leave_missing_values_unchecked():
-    report = checked(broken.ZeroForNone(), examples=[{**row, "reference": None} for row in broken.EXAMPLES])
-    assert "no example has a value" in message_of(report, "missing_value")
 
 
 def test_examples_may_be_content_parts():

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from semreward.testing import CHECK_NAMES
+from semreward.testing.contract import RULES
 
 CHAPTER = (Path(__file__).parents[2] / "docs" / "your_own_reward.md").read_text()
 FILES = dict(re.findall(r"^```\w+ title=(\S+)\n(.*?)^```$", CHAPTER, re.DOTALL | re.MULTILINE))
@@ -68,6 +68,7 @@ def test_the_switch_of_the_chapter_updates(folder):
     assert fixtures.read_text() == right
 
 
-def test_the_table_of_the_chapter_names_every_check():
-    table = CHAPTER.split("### What is checked")[1].split("### Fixtures")[0]
-    assert sorted(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == sorted(CHECK_NAMES)
+def test_the_table_of_the_chapter_states_every_rule():
+    table = CHAPTER.split("### What is checked")[1].split("### Fixtures")[0].replace("`<think>`", "<think>")
+    rows = re.findall(r"^\| `(\w+)` \| (.*) \|$", table, re.MULTILINE)
+    assert sorted(rows) == sorted((rule.name, rule.clause) for rule in RULES)

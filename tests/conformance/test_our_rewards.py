@@ -75,8 +75,7 @@ REWARDS = {
     ),
     "similarity_may_miss_references": (similarity(on_missing="none"), (0.0, 1.0)),
     "language": (LanguageConsistencyReward("bo"), (0.0, 1.0)),
-    "language_ratio": (LanguageConsistencyReward("bo", shape="ratio", tolerance=0.1, min_letters=2), (0.0, 1.0)),
-    "language_ramp": (LanguageConsistencyReward("bo", shape="ramp", low=0.5, high=0.9), (0.0, 1.0)),
+    "language_ratio": (LanguageConsistencyReward("bo", shape="ratio", tolerance=0.1), (0.0, 1.0)),
     "language_spans": (
         LanguageConsistencyReward(
             "bo", allowed=("Paris", re.compile(r"\bGPU\b")), strip=("code", "urls", "latex", "tags")
@@ -90,9 +89,9 @@ REWARDS = {
     "bleu": (BleuReward(), (0.0, 1.0)),
     "chrf": (ChrfReward(), (0.0, 1.0)),
     "rouge_l": (RougeLReward(), (0.0, 1.0)),
-    "length_ratio": (LengthRatioGuard(ramp=0.5), (0.0, 1.0)),
+    "length_ratio": (LengthRatioGuard(), (0.0, 1.0)),
     "repetition": (RepetitionGuard(), (0.0, 1.0)),
-    "repetition_beyond_reference": (RepetitionGuard(reference_column="reference", ramp=0.2), (0.0, 1.0)),
+    "repetition_beyond_reference": (RepetitionGuard(reference_column="reference"), (0.0, 1.0)),
     "source_copy": (SourceCopyGuard(), (0.0, 1.0)),
     "number_recall": (NumberRecallReward(), (0.0, 1.0)),
     "number_recall_of_source": (NumberRecallReward(source_column="source"), (0.0, 1.0)),
@@ -163,12 +162,6 @@ def test_a_language_that_rows_fall_back_to_is_an_expected_failure():
     reward = LanguageConsistencyReward("bo", language_column="language")
     expected = {"missing_value": "rows without a tag are judged by the default language"}
     report = check_reward(reward, EXAMPLES, expected_failures=expected, spawn=False)
-    assert report.passed, str(report)
-
-
-def test_a_language_reward_that_forgives_copied_terms_keeps_the_contract():
-    reward = LanguageConsistencyReward("bo", allow_from_prompt=True, source_column="source")
-    report = check_reward(reward, EXAMPLES, spawn=False)
     assert report.passed, str(report)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from conformance import broken
 from semreward.testing import check_reward
-from semreward.testing.child import _answers
+from semreward.testing.child import call_concurrently
 from semreward.testing.probe import as_trainers_call
 
 trl = pytest.importorskip("trl", reason="needs the extra `train`")
@@ -93,5 +93,5 @@ def test_the_replayed_call_of_grpo_has_its_arguments():
 def test_the_replayed_call_of_async_grpo_has_its_arguments():
     reward = Listener()
     batch = {"completions": ["a", "b"], "reference": ["a", "a"]}
-    assert _answers(reward, [as_trainers_call(batch)]) == [[1.0, 0.0]]
+    assert call_concurrently(reward, [as_trainers_call(batch)]) == [[1.0, 0.0]]
     assert reward.calls == [called_by_async_grpo()]

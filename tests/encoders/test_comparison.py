@@ -58,7 +58,7 @@ def test_the_largest_difference_is_that_of_all_pairs():
 def test_blocks_of_rows_change_nothing(monkeypatch):
     other = Changed(lambda rows: rows + 0.01 * np.arange(64))
     whole = compare_encoders(BigramEncoder(), other, TEXTS)
-    monkeypatch.setattr("semreward.encoders.comparison._ROWS_A_BLOCK", 7)
+    monkeypatch.setattr("semreward.encoders.comparison._BLOCK_ROWS", 7)
     blocks = compare_encoders(BigramEncoder(), other, TEXTS)
     assert blocks.cosine_difference == pytest.approx(whole.cosine_difference)
     assert blocks.pair == whole.pair

@@ -1,5 +1,6 @@
 import gc
 import pickle
+import sys
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 
@@ -8,8 +9,12 @@ import pytest
 
 from doubles import BigramEncoder, CountingEncoder, FixedEncoder, LazyBigramEncoder
 from semreward import SemanticSimilarityReward
-from semreward.encoders.engine import Engine, VectorCache, check_encoder, checked_unit_rows, close_engine, engine_of
-from semreward.errors import ArgumentTypeError, EncoderError
+from semreward.encoders.cache import VectorCache, _size
+from semreward.encoders.engine import Engine, check_encoder, close_engine, engine_of
+from semreward.encoders.worker import unit_rows
+from semreward.errors import ArgumentError, ArgumentTypeError, EncoderError
+
+VECTOR = np.zeros(4, dtype=np.float32)
 
 
 @pytest.fixture
@@ -25,6 +30,22 @@ def lazy(request):
     encoder = LazyBigramEncoder(name=request.node.name)
     yield encoder
     close_engine(encoder)
+
+
+def test_a_call_of_cached_texts_takes_few_function_calls(lazy):
+    texts, calls = ["a", "b", "c", "d"], []
+    engine_of(lazy).encode(texts)
+
+    def note(frame, event, _):
+        if event == "call" and "semreward" in frame.f_code.co_filename:
+            calls.append(frame.f_code.co_name)
+
+    sys.setprofile(note)
+    try:
+        engine_of(lazy).encode(texts, keep=texts[:2])
+    finally:
+        sys.setprofile(None)
+    assert 1 < len(calls) <= 6
 
 
 def test_each_distinct_text_is_encoded_once(counting):
@@ -180,62 +201,60 @@ def test_the_cache_stays_within_its_budget_under_a_stream_of_texts():
     assert budget * 0.9 < highest <= budget
 
 
+def cached(cache, texts):
+    """Those of the texts that are in a cache, without a look that makes them recent."""
+    return [text for text in texts if text in cache._kept or text in cache._others]
+
+
 def test_the_caches_count_of_bytes_is_true():
     cache = VectorCache(4_000)
-    for number in range(100):
-        cache.put(f"text {number}", np.zeros(number, dtype=np.float32))
-    kept = [text for text in (f"text {number}" for number in range(100)) if cache.get(text) is not None]
-    assert cache.used_bytes == sum(VectorCache._size(text, cache.get(text)) for text in kept)
+    texts = [f"text {number}" for number in range(100)]
+    cache.put({text: np.zeros(number, dtype=np.float32) for number, text in enumerate(texts)})
+    found, _ = cache.get(texts)
+    assert cache.used_bytes == sum(_size(text, vector) for text, vector in found.items())
 
 
-def test_the_least_recently_used_vector_makes_room():
-    vector = np.zeros(4, dtype=np.float32)
-    cache = VectorCache(2 * VectorCache._size("a", vector))
-    cache.put("a", vector)
-    cache.put("b", vector)
-    cache.get("a")
-    cache.put("c", vector)
-    assert [text for text in "abc" if cache.get(text) is not None] == ["a", "c"]
+def test_what_python_adds_to_a_string_later_does_not_change_its_size():
+    text = "ཀ" * 1000
+    size = _size(text, VECTOR)
+    text.encode()
+    assert _size(text, VECTOR) == size
+
+
+@pytest.mark.parametrize("keep", [frozenset(), frozenset("abc")])
+def test_the_least_recently_used_vector_makes_room(keep):
+    cache = VectorCache(2 * _size("a", VECTOR))
+    cache.put({"a": VECTOR, "b": VECTOR}, keep)
+    cache.get(["a"])
+    cache.put({"c": VECTOR}, keep)
+    assert cached(cache, "abc") == ["a", "c"]
 
 
 def test_a_vector_larger_than_the_cache_is_not_kept():
     cache = VectorCache(1_000)
-    cache.put("small", np.zeros(4, dtype=np.float32))
-    cache.put("large", np.zeros(4_000, dtype=np.float32))
-    assert len(cache) == 1
-    assert cache.get("small") is not None
+    cache.put({"small": VECTOR, "large": np.zeros(4_000, dtype=np.float32)})
+    assert cached(cache, ["small", "large"]) == ["small"]
 
 
 def test_a_kept_vector_does_not_keep_its_batch_alive():
     cache = VectorCache(10_000)
-    cache.put("a", np.zeros((64, 4), dtype=np.float32)[0])
-    assert cache.get("a").base is None
+    cache.put({"a": np.zeros((64, 4), dtype=np.float32)[0]})
+    assert cache.get(["a"])[0]["a"].base is None
 
 
 def test_a_vector_that_is_asked_to_be_kept_later_is_kept_from_then_on():
-    vector = np.zeros(4, dtype=np.float32)
-    cache = VectorCache(2 * VectorCache._size("a", vector))
-    cache.put("a", vector, keep=False)
-    cache.get("a", keep=True)
+    cache = VectorCache(2 * _size("a", VECTOR))
+    cache.put({"a": VECTOR})
+    cache.get(["a"], keep=frozenset("a"))
     for text in "bcd":
-        cache.put(text, vector, keep=False)
-    assert cache.get("a") is not None
-
-
-def test_among_vectors_that_are_not_kept_the_least_recently_used_one_goes_first():
-    vector = np.zeros(4, dtype=np.float32)
-    cache = VectorCache(2 * VectorCache._size("a", vector))
-    for text in "ab":
-        cache.put(text, vector, keep=False)
-    cache.get("a")
-    cache.put("c", vector, keep=False)
-    assert [text for text in "abc" if cache.get(text) is not None] == ["a", "c"]
+        cache.put({text: VECTOR})
+    assert "a" in cached(cache, "abcd")
 
 
 def test_a_cache_of_no_bytes_keeps_nothing():
     engine = Engine(lambda: BigramEncoder().encode, cache_bytes=0)
     engine.encode(["a"], keep=["a"])
-    assert len(engine._cache) == 0
+    assert cached(engine._cache, ["a"]) == []
 
 
 def test_concurrent_threads_share_one_load(lazy):
@@ -252,15 +271,15 @@ def test_concurrent_threads_share_one_load(lazy):
         (np.zeros((1, 4)), "norm 0 "),
         (np.array([[2.0, 0.0]]), "norm 2 "),
         (np.array([[1.01, 0.0]]), r"norm 1\.01 "),
-        (np.array([1.0, 0.0]), r"shape \(1, D\); got shape \(2,\)"),
-        (np.array([[1.0, 0.0], [1.0, 0.0]]), r"got shape \(2, 2\)"),
-        (np.zeros((0, 4)), r"got shape \(0, 4\)"),
-        (np.ones((1, 1, 1)), r"got shape \(1, 1, 1\)"),
-        (np.float32(1.0), r"got shape \(\)"),
+        (np.array([1.0, 0.0]), r"returned shape \(2,\) for 1 texts; expected \(1, D\)"),
+        (np.array([[1.0, 0.0], [1.0, 0.0]]), r"shape \(2, 2\)"),
+        (np.zeros((0, 4)), r"shape \(0, 4\)"),
+        (np.ones((1, 1, 1)), r"shape \(1, 1, 1\)"),
+        (np.float32(1.0), r"shape \(\)"),
         (np.zeros((1, 0)), "norm 0 "),
-        ([[1.0], [0.0, 1.0]], "must return an array, got list"),
-        (None, r"got shape|must return an array"),
-        ("vectors", "must return an array, got str"),
+        ([[1.0], [0.0, 1.0]], "returned list; expected an array"),
+        (None, r"returned shape|returned None"),
+        ("vectors", "returned str; expected an array"),
     ],
 )
 def test_what_is_no_unit_row_a_text_is_refused(vectors, message):
@@ -271,17 +290,26 @@ def test_what_is_no_unit_row_a_text_is_refused(vectors, message):
 
 
 def test_a_bad_row_is_named_by_its_text():
-    with pytest.raises(EncoderError, match="norm 0 for 'second'"):
-        checked_unit_rows(np.array([[1.0, 0.0], [0.0, 0.0]]), ["first", "second"])
+    first, second = unit_rows(np.array([[1.0, 0.0], [0.0, 0.0]]), ["first", "second"])
+    assert first.tolist() == [1.0, 0.0]
+    assert "norm 0 for 'second'" in str(second)
 
 
 def test_rows_rounded_to_half_precision_pass():
     rows = BigramEncoder().encode(["a", "some longer text"]).astype(np.float16)
-    assert checked_unit_rows(rows, ["a", "some longer text"]).dtype == np.float32
+    assert all(row.dtype == np.float32 for row in unit_rows(rows, ["a", "some longer text"]))
 
 
 def test_vectors_that_are_no_array_but_convertible_pass():
-    assert checked_unit_rows([[1.0, 0.0]], ["a"]).tolist() == [[1.0, 0.0]]
+    assert unit_rows([[1.0, 0.0]], ["a"])[0].tolist() == [1.0, 0.0]
+
+
+@pytest.mark.parametrize(("texts", "message"), [("ab", "got 'ab'"), (["a", None], "None at row 1"), ([""], "row 0")])
+def test_texts_that_are_no_list_of_texts_are_refused_and_harm_no_later_call(texts, message):
+    engine = Engine(lambda: BigramEncoder().encode)
+    with pytest.raises((ArgumentError, ArgumentTypeError), match=f"`texts` must be .*{message}"):
+        engine.encode(texts)
+    assert engine.encode(["a", "b"]).shape == (2, 64)
 
 
 @pytest.mark.parametrize("thing", [None, 3, object(), len, lambda texts: texts, BigramEncoder])

@@ -1,5 +1,6 @@
 """The engine under many callers: gathering, isolation of errors, threads and processes that come and go."""
 
+import gc
 import multiprocessing
 import os
 import threading
@@ -15,9 +16,10 @@ import tqdm.auto
 from doubles import BigramEncoder, LazyBigramEncoder
 from semreward import SemanticSimilarityReward, SentenceTransformerEncoder
 from semreward.encoders import engine as engine_module
-from semreward.encoders.batches import ahead
+from semreward.encoders import worker as worker_module
 from semreward.encoders.engine import Engine, close_engine, engine_of
-from semreward.errors import EncoderError
+from semreward.encoders.worker import ahead
+from semreward.errors import EncoderError, EncoderUnavailableError
 
 ENCODER = BigramEncoder()
 
@@ -36,7 +38,9 @@ class Recorder:
         time.sleep(self.seconds)
         if "bad" in batch:
             raise ValueError("a bad text")
-        return ENCODER.encode(batch)
+        rows = ENCODER.encode(batch)
+        rows[[text == "broken" for text in batch]] = np.nan
+        return rows
 
 
 def together(count, call):
@@ -80,14 +84,6 @@ def test_callers_that_come_again_and_again_share_forward_passes():
     assert len(recorder.batches) <= 80
 
 
-def test_a_lone_caller_does_not_wait():
-    engine = Engine(Recorder, gather_ms=10_000)
-    start = time.monotonic()
-    for turn in range(20):
-        engine.encode([f"text {turn}"])
-    assert time.monotonic() - start < 5
-
-
 def test_a_caller_who_stays_alone_waits_twice_at_most():
     engine = Engine(lambda: Recorder(0.01), gather_ms=500)
     together(8, lambda number: engine.encode([f"text {number}"]))
@@ -119,26 +115,6 @@ def test_callers_of_one_text_get_bit_identical_vectors():
     assert np.array_equal(engine.encode(["same"])[0], results[0])
 
 
-def test_a_bad_row_fails_only_those_who_asked_for_it():
-    def forward(batch):
-        time.sleep(0.02)
-        rows = ENCODER.encode(batch)
-        rows[[at for at, text in enumerate(batch) if text == "broken"]] = np.nan
-        return rows
-
-    engine = Engine(lambda: forward)
-    outcomes = together(8, lambda number: engine.encode(["broken" if number == 3 else f"text {number}"]))
-    assert [isinstance(outcome, EncoderError) for outcome in outcomes] == [number == 3 for number in range(8)]
-
-
-def test_a_failure_is_not_remembered():
-    engine = Engine(Recorder)
-    for _ in range(2):
-        with pytest.raises(ValueError, match="a bad text"):
-            engine.encode(["bad"])
-    assert engine.encode(["good"]).shape == (1, 64)
-
-
 def test_the_rest_of_a_failed_call_is_not_encoded():
     recorder = Recorder()
     engine = Engine(lambda: recorder, batch_size=1)
@@ -160,26 +136,90 @@ def test_a_model_that_exits_stops_its_caller_not_its_worker():
     assert engine.encode(["a"]).shape == (1, 64)
 
 
-def test_an_interrupted_caller_leaves_the_others_alone(monkeypatch):
-    monkeypatch.setattr(engine_module, "_LOOK_S", 0.01)
-    recorder = Recorder(0.1)
-    engine = Engine(lambda: recorder, batch_size=1)
+def test_a_batch_of_several_callers_that_fails_is_split_until_the_bad_text_stands_alone():
+    recorder = Recorder(0.05)
+    engine = Engine(lambda: recorder)
+    outcomes = while_busy(recorder, engine, [["good"], ["bad"], ["better"], ["bad", "fine"], ["broken"]])
+    assert [type(outcome) for outcome in outcomes] == [np.ndarray, ValueError, np.ndarray, ValueError, EncoderError]
 
-    def interrupt(call):
+
+def test_a_batch_of_one_caller_that_fails_is_not_split():
+    recorder = Recorder()
+    engine = Engine(lambda: recorder)
+    with pytest.raises(ValueError, match="a bad text"):
+        engine.encode(["good", "bad"])
+    assert len(recorder.batches) == 1
+
+
+def test_an_outage_is_not_split():
+    recorder = Recorder(0.05)
+
+    def away(batch):
+        recorder(batch)
+        if batch != ["first"]:
+            raise EncoderUnavailableError("nobody there")
+        return ENCODER.encode(batch)
+
+    engine = Engine(lambda: away)
+    outcomes = while_busy(recorder, engine, [["a"], ["b"], ["c"]])
+    assert [type(outcome) for outcome in outcomes] == [EncoderUnavailableError] * 3
+    assert len(recorder.batches) <= 4
+
+
+class Interrupted(threading.Event):
+    """What a caller waits for, interrupted as by Ctrl-C."""
+
+    def wait(self, timeout=None):
         raise KeyboardInterrupt
 
+
+def test_an_interrupted_caller_leaves_the_others_alone(monkeypatch):
+    recorder = Recorder(0.1)
+    engine = Engine(lambda: recorder, batch_size=1)
+    engine.encode(["before"])
     with monkeypatch.context() as patch:
-        patch.setattr(engine, "_look_after", interrupt)
+        patch.setattr(worker_module.threading, "Event", Interrupted)
         with pytest.raises(KeyboardInterrupt):
             engine.encode(["in its forward pass", "interrupted"])
-    assert engine.encode(["other"]).shape == (1, 64)
+    assert engine.encode(["other", "in its forward pass"]).shape == (2, 64)
     assert ["interrupted"] not in recorder.batches
-    assert not engine._waiting
+
+
+@pytest.mark.parametrize("place", ["_take", "_round", "_serve", "_outcomes"])
+def test_a_worker_that_dies_or_fails_anywhere_leaves_nobody_waiting(monkeypatch, place):
+    monkeypatch.setattr(engine_module, "_CHECK_S", 0.01)
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    engine = Engine(Recorder)
+    engine.encode(["before"])
+    failures = iter([MemoryError("once")])
+    whole = getattr(worker_module.Worker, place)
+
+    def failing(self, *arguments):
+        for failure in failures:
+            raise failure
+        return whole(self, *arguments)
+
+    monkeypatch.setattr(worker_module.Worker, place, failing)
+    outcomes = together(4, lambda number: engine.encode([f"text {number}", "shared"]))
+    failed = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
+    assert all(isinstance(error, MemoryError) or "worker thread died" in str(error) for error in failed)
+    assert engine.encode([f"text {number}" for number in range(4)]).shape == (4, 64)
+
+
+def test_a_model_that_leaves_a_text_out_is_an_error():
+    class Forgetful:
+        def prepared(self, texts):
+            yield texts[:-1], texts[:-1]
+
+        def forward(self, inputs):
+            return ENCODER.encode(inputs)
+
+    with pytest.raises(EncoderError, match="no vector for this text"):
+        Engine(Forgetful).encode(["a", "b"])
 
 
 def test_nobody_waits_for_an_interpreter_that_shuts_down(monkeypatch):
-    monkeypatch.setattr(engine_module, "_LOOK_S", 0.01)
-    engine = Engine(lambda: Recorder(0.3))
+    engine = Engine(Recorder)
     engine.encode(["before"])
     monkeypatch.setattr(engine_module.sys, "is_finalizing", lambda: True)
     with pytest.raises(EncoderError, match="shutting down"):
@@ -198,7 +238,7 @@ def test_an_encoder_that_encodes_with_itself_is_told():
 
 
 def test_a_small_call_does_not_wait_for_a_large_one(monkeypatch):
-    monkeypatch.setattr(engine_module, "_ROUND_TEXTS", 8)
+    monkeypatch.setattr(worker_module, "_ROUND_TEXTS", 8)
     recorder = Recorder(0.002)
     engine = Engine(lambda: recorder, batch_size=4)
     large = threading.Thread(target=engine.encode, args=([f"large {number}" for number in range(800)],))
@@ -224,14 +264,6 @@ def test_forward_passes_run_in_one_daemon_thread():
     assert threading.current_thread() not in recorder.threads
 
 
-def test_a_worker_starts_with_the_first_text():
-    engine = Engine(Recorder)
-    before = engine._worker
-    engine.encode(["a"])
-    assert before is None
-    assert engine._worker.is_alive()
-
-
 def test_a_closed_engine_works_again_and_vanishes_again():
     recorder = Recorder()
     engine = Engine(lambda: recorder)
@@ -241,26 +273,54 @@ def test_a_closed_engine_works_again_and_vanishes_again():
     assert not any(thread.is_alive() for thread in recorder.threads)
 
 
-def test_closing_lets_a_running_call_end():
-    recorder = Recorder(0.1)
-    engine = Engine(lambda: recorder)
-    with ThreadPoolExecutor(1) as pool:
-        call = pool.submit(engine.encode, ["a"])
-        while not recorder.batches:
-            time.sleep(0.001)
+def test_closing_from_the_model_does_not_wait_for_itself():
+    def forward(batch):
         engine.close()
-        assert call.result().shape == (1, 64)
+        return ENCODER.encode(batch)
+
+    engine = Engine(lambda: forward)
+    assert engine.encode(["a"]).shape == (1, 64)
 
 
-def test_an_idle_worker_ends_and_another_starts(monkeypatch):
-    monkeypatch.setattr(engine_module, "_IDLE_S", 0.01)
+def test_calls_survive_an_encoder_that_is_closed_all_the_time():
+    engine = Engine(lambda: Recorder(0.001), batch_size=4)
+    ended = threading.Event()
+
+    def close_often():
+        while not ended.is_set():
+            engine.close()
+
+    closing = threading.Thread(target=close_often)
+    closing.start()
+    outcomes = together(
+        4, lambda number: [engine.encode([f"{number} {turn} {i}" for i in range(9)]) for turn in range(9)]
+    )
+    ended.set()
+    closing.join()
+    assert all(isinstance(outcome, list) for outcome in outcomes)
+
+
+def test_the_worker_of_a_dropped_engine_ends():
     recorder = Recorder()
-    engine = Engine(lambda: recorder)
-    engine.encode(["a"])
+    Engine(lambda: recorder).encode(["a"])
+    gc.collect()
     for thread in recorder.threads:
         thread.join(5)
-    engine.encode(["b"])
-    assert len(recorder.threads) == 2
+    assert not any(thread.is_alive() for thread in recorder.threads)
+
+
+def test_a_worker_at_rest_keeps_nothing_of_its_calls():
+    engine = Engine(Recorder)
+    engine.encode(["a", "b"])
+    with pytest.raises(ValueError, match="a bad text"):
+        engine.encode(["bad"])
+    deadline = time.monotonic() + 10
+    while kept := [thing for thing in gc.get_objects() if type(thing) is worker_module.Call]:
+        if time.monotonic() > deadline:
+            break
+        del kept
+        gc.collect()
+    assert not kept
 
 
 def test_a_model_is_loaded_in_its_callers_thread():
@@ -281,6 +341,46 @@ def test_a_worker_works_on_its_callers_gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "set_device", lambda gpu: chosen.append((gpu, threading.current_thread().name)))
     Engine(Recorder).encode(["a"])
     assert chosen == [(3, "semreward-encoder")]
+
+
+def in_child(function):
+    """Whether a function returned True in a forked child within ten seconds."""
+    if (child := os.fork()) == 0:
+        os._exit(0 if function() else 1)
+    deadline = time.monotonic() + 10
+    while (ended := os.waitpid(child, os.WNOHANG)) == (0, 0) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    if ended == (0, 0):
+        os.kill(child, 9)
+        os.waitpid(child, 0)
+    return ended == (child, 0)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_encodes_although_its_parent_was_busy_and_held_all_locks():
+    encoder, recorder = LazyBigramEncoder(name="forked"), Recorder(0.3)
+    engine, held, release = engine_of(encoder), threading.Event(), threading.Event()
+
+    def hold():
+        with engine_module._table_lock, engine._lock, engine._cache._lock:
+            held.set()
+            release.wait(20)
+
+    engine._open_model = lambda: recorder
+    threads = [threading.Thread(target=engine.encode, args=(["slow"],)), threading.Thread(target=hold)]
+    threads[0].start()
+    while not recorder.batches:
+        time.sleep(0.001)
+    threads[1].start()
+    held.wait(10)
+    of_the_table = in_child(lambda: np.array_equal(engine_of(encoder).encode(["b"]), ENCODER.encode(["b"])))
+    of_its_parent = in_child(lambda: np.array_equal(engine.encode(["b"]), ENCODER.encode(["b"])))
+    release.set()
+    for thread in threads:
+        thread.join()
+    close_engine(encoder)
+    assert (of_the_table, of_its_parent) == (True, True)
 
 
 def score(reward):
@@ -335,22 +435,13 @@ def bars(monkeypatch):
     return shown
 
 
-def test_a_progress_bar_is_shown_above_the_stated_number(bars):
-    Engine(lambda: Recorder(0.005), progress_above=9, batch_size=2).encode([f"text {number}" for number in range(10)])
-    assert [(bar.total, bar.n, bar.closed) for bar in bars] == [(10, 10, True)]
-
-
-def test_no_progress_bar_is_shown_at_the_stated_number(bars):
-    Engine(Recorder, progress_above=10).encode([f"text {number}" for number in range(10)])
-    assert bars == []
-
-
-def test_texts_that_are_at_hand_need_no_progress_bar(bars):
-    engine = Engine(Recorder, progress_above=5)
+@pytest.mark.parametrize(("cached", "shown"), [(0, [(10, 10, True)]), (1, [])])
+def test_a_progress_bar_is_shown_above_the_stated_number_of_new_texts(bars, cached, shown):
+    engine = Engine(lambda: Recorder(0.005), progress_above=9, batch_size=2)
     texts = [f"text {number}" for number in range(10)]
-    engine.encode(texts[:5], keep=texts[:5])
+    engine.encode(texts[:cached])
     engine.encode(texts)
-    assert bars == []
+    assert [(bar.total, bar.n, bar.closed) for bar in bars] == shown
 
 
 def test_a_progress_bar_is_closed_when_its_call_fails(bars):
@@ -384,29 +475,23 @@ def test_a_single_batch_needs_no_helper():
         threads.append(threading.current_thread())
         yield ["a", "b"], None
 
+    assert list(ahead(iter(()), 0)) == []
     assert list(ahead(batches(), 2)) == [(["a", "b"], None)]
     assert threads == [threading.current_thread()]
 
 
-def test_a_helper_ends_with_its_consumer():
-    before = threading.active_count()
-    consumer = ahead(((([str(number)], number) for number in range(100))), 100)
-    next(consumer)
-    consumer.close()
-    assert threading.active_count() == before
-
-
-def test_what_goes_wrong_in_the_helper_is_raised_in_the_consumer():
+def test_a_helper_raises_in_its_consumer_and_ends_with_it():
     def batches():
         yield ["a"], 0
         raise ValueError("no more")
 
+    before = threading.active_count()
     with pytest.raises(ValueError, match="no more"):
         list(ahead(batches(), 2))
-
-
-def test_nothing_to_make_ready_is_nothing():
-    assert list(ahead(iter(()), 0)) == []
+    consumer = ahead(((([str(number)], number) for number in range(100))), 100)
+    next(consumer)
+    consumer.close()
+    assert threading.active_count() == before
 
 
 def test_many_threads_share_a_real_tokenizer(encoder_folder, captions):

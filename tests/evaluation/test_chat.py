@@ -1,13 +1,13 @@
 import dataclasses
 import logging
+import os
 import pickle
-import sys
 
 import pytest
 
 from judge_server import completion, failure, judge_of, judge_server
 from judging import counts, judged
-from semreward.errors import ArgumentError, MissingDependencyError
+from semreward.errors import ArgumentError
 from semreward.evaluation import (
     ChatError,
     ChatServer,
@@ -16,22 +16,12 @@ from semreward.evaluation import (
 )
 
 
-@pytest.fixture
-def _openai():
-    pytest.importorskip("openai")
-
-
-client = pytest.mark.usefixtures("_openai")
-
-
-@client
 def test_a_judge_behind_a_server_judges():
     with judge_server() as state:
         scores = judged(judge_of(state))
     assert (counts(scores), {request.path for request in state.requests}) == ((1, 1, 1, 0), {"/v1/chat/completions"})
 
 
-@client
 def test_a_request_carries_model_prompt_and_settings():
     with judge_server(judge=lambda prompt: "[[1]]") as state:
         judge_of(state, max_tokens=99, extra_body={"seed": 3})("a prompt")
@@ -44,21 +34,18 @@ def test_a_request_carries_model_prompt_and_settings():
     }
 
 
-@client
 def test_settings_that_are_none_are_not_sent():
     with judge_server(judge=lambda prompt: "[[1]]") as state:
         judge_of(state, temperature=None, max_tokens=None)("a prompt")
     assert set(state.requests[0].body) == {"model", "messages"}
 
 
-@client
 def test_a_key_is_sent_as_a_bearer_token():
     with judge_server(judge=lambda prompt: "[[1]]") as state:
         judge_of(state, api_key="secret-key")("a prompt")
     assert state.requests[0].headers["authorization"] == "Bearer secret-key"
 
 
-@client
 def test_a_key_in_the_environment_is_sent(monkeypatch):
     monkeypatch.setenv("JUDGE_KEY", "secret-key")
     with judge_server(judge=lambda prompt: "[[1]]") as state:
@@ -66,7 +53,6 @@ def test_a_key_in_the_environment_is_sent(monkeypatch):
     assert state.requests[0].headers["authorization"] == "Bearer secret-key"
 
 
-@client
 def test_without_a_key_none_is_sent(monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     with judge_server(judge=lambda prompt: "[[1]]") as state:
@@ -74,7 +60,6 @@ def test_without_a_key_none_is_sent(monkeypatch):
     assert "authorization" not in state.requests[0].headers
 
 
-@client
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_what_fails_in_passing_is_tried_again(status):
     with judge_server(
@@ -84,17 +69,15 @@ def test_what_fails_in_passing_is_tried_again(status):
     assert len(state.requests) == 3
 
 
-@client
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_a_server_that_goes_on_failing_is_unavailable(status):
     with (
         judge_server(respond=lambda number, request: failure(status, "later")) as state,
-        pytest.raises(ChatUnavailableError, match=f"still answered with status {status} after 3 attempts.*later"),
+        pytest.raises(ChatUnavailableError, match=f"answered {status} .*later.*, at attempt 3; is the server running"),
     ):
         judge_of(state)("a prompt")
 
 
-@client
 def test_a_server_that_is_down_is_unavailable():
     with judge_server() as state:
         pass
@@ -102,26 +85,23 @@ def test_a_server_that_is_down_is_unavailable():
         judge_of(state, max_retries=0)("a prompt")
 
 
-@client
 def test_a_server_that_is_too_slow_is_unavailable():
-    with judge_server(delay_s=0.5) as state, pytest.raises(ChatUnavailableError, match="1 attempts of up to 0.1 s"):
+    with judge_server(delay_s=0.5) as state, pytest.raises(ChatUnavailableError, match="within 0.1 s, at attempt 1; "):
         judge_of(state, timeout_s=0.1, max_retries=0)("a prompt")
 
 
-@client
 @pytest.mark.parametrize(
-    ("status", "message"), [(400, "refuses the request"), (404, "refuses the request"), (401, "refuses the key")]
+    ("status", "message"), [(400, "check `base_url`"), (404, "check `base_url`"), (401, "variable OPENAI_API_KEY")]
 )
 def test_a_refusal_is_not_tried_again(status, message):
     with (
         judge_server(respond=lambda number, request: failure(status, "no")) as state,
-        pytest.raises(ChatError, match=f"{message} \\(status {status}\\): .*no"),
+        pytest.raises(ChatError, match=f"answered {status} .*no.*; .*{message}"),
     ):
         judge_of(state)("a prompt")
     assert len(state.requests) == 1
 
 
-@client
 @pytest.mark.parametrize(
     "body",
     [
@@ -143,16 +123,14 @@ def test_what_is_no_chat_completion_is_told(body, content_type):
         judge_server(respond=lambda number, request: (200, {"Content-Type": content_type}, body)) as state,
         pytest.raises(ChatError, match="no chat completion"),
     ):
-        judge_of(state)("a prompt")
+        judge_of(state, max_retries=0)("a prompt")
 
 
-@client
 def test_an_answer_without_content_is_unparsable():
     with judge_server(judge=lambda prompt: None) as state:
         assert judged(judge_of(state)).unparsable == 3
 
 
-@client
 def test_a_server_that_goes_down_keeps_the_answers_and_goes_on(tmp_path):
     cache = tmp_path / "answers.jsonl"
     with (
@@ -165,7 +143,6 @@ def test_a_server_that_goes_down_keeps_the_answers_and_goes_on(tmp_path):
     assert (counts(scores), len(state.requests)) == ((1, 1, 1, 0), 2)
 
 
-@client
 def test_answers_count_for_the_same_model_at_another_address(tmp_path):
     for expected in (6, 0):
         with judge_server() as state:
@@ -173,7 +150,6 @@ def test_answers_count_for_the_same_model_at_another_address(tmp_path):
         assert len(state.requests) == expected
 
 
-@client
 def test_a_key_shows_in_no_error_log_cache_or_repr(tmp_path, caplog):
     caplog.set_level(logging.DEBUG)
     cache = tmp_path / "answers.jsonl"
@@ -199,7 +175,6 @@ def test_a_pickle_holds_no_key():
     assert b"secret-key" not in pickle.dumps(ChatServer("http://127.0.0.1:1/v1", "m", api_key="secret-key"))
 
 
-@client
 def test_an_unpickled_judge_reads_the_key_from_the_environment(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "secret-key")
     with judge_server(judge=lambda prompt: "[[1]]") as state:
@@ -209,12 +184,24 @@ def test_an_unpickled_judge_reads_the_key_from_the_environment(monkeypatch):
     assert [request.headers["authorization"] for request in state.requests] == ["Bearer another", "Bearer secret-key"]
 
 
-@client
 def test_an_unpickled_judge_without_its_key_says_so(monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     judge = pickle.loads(pickle.dumps(ChatServer("http://127.0.0.1:1/v1", "m", api_key="secret-key")))
     with pytest.raises(ArgumentError, match="set the environment variable OPENAI_API_KEY"):
         judge("a prompt")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_process_connects_anew():
+    with judge_server(judge=lambda prompt: "[[1]]") as state:
+        judge = judge_of(state)
+        judge("in the parent")
+        if not (child := os.fork()):
+            judge("in the child")
+            os._exit(0)
+        os.waitpid(child, 0)
+        judge("in the parent")
+    assert state.prompts == ["in the parent", "in the child", "in the parent"]
 
 
 def test_a_judges_signature_says_how_it_is_sampled_but_not_where():
@@ -227,6 +214,7 @@ def test_a_judges_signature_says_how_it_is_sampled_but_not_where():
     [
         {"base_url": "127.0.0.1:8000"},
         {"base_url": "http://user:secret@127.0.0.1/v1"},
+        {"base_url": "http://127.0.0.1/v1/chat/completions"},
         {"model": ""},
         {"temperature": -0.1},
         {"temperature": float("inf")},
@@ -268,18 +256,3 @@ def test_a_server_can_be_made_from_another():
     assert (
         dataclasses.replace(server, max_tokens=7).signature == 'm|temperature:0.0|max_tokens:7|extra_body:{"seed": 1}'
     )
-
-
-def test_a_missing_client_is_told_with_the_install_command(monkeypatch):
-    monkeypatch.setitem(sys.modules, "openai", None)
-    with pytest.raises(MissingDependencyError, match=r"pip install 'semreward\[judge\]'"):
-        ChatServer("http://127.0.0.1:1/v1", "m")("a prompt")
-
-
-def test_what_the_client_itself_lacks_is_told_as_it_is(monkeypatch):
-    def failing(name):
-        raise ModuleNotFoundError("No module named 'jiter'", name="jiter")
-
-    monkeypatch.setattr("importlib.import_module", failing)
-    with pytest.raises(ModuleNotFoundError, match="jiter"):
-        ChatServer("http://127.0.0.1:1/v1", "m")("a prompt")

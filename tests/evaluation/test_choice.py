@@ -84,5 +84,5 @@ def test_model_is_left_as_it_was(model, tokenizer):
 
 @pytest.mark.parametrize("name", ["question_format", "blind_format"])
 def test_empty_format_is_refused(model, tokenizer, name):
-    with pytest.raises(ArgumentError, match=f"`{name}` must not be empty"):
+    with pytest.raises(ArgumentError, match=f"`{name}` must be a non-empty string"):
         choice_scores(model, tokenizer, QUESTIONS, **{name: ""})

@@ -39,6 +39,11 @@ def test_rank_correlation_equals_scipys_with_ties():
     assert rank_correlation(first, second) == pytest.approx(stats.spearmanr(first, second).statistic)
 
 
+def test_sides_of_other_lengths_have_no_correlation():
+    with pytest.raises(ArgumentError, match="`second` must have as many values as `first`: 2, got 1"):
+        rank_correlation([1, 2], [1])
+
+
 @pytest.mark.parametrize("values", [[], [1.0]])
 def test_fewer_than_two_values_have_no_correlation(values):
     assert rank_correlation(values, values) is None

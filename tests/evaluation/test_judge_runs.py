@@ -173,7 +173,6 @@ def test_a_function_without_a_cache_is_called_by_its_own_name():
 
 
 def test_requests_at_a_time_are_bounded():
-    pytest.importorskip("openai")
     with judge_server(delay_s=0.02) as state:
         judged(judge_of(state), ["长长"] * 8, ["短"] * 8, [f"ཀ{row}" for row in range(8)], concurrency=3)
     assert (len(state.requests), 1 < state.most_at_once <= 3) == (16, True)
@@ -274,14 +273,14 @@ def test_no_pairs_are_refused():
 @pytest.mark.parametrize("name", ["concurrency", "resamples"])
 @pytest.mark.parametrize("value", [0, -1, 1.5, True, None])
 def test_counts_that_are_none_are_refused(name, value):
-    with pytest.raises(ArgumentError, match=f"`{name}` must be an integer of at least 1"):
+    with pytest.raises(ArgumentError, match=f"`{name}` must be a whole number of at least 1"):
         judged(CountingJudge(), **{name: value})
 
 
 @pytest.mark.parametrize("seed", [-1, 0.5, "0", True, None])
 def test_a_seed_that_is_none_shows_before_anything_is_asked(seed):
     judge = CountingJudge()
-    with pytest.raises(ArgumentError, match="`seed` must be an integer of at least 0"):
+    with pytest.raises(ArgumentError, match="`seed` must be a whole number of at least 0"):
         judged(judge, seed=seed)
     assert judge.prompts == []
 
@@ -301,10 +300,10 @@ def test_a_prompt_that_is_none_is_refused(call, prompt):
         call(CountingJudge(), SOURCES, FIRST, SECOND, prompt=prompt)
 
 
-def test_a_policy_for_reasoning_that_is_none_shows_before_any_request():
+def test_a_wrong_answer_argument_shows_before_any_request():
     judge = CountingJudge()
-    with pytest.raises(ArgumentError, match="`reasoning` must be one of"):
-        judged(judge, reasoning="bad")
+    with pytest.raises(ArgumentError, match="`answer` must be an Answer"):
+        judged(judge, answer="bad")
     assert judge.prompts == []
 
 

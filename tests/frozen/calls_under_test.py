@@ -24,6 +24,7 @@ from frozen.mixed_rows import (
     text_of,
 )
 from semreward import (
+    Answer,
     BleuReward,
     ChrfReward,
     LanguageConsistencyReward,
@@ -188,7 +189,7 @@ def scores_of(language: str) -> dict[str, float]:
         "bleu": bleu_score(completions, references).value,
         "chrf": chrf_score(completions, references).value,
         "rouge_l": rouge_l_score(completions, references).value,
-        "rouge_l, reasoning kept": rouge_l_score(completions, references, reasoning="keep").value,
+        "rouge_l, reasoning kept": rouge_l_score(completions, references, answer=Answer(reasoning="keep")).value,
         "similarity": similarity_score(ENCODER, completions, references).value,
         "language": language_consistency_score(completions, language).value,
         "language, detector": language_consistency_score(completions, language, detector=rewards.detector).value,
@@ -255,10 +256,10 @@ def odd_numbers(**options: Any) -> list[float | None]:
 def odd_texts() -> dict[str, list[float | None]]:
     """What rewards make of spans, signs and letters that the mixed rows do not have."""
     judged = {
-        "strip": LanguageConsistencyReward("bo", shape="ratio", strip=SPAN_KINDS, max_left_out=0.95),
-        "strip latex": LanguageConsistencyReward("bo", shape="ratio", strip=("latex",), max_left_out=0.95),
+        "strip": LanguageConsistencyReward("bo", shape="ratio", strip=SPAN_KINDS),
+        "strip latex": LanguageConsistencyReward("bo", shape="ratio", strip=("latex",)),
         "letters": LanguageConsistencyReward("en", shape="ratio"),
-        "length": rewards.length(ramp=1.0),
+        "length": rewards.length(),
         "rouge_l": RougeLReward(),
         "chrf": ChrfReward(),
         "similarity": rewards.similarity(threshold=-1.0),

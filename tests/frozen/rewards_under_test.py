@@ -88,7 +88,7 @@ def gated_by_language() -> CompositeReward:
 def gated_with_floor() -> CompositeReward:
     """Three gates with a threshold and a floor that is given; one of them weighs nothing."""
     return CompositeReward(
-        [(similarity(), 1.5), (language(shape="ratio"), 1.0), (length(ramp=0.5), 0.0), (number_recall(), 0.5)],
+        [(similarity(), 1.5), (language(shape="ratio"), 1.0), (length(), 0.0), (number_recall(), 0.5)],
         mode="gate",
         gates=["language_consistency", "length_ratio", "number_recall"],
         gate_threshold=0.6,
@@ -140,13 +140,10 @@ ON_ALL_ROWS: Mapping[str, Callable[[], Any]] = {
     "rouge_l": partial(RougeLReward, on_missing="none"),
     "length": length,
     "length, narrow": partial(length, 0.8, 1.2, slack=0),
-    "length, ramp": partial(length, 0.7, 1.3, ramp=0.6, slack=2),
     "repetition": repetition,
     "repetition, reference": partial(repetition, reference_column="reference"),
-    "repetition, ramp": partial(repetition, limit=0.1, ramp=0.5, ngram=2),
     "source_copy": source_copy,
     "source_copy, prompts": partial(source_copy, "prompts", reference_column=None),
-    "source_copy, ramp": partial(source_copy, limit=0.05, ramp=0.6, ngram=2),
     "number_recall": number_recall,
     "number_recall, source": partial(number_recall, source_column="source"),
     "number_recall, written_out": partial(number_recall, written_out=True),

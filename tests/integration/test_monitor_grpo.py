@@ -66,25 +66,23 @@ def test_a_reward_that_teaches_nothing_is_caught_while_training_runs(
     algorithm: str, policy_folder: Path, captions: list[tuple[str, str]], tmp_path: Path
 ) -> None:
     reward = MonitoredReward(constant)
-    monitor = RewardMonitor(reward, limits=AlarmLimits(window=3), stop_on=["flat_groups"])
+    monitor = RewardMonitor(reward, limits=AlarmLimits(window=3))
     trainer = make_trainer(reward, monitor, policy_folder, captions, tmp_path, algorithm=algorithm)
     with pytest.warns(RewardHackingWarning, match=f"step {FIRST_ALARM}, flat_groups"):
         trainer.train()
-    assert trainer.state.global_step == FIRST_ALARM
 
 
 def test_all_metrics_reach_the_log_and_the_monitor(
     policy_folder: Path, captions: list[tuple[str, str]], tmp_path: Path
 ) -> None:
     reward = MonitoredReward(paper_reward(BigramEncoder(), "zh", 0.01), judges=[ChrfReward()])
-    monitor = RewardMonitor(reward, folder=tmp_path)
+    monitor = RewardMonitor(reward)
     make_trainer(reward, monitor, policy_folder, captions, tmp_path, steps=2).train()
     expected = {
-        *("reward", "flat_groups", "floor", "ceiling", "answer_units", "length_ratio", "distinct", "shared_answers"),
+        *("reward", "flat_groups", "answer_units", "length_ratio", "distinct"),
         *("missing_units", "echo", "mean/semantic_similarity", "dead_zone/language_consistency", "judge/chrf"),
     }
     assert expected <= monitor.course.series.keys()
-    assert (tmp_path / "monitor.html").exists()
 
 
 def test_the_mean_reward_of_the_monitor_is_the_trainers(
@@ -105,49 +103,15 @@ def test_a_run_that_goes_on_from_a_checkpoint_neither_repeats_nor_forgets(
     policy_folder: Path, captions: list[tuple[str, str]], tmp_path: Path
 ) -> None:
     reward = MonitoredReward(constant)
-    issued: list[Any] = []
     first = RewardMonitor(reward, limits=AlarmLimits(window=3))
-    second = RewardMonitor(reward, limits=AlarmLimits(window=3), on_alarm=issued.append)
+    second = RewardMonitor(reward, limits=AlarmLimits(window=3))
     saving = {"save_strategy": "steps", "save_steps": FIRST_ALARM}
     make_trainer(reward, first, policy_folder, captions, tmp_path, steps=FIRST_ALARM, **saving).train()
     trainer = make_trainer(reward, second, policy_folder, captions, tmp_path, steps=FIRST_ALARM + 2, **saving)
     trainer.train(resume_from_checkpoint=True)
     assert ("flat_groups", FIRST_ALARM) in {(alarm.kind, alarm.step) for alarm in first.alarms}
-    assert (second.alarms, issued) == (first.alarms, [])
+    assert second.alarms == first.alarms
     assert [step for step, _ in second.course.series["flat_groups"]] == list(range(1, FIRST_ALARM + 3))
-
-
-def test_a_run_that_goes_on_from_before_an_alarm_writes_it_once_and_stops_there_again(
-    policy_folder: Path, captions: list[tuple[str, str]], tmp_path: Path
-) -> None:
-    reward = MonitoredReward(constant)
-    options = {"limits": AlarmLimits(window=3), "folder": tmp_path, "stop_on": ["flat_groups"]}
-    first, second = RewardMonitor(reward, **options), RewardMonitor(reward, **options)
-    saving = {"save_strategy": "steps", "save_steps": FIRST_ALARM - 2}
-    make_trainer(reward, first, policy_folder, captions, tmp_path, **saving).train()
-    written = (tmp_path / "alarms.jsonl").read_text(encoding="utf-8")
-    trainer = make_trainer(reward, second, policy_folder, captions, tmp_path, **saving)
-    trainer.train(resume_from_checkpoint=str(tmp_path / f"checkpoint-{FIRST_ALARM - 2}"))
-    flat = [line for line in written.splitlines() if '"flat_groups"' in line]
-    again = (tmp_path / "alarms.jsonl").read_text(encoding="utf-8").splitlines()
-    assert [line for line in again if '"flat_groups"' in line] == flat
-    assert (len(flat), trainer.state.global_step) == (1, FIRST_ALARM)
-
-
-def test_a_monitor_that_fails_does_not_end_the_training(
-    policy_folder: Path, captions: list[tuple[str, str]], tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    def fail(alarm: Any) -> None:
-        raise OSError("no network")
-
-    reward = MonitoredReward(constant)
-    monitor = RewardMonitor(reward, limits=AlarmLimits(window=3), folder=tmp_path / "run", on_alarm=fail)
-    (tmp_path / "run" / "monitor.html").mkdir()
-    trainer = make_trainer(reward, monitor, policy_folder, captions, tmp_path)
-    trainer.train()
-    assert trainer.state.global_step == FIRST_ALARM + 2
-    assert "could not call `on_alarm`" in caplog.text
-    assert "could not write its report" in caplog.text
 
 
 def test_a_reward_that_is_not_monitored_leaves_the_monitor_blind(

@@ -11,9 +11,8 @@ from functools import partial
 
 import pytest
 
-from integrations.rewards import BO, OTHER_BO, Listener, failing, similarity_alone, trl_style, usual
+from integrations.rewards import BO, OTHER_BO, Listener, usual
 from semreward import LanguageConsistencyReward
-from semreward.errors import ArgumentError, MissingColumnError
 from semreward.integrations.areal import areal_reward
 
 
@@ -47,28 +46,7 @@ def test_its_pickle_is_small():
     assert len(pickle.dumps(areal_reward(reward))) < 3000
 
 
-def test_any_trl_function_is_taken():
-    assert episode(areal_reward(trl_style), BO, reference=BO) == 1.0
-
-
 def test_prompt_and_token_ids_are_handed_on():
     listener = Listener()
     areal_reward(listener)("p", BO, [1, 2], [3, 4], answer=BO)
     assert (listener.calls[0]["prompts"], listener.calls[0]["completion_ids"]) == (["p"], [[3, 4]])
-
-
-def test_a_wrong_reference_column_is_an_error():
-    with pytest.raises(MissingColumnError, match="column `reference` is missing .*answer"):
-        episode(areal_reward(similarity_alone()), BO, answer=BO)
-
-
-def test_an_error_of_the_reward_reaches_areal():
-    with pytest.raises(RuntimeError, match="out of order"):
-        episode(areal_reward(failing), BO)
-
-
-def test_a_sample_to_which_the_reward_does_not_apply_needs_a_number():
-    reward = similarity_alone(on_missing="none")
-    with pytest.raises(ArgumentError, match="`on_none` must be a number"):
-        episode(areal_reward(reward), BO, reference=None)
-    assert episode(areal_reward(reward, on_none=0.5), BO, reference=None) == 0.5

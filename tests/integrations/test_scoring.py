@@ -9,7 +9,7 @@ from semreward.integrations.scoring import END_TOKENS, Adapter, as_composite, ca
 
 
 def adapter(reward=trl_style, **options):
-    return Adapter(as_composite(reward), **options)
+    return Adapter(reward, **options)
 
 
 def test_a_composite_is_taken_as_it_is():
@@ -24,11 +24,6 @@ def test_a_function_pays_what_it_paid():
 def test_an_awaited_reward_is_the_reward():
     reward = usual()
     assert as_composite(reward.as_async()) == reward
-
-
-def test_a_class_is_refused():
-    with pytest.raises(ArgumentTypeError, match="must be a reward, got the class Listener"):
-        as_composite(Listener)
 
 
 def test_a_component_named_like_the_whole_is_refused():

@@ -13,20 +13,14 @@ from typing import Any
 
 import pytest
 
-from doubles import SleepyEncoder
 from integrations.rewards import (
     BO,
     OTHER_BO,
     Listener,
-    async_trl_style,
-    failing,
     similarity_alone,
-    trl_style,
     usual,
 )
-from semreward import ChrfReward, LanguageConsistencyReward, SemanticSimilarityReward
-from semreward.encoders.engine import close_engine
-from semreward.errors import ArgumentError, MissingColumnError
+from semreward import ChrfReward, LanguageConsistencyReward
 from semreward.integrations.slime import slime_reward
 
 END = "<|im_end|>"  # slime keeps special tokens, and the one that stops, unless told otherwise
@@ -86,11 +80,6 @@ def test_end_tokens_are_no_foreign_letters():
     assert score(LanguageConsistencyReward("bo"), Sample(BO + END)) == [1.0]
 
 
-@pytest.mark.parametrize("reward", [trl_style, async_trl_style])
-def test_any_trl_reward_is_taken(reward):
-    assert score(reward, Sample(BO + END), Sample("x")) == [1.0, 0.0]
-
-
 def test_prompt_and_metadata_are_columns():
     listener = Listener()
     score(listener, Sample(BO, metadata={"lang": "bo"}))
@@ -113,32 +102,3 @@ def test_the_sample_stays_as_it_is():
 
 def test_an_empty_group_has_no_rewards():
     assert run(slime_reward(usual()), [], group_rm=True) == []
-
-
-def test_a_missing_label_is_an_error():
-    with pytest.raises(ArgumentError, match="`reference` must be a non-empty string"):
-        score(similarity_alone(), Sample(BO, label=None))
-
-
-def test_a_wrong_reference_column_is_an_error():
-    with pytest.raises(MissingColumnError, match="column `target` is missing"):
-        score(similarity_alone(reference_column="target"), Sample(BO))
-
-
-def test_an_error_of_the_reward_reaches_slime():
-    with pytest.raises(RuntimeError, match="out of order"):
-        score(failing, Sample(BO))
-
-
-def test_a_sample_to_which_the_reward_does_not_apply_needs_a_number():
-    with pytest.raises(ArgumentError, match="`on_none` must be a number"):
-        score(similarity_alone(on_missing="none"), Sample(BO, label=None))
-    assert score(similarity_alone(on_missing="none"), Sample(BO, label=None), on_none=-1) == [-1.0]
-
-
-def test_samples_that_are_under_way_share_forward_passes():
-    encoder = SleepyEncoder(name="slime", batch_size=256)
-    score(SemanticSimilarityReward(encoder, threshold=0.1), *(Sample(f"{BO} {number}") for number in range(32)))
-    passes = len(SleepyEncoder.batches["slime"])
-    close_engine(encoder)
-    assert passes <= 8

@@ -23,15 +23,12 @@ from integrations.rewards import (
     BO,
     OTHER_BO,
     Listener,
-    async_trl_style,
-    failing,
     similarity_alone,
-    trl_style,
     usual,
 )
 from semreward import ChrfReward, CompositeReward, SemanticSimilarityReward
 from semreward.encoders.engine import close_engine
-from semreward.errors import ArgumentError, MissingColumnError
+from semreward.errors import ArgumentError
 from semreward.integrations.verl import verl_reward
 from semreward.rewards.guards import SourceCopyGuard
 
@@ -109,20 +106,10 @@ def test_a_component_that_does_not_apply_keeps_its_column():
     assert columns["score"].tolist() == pytest.approx([2.5, 1.0])
 
 
-def test_a_reward_that_does_not_apply_is_an_error_unless_a_number_is_given():
-    with pytest.raises(ArgumentError, match=r"`on_none` must be a number where the reward does not apply"):
-        score(similarity_alone(on_missing="none"), sample(BO, truth=None))
-
-
 def test_a_reward_that_does_not_apply_earns_the_given_number():
     found = score(similarity_alone(on_missing="none"), sample(BO, truth=None), on_none=-0.5)
     assert found["score"] == -0.5
     assert math.isnan(found["semantic_similarity"])
-
-
-@pytest.mark.parametrize("reward", [trl_style, async_trl_style])
-def test_any_trl_reward_is_taken(reward):
-    assert score(reward, sample(BO)) == {"score": 1.0, reward.__name__: 1.0}
 
 
 def test_the_ground_truth_may_be_an_array_of_references():
@@ -158,23 +145,6 @@ def test_the_data_source_is_a_column():
     assert listener.calls[0]["data_source"] == ["captions"]
 
 
-def test_a_missing_ground_truth_is_an_error_that_names_the_column():
-    with pytest.raises(ArgumentError, match="`reference` must be a non-empty string or a list of them, got None"):
-        score(similarity_alone(), sample(BO, truth=None))
-
-
-def test_a_wrong_reference_column_is_an_error_that_lists_the_columns():
-    with pytest.raises(
-        MissingColumnError, match=r"column `target` is missing \(columns of this call: data_source, .*ref"
-    ):
-        score(ChrfReward(reference_column="target"), sample(BO))
-
-
-def test_an_error_of_the_reward_reaches_verl():
-    with pytest.raises(RuntimeError, match="out of order"):
-        score(failing, sample(BO))
-
-
 def test_settings_of_the_configuration_are_not_ignored():
     with pytest.raises(ArgumentError, match="`reward_kwargs` must be empty, got tau"):
         run_worker(configured(verl_reward(usual()), tau=0.6), [sample(BO)])
@@ -185,10 +155,6 @@ def test_what_verl_adds_beside_a_reward_model_is_accepted():
         configured(verl_reward(usual())), [sample(BO)], reward_router_address="host:1", reward_model_tokenizer=object()
     )
     assert outputs[0]["reward_score"] == pytest.approx(2.5)
-
-
-def test_reasoning_is_left_out():
-    assert score(usual(), sample(f"<think>in English</think>{BO}"))["score"] == pytest.approx(2.5)
 
 
 def test_workers_in_threads_agree_with_one():

@@ -6,9 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from semreward.errors import ArgumentError
-from semreward.monitor import KINDS, AlarmLimits
-from semreward.monitor.alarms import CLIPPED, Course, Watched
-from semreward.monitor.detectors import Watch
+from semreward.monitor import AlarmLimits
+from semreward.monitor.alarms import _MESSAGES, CLIPPED, Course, Watch, Watched
 
 
 @pytest.mark.parametrize("entries", range(6))
@@ -16,7 +15,7 @@ def test_no_median_stands_before_two_windows_are_full(entries):
     course = Course(window=3)
     for step in range(entries):
         course.add(step, {"x": 1.0})
-    assert (course.now("x"), course.before("x"), course.start("x"), course.least("x")) == (None,) * 4
+    assert course.lasts("x") is None
 
 
 @given(st.lists(st.floats(-10, 10), min_size=6, max_size=20))
@@ -25,8 +24,8 @@ def test_medians_are_those_of_whole_windows(values):
     for step, value in enumerate(values):
         course.add(step, {"x": value})
     medians = [statistics.median(values[end - 3 : end]) for end in range(3, len(values) + 1)]
-    assert (course.now("x"), course.before("x")) == (medians[-1], medians[-4])
-    assert (course.start("x"), course.least("x")) == (medians[0], min(medians))
+    assert course.lasts("x") == (medians[-4], medians[-1])
+    assert course.least("x") == min(medians)
 
 
 def test_entries_that_lack_a_metric_do_not_count():
@@ -34,7 +33,7 @@ def test_entries_that_lack_a_metric_do_not_count():
     for step in range(12):
         course.add(step, {"x": 1.0} if step % 2 else {"y": 1.0})
     assert course.series["x"] == [(step, 1.0) for step in (1, 3, 5, 7, 9, 11)]
-    assert course.now("x") == 1.0
+    assert course.lasts("x") == (1.0, 1.0)
 
 
 def test_a_fall_is_measured_from_the_best_with_what_the_other_gained_since():
@@ -43,20 +42,6 @@ def test_a_fall_is_measured_from_the_best_with_what_the_other_gained_since():
     for step, (one, other) in enumerate(zip(judge, reward, strict=True)):
         course.add(step, {"judge": one, "reward": other})
     assert course.fall("judge", while_not="reward") == (5, 3)
-
-
-def test_a_fall_that_a_window_ago_was_none_is_none():
-    course = Course(window=3)
-    for step, judge in enumerate([9] * 6 + [4] * 3):
-        course.add(step, {"judge": judge, "reward": 1})
-    assert course.fall("judge", while_not="reward") == (0, 0)
-
-
-def test_a_fall_that_passes_within_a_window_is_none():
-    course = Course(window=3)
-    for step, judge in enumerate([9] * 3 + [4] * 3 + [8] * 3):
-        course.add(step, {"judge": judge, "reward": 1})
-    assert course.fall("judge", while_not="reward") == (1, 0)
 
 
 @given(st.lists(st.tuples(st.none() | st.integers(-3, 3), st.none() | st.integers(-3, 3)), min_size=8, max_size=30))
@@ -87,10 +72,7 @@ HEALTHY = {
     "length_ratio": 1.0,
     "length_correlation": 0.2,
     "flat_groups": 0.2,
-    "floor": 0.1,
-    "ceiling": 0.2,
     "distinct": 0.7,
-    "shared_answers": 0.0,
     "missing_units": 0.1,
     "echo": 0.02,
     "mean/similarity": 0.4,
@@ -123,20 +105,13 @@ def kinds_of(*stretches, **options):
 HACKED = {
     "too_long": ({"length_ratio": 1.5}, ("length", "")),
     "too_short": ({"length_ratio": 0.7}, ("length", "")),
-    "longer_pays": ({"length_correlation": 0.8}, ("length_pays", "")),
-    "shorter_pays": ({"length_correlation": -0.8}, ("length_pays", "")),
-    "all_at_the_floor": ({"floor": 0.9}, ("floor", "")),
     "dead_zone": ({"dead_zone/similarity": 0.9}, ("dead_zone", "similarity")),
-    "ceiling": ({"ceiling": 0.95}, ("ceiling", "")),
     "flat_groups": ({"flat_groups": 0.9}, ("flat_groups", "")),
-    "one_answer_to_all": ({"shared_answers": 0.8}, ("shared_answers", "")),
-    "few_distinct": ({"distinct": 0.1}, ("few_distinct", "")),
     "echo": ({"echo": 0.7}, ("echo", "")),
     "clipped": ({CLIPPED: 0.8}, ("clipped", "")),
     "omission": ({"missing_units": 0.2}, ("omission", "")),
     "judge_falls": ({"judge/other": 0.5}, ("judge_falls", "other")),
     "judge_disagrees": ({"agreement/other": -0.1}, ("judge_disagrees", "other")),
-    "given_up": ({"mean/similarity": 0.2}, ("component_falls", "similarity")),
 }
 
 
@@ -151,13 +126,6 @@ def test_a_hacked_run_alarms_once(name):
 
 
 @pytest.mark.parametrize("name", HACKED)
-def test_a_few_odd_entries_alarm_nothing(name):
-    watch = Watch(WATCHED, AlarmLimits(window=10))
-    entries = [{**HEALTHY, **(HACKED[name][0] if 20 < step < 25 else {})} for step in range(60)]
-    assert [alarm for step, entry in enumerate(entries) for alarm in watch.read(step, entry)] == []
-
-
-@pytest.mark.parametrize("name", HACKED)
 def test_what_lasts_for_less_than_a_window_alarms_nothing(name):
     watch = Watch(WATCHED, AlarmLimits(window=10))
     entries = [{**HEALTHY, **(HACKED[name][0] if 20 <= step < 29 else {})} for step in range(60)]
@@ -165,7 +133,7 @@ def test_what_lasts_for_less_than_a_window_alarms_nothing(name):
 
 
 def test_every_kind_but_those_of_language_is_tried_here():
-    assert {kind for _, (kind, _) in HACKED.values()} == set(KINDS) - {"language", "dominance"}
+    assert {kind for _, (kind, _) in HACKED.values()} == set(_MESSAGES) - {"language", "dominance"}
 
 
 def test_a_language_that_stays_wrong_while_another_component_decides_alarms_both():
@@ -189,26 +157,8 @@ def test_a_length_that_returns_to_the_references_alarms_nothing():
     assert [alarm for step in range(40) for alarm in watch.read(step, {"length_ratio": max(1, 3 - step / 10)})] == []
 
 
-@pytest.mark.parametrize(("ratio", "remedy"), [(0.7, "what has been left out"), (1.5, "what has been added")])
-def test_the_remedy_for_a_length_depends_on_its_direction(ratio, remedy):
-    (alarm,) = alarms_of({"length_ratio": ratio})
-    assert remedy in alarm.message
-
-
-def test_without_references_a_length_alarms_that_leaves_its_start():
-    absent = {"length_ratio": None}
-    alarms = alarms_of(absent, {**absent, "answer_units": 20.0})
-    assert [(alarm.kind, dict(alarm.figures)) for alarm in alarms] == [
-        ("length", {"answer_units": 20.0, "at_first": 10.0})
-    ]
-
-
 def test_a_judge_that_falls_with_the_reward_alarms_nothing():
     assert kinds_of({}, {"judge/other": 0.5, "reward": 0.5}) == []
-
-
-def test_a_component_that_falls_with_the_reward_alarms_nothing():
-    assert kinds_of({}, {"mean/similarity": 0.2, "reward": 0.5}) == []
 
 
 def test_dominance_over_a_component_that_is_solved_alarms_nothing():
@@ -230,31 +180,22 @@ def test_an_alarm_names_the_figures_and_the_remedy():
     assert dict(alarm.figures) == {"share": 0.9}
 
 
-@pytest.mark.parametrize("name", ["flat_groups", "echo", "clipped", "dead_zone", "shared_answers"])
-def test_a_limit_that_is_raised_is_kept(name):
-    change, expected = HACKED.get(name) or HACKED["one_answer_to_all"]
-    assert kinds_of(change, **{name: 0.99}) == []
-    assert kinds_of(change) == [expected]
-
-
 @pytest.mark.parametrize(
     ("limits", "message"),
     [
         ({"window": 2}, "`window` must be a whole number of at least 3, got 2"),
         ({"window": 2.5}, "`window` must be a whole number"),
-        ({"echo": 0}, "`echo` must be a number above 0, got 0"),
-        ({"ceiling": math.nan}, "`ceiling` must be a number above 0, got nan"),
-        ({"length_change": 0.5}, "`length_change` must be a factor above 1"),
+        ({"echo": 0}, "`echo` must be a finite number above 0, got 0"),
+        ({"clipped": math.nan}, "`clipped` must be a finite number above 0, got nan"),
         ({"length_ratio": (1.1, 1.5)}, "`length_ratio` must be a band around 1"),
-        ({"length_ratio": (-0.1, 1.5)}, "`length_ratio` must be a number above 0, got -0.1"),
+        ({"length_ratio": (-0.1, 1.5)}, "`length_ratio` must be a band around 1"),
         *(
-            ({"length_ratio": band}, "`length_ratio` must be two numbers")
+            ({"length_ratio": band}, "`length_ratio` must be a band around 1")
             for band in (0.9, None, "0.5", (0.9,), (0.8, 1.2, 1.5), (0.8, True), ("0.8", "1.2"), (0.8, math.inf))
         ),
-        ({"dead_zone": True}, "`dead_zone` must be a number above 0, got True"),
-        ({"dead_zone": "0.5"}, "`dead_zone` must be a number above 0, got '0.5'"),
-        ({"dead_zone": None}, "`dead_zone` must be a number above 0, got None"),
-        ({"length_correlation": -0.5}, "`length_correlation` must be a number above 0, got -0.5"),
+        ({"dead_zone": True}, "`dead_zone` must be a finite number above 0, got True"),
+        ({"dead_zone": "0.5"}, "`dead_zone` must be a finite number above 0, got '0.5'"),
+        ({"agreement": -0.5}, "`agreement` must be a finite number above 0, got -0.5"),
     ],
 )
 def test_a_limit_out_of_its_range_is_refused(limits, message):
@@ -268,7 +209,7 @@ def test_a_band_may_be_a_list_as_files_have_it():
 
 @pytest.mark.parametrize(
     "name",
-    ["dead_zone", "ceiling", "flat_groups", "echo", "clipped", "shared_answers", "length_correlation"],
+    ["dead_zone", "flat_groups", "echo", "clipped"],
 )
 def test_a_limit_above_1_switches_its_alarm_off(name):
     key = CLIPPED if name == "clipped" else {"dead_zone": "dead_zone/similarity"}.get(name, name)

@@ -1,10 +1,12 @@
+import math
 import pickle
 import statistics
 
 import pytest
 
+import semreward.monitor
 from doubles import BigramEncoder
-from semreward import ChrfReward, CompositeReward, LanguageConsistencyReward, paper_reward
+from semreward import Answer, ChrfReward, CompositeReward, LanguageConsistencyReward, paper_reward
 from semreward.errors import ArgumentError, ArgumentTypeError, RewardOutputError
 from semreward.monitor import MonitoredReward
 from semreward.monitor.alarms import Watched
@@ -100,6 +102,16 @@ def test_a_reward_that_is_no_composite_is_its_own_component():
     assert measured["language_consistency/monitor/dead_zone/language_consistency"] == pytest.approx(2 / 6)
 
 
+def test_an_awaited_reward_is_the_reward():
+    reward = MonitoredReward(paper().as_async())
+    assert (reward.reward, reward(**ROWS)) == (paper(), paper()(**ROWS))
+
+
+def test_a_function_of_a_reserved_name_is_refused():
+    with pytest.raises(ArgumentError, match="must have distinct names other than 'total'"):
+        MonitoredReward(fixed(1.0, name="total"))
+
+
 def test_any_function_can_be_monitored():
     assert metrics_of(MonitoredReward(fixed(1, 2, None, 1, 1, 1)))["fixed/monitor/flat_groups"] == 0.5
 
@@ -115,6 +127,12 @@ def test_an_async_reward_can_be_monitored():
 
 def test_without_log_metric_no_judge_is_called():
     assert MonitoredReward(paper(), judges=[Refusing()])(**ROWS, log_extra=Log().hooks["log_extra"]) == paper()(**ROWS)
+
+
+def test_without_log_extra_the_same_metrics_are_logged():
+    reward, log = MonitoredReward(paper(), judges=[ChrfReward()]), Log()
+    reward(**ROWS, log_metric=log.hooks["log_metric"])
+    assert log.metrics == logged_by(reward).metrics
 
 
 def test_without_log_metric_columns_are_logged_as_the_reward_inside_logs_them():
@@ -139,7 +157,7 @@ def test_gates_of_weight_0_are_no_judges():
 
 def test_components_to_ignore_are_no_judges():
     reward = CompositeReward([*paper().components, (ChrfReward(), 0.0)])
-    assert MonitoredReward(reward, ignore=["chrf"]).watched.judges == ()
+    assert MonitoredReward(reward, ignore={"chrf"}).watched.judges == ()
 
 
 def test_judges_to_ignore_are_logged_row_by_row_and_nothing_else():
@@ -149,36 +167,22 @@ def test_judges_to_ignore_are_logged_row_by_row_and_nothing_else():
 
 
 def test_a_name_to_ignore_that_nothing_bears_is_refused():
-    with pytest.raises(ArgumentError, match=r"`ignore` must name components or judges, got 'good'; there are .*, chrf"):
+    with pytest.raises(
+        ArgumentError, match=r"`ignore` must name components or judges, got \['good'\]; there are .*, chrf"
+    ):
         MonitoredReward(paper(), judges=[ChrfReward()], ignore=["chrf", "good"])
 
 
 @pytest.mark.parametrize("ignore", ["chrf", None, 3])
 def test_names_to_ignore_that_are_no_list_are_refused(ignore):
-    with pytest.raises(ArgumentTypeError, match="`ignore` must be a list of names, got"):
+    with pytest.raises(ArgumentTypeError, match="`ignore` must be a list, got"):
         MonitoredReward(paper(), judges=[ChrfReward()], ignore=ignore)
 
 
 @pytest.mark.parametrize("judges", [ChrfReward(), None, "chrf", fixed(1.0)])
 def test_judges_that_are_no_list_are_refused(judges):
-    with pytest.raises(ArgumentTypeError, match="`judges` must be a list of reward functions, got"):
+    with pytest.raises(ArgumentTypeError, match="`judges` must be a list, got"):
         MonitoredReward(paper(), judges=judges)
-
-
-def test_a_name_follows_a_reward_that_is_replaced():
-    assert MonitoredReward(paper()).replace(reward=ChrfReward()).name == "chrf"
-
-
-def test_a_name_of_its_own_stays_when_the_reward_is_replaced():
-    assert MonitoredReward(paper(), name="mine").replace(reward=ChrfReward()).name == "mine"
-
-
-def test_a_name_may_be_replaced_with_the_reward():
-    assert MonitoredReward(paper()).replace(reward=ChrfReward(), name="mine").name == "mine"
-
-
-def test_a_name_stays_when_something_else_is_replaced():
-    assert MonitoredReward(paper(), name="mine").replace(judges=[ChrfReward()]).name == "mine"
 
 
 def test_a_language_reward_among_the_judges_is_known_as_one():
@@ -190,11 +194,6 @@ def test_a_judge_is_logged_row_by_row():
     log = logged_by(MonitoredReward(paper(), judges=[LanguageConsistencyReward("zh", name="chinese")]))
     assert dict(log.extras)["composite/monitor/chinese"] == [0.0, 0.0, 1.0, 0.0, 0.0, 0.0]
     assert dict(log.metrics)["composite/monitor/judge/chinese"] == pytest.approx(1 / 6)
-
-
-def test_a_judge_that_returns_the_wrong_number_of_values_is_named():
-    with pytest.raises(RewardOutputError, match=r"`fixed` must return one value per completion: 6 expected, got 1"):
-        logged_by(MonitoredReward(paper(), judges=[fixed(1.0)]))
 
 
 def test_a_reward_that_returns_the_wrong_number_of_values_is_named():
@@ -210,15 +209,10 @@ def returning(output):
 
 
 @pytest.mark.parametrize("hooks", [{}, Log().hooks], ids=["alone", "measured"])
-@pytest.mark.parametrize("output", [None, 1.0, "values", {"a": 1.0}, ["1"] * 6, ["high"] * 6, [[1.0]] * 6, [1.0] * 5])
+@pytest.mark.parametrize("output", [None, 1.0, "values", {"a": 1.0}, ["1"] * 6, [[1.0]] * 6, [1.0] * 5, [math.nan] * 6])
 def test_a_reward_that_returns_no_values_is_named(output, hooks):
     with pytest.raises(RewardOutputError, match="`reward` must return"):
         MonitoredReward(returning(output), name="mine")(**ROWS, **hooks)
-
-
-def test_a_value_that_is_nan_counts_as_none():
-    values = [1.0, 2.0, float("nan"), 1.0, 1.0, 1.0]
-    assert metrics_of(MonitoredReward(fixed(*values)))["fixed/monitor/reward"] == 1.2
 
 
 def test_prompts_that_are_conversations_make_the_same_groups():
@@ -234,9 +228,7 @@ def test_prompts_with_images_make_the_groups_of_their_texts():
     assert metrics_of(MonitoredReward(paper()), {**ROWS, "prompts": talks}) == metrics_of(MonitoredReward(paper()))
 
 
-@pytest.mark.parametrize(
-    "prompt", [None, [None], [[1, 2, 3]], {"role": "user", "content": "三"}, 3, [{"content": "三"}]]
-)
+@pytest.mark.parametrize("prompt", [[None], [[1, 2, 3]], {"role": "user", "content": "三"}, 3, [{"content": "三"}]])
 def test_a_prompt_that_is_neither_text_nor_messages_is_named_by_its_row(prompt):
     with pytest.raises(ArgumentTypeError, match=r"`prompts` .*row 1"):
         logged_by(MonitoredReward(paper()), {**ROWS, "prompts": ["三", prompt, *ROWS["prompts"][2:]]})
@@ -295,6 +287,21 @@ def test_what_cannot_be_called_is_refused():
         MonitoredReward("composite")
 
 
-def test_an_unknown_way_with_reasoning_is_refused():
-    with pytest.raises(ArgumentError, match="`reasoning` must be one of"):
-        MonitoredReward(paper(), reasoning="maybe")
+def test_it_finds_the_answer_as_the_reward_inside_does():
+    inside = paper_reward(BigramEncoder(), "bo", 0.5, answer=Answer(reasoning="keep"), on_error="none")
+    reward = MonitoredReward(inside)
+    assert (reward.answer, reward.on_error) == (inside.answer, "none")
+    assert reward(completions=["<think>a</think>བོད"], reference=["བོད"]) == inside(
+        completions=["<think>a</think>བོད"], reference=["བོད"]
+    )
+
+
+def test_its_own_settings_go_before_those_of_the_reward_inside():
+    answer = Answer(reasoning="keep")
+    reward = MonitoredReward(paper(), answer=answer, on_error="none")
+    assert (reward.answer, reward.on_error) == (answer, "none")
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match=r"module 'semreward.monitor' has no attribute 'Missing'"):
+        _ = semreward.monitor.Missing

@@ -12,10 +12,10 @@ WORDS = TEXT.filter(normalise)
 ROW = st.tuples(TEXT, WORDS, TEXT)
 GUARDS = [
     LengthRatioGuard(),
-    LengthRatioGuard(0.8, 1.2, ramp=0.5, slack=0),
+    LengthRatioGuard(0.8, 1.2, slack=0),
     RepetitionGuard(ngram=1),
-    RepetitionGuard(ngram=1, ramp=0.3, reference_column="reference"),
-    SourceCopyGuard(ngram=1, ramp=0.3),
+    RepetitionGuard(ngram=1, reference_column="reference"),
+    SourceCopyGuard(ngram=1),
     NumberRecallReward(),
     NumberRecallReward(source_column="source", written_out=True),
 ]
@@ -53,9 +53,9 @@ def test_more_references_never_hurt(guard, answer, references, source):
     assert among >= max(alone) - 1e-12
 
 
-@given(length=st.integers(1, 60), wanted=st.integers(1, 60), ramp=st.floats(0, 1))
-def test_a_length_nearer_to_the_references_is_never_worse(length, wanted, ramp):
-    guard = LengthRatioGuard(ramp=ramp, slack=0)
+@given(length=st.integers(1, 60), wanted=st.integers(1, 60))
+def test_a_length_nearer_to_the_references_is_never_worse(length, wanted):
+    guard = LengthRatioGuard(slack=0)
     nearer = length + (wanted > length) - (wanted < length)
     far, near = guard(completions=["a" * length, "a" * nearer], reference=["a" * wanted] * 2)
     assert near >= far

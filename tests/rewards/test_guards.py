@@ -115,13 +115,6 @@ def test_a_length_within_the_band_passes(length, expected):
     assert length_ratio("ab" * (length // 2) + "a" * (length % 2), "abcdefghij") == expected
 
 
-@pytest.mark.parametrize(
-    ("length", "expected"), [(2, 0.0), (3, 0.2), (4, 0.6), (5, 1.0), (20, 1.0), (25, 0.5), (30, 0.0), (40, 0.0)]
-)
-def test_a_ramp_lets_the_value_fall_linearly_on_both_sides(length, expected):
-    assert length_ratio("a" * length, "abcdefghij", ramp=0.5) == pytest.approx(expected)
-
-
 def test_slack_lets_short_texts_differ_by_so_many_characters():
     assert [length_ratio(answer, "嗨", slack=8) for answer in ("嗨", "你好啊!", "你好啊!!")] == [1.0, 1.0, 0.0]
 
@@ -179,8 +172,6 @@ def test_composed_and_decomposed_texts_are_of_one_length():
         {"high": float("inf")},
         {"low": float("nan")},
         {"low": None},
-        {"ramp": 1.5},
-        {"ramp": -0.1},
         {"slack": -1},
         {"slack": "2"},
     ],
@@ -241,11 +232,6 @@ def test_the_most_repetitive_reference_counts():
     assert value(RepetitionGuard(reference_column="reference"), REFRAIN, reference=[CHINESE, REFRAIN]) == 1.0
 
 
-def test_a_repetition_above_the_limit_falls_along_the_ramp():
-    # twice: half of it is repeated, 0.1 above the limit
-    assert value(RepetitionGuard(ramp=0.4), CHINESE * 2) == pytest.approx(0.75)
-
-
 @pytest.mark.parametrize(
     ("text", "share"), [("", 0.0), ("abc", 0.0), ("a" * 20, 0.0), ("a" * 21, 20 / 21), ("不要停下来，" * 4, 0.75)]
 )
@@ -254,9 +240,7 @@ def test_the_repeated_share_by_hand(text, share):
 
 
 @pytest.mark.parametrize("guard", [RepetitionGuard, SourceCopyGuard])
-@pytest.mark.parametrize(
-    "options", [{"limit": 1.0}, {"limit": -0.1}, {"ramp": 2.0}, {"ngram": 0}, {"ngram": 2.5}, {"ngram": True}]
-)
+@pytest.mark.parametrize("options", [{"limit": 1.0}, {"limit": -0.1}, {"ngram": 0}, {"ngram": 2.5}, {"ngram": True}])
 def test_parameters_out_of_their_range_are_refused(guard, options):
     with pytest.raises(ArgumentError, match=f"`{next(iter(options))}`"):
         guard(**options)
@@ -325,13 +309,6 @@ def test_a_message_that_only_calls_tools_says_nothing():
 
 def test_an_empty_source_has_nothing_to_copy():
     assert copy_guard("anything", "", TIBETAN) == 1.0
-
-
-def test_a_copy_above_the_limit_falls_along_the_ramp():
-    answer = "今天天气很好，我们走吧"  # six of ten letters
-    assert value(
-        SourceCopyGuard(ngram=3, limit=0.4, ramp=0.4, reference_column=None), answer, source="今天天气很好，出去走走"
-    ) == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize(

@@ -1,24 +1,19 @@
-"""The model card: what an adapted encoder was made of and what it is worth, beside its weights."""
+"""The model card: what an adapted encoder was made from and how it measured, beside its weights."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import semreward
 from semreward.adaptation.config import AdaptationConfig
-from semreward.adaptation.measuring import Measures
-from semreward.adaptation.pairs import PairReport
 
 if TYPE_CHECKING:
-    from semreward.adaptation.models import LengthReport
-    from semreward.adaptation.training import CurvePoint
+    from semreward.adaptation.adapting import Adaptation
 
-CARD_NAME = "README.md"
-NUMBERS_NAME = "adaptation.json"
-
-_HEADER = """---
+_CARD = """---
 library_name: sentence-transformers
 pipeline_tag: sentence-similarity
 tags:
@@ -27,11 +22,37 @@ tags:
 - semreward
 ---
 
-# Sentence encoder, adapted with semreward"""
-_ABOUT = """Adapted from `{base}` by contrastive training. Texts that mean the same, in the languages of the pairs
-below, have a cosine near 1."""
-_FINGERPRINT = """The fingerprint stands for weights, tokenizer and pooling. Rewards and calibrations refer to it; a
-threshold that was calibrated with another encoder does not fit this one."""
+# Sentence encoder, adapted with semreward
+
+Adapted from `{base}` by contrastive training. Texts that mean the same, in the languages of the pairs below, have a
+cosine near 1.
+
+```python
+from semreward import SentenceTransformerEncoder
+
+encoder = SentenceTransformerEncoder("path/of/this/folder")
+assert encoder.fingerprint == "{fingerprint}"
+```
+
+The fingerprint covers weights, tokenizer and pooling. Rewards and calibrations refer to it: a threshold that was
+calibrated with another encoder does not fit this one.
+
+## Measured
+
+On {held_out} held-out pairs; retrieval is among all of them.
+
+{measures}
+
+## Data
+
+{data}
+
+## Hyperparameters
+
+{settings}
+
+Made with semreward {version}; `adaptation.json` has the same numbers, and the training curve.
+"""
 
 _LABELS = {
     "forward": "precision@1, anchor to positive",
@@ -44,115 +65,51 @@ _LABELS = {
 }
 
 
-@dataclass(frozen=True)
-class Card:
-    """What a card says.
-
-    Attributes:
-        config: Hyperparameters.
-        report: Where the training pairs come from, and what became of the rows.
-        lengths: How many training texts are longer than the window.
-        held_out: How many pairs were measured on.
-        sentences: How many monolingual sentences were trained on.
-        negatives: Hard negatives by kind.
-        before: Measures of the base; `None` without held-out pairs.
-        after: Measures of the adapted encoder.
-        curve: Losses and measures during training, by stage.
-        fingerprint: The adapted encoder's.
-    """
-
-    config: AdaptationConfig
-    report: PairReport
-    lengths: "LengthReport"
-    held_out: int
-    sentences: int
-    negatives: Mapping[str, int]
-    before: Measures | None
-    after: Measures | None
-    curve: Mapping[str, Sequence["CurvePoint"]]
-    fingerprint: str
-
-
-def write_card(card: Card) -> None:
+def write_card(config: AdaptationConfig, adaptation: "Adaptation", *, held_out: int) -> None:
     """Write `README.md` for people and `adaptation.json` for programs into the encoder's folder."""
-    folder = Path(card.config.output_dir)
+    folder, base = Path(config.output_dir), Path(config.base)
+    settings = {**asdict(config), "base": base.name if base.is_absolute() else config.base}
+    del settings["output_dir"], settings["resume"]  # nothing of this machine
+    before, after = ({} if measures is None else measures.flat() for measures in (adaptation.before, adaptation.after))
     numbers = {
-        "fingerprint": card.fingerprint,
+        "fingerprint": adaptation.encoder.fingerprint,
         "semreward": semreward.__version__,
-        "config": _public(card.config),
-        "data": {**asdict(card.report), "kept": card.report.kept},
-        "lengths": asdict(card.lengths),
-        "held_out": card.held_out,
-        "sentences": card.sentences,
-        "negatives": dict(card.negatives),
-        "before": card.before and card.before.flat(),
-        "after": card.after and card.after.flat(),
-        "curve": {stage: [point._asdict() for point in points] for stage, points in card.curve.items()},
+        "config": settings,
+        "data": {**asdict(adaptation.report), "kept": adaptation.report.kept},
+        "lengths": adaptation.lengths._asdict(),
+        "held_out": held_out,
+        "negatives": dict(adaptation.negatives),
+        "before": before or None,
+        "after": after or None,
+        "curve": list(adaptation.curve),
     }
-    (folder / NUMBERS_NAME).write_text(json.dumps(numbers, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-    (folder / CARD_NAME).write_text(card_text(card), encoding="utf-8")
-
-
-def card_text(card: Card) -> str:
-    """The card in Markdown, with the header that the Hugging Face hub reads."""
-    usage = (
-        "```python\nfrom semreward import SentenceTransformerEncoder\n\n"
-        'encoder = SentenceTransformerEncoder("path/of/this/folder")\n'
-        f'assert encoder.fingerprint == "{card.fingerprint}"\n```'
+    text = json.dumps(numbers, ensure_ascii=False, indent=2) + "\n"
+    (folder / "adaptation.json").write_text(text, encoding="utf-8")
+    measured = []
+    for name in filter("precision".__ne__, after):
+        label = _LABELS.get(name, name.replace("graded_", "Spearman with grades, "))
+        measured.append((label, f"{before.get(name, math.nan):.4f}", f"{after[name]:.4f}"))
+    card = _CARD.format(
+        base=settings["base"],
+        fingerprint=adaptation.encoder.fingerprint,
+        held_out=held_out,
+        measures=_table(("", "before", "after"), measured),
+        data="\n".join(f"- {line}" for line in _data_lines(adaptation)),
+        settings=_table(("", "value"), [(name, str(value)) for name, value in settings.items()]),
+        version=semreward.__version__,
     )
-    settings = _table(("", "value"), [(name, str(value)) for name, value in _public(card.config).items()])
-    sections = [
-        _HEADER,
-        _ABOUT.format(base=_base(card.config)),
-        usage,
-        _FINGERPRINT,
-        _measured(card),
-        _data(card),
-        f"## Hyperparameters\n\n{settings}",
-        f"Made with semreward {semreward.__version__}; `{NUMBERS_NAME}` has the same numbers, and training's curves.",
+    (folder / "README.md").write_text(card, encoding="utf-8")
+
+
+def _data_lines(adaptation: "Adaptation") -> list[str]:
+    lengths = adaptation.lengths
+    return [
+        str(adaptation.report),
+        *(f"dropped: {row}" for row in adaptation.report.named),
+        f"{lengths.too_long} of {lengths.texts} texts are longer than {lengths.window} tokens: their ends are not seen",
+        f"tokens per text: {lengths.mean:.1f}",
+        "hard negatives: " + ", ".join(f"{count} {kind}" for kind, count in adaptation.negatives.items()),
     ]
-    return "\n\n".join(sections) + "\n"
-
-
-def _measured(card: Card) -> str:
-    if card.before is None or card.after is None:
-        return "## Measured\n\nNothing: no held-out pairs were given."
-    before, after = card.before.flat(), card.after.flat()
-    names = [name for name in after if name != "precision"]
-    rows = [(_label(name), f"{before[name]:.4f}" if name in before else "", f"{after[name]:.4f}") for name in names]
-    return f"## Measured\n\nOn {card.held_out} held-out pairs; retrieval is among all of them.\n\n" + _table(
-        ("", "before", "after"), rows
-    )
-
-
-def _label(name: str) -> str:
-    return _LABELS.get(name) or f"Spearman with grades, {name.removeprefix('graded_')}"
-
-
-def _data(card: Card) -> str:
-    lines = [f"- {card.report}"]
-    lines += [f"- dropped: {row}" for row in card.report.named]
-    lines.append(
-        f"- {card.lengths.too_long} of {card.lengths.texts} texts are longer than {card.lengths.window} tokens: their "
-        f"ends are not seen; a text has {card.lengths.mean:.1f} tokens on average"
-    )
-    if card.sentences:
-        lines.append(f"- {card.sentences} monolingual sentences, each its own positive")
-    if any(card.negatives.values()):
-        lines.append("- hard negatives: " + ", ".join(f"{count} {kind}" for kind, count in card.negatives.items()))
-    return "## Data\n\n" + "\n".join(lines)
-
-
-def _public(config: AdaptationConfig) -> dict[str, Any]:
-    """The configuration without this machine's folders."""
-    hidden = ("output_dir", "resume")
-    shown = {name: value for name, value in asdict(config).items() if name not in hidden}
-    return {**shown, "base": _base(config)}
-
-
-def _base(config: AdaptationConfig) -> str:
-    path = Path(config.base)
-    return path.name if path.is_absolute() else config.base
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -1,218 +1,103 @@
-"""Hard negatives that are made: texts that look like a pair's positive and mean something else.
-
-Each maker takes a pair and a random generator and returns negatives, none where it finds nothing to change. A negative
-must be wrong: a maker that leaves the meaning alone teaches the encoder to tell equals apart. The tables for single
-languages are small, and meant to be replaced by one's own.
-"""
+"""Puts hard negatives beside pairs: mined from the other pairs, or made from the pair itself."""
 
 import random
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, TypeAlias
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import regex
-
+from semreward.adaptation.config import AdaptationConfig
 from semreward.adaptation.pairs import Pair
 from semreward.errors import ArgumentError, ArgumentTypeError
-from semreward.rewards.numerals import decimal_value
+from semreward.text import normalise
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
 
 MakeNegatives: TypeAlias = Callable[[Pair, random.Random], list[str]]
-"""Negatives of a pair, in the positive's place; deterministic for a state of the generator."""
+"""Returns texts that look like a pair's positive and mean something else, such as `semreward.audit.AttackNegatives`."""
 
-# A Chinese character, a Tibetan syllable with its tsheg, another word with the spaces after it.
-_PIECE = regex.compile(r"\p{sc=Han}|[^\s\u0F0B\p{sc=Han}]+[\s\u0F0B]*|[\s\u0F0B]+")
-_NUMBER = regex.compile(r"\p{Nd}+")
-_LETTER = r"[\p{L}\p{M}\p{N}]"
-
-# A truncation must lose so much that its meaning changes, and be no mere stub.
-_SHORTEST, _LONGEST = 0.3, 0.7
-_FEWEST_PIECES = 4
-
-NEGATIONS: Mapping[str, tuple[tuple[str, str], ...]] = {
-    "bo": (("ཡིན", "མིན"), ("ཡོད", "མེད"), ("བྱེད", "མི་བྱེད"), ("འདུག", "མི་འདུག"), ("སོང", "མ་སོང")),
-    "zh": (("是", "不是"), ("有", "没有"), ("能", "不能"), ("会", "不会"), ("可以", "不可以")),
-    "en": (("is", "is not"), ("are", "are not"), ("was", "was not"), ("can", "cannot"), ("will", "will not")),
-}
-"""Affirmations and their negations, by language: small tables for `TermSwap`."""
+_DRAWS = 20  # of another pair's positive, before all of them are searched
 
 
-def changed_number(pair: Pair, rng: random.Random) -> list[str]:
-    """The positive with one number changed in one digit, in the digits of its own script.
+def pair_rows(
+    pairs: Sequence[Pair],
+    config: AdaptationConfig,
+    model: "SentenceTransformer",
+    make_negatives: MakeNegatives | None,
+) -> tuple[dict[str, list[str]], dict[str, int]]:
+    """Texts by column (`anchor`, `positive`, `negative_1` and on), and how many negatives were mined, made and filled.
 
-    Numbers in words need a table: `TermSwap` with one's own terms.
-
-    Example:
-        >>> changed_number(Pair("三", "3 horses"), random.Random(0))[0].endswith(" horses")
-        True
-    """
-    found = list(_NUMBER.finditer(pair.positive))
-    if not found:
-        return []
-    number = rng.choice(found)
-    place = rng.randrange(number.start(), number.end())
-    old = pair.positive[place]
-    zero = ord(old) - decimal_value(old)  # decimal digits of a script follow each other
-    new = rng.choice([digit for digit in (chr(zero + value) for value in range(10)) if digit != old])
-    return [pair.positive[:place] + new + pair.positive[place + 1 :]]
-
-
-def truncated(pair: Pair, rng: random.Random) -> list[str]:
-    """The positive's first 30 to 70 per cent, cut after a word, a Tibetan syllable or a Chinese character.
-
-    Example:
-        >>> truncated(Pair("四匹马在山上", "རྟ་བཞི་རི་ལ་ཡོད།"), random.Random(0))
-        ['རྟ་བཞི་རི་']
-    """
-    pieces = _PIECE.findall(pair.positive)
-    if len(pieces) < _FEWEST_PIECES:
-        return []
-    kept = rng.randint(max(1, round(_SHORTEST * len(pieces))), int(_LONGEST * len(pieces)))
-    return ["".join(pieces[:kept])]
-
-
-def wrong_language_copy(pair: Pair, rng: random.Random) -> list[str]:
-    """The positive with its end replaced by the end of the anchor: half a copy of the source in its own language.
-
-    A whole copy can't serve: the anchor's cosine with itself is 1 whatever is trained. Rewards tell the languages apart
-    by script; this teaches an encoder that a text which changes language midway is no translation.
-
-    Example:
-        >>> wrong_language_copy(Pair("四匹马在山上", "རྟ་བཞི་རི་ལ་ཡོད།"), random.Random(0))
-        ['རྟ་བཞི་རི་山上']
-    """
-    own, other = _PIECE.findall(pair.positive), _PIECE.findall(pair.anchor)
-    if min(len(own), len(other)) < _FEWEST_PIECES:
-        return []
-    share = rng.uniform(_SHORTEST, _LONGEST)
-    return ["".join(own[: max(1, round(share * len(own)))] + other[round(share * len(other)) :])]
-
-
-@dataclass(frozen=True)
-class TermSwap:
-    """Replaces one term by its counterpart: negations, numbers in words, opposites.
-
-    A term counts where no letter, mark or digit touches it; Chinese characters may, as words have no ends there. Of
-    terms that contain each other the longest is meant.
-
-    Args:
-        terms: Pairs of terms that exclude each other, such as `NEGATIONS["bo"]`; each replaces the other.
+    Every row of a batch needs equally many negatives. Where too few are found or made, the positive of a random other
+    pair fills the gap, but never one that translates the anchor in some row.
 
     Raises:
-        ArgumentError: There are no terms, or one is blank.
-
-    Example:
-        >>> TermSwap(NEGATIONS["zh"])(Pair("ཡིན།", "这是马"), random.Random(0))
-        ['这不是马']
+        ArgumentError: No other pair's positive can fill in for a missing negative.
+        ArgumentTypeError: `make_negatives` did not return a list of texts.
     """
-
-    terms: tuple[tuple[str, str], ...]
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "terms", tuple((first, second) for first, second in self.terms))
-        _check_terms([term for both in self.terms for term in both])
-
-    def __call__(self, pair: Pair, rng: random.Random) -> list[str]:
-        """The positive with one occurrence replaced; none where no term occurs."""
-        counterparts = {**{second: first for first, second in self.terms}, **dict(self.terms)}
-        found = list(_terms_pattern(tuple(counterparts)).finditer(pair.positive))
-        if not found:
-            return []
-        term = rng.choice(found)
-        return [pair.positive[: term.start()] + counterparts[term.group()] + pair.positive[term.end() :]]
-
-
-@dataclass(frozen=True)
-class RoleSwap:
-    """Exchanges two different terms of one kind: who did it and to whom, what stands where.
-
-    Args:
-        terms: Terms that can stand in each other's place, such as nouns or names.
-
-    Raises:
-        ArgumentError: There are fewer than two terms, or one is blank.
-
-    Example:
-        >>> RoleSwap(("dog", "man"))(Pair("狗咬人", "the dog bites the man"), random.Random(0))
-        ['the man bites the dog']
-    """
-
-    terms: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "terms", tuple(self.terms))
-        _check_terms(self.terms, at_least=2)
-
-    def __call__(self, pair: Pair, rng: random.Random) -> list[str]:
-        """The positive with two of its terms exchanged; none where fewer than two different ones occur."""
-        found = list(_terms_pattern(self.terms).finditer(pair.positive))
-        choices = [(a, b) for place, a in enumerate(found) for b in found[place + 1 :] if a.group() != b.group()]
-        if not choices:
-            return []
-        first, second = rng.choice(choices)
-        between = pair.positive[first.end() : second.start()]
-        exchanged = second.group() + between + first.group()
-        return [pair.positive[: first.start()] + exchanged + pair.positive[second.end() :]]
+    rng = random.Random(config.seed)  # noqa: S311 - a choice of texts, no cryptography
+    columns = config.mined_negatives + config.made_negatives
+    mined = _mined(pairs, config, model) if config.mined_negatives else {}
+    positives = [pair.positive for pair in pairs]
+    translations: dict[str, set[str]] = {}
+    for pair in pairs:
+        translations.setdefault(pair.anchor, set()).add(pair.positive)
+    counts = {"mined": 0, "made": 0, "filled": 0}
+    table: list[list[str]] = []
+    for pair in pairs:
+        found = mined.get(pair, [])[: config.mined_negatives]
+        made = _made(pair, make_negatives, config.made_negatives, rng) if make_negatives is not None else []
+        missing = columns - len(found) - len(made)
+        filled = [_another(pair, positives, translations[pair.anchor], rng) for _ in range(missing)]
+        table.append([*found, *made, *filled])
+        for name, texts in (("mined", found), ("made", made), ("filled", filled)):
+            counts[name] += len(texts)
+    rows = {"anchor": [pair.anchor for pair in pairs], "positive": positives}
+    rows |= {f"negative_{column + 1}": [negatives[column] for negatives in table] for column in range(columns)}
+    return rows, counts
 
 
-@dataclass(frozen=True)
-class AllNegatives:
-    """The negatives of several makers, one after the other.
+def _mined(pairs: Sequence[Pair], config: AdaptationConfig, model: "SentenceTransformer") -> dict[Pair, list[str]]:
+    import datasets
+    from sentence_transformers.util import mine_hard_negatives
 
-    Args:
-        makers: The makers, such as `(changed_number, truncated, TermSwap(NEGATIONS["bo"]))`.
-
-    Raises:
-        ArgumentError: There are no makers.
-        ArgumentTypeError: A maker cannot be called.
-    """
-
-    makers: Sequence[MakeNegatives]
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "makers", tuple(self.makers))
-        if not self.makers:
-            raise ArgumentError("`makers` must hold at least one maker of negatives, got none")
-        for maker in self.makers:
-            if not callable(maker):
-                raise ArgumentTypeError(f"`makers` must be functions of a pair and a generator, got {maker!r}")
-
-    def __call__(self, pair: Pair, rng: random.Random) -> list[str]:
-        """All makers' negatives of a pair."""
-        return [negative for maker in self.makers for negative in checked_negatives(maker, pair, rng)]
+    triplets = mine_hard_negatives(
+        datasets.Dataset.from_list([pair._asdict() for pair in pairs]),
+        model,
+        anchor_column_name="anchor",
+        positive_column_name="positive",
+        num_negatives=config.mined_negatives,
+        relative_margin=config.mining_margin,
+        output_format="triplet",
+        faiss_batch_size=1024,  # queries whose cosines with all candidates are held at a time
+        verbose=False,
+    )
+    mined: dict[Pair, list[str]] = {}
+    for row in triplets:
+        mined.setdefault(Pair(row["anchor"], row["positive"]), []).append(row["negative"])
+    return mined
 
 
-def checked_negatives(maker: MakeNegatives, pair: Pair, rng: random.Random) -> Sequence[str]:
-    """What a maker returns for a pair.
-
-    Raises:
-        ArgumentTypeError: It is no list of texts, such as a single text, which would be taken apart by letters.
-    """
-    returned: Any = maker(pair, rng)
+def _made(pair: Pair, make_negatives: MakeNegatives, wanted: int, rng: random.Random) -> list[str]:
+    """Some of a pair's made negatives, none of them blank or equal to one of its sides."""
+    returned: Any = make_negatives(pair, rng)
     if not isinstance(returned, (list, tuple)) or not all(isinstance(text, str) for text in returned):
         raise ArgumentTypeError(
             f"`make_negatives` must return a list of texts, empty where it makes none; got {str(returned)[:80]!r} "
             f"({type(returned).__name__}) for the pair {str(tuple(pair))[:120]}"
         )
-    return returned
+    usable = [text for text in dict.fromkeys(map(normalise, returned)) if text and text not in pair]
+    return rng.sample(usable, min(wanted, len(usable)))
 
 
-@lru_cache(maxsize=64)
-def _terms_pattern(terms: tuple[str, ...]) -> "regex.Pattern[str]":
-    longest_first = sorted(dict.fromkeys(terms), key=len, reverse=True)
-    return regex.compile("|".join(_bounded(term) for term in longest_first))
-
-
-def _bounded(term: str) -> str:
-    """A pattern of a term that is no part of a longer word, where its script has words."""
-    before = "" if regex.match(r"\p{sc=Han}", term[0]) else rf"(?<!{_LETTER})"
-    after = "" if regex.match(r"\p{sc=Han}", term[-1]) else rf"(?!{_LETTER})"
-    return f"{before}{regex.escape(term)}{after}"
-
-
-def _check_terms(terms: Sequence[str], *, at_least: int = 1) -> None:
-    if len(terms) < at_least:
-        raise ArgumentError(f"`terms` must hold at least {at_least}, got {len(terms)}")
-    for term in terms:
-        if not isinstance(term, str) or not term.strip():
-            raise ArgumentError(f"`terms` must be non-empty strings, got {term!r}")
+def _another(pair: Pair, positives: Sequence[str], translations: Collection[str], rng: random.Random) -> str:
+    """The positive of another pair that does not translate this pair's anchor."""
+    for _ in range(_DRAWS):
+        text = rng.choice(positives)
+        if text not in translations:
+            return text
+    wrong = [text for text in positives if text not in translations]
+    if not wrong:
+        raise ArgumentError(
+            f"`train_pairs` must hold another second side that can be a negative of {pair.anchor[:80]!r}, but all of "
+            "them translate it; add pairs, or set `mined_negatives` and `made_negatives` to 0"
+        )
+    return rng.choice(wrong)

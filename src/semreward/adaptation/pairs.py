@@ -3,18 +3,21 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from os import PathLike
 from typing import Any, NamedTuple, TypeAlias, overload
 
-from semreward.adaptation.files import Unreadable, hub_rows, is_file_name, numbered_rows
-from semreward.errors import ArgumentError, MissingColumnError
+from semreward.arguments import check_count
+from semreward.errors import ArgumentError
+from semreward.files import BadRow, read_rows
 from semreward.text import normalise
 
 Columns: TypeAlias = tuple[str, str] | tuple[int, int]
-"""Names of the two columns, or their places counted from 0, for files without a header."""
+"""Names of the two columns, or their positions counted from 0, for files without a header."""
 
-# How many bad rows a report names.
-_NAMED = 5
+_NAMED = 5  # bad rows that a report names
+_NOT_UNICODE = "not valid UTF-8"
+_EQUAL_SIDES = "with equal sides"
 
 
 class Pair(NamedTuple):
@@ -26,14 +29,7 @@ class Pair(NamedTuple):
 
 @dataclass(frozen=True)
 class PairReport:
-    """Where pairs come from and what became of the rows; goes into an encoder's model card.
-
-    Attributes:
-        source: File, hub data set, or what else was read.
-        rows: How many rows were read.
-        dropped: How many of them were dropped, by reason.
-        named: The first dropped rows, with number (counted from 1), reason and content.
-    """
+    """How many rows of a source were read, how many were dropped by reason, and the first dropped ones in full."""
 
     source: str
     rows: int
@@ -52,7 +48,7 @@ class PairReport:
 
 @dataclass(frozen=True)
 class PairData(Sequence[Pair]):
-    """Pairs as a sequence, with the report of how they were read; equal to another of the same pairs and report."""
+    """Pairs as a sequence, with the report of how they were read."""
 
     pairs: tuple[Pair, ...]
     report: PairReport
@@ -77,26 +73,25 @@ def read_pairs(
     split: str = "train",
     limit: int | None = None,
 ) -> PairData:
-    """Read translation pairs; rows that are none are dropped, counted and named, never repaired.
+    """Read translation pairs. Rows that are no pair are dropped, counted and named, never repaired.
 
-    Dropped are rows without two sides, with a side that is blank or no text, that are no valid UTF-8 (or JSON), and
-    those whose sides are equal, which teach nothing. Duplicates stay: `adapt_encoder` removes and reports them,
-    together with pairs that occur in the evaluation.
+    A row is dropped if it lacks a side, if a side is blank or no text, if it is not valid UTF-8 (or JSON), or if its
+    sides are equal. Duplicates stay: `adapt_encoder` removes and reports them.
 
     Args:
         source: A file (`.tsv`, `.csv`, `.jsonl`, `.parquet`; also compressed: `.gz`, `.bz2`, `.xz`, `.zst`), a hub data
             set's id, or an iterable of pairs or of mappings.
-        columns: Names of anchor's and positive's columns; or their places, counted from 0, where a TSV or CSV has no
-            header. In other sources a place counts a row's columns. TSV knows no quoting: a quotation mark is text.
+        columns: Names of the anchor's and the positive's column; or their positions, counted from 0, if a TSV or CSV
+            has no header. TSV knows no quoting: a quotation mark is text.
         split: Split of a hub data set.
-        limit: Read so many rows at most; `None`: all of them.
+        limit: Read at most so many rows; `None`: all of them.
 
     Returns:
         The pairs, normalised (NFC, no outer white space), in order, and the report.
 
     Raises:
-        ArgumentError: The file does not exist or has none of these endings, cannot be read as what its ending says, no
-            row of it is a pair, or `columns` or `limit` is something else.
+        ArgumentError: The file does not exist, has another ending, is damaged or holds no pair; or `columns` or
+            `limit` is invalid.
         MissingColumnError: The first row has no such column. Later rows without it are dropped.
         MissingDependencyError: A format's library is not installed.
 
@@ -107,23 +102,25 @@ def read_pairs(
         >>> print(data.report)
         an iterable: 3 rows read, 1 kept, dropped: 1 with a blank side, 1 without two sides
     """
-    _check_reading(columns, limit)
-    name, rows = _opened(source, columns, split)
+    kinds = {type(column) for column in columns} if isinstance(columns, (tuple, list)) else set()
+    if kinds not in ({str}, {int}) or len(columns) != 2 or (kinds == {int} and min(map(int, columns)) < 0):  # noqa: PLR2004
+        raise ArgumentError(f"`columns` must be two names, or two positions counted from 0, got {columns!r}")
+    if limit is not None:
+        check_count("limit", limit)
+    name = str(source) if isinstance(source, (str, PathLike)) else "an iterable"
     pairs: list[Pair] = []
     dropped: Counter[str] = Counter()
     named: list[str] = []
     number = 0
-    for number, row in enumerate(rows, start=1):
-        sides: Any = row if isinstance(row, Unreadable) else _sides(row, columns, name, is_first=number == 1)
-        reason = _fault(sides)
-        if reason:
-            dropped[reason] += 1
-            if len(named) < _NAMED:
-                named.append(f"row {number} {reason}: {str(row)[:120]}")
-        else:
-            pairs.append(Pair(normalise(sides[0]), normalise(sides[1])))
-        if number == limit:
-            break
+    for number, (row, sides) in enumerate(islice(_rows(source, columns, split), limit), start=1):
+        reason = row.fault if isinstance(row, BadRow) else _fault(sides)
+        if not reason:
+            pairs.append(Pair(*map(normalise, sides)))
+            continue
+        dropped[reason] += 1
+        if len(named) < _NAMED:
+            content = row.content if isinstance(row, BadRow) else str(row)
+            named.append(f"row {number} {reason}: {content[:120]}")
     report = PairReport(name, number, dict(dropped), tuple(named))
     if not pairs:
         raise ArgumentError(f"`source` must hold at least one pair; {report}; {'; '.join(named) or 'it is empty'}")
@@ -131,52 +128,24 @@ def read_pairs(
 
 
 def checked_pairs(pairs: Sequence[tuple[str, str]], name: str) -> list[Pair]:
-    """Normalised pairs.
-
-    Raises:
-        ArgumentError: A row is no pair of two non-blank strings of valid Unicode; its number is named.
-    """
+    """Normalised pairs; raises `ArgumentError` with the row unless each is two non-blank strings of valid Unicode."""
     checked = []
     for row, pair in enumerate(pairs):
-        is_pair = isinstance(pair, (tuple, list)) and len(pair) == 2  # noqa: PLR2004 - a string of two letters is none
-        if not is_pair or not all(isinstance(side, str) and normalise(side) for side in pair):
-            raise ArgumentError(f"`{name}` must be pairs of non-empty strings, got {pair!r} at row {row}; drop the row")
-        if any(_has_surrogate(side) for side in pair):
+        fault = _fault(pair)
+        if fault == _NOT_UNICODE:
             raise ArgumentError(
                 f"`{name}` must be valid Unicode, got a lone surrogate in {pair!a} at row {row}; drop it"
             )
-        checked.append(Pair(normalise(pair[0]), normalise(pair[1])))
+        if fault and fault != _EQUAL_SIDES:
+            raise ArgumentError(f"`{name}` must be pairs of non-empty strings, got {pair!r} at row {row}; drop the row")
+        checked.append(Pair(*map(normalise, pair)))
     return checked
 
 
-def checked_sentences(texts: Sequence[str], name: str) -> list[str]:
-    """Normalised, distinct sentences.
-
-    Raises:
-        ArgumentError: A row is no non-blank string of valid Unicode; its number is named.
-    """
-    for row, text in enumerate(texts):
-        if not isinstance(text, str) or not normalise(text):
-            raise ArgumentError(f"`{name}` must be non-empty strings, got {text!r} at row {row}; drop the row")
-        if _has_surrogate(text):
-            raise ArgumentError(
-                f"`{name}` must be valid Unicode, got a lone surrogate in {text!a} at row {row}; drop it"
-            )
-    return list(dict.fromkeys(normalise(text) for text in texts))
-
-
 def without_leaks(train_pairs: Sequence[tuple[str, str]], held_out: Iterable[str]) -> tuple[list[Pair], PairReport]:
-    """Distinct training pairs that share no sentence with the evaluation, and what was removed.
+    """Distinct training pairs, in order, without those that hold a text of the evaluation; and a report of the others.
 
-    Args:
-        train_pairs: The pairs; if they were read by `read_pairs`, the report continues theirs.
-        held_out: All texts of the evaluation, normalised.
-
-    Returns:
-        The pairs in order of their first occurrence, and the report.
-
-    Raises:
-        ArgumentError: A row is no pair of two non-blank strings of valid Unicode; its number is named.
+    The report continues that of `read_pairs`, if the pairs come from there.
     """
     report = train_pairs.report if isinstance(train_pairs, PairData) else PairReport("train_pairs", len(train_pairs))
     checked = checked_pairs(train_pairs, "train_pairs")
@@ -192,72 +161,25 @@ def without_leaks(train_pairs: Sequence[tuple[str, str]], held_out: Iterable[str
     return kept, PairReport(report.source, report.rows, dropped, report.named)
 
 
-def _check_reading(columns: Any, limit: Any) -> None:
-    is_pair = isinstance(columns, (tuple, list)) and len(columns) == 2  # noqa: PLR2004
-    named = is_pair and all(isinstance(column, str) for column in columns)
-    counted = is_pair and all(_is_whole(column) and column >= 0 for column in columns)
-    if not named and not counted:
-        raise ArgumentError(f"`columns` must be two names, or two places counted from 0, got {columns!r}")
-    if limit is not None and not (_is_whole(limit) and limit >= 1):
-        raise ArgumentError(f"`limit` must be a positive whole number, or None for all rows, got {limit!r}")
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _opened(source: Any, columns: Columns, split: str) -> tuple[str, Iterator[Any]]:
-    by_place = isinstance(columns[0], int)
-    if not isinstance(source, (str, PathLike)):
-        return ("an iterable", iter(source))
-    if is_file_name(source):
-        return str(source), numbered_rows(source, has_header=not by_place)
-    return str(source), hub_rows(str(source), split)
-
-
-def _sides(row: Any, columns: Columns, name: str, *, is_first: bool) -> Any:
-    """A row's two sides, or the row itself where it has none."""
-    first, second = columns
-    if isinstance(row, Mapping):
-        keys = list(row)
-        if isinstance(first, int) and isinstance(second, int):
-            if max(first, second) >= len(keys):
-                return row
-            first, second = keys[first], keys[second]
-        missing = [column for column in (first, second) if column not in row]
-        if missing and not is_first:
-            return row
-        if missing:
-            raise MissingColumnError(
-                f"{name} has no column {', '.join(map(str, missing))}; it has {', '.join(map(str, keys))}"
-            )
-        return row[first], row[second]
-    if isinstance(row, (tuple, list)) and isinstance(first, int) and isinstance(second, int):
-        return (row[first], row[second]) if max(first, second) < len(row) else row
-    if isinstance(row, (tuple, list)) and len(row) == 2:  # noqa: PLR2004 - a pair needs no names
-        return tuple(row)
-    return row
+def _rows(source: Any, columns: Sequence[Any], split: str) -> Iterator[tuple[Any, tuple[Any, ...]]]:
+    """Every row of a source, and its two sides: fewer if the row lacks a column."""
+    from_file = isinstance(source, (str, PathLike))
+    for row in read_rows(source, columns, split=split, keep_bad=True) if from_file else source:
+        cells = row
+        if not from_file and isinstance(columns[0], int) and isinstance(row, (Mapping, list, tuple)):
+            cells = dict(enumerate(row.values() if isinstance(row, Mapping) else row))
+        yield row, tuple(cells[column] for column in columns if column in cells) if isinstance(cells, Mapping) else ()
 
 
 def _fault(sides: Any) -> str:
-    """Why a row's sides are no pair; empty where they are."""
-    if isinstance(sides, Unreadable):
-        return sides.reason
-    if not isinstance(sides, tuple) or len(sides) != 2:  # noqa: PLR2004
+    """Why two sides are no training pair; empty if they are."""
+    if not isinstance(sides, (tuple, list)) or len(sides) != 2:  # noqa: PLR2004
         return "without two sides"
     if not all(isinstance(side, str) for side in sides):
         return "with a side that is no text"
-    return _text_fault(*sides)
-
-
-def _has_surrogate(text: str) -> bool:
-    """Whether a text holds half of a UTF-16 pair, which no encoding can carry."""
-    return any("\ud800" <= letter <= "\udfff" for letter in text)
-
-
-def _text_fault(first: str, second: str) -> str:
-    if _has_surrogate(first + second):
-        return "that are no valid UTF-8"
-    if not normalise(first) or not normalise(second):
+    if any("\ud800" <= character <= "\udfff" for side in sides for character in side):
+        return _NOT_UNICODE
+    first, second = map(normalise, sides)
+    if not first or not second:
         return "with a blank side"
-    return "with equal sides" if normalise(first) == normalise(second) else ""
+    return _EQUAL_SIDES if first == second else ""

@@ -1,55 +1,21 @@
 """Edits of a text that need no knowledge of its language: words left out, replaced, shuffled; letters exchanged."""
 
-import functools
+import math
 import random
 import re
 import unicodedata
-from collections.abc import Collection, Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 from semreward.text import normalise, units
 
 _LETTER_PAIR = re.compile(r"(?<=[^\W\d_])(?=[^\W\d_])")
-_DIGITS = re.compile(r"\d+")
-
-
-class Pieces(NamedTuple):
-    """A text as its units and what stands around them; `gaps` has one entry more than `units`."""
-
-    units: list[str]
-    gaps: list[str]
-
-    @property
-    def words(self) -> list[int]:
-        """Places of the units that are words: those with a letter or a digit."""
-        return [place for place, unit in enumerate(self.units) if is_word(unit)]
-
-    @property
-    def text(self) -> str:
-        """The text, put together again."""
-        return self.gaps[0] + "".join(unit + gap for unit, gap in zip(self.units, self.gaps[1:], strict=True))
+_DIGIT = re.compile(r"\d")
 
 
 def is_word(unit: str) -> bool:
-    """Whether a unit has a letter or a digit, and is no punctuation."""
-    return any(sign.isalnum() for sign in unit)
-
-
-def split(text: str) -> Pieces:
-    """Take a text apart.
-
-    Example:
-        >>> split("བོད་ཡིག།")
-        Pieces(units=['བོད', 'ཡིག', '།'], gaps=['', '་', '', ''])
-    """
-    text = normalise(text)
-    found = units(text)
-    gaps, place = [], 0
-    for unit in found:
-        start = text.index(unit, place)
-        gaps.append(text[place:start])
-        place = start + len(unit)
-    return Pieces(found, [*gaps, text[place:]])
+    """Whether a unit has a letter or a digit, and is not punctuation."""
+    return any(character.isalnum() for character in unit)
 
 
 def words_of(text: str) -> list[str]:
@@ -57,200 +23,121 @@ def words_of(text: str) -> list[str]:
     return [unit for unit in units(text) if is_word(unit)]
 
 
-def without_words(text: str, left_out: Collection[int]) -> str:
-    """A text without some of its words, counted from 0; each goes with what stands between it and the next one.
+def split(text: str) -> tuple[list[str], list[int]]:
+    """A text's units and the gaps around them, which add up to the text, and the indices of the words among them.
 
     Example:
-        >>> without_words("The cat sat down.", {1, 3})
-        'The sat .'
+        >>> split("བོད་ཡིག།")
+        (['', 'བོད', '་', 'ཡིག', '', '།', ''], [1, 3])
     """
-    pieces = split(text)
-    gone = {place for word, place in enumerate(pieces.words) if word in left_out}
-    kept = [
-        unit + gap
-        for place, (unit, gap) in enumerate(zip(pieces.units, pieces.gaps[1:], strict=True))
-        if place not in gone
-    ]
-    return normalise(pieces.gaps[0] + "".join(kept))
+    text = normalise(text)
+    pieces, end = [], 0
+    for unit in units(text):
+        start = text.index(unit, end)
+        pieces += [text[end:start], unit]
+        end = start + len(unit)
+    return [*pieces, text[end:]], [index for index in range(1, len(pieces), 2) if is_word(pieces[index])]
 
 
 def every_third_left_out(text: str) -> str | None:
-    """A text without its third, sixth, ... word; without its second where it has only two; `None` for fewer.
-
-    Example:
-        >>> every_third_left_out("One two three four five six seven")
-        'One two four five seven'
-    """
-    count = len(words_of(text))
-    if count < 2:  # noqa: PLR2004 - nothing would be left
+    """A text without its third, sixth, ... word; without its second where it has only two; `None` for fewer."""
+    pieces, words = split(text)
+    if len(words) < 2:  # noqa: PLR2004 - nothing would be left
         return None
-    return without_words(text, set(range(2, count, 3)) or {1})
+    for index in words[2::3] or words[1:]:
+        pieces[index : index + 2] = ["", ""]  # the gap behind the word goes, too
+    return normalise("".join(pieces))
 
 
-def first_half(text: str) -> str | None:
-    """The first half of a text's words, rounded up; `None` where it has fewer than two.
-
-    Example:
-        >>> first_half("a b c d e")
-        'a b c'
-    """
-    pieces = split(text)
-    words = pieces.words
+def halves(text: str) -> tuple[str, str] | None:
+    """A text cut in two behind the middle word; `None` where it has fewer than two words."""
+    pieces, words = split(text)
     if len(words) < 2:  # noqa: PLR2004 - one word has no half
         return None
-    end = words[(len(words) - 1) // 2] + 1
-    return normalise(Pieces(pieces.units[:end], [*pieces.gaps[:end], ""]).text)
-
-
-def second_half(text: str) -> str | None:
-    """What `first_half` leaves out.
-
-    Example:
-        >>> second_half("a b c d e")
-        'd e'
-    """
-    pieces = split(text)
-    words = pieces.words
-    if len(words) < 2:  # noqa: PLR2004 - one word has no half
-        return None
-    start = words[(len(words) - 1) // 2 + 1]
-    return normalise(Pieces(pieces.units[start:], ["", *pieces.gaps[start + 1 :]]).text)
+    middle = (len(words) - 1) // 2
+    return normalise("".join(pieces[: words[middle] + 1])), normalise("".join(pieces[words[middle + 1] :]))
 
 
 def shuffled(text: str, rng: random.Random) -> str | None:
-    """A text whose words stand in another order, its punctuation where it was; `None` where no other order exists.
-
-    Example:
-        >>> sorted(words_of(shuffled("a b c d.", random.Random(1)) or ""))
-        ['a', 'b', 'c', 'd']
-    """
-    pieces = split(text)
-    places = pieces.words
-    before = [pieces.units[place] for place in places]
+    """A text with its words in another order and its punctuation where it was; `None` where no other order exists."""
+    pieces, words = split(text)
+    before = [pieces[index] for index in words]
     if len(set(before)) < 2:  # noqa: PLR2004 - equal words have one order
         return None
     after = list(before)
     while after == before:
         rng.shuffle(after)
-    return _replaced(pieces, dict(zip(places, after, strict=True)))
+    for index, word in zip(words, after, strict=True):
+        pieces[index] = word
+    return "".join(pieces)
 
 
 def words_replaced(text: str, donor: str, share: float, rng: random.Random) -> str | None:
-    """A text with a share of its words, rounded up, replaced by words of another text; `None` where that has none.
-
-    Example:
-        >>> words_replaced("a b c d", "x", 0.5, random.Random(0)).count("x")
-        2
-    """
-    pieces, foreign = split(text), words_of(donor)
-    places = pieces.words
-    if not foreign or not places:
+    """A text with a share of its words, rounded up, replaced by words of `donor`; `None` where one has no words."""
+    pieces, words = split(text)
+    foreign = words_of(donor)
+    if not foreign or not words:
         return None
-    chosen = sorted(rng.sample(places, min(len(places), -int(-share * len(places) // 1))))
+    chosen = sorted(rng.sample(words, min(len(words), math.ceil(share * len(words)))))
     start = rng.randrange(len(foreign))
-    return _replaced(pieces, {place: foreign[(start + count) % len(foreign)] for count, place in enumerate(chosen)})
+    for count, index in enumerate(chosen):
+        pieces[index] = foreign[(start + count) % len(foreign)]
+    return "".join(pieces)
 
 
 def digits_changed(text: str, rng: random.Random) -> str:
-    """A text in which every number in digits has another value, but the same number of digits.
+    """A text in which every digit has become another one of its script; never 0, which would shorten a number."""
 
-    Example:
-        >>> changed = digits_changed("In 1998, 3 of 12.", random.Random(0))
-        >>> [len(number) for number in re.findall("[0-9]+", changed)], "1998" in changed
-        ([4, 1, 2], False)
-    """
-    return _DIGITS.sub(lambda match: "".join(_other_digit(digit, rng) for digit in match.group()), text)
+    def another(digit: str, value: int) -> str:
+        return chr(ord(digit) - value + rng.choice([other for other in range(1, 10) if other != value]))
+
+    return _DIGIT.sub(lambda match: another(match.group(), unicodedata.digit(match.group())), text)
 
 
 def digits_of_another_script(text: str) -> str:
-    """A text whose digits keep their value and change their script: Arabic-Indic ones, which become Tibetan ones.
+    """A text whose digits keep their value and become Arabic-Indic, or Tibetan where they are Arabic-Indic."""
 
-    Example:
-        >>> digits_of_another_script("12 ༣")
-        '١٢ ٣'
-    """
-    return _DIGITS.sub(lambda match: "".join(_in_another_script(digit) for digit in match.group()), text)
+    def foreign(digit: str, value: int) -> str:
+        return chr((0x0F20 if "٠" <= digit <= "٩" else 0x0660) + value)
+
+    return _DIGIT.sub(lambda match: foreign(match.group(), unicodedata.digit(match.group())), text)
 
 
 def full_width(text: str) -> str:
-    """A text whose ASCII letters and digits are full-width forms.
-
-    Example:
-        >>> full_width("No. 5")
-        'Ｎｏ. ５'
-    """
-    return "".join(chr(ord(sign) + 0xFEE0) if sign.isascii() and sign.isalnum() else sign for sign in text)
+    """A text with full-width forms of its ASCII letters and digits."""
+    return re.sub("[0-9A-Za-z]", lambda match: chr(ord(match.group()) + 0xFEE0), text)
 
 
 def with_zero_width_spaces(text: str) -> str:
-    """A text with U+200B between every two letters that stand side by side; the eye sees no difference.
-
-    Example:
-        >>> with_zero_width_spaces("ab c") == "a" + chr(0x200B) + "b c"
-        True
-    """
+    """A text with U+200B between adjacent letters; the eye sees no difference."""
     return _LETTER_PAIR.sub("\u200b", text)
 
 
 def exchanged(text: str, first: str, second: str) -> str | None:
-    """A text in which two of its parts have changed places; `None` where it lacks one, or one lies in the other.
-
-    Example:
-        >>> exchanged("Tom met Ann in Paris.", "Tom", "Ann")
-        'Ann met Tom in Paris.'
-    """
+    """A text in which two parts have changed places; `None` where it lacks one or they overlap."""
     if not first or not second or first in second or second in first or first not in text or second not in text:
         return None
-    either = re.compile(f"{re.escape(first)}|{re.escape(second)}")
-    return either.sub(lambda match: second if match.group() == first else first, text)
+    other = {first: second, second: first}
+    return re.sub("|".join(map(re.escape, other)), lambda match: other[match.group()], text)
 
 
-def next_of_its_group(text: str, groups: Sequence[Sequence[str]], pattern: str, field: str, step: int) -> str | None:
-    """A text in which words of some groups have become others of the same group.
+def next_of_its_group(text: str, groups: Sequence[Sequence[str]], pattern: str, step: int) -> str | None:
+    """A text in which words of some groups have become others of their group; `None` where it has no such word.
 
-    Args:
-        text: The text.
-        groups: Words that can stand for each other.
-        pattern: Regular expression of a word at its place, with `{field}` for the alternatives.
-        field: The name of that field.
-        step: How far to go on in the group, at least 1; words that the text already has are passed over.
-
-    Returns:
-        The new text; `None` where it has no word of any group.
+    `pattern` is the regular expression of a word in a sentence, with `{words}` or `{names}` for the alternatives. The
+    `step` says how far to go on in the group, without words that the text already has.
     """
     changed = text
     for group in groups:
         alternatives = "|".join(sorted(map(re.escape, group), key=len, reverse=True))
-        expression = re.compile(pattern.replace(f"{{{field}}}", alternatives))
+        expression = re.compile(pattern.replace("{words}", alternatives).replace("{names}", alternatives))
         present = {match.group().lower() for match in expression.finditer(text)}
-        free = [word for word in group if word.lower() not in present]
-        if free:
-            places = {word.lower(): place + step for place, word in enumerate(group)}
-            others = {word: free[place % len(free)] for word, place in places.items()}
-            changed = expression.sub(functools.partial(_exchanged_word, others), changed)
+        if free := [word for word in group if word.lower() not in present]:
+            others = {word.lower(): free[(index + step) % len(free)] for index, word in enumerate(group)}
+            changed = expression.sub(partial(_in_its_case, others), changed)
     return None if changed == text else changed
 
 
-def _exchanged_word(others: dict[str, str], match: "re.Match[str]") -> str:
-    return _cased(others[match.group().lower()], match.group())
-
-
-def _cased(word: str, like: str) -> str:
-    return word[0].upper() + word[1:] if like[0].isupper() else word
-
-
-def _replaced(pieces: Pieces, changes: dict[int, str]) -> str:
-    return Pieces([changes.get(place, unit) for place, unit in enumerate(pieces.units)], pieces.gaps).text
-
-
-def _other_digit(digit: str, rng: random.Random) -> str:
-    """Another digit of the same script; never 0, so that no number loses its first digit."""
-    value = unicodedata.digit(digit)
-    other = rng.choice([candidate for candidate in range(1, 10) if candidate != value])
-    return chr(ord(digit) - value + other)
-
-
-def _in_another_script(digit: str) -> str:
-    arabic, tibetan = 0x0660, 0x0F20
-    value = unicodedata.digit(digit)
-    return chr((tibetan if ord(digit) == arabic + value else arabic) + value)
+def _in_its_case(others: Mapping[str, str], match: "re.Match[str]") -> str:
+    word = others[match.group().lower()]
+    return word[0].upper() + word[1:] if match.group()[0].isupper() else word

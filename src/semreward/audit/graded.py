@@ -1,6 +1,5 @@
 """Answers of known order, and how well a reward ranks them."""
 
-from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -9,114 +8,76 @@ from numpy.typing import NDArray
 from semreward.audit import edits
 from semreward.audit.attacks import AuditRow, Corpus
 from semreward.audit.results import GradedResult
-from semreward.audit.scoring import Scored, Scorer, figure
+from semreward.audit.scoring import Scorer, figure
 from semreward.calibration import area_under_curve
-from semreward.evaluation.graded import rank_correlation
 
-_SHARES = (0.25, 0.5, 0.75)
-_GOOD = ("gold", "paraphrase")
+GRADES = {
+    "gold": 1.0,
+    "paraphrase": 1.0,
+    "corrupted 25%": 0.75,
+    "corrupted 50%": 0.5,
+    "corrupted 75%": 0.25,
+    "unrelated": 0.0,
+}
+"""The share of the reference's words that an answer keeps; the others are another row's."""
 
 
-def graded_answers(corpus: Corpus) -> dict[str, tuple[float, list[str | None]]]:
-    """Answers by level, with the level's grade: the share of the reference's words that are left.
+def graded_answers(row: AuditRow, corpus: Corpus) -> dict[str, str | None]:
+    """A row's answers by level, those of `GRADES` and the weak one."""
+    answers: dict[str, str | None] = {"gold": row.reference, "paraphrase": row.paraphrase, "weak": row.weak}
+    if other := corpus.other(row):
+        answers["unrelated"] = other.reference
+        for level, grade in GRADES.items():
+            if level.startswith("corrupted"):
+                answers[level] = edits.words_replaced(row.reference, other.reference, 1 - grade, corpus.rng(row))
+    return answers
 
-    Gold and paraphrase are 1; corruptions, a quarter, half, three quarters of whose words are another row's, are 0.75,
-    0.5, 0.25; the other row's reference is 0.
+
+def graded_result(scope: Literal["within", "across"], scorer: Scorer, corpus: Corpus) -> GradedResult | None:
+    """Rank statistics against the reference (`within`), or without gates against the source in its place (`across`).
+
+    `None` where no row has two levels with a reward.
     """
-    levels: dict[str, tuple[float, list[str | None]]] = {
-        "gold": (1.0, [row.reference for row in corpus.rows]),
-        "paraphrase": (1.0, [row.paraphrase for row in corpus.rows]),
+    rows, judged_by = corpus.rows, "reference"
+    if scope == "across":
+        rows, judged_by, scorer = [row for row in rows if row.source], "source", scorer.without_gates()
+    answers = [graded_answers(row, corpus) for row in rows]
+    rewards = {
+        level: scorer.score([found.get(level) for found in answers], rows, judged_by=judged_by).total
+        for level in (*GRADES, "weak")
     }
-    for share in _SHARES:
-        levels[f"corrupted {share:.0%}"] = (1.0 - share, [_corrupted(row, corpus, share) for row in corpus.rows])
-    others = [corpus.other(row) for row in corpus.rows]
-    levels["unrelated"] = (0.0, [other.reference if other else None for other in others])
-    return levels
-
-
-def graded_results(scorer: Scorer, corpus: Corpus, weak: Scored, *, across_languages: bool) -> tuple[GradedResult, ...]:
-    """Rank statistics against the reference and, on request, against the source in its place where rows have one.
-
-    Args:
-        scorer: The reward and its rows.
-        corpus: The rows and their language.
-        weak: What the weak answers earn against the reference.
-        across_languages: Whether the source is asked, too.
-
-    Returns:
-        One result a scope; none where no row has two levels with a reward.
-    """
-    results = [_graded("within", scorer, corpus, list(range(len(corpus.rows))), weak)]
-    with_source = [place for place, row in enumerate(corpus.rows) if row.source]
-    if across_languages and with_source:
-        results.append(_graded("across", scorer, corpus, with_source, None))
-    return tuple(result for result in results if result is not None)
-
-
-def _graded(
-    scope: Literal["within", "across"], scorer: Scorer, corpus: Corpus, places: Sequence[int], weak: Scored | None
-) -> GradedResult | None:
-    judged_by = "reference" if scope == "within" else "source"
-    chosen = np.zeros(len(corpus.rows), dtype=np.bool_)
-    chosen[list(places)] = True
-
-    def scored(answers: Sequence[str | None]) -> NDArray[np.float64]:
-        kept = [answer if here else None for answer, here in zip(answers, chosen, strict=True)]
-        return scorer.score(kept, judged_by=judged_by, gated=scope == "within").total
-
-    levels = graded_answers(corpus)
-    rewards = {name: scored(answers) for name, (_, answers) in levels.items()}
-    weak_rewards = weak.total if weak is not None else scored([row.weak for row in corpus.rows])
-    grades = np.array([grade for grade, _ in levels.values()])
-    ranked = _rank_correlations(np.stack(list(rewards.values()), axis=1)[chosen], grades)
-    if ranked is None:
+    good = np.concatenate([rewards["gold"], rewards["paraphrase"]])
+    ranked = [_rank_correlations(row) for row in np.stack([rewards[level] for level in GRADES], axis=1)]
+    correlations = [pair for pair in ranked if pair is not None]
+    auc_unrelated = auc(good, rewards["unrelated"])
+    if not correlations or auc_unrelated is None:
         return None
-    good = np.concatenate([rewards[name] for name in _GOOD])
-    means = {name: figure(np.nanmean(values)) for name, values in rewards.items() if not np.isnan(values).all()}
-    if not np.isnan(weak_rewards).all():
-        means["weak"] = figure(np.nanmean(weak_rewards))
-    unrelated = auc(good, rewards["unrelated"])
-    return None if unrelated is None else GradedResult(scope, *ranked, unrelated, auc(good, weak_rewards), means)
+    spearman, kendall = np.mean(correlations, axis=0)
+    return GradedResult(
+        scope=scope,
+        rows=len(correlations),
+        spearman=figure(spearman),
+        kendall=figure(kendall),
+        auc_unrelated=auc_unrelated,
+        auc_weak=auc(good, rewards["weak"]),
+        levels={level: figure(np.nanmean(own)) for level, own in rewards.items() if not np.isnan(own).all()},
+    )
 
 
-def _rank_correlations(
-    rewards_NL: NDArray[np.float64],  # noqa: N803 - axes in names
-    grades_L: NDArray[np.float64],  # noqa: N803
-) -> tuple[int, float, float] | None:
-    """How many rows were ranked, and the means of Spearman's rho and Kendall's tau-b over them."""
-    from scipy.stats import kendalltau  # type: ignore[import-untyped] # sentence-transformers brings scipy
+def _rank_correlations(rewards: NDArray[np.float64]) -> tuple[float, float] | None:
+    """Spearman's rho and Kendall's tau-b of one row's rewards and grades; `None` where there is nothing to rank."""
+    from scipy.stats import kendalltau, spearmanr  # type: ignore[import-untyped] # it has no types
 
-    found = []
-    for row in rewards_NL:
-        here = ~np.isnan(row)
-        rewards, grades = row[here], grades_L[here]
-        if len(set(grades)) > 1:
-            rho = rank_correlation(rewards, grades)  # equal rewards rank nothing: undefined, counted as 0
-            found.append((0.0, 0.0) if rho is None else (rho, kendalltau(rewards, grades).statistic))
-    if not found:
+    valued = ~np.isnan(rewards)
+    rewards, grades = rewards[valued], np.array(list(GRADES.values()))[valued]
+    if len(set(grades)) < 2:  # noqa: PLR2004 - no order
         return None
-    rho_mean, tau_mean = np.mean(found, axis=0)
-    return len(found), figure(rho_mean), figure(tau_mean)
+    if len(set(rewards)) == 1:  # undefined, counted as 0: equal rewards rank nothing
+        return 0.0, 0.0
+    return spearmanr(rewards, grades).statistic, kendalltau(rewards, grades).statistic
 
 
 def auc(better: NDArray[np.float64], worse: NDArray[np.float64]) -> float | None:
-    """Probability that a value of the first array is above one of the second, a tie counting half.
-
-    Args:
-        better: Values, NaN for missing ones.
-        worse: Values, NaN for missing ones.
-
-    Returns:
-        A value in [0, 1]; `None` where one side has no value.
-
-    Example:
-        >>> auc(np.array([1.0, 0.5]), np.array([0.5, 0.0, np.nan]))
-        0.875
-    """
+    """Probability that a value of the first array is above one of the second, a tie counting half, NaN left out."""
     better, worse = better[~np.isnan(better)], worse[~np.isnan(worse)]
     return figure(area_under_curve(better, worse)) if len(better) and len(worse) else None
-
-
-def _corrupted(row: AuditRow, corpus: Corpus, share: float) -> str | None:
-    other = corpus.other(row)
-    return edits.words_replaced(row.reference, other.reference, share, corpus.rng(row)) if other else None

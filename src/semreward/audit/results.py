@@ -1,13 +1,13 @@
-"""What an audit found: plain values, their JSON, and the exit code that a CI job asks for."""
+"""What an audit found: plain values, their JSON, and the exit code for a CI job."""
 
 import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias
 
-from semreward.arguments import is_finite_number
+from semreward.arguments import check_share, is_finite_number
 from semreward.audit import rendering
 from semreward.audit.attacks import KINDS, Kind
 from semreward.errors import ArgumentError
@@ -17,22 +17,15 @@ SCHEMA = "semreward.audit/1"
 
 Verdict: TypeAlias = Literal["harmless", "beats_weak", "matches_gold", "not_tested"]
 """What a reward pays an attack: no more than an honest weak answer; more than that; as much as the right answer; or the
-attack applied to no row with a reward. See `Margins` for the lines between them."""
-
-VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+attack applied to no row with a reward. See `Margins`."""
 
 FailOn: TypeAlias = Literal["beats_weak", "matches_gold"] | Mapping[str, str | float]
 """What makes an audit fail: a verdict (or a worse one) of any attack, or limits by attack or kind; see `failures`."""
 
-_FAILING: dict[str, tuple[str, ...]] = {
-    "beats_weak": ("beats_weak", "matches_gold"),
-    "matches_gold": ("matches_gold",),
-}
-
 
 @dataclass(frozen=True)
 class Margins:
-    """The lines between verdicts, in shares of what the reference earns more than the weak answer (the *gap*).
+    """The lines between verdicts, in shares in [0, 1] of the *gap*: gold - weak, or 0 where that is negative.
 
     With the means over the rows to which an attack applies:
 
@@ -41,15 +34,8 @@ class Margins:
       than `win_rate` (a tie is half a win);
     * `harmless`: neither.
 
-    Where the reference earns no more than the weak answer, the gap counts as 0.
-
-    Args:
-        beats_weak: In [0, 1].
-        matches_gold: In [0, 1].
-        win_rate: In [0, 1].
-
     Raises:
-        ArgumentError: One is outside [0, 1].
+        ArgumentError: A share is outside [0, 1].
     """
 
     beats_weak: float = 0.05
@@ -57,18 +43,11 @@ class Margins:
     win_rate: float = 0.5
 
     def __post_init__(self) -> None:
-        for item in dataclasses.fields(self):
-            value = getattr(self, item.name)
-            if not is_finite_number(value) or not 0.0 <= value <= 1.0:
-                raise ArgumentError(f"`{item.name}` of the margins must be in [0, 1], got {value!r}")
+        for name, value in dataclasses.asdict(self).items():
+            check_share(name, value)
 
     def verdict(self, attack: float, weak: float, gold: float, win_rate: float) -> Verdict:
-        """The verdict on an attack, from the three means and its rate of wins against the weak answer.
-
-        Example:
-            >>> Margins().verdict(attack=0.97, weak=0.5, gold=1.0, win_rate=0.9)
-            'beats_weak'
-        """
+        """The verdict on an attack, from the three means and its rate of wins against the weak answer."""
         gap = max(0.0, gold - weak)
         if attack >= gold - self.matches_gold * gap:
             return "matches_gold"
@@ -79,16 +58,11 @@ class Margins:
 
 @dataclass(frozen=True)
 class Level:
-    """What one kind of honest answer earns.
+    """What one kind of honest answer earns: `gold` (the reference), `weak` or `paraphrase`.
 
-    Attributes:
-        name: `gold` (the reference), `weak` or `paraphrase`.
-        rows: How many rows have such an answer.
-        unscored: On how many of them the reward returned `None`.
-        mean: Mean reward over the others; `None` where there are none.
-        win_rate: Share of rows on which it earns more than the weak answer, a tie counting half; `None` without rows,
-            and for the weak answer itself.
-        components: Each component's mean, where the reward is a composite.
+    `unscored` of the `rows` that have such an answer have no reward; `mean` is that of the others. `win_rate` is the
+    share of rows on which it earns more than the weak answer, a tie counting half; `None` for the weak answer itself.
+    `components` are the means of a composite's components.
     """
 
     name: str
@@ -101,12 +75,9 @@ class Level:
 
 @dataclass(frozen=True)
 class BreakEven:
-    """The weight of one component at which an attack and the weak answer earn the same on average.
+    """The weight of one component at which attack and weak answer earn the same on average, the others unchanged.
 
-    Attributes:
-        component: Its name.
-        weight: That weight, all others being what they are.
-        attack_loses: On which side of it the attack earns less.
+    `attack_loses` is the side of it on which the attack earns less.
     """
 
     component: str
@@ -119,21 +90,13 @@ class AttackResult:
     """What one attack earns. Means and rates are over the rows on which attack, weak answer and gold all have a value.
 
     Attributes:
-        name: The attack.
-        kind: What is wrong with its answers.
-        description: The same in one line.
-        applied: Rows to which it applies.
-        unscored: Rows among them on which the reward returned `None`.
-        mean: Its mean reward; `None` where it was not tested.
-        weak: Mean reward of the weak answers.
-        gold: Mean reward of the references.
+        applied: Number of rows to which the attack applies; `unscored` of them have no reward.
+        mean: Its mean reward, as `weak` and `gold` those of the honest answers; `None` where it was not tested.
         position: (mean - weak) / (gold - weak): 0 pays it like the weak answer, 1 like the right one; `None` where gold
             earns no more than weak.
         win_rate: Share of rows on which it earns more than the row's weak answer, a tie counting half.
-        verdict: See `Margins`.
-        components: Each component's mean, where the reward is a composite.
-        break_even: For a composite that is a sum, the weights that would make the attack earn what the weak answer
-            does, one entry a component that tells them apart and reaches that point at a positive weight.
+        components: Mean of each component of a composite.
+        break_even: For a composite that is a sum, one entry per component whose weight alone can change who wins.
         example: One of its answers, shortened.
     """
 
@@ -142,12 +105,12 @@ class AttackResult:
     description: str
     applied: int
     unscored: int
-    mean: float | None
-    weak: float | None
-    gold: float | None
-    position: float | None
-    win_rate: float | None
-    verdict: Verdict
+    mean: float | None = None
+    weak: float | None = None
+    gold: float | None = None
+    position: float | None = None
+    win_rate: float | None = None
+    verdict: Verdict = "not_tested"
     components: dict[str, float] = field(default_factory=dict)
     break_even: tuple[BreakEven, ...] = ()
     example: str = ""
@@ -160,13 +123,12 @@ class GradedResult:
     Attributes:
         scope: `within` a language (against the reference) or `across` languages (against the source in its place, and
             without the gates of a composite: guards compare with a text of the same language).
-        rows: Rows that were ranked.
-        spearman: Mean over rows of the rank correlation of reward and grade, in [-1, 1]; a row of equal rewards
-            counts 0.
+        rows: Number of rows that were ranked.
+        spearman: Mean over rows of the rank correlation of reward and grade, in [-1, 1]; equal rewards count 0.
         kendall: The same with Kendall's tau-b.
-        auc_unrelated: Probability that a good answer of any row earns more than an unrelated one of any row, in [0, 1].
-        auc_weak: Probability that a good answer earns more than a weak one.
-        levels: Mean reward of each level, the weak answer's too.
+        auc_unrelated: Probability that a good answer of any row earns more than an unrelated one of any row, in [0, 1];
+            `auc_weak`: more than a weak one.
+        levels: Mean reward of each level, the weak answer included.
     """
 
     scope: Literal["within", "across"]
@@ -183,19 +145,13 @@ class AuditReport:
     """What an audit found; prints as a table, and writes JSON, Markdown and HTML.
 
     Attributes:
-        reward: The reward's name.
-        signature: All that decides its numbers, where the reward can tell.
+        reward: The reward's name, and its `signature` where it has one.
         language: Tag of the table that the attacks used.
-        rows: How many rows were audited.
-        weak_built: For how many of them the weak answer was made from the reference: every third word left out.
-        seed: Decides the attacks' draws.
-        margins: The lines between verdicts.
-        weights: Weights of a composite's components.
-        mode: A composite's mode, `None` for other rewards.
+        weak_built: Number of `rows` whose weak answer was made from the reference: every third word left out.
+        weights: Weights of a composite's components, and its `mode`.
         levels: What honest answers earn.
-        attacks: One result an attack.
-        graded: Rank statistics, `within` a language and, where that was asked for, `across` languages.
-        version: Version of the package.
+        attacks: One result per attack.
+        graded: Rank statistics, `within` a language and, on request, `across` languages.
     """
 
     reward: str
@@ -213,11 +169,7 @@ class AuditReport:
     version: str
 
     def __getitem__(self, name: str) -> AttackResult:
-        """The result of the attack of that name.
-
-        Raises:
-            ArgumentError: There is none.
-        """
+        """The result of the attack of that name; an `ArgumentError` without one."""
         for result in self.attacks:
             if result.name == name:
                 return result
@@ -241,44 +193,39 @@ class AuditReport:
             The lines. An audit none of whose attacks was tested fails whatever the limits: it says nothing.
 
         Raises:
-            ArgumentError: `fail_on` is neither a verdict nor a mapping, a name, kind or verdict does not exist, or a
-                win rate is outside [0, 1].
+            ArgumentError: A name, kind or verdict in `fail_on` does not exist, or a win rate is outside [0, 1].
         """
-        self._check_limits(fail_on)
+        self._check_limits({KINDS[0]: fail_on} if isinstance(fail_on, str) else fail_on)
         if all(result.mean is None for result in self.attacks):
-            return (self._nothing_tested(),)
+            reason = "no row had a reward for an attack, the weak answer and the reference alike"
+            applied = any(result.applied for result in self.attacks)
+            return (f"0 of {len(self.attacks)} attacks tested: {reason if applied else 'none applied to a row'}",)
         if isinstance(fail_on, str):
             return tuple(_failure(result, fail_on) for result in self.attacks if _breaks(result, fail_on))
         lines = []
         for key, limit in fail_on.items():
             named = [result for result in self.attacks if result.name == key]
             chosen = named or [result for result in self.attacks if result.kind == key]
-            lines += [_failure(item, limit) for item in chosen if _breaks(item, limit)]
-            lines += [f"{item.name}: not tested, {_untested(item)}" for item in named if item.mean is None]
+            untested = [result for result in named if result.mean is None]
+            lines += [_failure(result, limit) for result in chosen if _breaks(result, limit) or result in untested]
         return tuple(lines)
 
-    def _check_limits(self, fail_on: Any) -> None:
-        if isinstance(fail_on, str):
-            _check_limit(fail_on)
-            return
-        if not isinstance(fail_on, Mapping):
+    def _check_limits(self, limits: Any) -> None:
+        verdicts = "beats_weak or matches_gold"
+        if not isinstance(limits, Mapping):
             raise ArgumentError(
-                f"`fail_on` must be a verdict, {' or '.join(_FAILING)}, or a mapping from names or kinds of attacks to "
-                f"verdicts or win rates, got {fail_on!r}"
+                f"`fail_on` must be a verdict, {verdicts}, or a mapping from names or kinds of attacks to verdicts or "
+                f"win rates, got {limits!r}"
             )
-        known = {result.name for result in self.attacks}
-        for key, limit in fail_on.items():
-            if key not in known and key not in KINDS:
+        for key, limit in limits.items():
+            if key not in {*KINDS, *(result.name for result in self.attacks)}:
                 raise ArgumentError(
                     f"`fail_on` names {key!r}, which is no attack of this report and no kind ({', '.join(KINDS)})"
                 )
-            _check_limit(limit)
-
-    def _nothing_tested(self) -> str:
-        tested = f"0 of {len(self.attacks)} attacks tested"
-        if any(result.applied for result in self.attacks):
-            return f"{tested}: no row had a reward for an attack, the weak answer and the reference alike"
-        return f"{tested}: none applied to a row"
+            if isinstance(limit, str) and limit not in ("beats_weak", "matches_gold"):
+                raise ArgumentError(f"`fail_on` must name a verdict, {verdicts}, or a win rate; got {limit!r}")
+            if not isinstance(limit, str) and not (is_finite_number(limit) and 0 <= limit <= 1):
+                raise ArgumentError(f"a win rate in `fail_on` must be in [0, 1], got {limit!r}")
 
     def exit_code(self, fail_on: FailOn = "beats_weak") -> int:
         """0 where nothing breaks the limits, else 1; see `failures`."""
@@ -294,24 +241,16 @@ class AuditReport:
 
     @classmethod
     def from_json(cls, text: str) -> "AuditReport":
-        """Read what `to_json` wrote.
-
-        Raises:
-            ArgumentError: The text is something else, or of another version.
-        """
+        """Read what `to_json` wrote; an `ArgumentError` if it is something else, or of another version."""
         try:
             values = json.loads(text)
             if values.pop("schema") != SCHEMA:
                 raise ArgumentError(f"an audit must have the schema {SCHEMA!r}; audit again with this version")
-            return cls(
-                **{
-                    **values,
-                    "margins": Margins(**values["margins"]),
-                    "levels": tuple(Level(**level) for level in values["levels"]),
-                    "graded": tuple(GradedResult(**graded) for graded in values["graded"]),
-                    "attacks": tuple(_attack_result(result) for result in values["attacks"]),
-                }
-            )
+            for attack in values["attacks"]:
+                attack["break_even"] = tuple(BreakEven(**point) for point in attack["break_even"])
+            parts = {"levels": Level, "attacks": AttackResult, "graded": GradedResult}
+            values |= {name: tuple(make(**item) for item in values[name]) for name, make in parts.items()}
+            return cls(**{**values, "margins": Margins(**values["margins"])})
         except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
             raise ArgumentError(f"this is no audit in JSON: {error!r}; write one with to_json()") from error
 
@@ -320,19 +259,11 @@ class AuditReport:
         return rendering.markdown(self)
 
     def to_html(self) -> str:
-        """The report as one HTML page that opens offline, with a plot.
-
-        Raises:
-            MissingDependencyError: matplotlib is not installed.
-        """
+        """The report as one HTML page that opens offline, with a plot, which needs matplotlib."""
         return rendering.html(self)
 
     def write(self, path: str | Path) -> None:
-        """Write the report; the path's ending says how: `.json`, `.md` or `.html`.
-
-        Raises:
-            ArgumentError: The ending is none of these.
-        """
+        """Write the report; the path's ending says how: `.json`, `.md` or `.html`."""
         formats = {".json": self.to_json, ".md": self.to_markdown, ".html": self.to_html}
         ending = Path(path).suffix
         if ending not in formats:
@@ -344,30 +275,16 @@ class AuditReport:
         return rendering.plain(self)
 
 
-def _attack_result(values: dict[str, Any]) -> AttackResult:
-    points = tuple(BreakEven(**point) for point in values["break_even"])
-    return AttackResult(**{**values, "break_even": points})
-
-
-def _check_limit(limit: object) -> None:
-    if isinstance(limit, str):
-        if limit not in _FAILING:
-            raise ArgumentError(f"`fail_on` must name a verdict, {' or '.join(_FAILING)}, or a win rate; got {limit!r}")
-    elif not is_finite_number(limit) or not 0.0 <= float(limit) <= 1.0:  # type: ignore[arg-type] # it is a number
-        raise ArgumentError(f"a win rate in `fail_on` must be in [0, 1], got {limit!r}")
-
-
 def _breaks(result: AttackResult, limit: str | float) -> bool:
     if isinstance(limit, str):
-        return result.verdict in _FAILING[limit]
+        return result.verdict in ("matches_gold", limit)
     return result.win_rate is not None and result.win_rate > limit
 
 
-def _untested(result: AttackResult) -> str:
-    return "no row had a reward for it, the weak answer and the reference" if result.applied else "it applied to no row"
-
-
 def _failure(result: AttackResult, limit: str | float) -> str:
+    if result.mean is None:
+        reason = "no row had a reward for it, the weak answer and the reference"
+        return f"{result.name}: not tested, {reason if result.applied else 'it applied to no row'}"
     allowed = f"below {limit!r}" if isinstance(limit, str) else f"a win rate of at most {limit:g}"
     return (
         f"{result.name}: {result.verdict}, mean {result.mean:.4g} (weak {result.weak:.4g}, gold {result.gold:.4g}), "

@@ -1,1 +1,1 @@
-"""Sentence encoders: `local` loads models in this process, `remote` asks servers; all texts go through `engine`."""
+"""Sentence encoders: `local` loads models in this process, `server` asks servers; all texts go through `engine`."""

@@ -1,7 +1,8 @@
-"""Vectors that stay at hand, bounded in bytes: references first, and what else there is room for."""
+"""Vectors of texts, bounded in bytes: references first, other texts in the room that is left."""
 
-import sys
+import threading
 from collections import OrderedDict
+from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
 import numpy as np
@@ -9,54 +10,54 @@ from numpy.typing import NDArray
 
 Vector: TypeAlias = NDArray[np.float32]
 
-# What the table keeps for an entry beside its text and its vector: a slot of the hash table and a link of the order.
-_ENTRY_OVERHEAD_BYTES = 200
+# What an entry takes beside its characters and its numbers: two object headers, a slot of the table, a link.
+_ENTRY_BYTES = 390
 
 
 class VectorCache:
-    """Least-recently-used map from text to vector, bounded in bytes, in two ranks.
+    """Least-recently-used map from text to vector. Safe to use from several threads.
 
-    Vectors that a caller asks to keep (references) give way to each other only. All others (completions) use the room
-    that is left, and go first.
+    Vectors that a caller asks to keep are evicted for each other only. All others are evicted before them.
     """
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
+        self._lock = threading.RLock()
         self._kept: OrderedDict[str, Vector] = OrderedDict()
-        self._passing: OrderedDict[str, Vector] = OrderedDict()
+        self._others: OrderedDict[str, Vector] = OrderedDict()
         self.used_bytes = 0
 
-    def __len__(self) -> int:
-        return len(self._kept) + len(self._passing)
+    def get(self, texts: Iterable[str], keep: frozenset[str] = frozenset()) -> tuple[dict[str, Vector], list[str]]:
+        """The vectors of the texts that are cached, and the other distinct texts; those in `keep` are kept from now."""
+        found: dict[str, Vector] = {}
+        missing: dict[str, None] = {}
+        with self._lock:
+            for text in texts:
+                if text in self._kept:
+                    found[text] = self._kept[text]
+                    self._kept.move_to_end(text)
+                elif text not in self._others:
+                    missing[text] = None
+                elif text in keep:
+                    found[text] = self._kept[text] = self._others.pop(text)
+                else:
+                    found[text] = self._others[text]
+                    self._others.move_to_end(text)
+        return found, list(missing)
 
-    def get(self, text: str, *, keep: bool = False) -> Vector | None:
-        """The vector of a text, which thereby becomes the most recently used one; `None` where it is not at hand."""
-        if text in self._kept:
-            self._kept.move_to_end(text)
-            return self._kept[text]
-        vector = self._passing.get(text)
-        if vector is not None and keep:
-            self._kept[text] = self._passing.pop(text)
-        elif vector is not None:
-            self._passing.move_to_end(text)
-        return vector
-
-    def put(self, text: str, vector: Vector, *, keep: bool = True) -> None:
-        """Store a vector; the least recently used ones make room, those that are not kept first.
-
-        One that is larger than the whole cache, or that would drive out kept ones without being kept, is not stored.
-        """
-        size = self._size(text, vector)
-        if size > self._max_bytes or self.get(text, keep=keep) is not None:
-            return
-        (self._kept if keep else self._passing)[text] = vector.copy()  # a view would keep its whole batch alive
-        self.used_bytes += size
-        while self.used_bytes > self._max_bytes:
-            self.used_bytes -= self._size(*(self._passing or self._kept).popitem(last=False))
-
-    @staticmethod
-    def _size(text: str, vector: Vector) -> int:
-        return sys.getsizeof(text) + vector.nbytes + sys.getsizeof(_EMPTY) + _ENTRY_OVERHEAD_BYTES
+    def put(self, vectors: Mapping[str, Vector], keep: frozenset[str] = frozenset()) -> None:
+        """Store vectors that are not cached yet, and evict what no longer fits."""
+        with self._lock:
+            for text, vector in vectors.items():
+                size = _size(text, vector)
+                if size > self._max_bytes or text in self._kept or text in self._others:
+                    continue
+                (self._kept if text in keep else self._others)[text] = vector.copy()  # a view keeps its batch alive
+                self.used_bytes += size
+                while self.used_bytes > self._max_bytes:
+                    self.used_bytes -= _size(*(self._others or self._kept).popitem(last=False))
 
 
-_EMPTY = np.zeros(0, dtype=np.float32)  # what an array takes beside its numbers
+def _size(text: str, vector: Vector) -> int:
+    """Bytes of an entry; with the UTF-8 that Python may store in a string later, so that the size never changes."""
+    return _ENTRY_BYTES + vector.nbytes + (1 if text.isascii() else 5) * len(text)

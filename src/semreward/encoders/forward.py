@@ -1,4 +1,4 @@
-"""The forward pass of a loaded sentence-transformers model: batches by tokens, memory that runs out, broken weights.
+"""The forward pass of a loaded sentence-transformers model: batches bounded in tokens, memory that runs out, checks.
 
 Legend: N texts, B texts of a batch, T tokens of its longest, D width.
 """
@@ -22,14 +22,13 @@ logger = logging.getLogger(__name__)
 Features: TypeAlias = Mapping[str, Any]
 """What sentence-transformers makes of texts: tensors by name, and a few values that describe them."""
 
-# Texts are tokenised in growing portions: a small first one, so that the model starts soon, then large ones, so that
-# texts of one length in tokens meet in a batch. A CPU is slow enough to begin with a large one.
+# Texts are tokenised in growing portions: a small first one, so that an accelerator starts soon, then large ones, so
+# that texts of one length in tokens meet in a batch.
 _FIRST_PORTION = 64
 _FIRST_CPU_PORTION = 1024
 _LARGEST_PORTION = 4096
 
-# For models whose tokens cannot be counted in advance, a cautious guess.
-_BYTES_A_TOKEN = 3
+_BYTES_PER_TOKEN = 3  # a cautious guess, for models whose tokens cannot be counted in advance
 
 _LOG_EVERY_S = 60.0
 
@@ -42,26 +41,23 @@ class ModelForward:
     Args:
         model: The model, in evaluation mode, on its device.
         prompt: Text put before each input; `None`: the model's own default.
-        batch_tokens: Tokens a forward pass, padding included.
-        batch_size: Texts a forward pass, at most.
+        batch_tokens: Tokens per forward pass, padding included.
+        batch_size: Texts per forward pass, at most.
     """
 
     def __init__(self, model: "SentenceTransformer", *, prompt: str | None, batch_tokens: int, batch_size: int) -> None:
         self._model = model
         self._prompt = model.prompts.get(model.default_prompt_name) if prompt is None else prompt
-        self._batch_tokens = batch_tokens
-        self._batch_size = batch_size
+        self._batch_tokens, self._batch_size = batch_tokens, batch_size
         self._unpadded = bool(getattr(model, "_can_flatten_inputs", lambda: False)())
         self._next_log = 0.0
         self.counts_texts = True
-        self.texts = 0
-        self.truncated_texts = 0
+        self.texts = self.truncated_texts = 0
 
     def __call__(self, batch: list[str]) -> NDArray[np.float32]:
         """Encode `N` texts without an engine; shape (N, D), in order."""
-        at = {text: row for row, text in enumerate(dict.fromkeys(batch))}
         rows: dict[str, NDArray[np.float32]] = {}
-        for texts, inputs in self.prepared(sorted(at, key=len, reverse=True)):
+        for texts, inputs in self.prepared(sorted(dict.fromkeys(batch), key=len, reverse=True)):
             if isinstance(inputs, Exception):
                 raise inputs
             rows.update(zip(texts, self.forward(inputs), strict=True))
@@ -72,40 +68,29 @@ class ModelForward:
         size = _FIRST_CPU_PORTION if self._model.device.type == "cpu" else _FIRST_PORTION
         start = 0
         while start < len(texts):
-            portion = texts[start : start + size]
+            if self._unpadded:  # cannot be cut once it is tokenised
+                guess = len(texts[start].encode("utf-8", "replace")) // _BYTES_PER_TOKEN + 2
+                tokens = min(guess, self._model.max_seq_length or self._batch_tokens)
+                size = max(1, min(self._batch_size, self._batch_tokens // tokens))
+            yield from self._tokenised(texts[start : start + size])
             start, size = start + size, min(2 * size, _LARGEST_PORTION)
-            if self._unpadded:
-                for batch in self._guessed_batches(portion):
-                    yield from self._tokenised(batch, cut=False)
-            else:
-                yield from self._tokenised(portion, cut=True)
 
-    def _tokenised(self, texts: list[str], *, cut: bool) -> Iterator[tuple[list[str], Any]]:
+    def _tokenised(self, texts: list[str]) -> Iterator[tuple[list[str], Any]]:
         try:
-            features = self._features(texts)
+            features: Features = self._model.preprocess(texts, prompt=self._prompt)
         except Exception as error:  # noqa: BLE001 - handed to those whose texts they are
             if len(texts) == 1:
                 yield texts, error
-            else:  # one text that no tokenizer takes must not harm the others
+            else:  # one text that the tokenizer refuses must not harm the others
                 for text in texts:
-                    yield from self._tokenised([text], cut=cut)
+                    yield from self._tokenised([text])
             return
         self._count_truncated(features, len(texts))
         mask = features.get("attention_mask")
-        if cut and mask is not None and mask.ndim == 2:  # noqa: PLR2004 - texts x tokens
+        if mask is not None and mask.ndim == 2:  # noqa: PLR2004 - texts x tokens
             yield from self._cut(texts, features, mask)
         else:
             yield texts, features
-
-    def _features(self, texts: list[str]) -> Features:
-        if hasattr(self._model, "preprocess"):
-            features: Features = self._model.preprocess(texts, prompt=self._prompt)
-            return features
-        if not self._prompt:  # sentence-transformers before 5.4
-            return dict(self._model.tokenize(texts))
-        features = dict(self._model.tokenize([self._prompt + text for text in texts]))
-        length = self._model._get_prompt_length(self._prompt)  # noqa: SLF001 - as its own `encode` does
-        return features if length is None else {**features, "prompt_length": length}
 
     def _cut(self, texts: list[str], features: Features, mask_NT: "torch.Tensor") -> Iterator[tuple[list[str], Any]]:  # noqa: N803
         """Batches of a portion, ordered by tokens, each padded to its own longest text only."""
@@ -120,23 +105,8 @@ class ModelForward:
             yield [texts[row] for row in rows.tolist()], _rows_of(features, rows, longest, mask_NT)
             start += size
 
-    def _guessed_batches(self, texts: list[str]) -> Iterator[list[str]]:
-        """Batches of a model that takes texts without padding, whose tokens add up."""
-        limit = self._model.max_seq_length or self._batch_tokens
-        batch: list[str] = []
-        tokens = 0
-        for text in texts:
-            guess = min(limit, len(text.encode("utf-8", "replace")) // _BYTES_A_TOKEN + 2)
-            if batch and (tokens + guess > self._batch_tokens or len(batch) == self._batch_size):
-                yield batch
-                batch, tokens = [], 0
-            batch.append(text)
-            tokens += guess
-        if batch:
-            yield batch
-
     def forward(self, inputs: Features) -> NDArray[np.float32]:
-        """Unit rows of one batch, shape (B, D), float32; halves a batch for which the memory does not suffice."""
+        """Unit rows of one batch, shape (B, D), float32; a batch for which the memory does not suffice is halved."""
         import torch
 
         try:
@@ -159,13 +129,13 @@ class ModelForward:
         import torch
 
         device = self._model.device
-        features = {
-            name: value.to(device, non_blocking=True) if isinstance(value, torch.Tensor) else value
-            for name, value in inputs.items()
-        }
         if device.type == "cuda" and device.index is not None:
-            torch.cuda.set_device(device)  # this thread's; kernels of attention libraries go where it points
+            torch.cuda.set_device(device)  # of this thread: kernels of attention libraries run there
         with torch.inference_mode():
+            features = {
+                name: value.to(device, non_blocking=True) if isinstance(value, torch.Tensor) else value
+                for name, value in inputs.items()
+            }
             vectors: torch.Tensor = self._model(features)["sentence_embedding"]
             if self._model.truncate_dim is not None:
                 vectors = vectors[..., : self._model.truncate_dim]
@@ -174,24 +144,18 @@ class ModelForward:
     def _count_truncated(self, features: Features, texts: int) -> None:
         if not self.counts_texts:
             return
-        self.texts += texts
         limit, mask = self._model.max_seq_length, features.get("attention_mask")
-        encodings = getattr(features, "encodings", None)
-        if encodings:
+        truncated = 0
+        if encodings := getattr(features, "encodings", None):
             truncated = sum(bool(encoding.overflowing) for encoding in encodings)
         elif limit and mask is not None:  # a slow tokenizer keeps no account: what fills the window counts
             truncated = int((mask.sum(dim=1) >= limit).sum())
-        else:
-            truncated = 0
+        self.texts += texts
         self.truncated_texts += truncated
         if truncated and time.monotonic() >= self._next_log:
             self._next_log = time.monotonic() + _LOG_EVERY_S
-            logger.warning(
-                "%d of %d texts so far were longer than %s tokens; what lies beyond is invisible to the encoder",
-                self.truncated_texts,
-                self.texts,
-                limit,
-            )
+            message = "%d of %d texts so far were longer than %s tokens; the encoder does not see the rest of them"
+            logger.warning(message, self.truncated_texts, self.texts, limit)
 
 
 def _rows_of(features: Features, rows: "torch.Tensor", longest: int, mask_NT: "torch.Tensor") -> dict[str, Any]:  # noqa: N803
@@ -210,19 +174,13 @@ def _rows_of(features: Features, rows: "torch.Tensor", longest: int, mask_NT: "t
 
 
 def check_model(forward: ModelForward, model: "SentenceTransformer", tolerance: float) -> None:
-    """Raise `EncoderError` unless a loaded model's weights are whole, and two passes over a text agree.
-
-    Args:
-        forward: The forward pass.
-        model: The model that it runs.
-        tolerance: How far the cosine of the two passes may be from 1.
-    """
+    """Raise `EncoderError` unless all weights are complete and finite, and two passes over a text have cosine 1."""
+    remedy = "load the encoder before that (`encoder.warmup()`), or put it behind an embedding server"
     for name, weight in model.named_parameters():
         if weight.is_meta or not weight.numel():
             raise EncoderError(
                 f"the encoder's weight `{name}` is empty in this process: DeepSpeed ZeRO-3 partitions what is loaded "
-                "while it is on; load the encoder before the trainer is made (`encoder.warmup()`), or put it behind "
-                "an embedding server"
+                f"while it is on; {remedy}"
             )
         if not bool(weight.detach().float().sum().isfinite()):
             raise EncoderError(f"the encoder's weight `{name}` is not finite; the checkpoint is damaged")
@@ -234,6 +192,5 @@ def check_model(forward: ModelForward, model: "SentenceTransformer", tolerance: 
         raise EncoderError(
             f"two passes of the loaded encoder over one text have cosine {cosine:.6f} instead of 1: its forward pass "
             "is broken. Likely causes are DeepSpeed ZeRO-3, which partitions its weights, and libraries that patch the "
-            "forward passes of transformers (Unsloth, Liger); load the encoder before they do, or put it behind an "
-            "embedding server"
+            f"forward passes of transformers (Unsloth, Liger); {remedy}"
         )

@@ -1,335 +1,297 @@
-"""The conversation with an embedding server: requests within its limits, attempts until a deadline, checked answers."""
+"""Sentence encoders behind an embedding server (TEI, vLLM, Infinity, Ollama, any OpenAI-compatible one)."""
 
+import asyncio
+import base64
+import hashlib
 import json
 import logging
-import os
-import random
-import threading
 import time
-import weakref
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from collections.abc import Iterator, Sequence
+from dataclasses import KW_ONLY, dataclass
+from functools import lru_cache, partial
+from typing import Literal
 
-import httpx2
 import numpy as np
 from numpy.typing import NDArray
 
-from semreward.encoders.answers import WrongAnswerError, message_of, retry_after_s, unit_rows
+from semreward.arguments import check_choice, check_count, check_number
+from semreward.client import ApiKey, Client, Failure, ServedModel, WrongAnswerError
+from semreward.encoders.engine import (
+    DEFAULT_CACHE_BYTES,
+    DEFAULT_GATHER_MS,
+    DEFAULT_PROGRESS_ABOVE,
+    EncodeBatch,
+    close_engine,
+    engine_of,
+)
 from semreward.errors import EncoderError, EncoderUnavailableError
 
 logger = logging.getLogger(__name__)
 
-Encoding: TypeAlias = Literal["float", "base64"]
-ENCODINGS: tuple[Encoding, ...] = ("float", "base64")
-
-# What an answer may hold at most: a vector of 10,000 numbers as JSON, and what a server says around them.
-_BYTES_A_VECTOR = 2**18
-_BYTES_OF_FRAME = 2**16
-
-# The n-th wait before another attempt is drawn from half of to all of 0.1 s, 0.2 s, 0.4 s, ..., 5 s.
-_FIRST_WAIT_S = 0.1
-_LONGEST_WAIT_S = 5.0
-
-# How much of a call's time is kept back (this part of it, or these seconds), so that the last attempt can still say why
-# it failed.
-_KEPT_PART, _KEPT_S = 0.05, 0.2
-
+_TEXTS_PER_CALL = 2**30  # the engine hands over all texts at once, so that they share a deadline
 _TOO_LARGE = frozenset({413, 422})
-_PASSING = frozenset({408, 424, 425, 429})  # 424: how TEI says that its model failed
-_SHOWN_CHARACTERS = 200
+
+# Their vectors identify the model of a server: scripts, lengths and meanings that models tell apart.
+_PROBES = (
+    "A dog runs across the wet grass.",
+    "The committee postponed its decision on interest rates.",
+    "他买了三个苹果。",
+    "བོད་ཀྱི་སྐད་ཡིག",
+    "Wie spät ist es?",
+    "x = [i ** 2 for i in range(10)]",
+)
 
 
 @dataclass(frozen=True)
-class Failure:
-    """Why an attempt brought no vectors, and what follows from it.
+class EmbeddingServerEncoder(ServedModel):
+    """A model behind an OpenAI-compatible `/embeddings` endpoint as an encoder: TEI, vLLM, Infinity, Ollama.
 
-    Attributes:
-        what: What happened.
-        remedy: What the user can do about it.
-        action: Try again, try with half of the texts, or stop.
-        answered: Whether the server did its part and sent something that is no vectors.
-        retry_after_s: How long the server asks to wait.
-    """
-
-    what: str
-    remedy: str = ""
-    action: Literal["retry", "halve", "stop"] = "retry"
-    answered: bool = False
-    retry_after_s: float = 0.0
-
-
-class StoppedError(RuntimeError):
-    """Another request of the same call failed for good; never leaves this module."""
-
-
-@dataclass
-class Call:
-    """What the requests of one call share.
-
-    Attributes:
-        deadline: When all must be done, on the monotonic clock.
-        stopped: Set when the call is over, so that nobody starts another attempt.
-        repeated: How many attempts failed and were followed by another.
-    """
-
-    deadline: float
-    stopped: threading.Event = field(default_factory=threading.Event)
-    repeated: list[str] = field(default_factory=list)
-
-    def remaining_s(self) -> float:
-        """Seconds until the deadline, at least 0."""
-        return max(0.0, self.deadline - time.monotonic())
-
-
-class EmbeddingServer:
-    """Embeds texts through an OpenAI-compatible `/embeddings` endpoint. Safe to call from several threads.
+    It compares, hashes, prints and pickles without its API key and connections. Equal encoders share the connections of
+    a process and the latest key. Temporary failures (no connection, a timeout, status 408, 409, 424, 425, 429 or 5xx,
+    an unusable answer) are retried until `timeout_s`, with jittered waits from 0.1 to 5 s or as `Retry-After` asks.
+    Requests that are too large (413, 422) are halved. Servers truncate long texts silently or refuse them; `max_chars`
+    truncates earlier, counts and logs.
 
     Args:
-        base_url: Parent of `/embeddings`, without user name, password and query.
-        place: Host and port, as errors name them.
-        model: Name under which the server knows its model.
-        key: Returns the API key, or `None`; asked at every attempt.
-        key_remedy: What to do where the server refuses the key.
-        extra_body: JSON object whose members go into every request.
-        encoding: How the server is asked to write vectors; either way is understood.
-        timeout_s: Seconds for a call, all attempts included.
-        attempt_timeout_s: Seconds for an attempt.
-        texts_per_request: Texts a request at most.
-        bytes_per_request: Bytes of texts a request at most; a longer text travels alone.
-        max_concurrency: Requests at a time.
+        base_url: Parent of `/embeddings`, such as `http://127.0.0.1:8080/v1` (Infinity serves it without `/v1`).
+        model: The server's name of its model.
+        api_key: Bearer token, in no repr, log, pickle, signature or error.
+        api_key_env: Environment variable with the key, if none is given or it was pickled. Not set: no key is sent.
+        timeout_s: Time limit of one call of `encode` in seconds, all attempts and waits included.
+        attempt_timeout_s: Time limit of one attempt in seconds. `None`: a third of `timeout_s`.
+        prompt: Text before each input, such as `"query: "`, if the model was trained with one.
+        max_chars: Characters per text at most, without the prompt. `None`: no limit.
+        encoding: `"float"`, or `"base64"`, which is half the size. Either answer is understood.
+        extra_body: Further members of each request, such as `{"dimensions": 512}`. It prints: no place for secrets.
+        texts_per_request: Texts per request at most. Lowered when the server refuses so many.
+        bytes_per_request: Bytes of text per request at most. A longer text is sent alone.
+        max_concurrency: Requests at the same time.
+        cache_bytes: Size of the vector cache.
+        gather_ms: How long a batch waits for texts of other callers, if there are several.
+        progress_above: A call with more new texts than this shows a progress bar.
+
+    Raises:
+        ArgumentError: An argument is out of range.
+
+    Example:
+        >>> encoder = EmbeddingServerEncoder("http://127.0.0.1:8080/v1", "BAAI/bge-m3", api_key="secret")
+        >>> encoder == EmbeddingServerEncoder("http://127.0.0.1:8080/v1/", "BAAI/bge-m3")
+        True
+        >>> encoder.encode(["a text"]).shape  # doctest: +SKIP
+        (1, 1024)
     """
 
-    def __init__(
-        self,
-        base_url: str,
-        *,
-        place: str,
-        model: str,
-        key: Callable[[], str | None],
-        key_remedy: str,
-        extra_body: str,
-        encoding: Encoding,
-        timeout_s: float,
-        attempt_timeout_s: float,
-        texts_per_request: int,
-        bytes_per_request: int,
-        max_concurrency: int,
-    ) -> None:
-        self._url = f"{base_url}/embeddings"
-        self._place = place
-        self._key, self._key_remedy = key, key_remedy
-        members = {"model": model, "encoding_format": encoding, **json.loads(extra_body)}
-        self._body_start = json.dumps(members, ensure_ascii=False).encode()[:-1] + b', "input": ['
-        self._timeout_s, self._attempt_timeout_s = timeout_s, attempt_timeout_s
-        self._texts_per_request, self._bytes_per_request = texts_per_request, bytes_per_request
-        self._max_concurrency = max_concurrency
-        self._width: int | None = None
-        self._jitter = random.Random()  # noqa: S311 - spreads waits; its own, so that seeded trainings stay as they are
-        limits = httpx2.Limits(max_connections=max_concurrency, max_keepalive_connections=max_concurrency)
-        self._client = httpx2.Client(limits=limits, follow_redirects=False)
-        weakref.finalize(self, _close_in_its_process, self._client, os.getpid())
+    _: KW_ONLY
+    attempt_timeout_s: float | None = None
+    prompt: str | None = None
+    max_chars: int | None = None
+    encoding: Literal["float", "base64"] = "float"
+    texts_per_request: int = 32
+    bytes_per_request: int = 1_000_000
+    max_concurrency: int = 8
+    cache_bytes: int = DEFAULT_CACHE_BYTES
+    gather_ms: float = DEFAULT_GATHER_MS
+    progress_above: int = DEFAULT_PROGRESS_ABOVE
 
-    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Embed `N` texts into unit rows, shape (N, D), float32.
+    def __post_init__(self) -> None:
+        self._check_server("/embeddings", reserved=("model", "input", "encoding_format"))
+        check_choice("encoding", self.encoding, ("float", "base64"))
+        if self.attempt_timeout_s is not None:
+            check_number("attempt_timeout_s", self.attempt_timeout_s, above=0)
+        if self.max_chars is not None:
+            check_count("max_chars", self.max_chars)
+        for name in ("texts_per_request", "bytes_per_request", "max_concurrency"):
+            check_count(name, getattr(self, name))
+        for name in ("cache_bytes", "gather_ms", "progress_above"):
+            check_number(name, getattr(self, name), at_least=0)
+        if isinstance(self.api_key, ApiKey) and self.api_key.reveal():
+            _latest_keys[self] = self.api_key
+
+    @property
+    def batch_size(self) -> int:
+        """Texts that the engine hands over at once: all of a call."""
+        return _TEXTS_PER_CALL
+
+    @property
+    def fingerprint(self) -> str:
+        """Sixteen hexadecimal digits that identify the model, `prompt`, `max_chars` and `extra_body`.
+
+        The model is identified by its name and by the cosines among a few texts, rounded to two decimals. So neither
+        the address nor rounding errors of other hardware matter (except for rare ties). Computed once per process.
+        """
+        return _fingerprint(self)
+
+    def encode(self, texts: Sequence[str], /) -> NDArray[np.float32]:
+        """Encode `N` non-empty texts into unit rows, shape (N, D), float32.
 
         Raises:
-            EncoderUnavailableError: The deadline passed, or would pass while waiting as long as the server asks.
-            EncoderError: The server refuses the request, or its answers are wrong until the deadline.
+            EncoderUnavailableError: No vectors came within `timeout_s`.
+            EncoderError: The server refuses the request, or its answers cannot be used.
+            ArgumentError: The key was lost in a pickle, and `api_key_env` is not set here.
         """
-        kept_s = min(_KEPT_S, _KEPT_PART * self._timeout_s)
-        call = Call(time.monotonic() + self._timeout_s - kept_s)
-        chunks = list(self._chunks([_as_json(text) for text in texts]))
-        pool = ThreadPoolExecutor(min(self._max_concurrency, len(chunks)), thread_name_prefix="semreward-server")
-        try:
-            futures = [pool.submit(self._embed_chunk, chunk, call) for chunk in chunks]
-            done, pending = wait(futures, call.remaining_s() + kept_s, return_when=FIRST_EXCEPTION)
-            failed = next((error for future in done if (error := future.exception()) is not None), None)
-            if failed is not None:
-                raise failed
-            if pending:
-                raise self._unavailable("no answer in time")
-            return np.concatenate([future.result() for future in futures])
-        finally:
-            call.stopped.set()
-            pool.shutdown(wait=False, cancel_futures=True)  # what hangs ends by its own time-out
-            if call.repeated:
-                logger.info(
-                    "%d requests to the embedding server at %s were repeated (%d in all); the last: %s",
-                    len(call.repeated),
-                    self._place,
-                    len(chunks),
-                    call.repeated[-1],
-                )
+        self._key()
+        return engine_of(self).encode(texts)
 
-    def _chunks(self, encoded: list[bytes]) -> Iterator[list[bytes]]:
-        chunk: list[bytes] = []
+    def warmup(self) -> None:
+        """Encode a short text: a wrong address, model or key shows now, as an error of `encode`."""
+        self.encode(_PROBES[:1])
+
+    @property
+    def truncated_texts(self) -> int:
+        """How many texts `max_chars` has truncated since the connections were opened in this process."""
+        return getattr(engine_of(self).model, "truncated_texts", 0)
+
+    def close(self) -> None:
+        """Close the connections and drop the cached vectors; the next use starts anew."""
+        close_engine(self)
+
+    def open_model(self) -> EncodeBatch:
+        """Prepare the connections and return what embeds through them. For the engine; users call `encode`."""
+        self._latest_key()  # if it is missing, fail before anything is sent
+        url, attempt_timeout_s = f"{self.base_url}/embeddings", self.attempt_timeout_s or self.timeout_s / 3
+        return _EmbeddingServer(self, Client(url, self._server, self._latest_key, attempt_timeout_s))
+
+    def _latest_key(self) -> str | None:
+        """The key that was given last to an equal encoder in this process, or this one's own."""
+        return _latest_keys[self].reveal() if self in _latest_keys else self._key()
+
+
+# Equal encoders share an engine whatever their keys, so a wrong key can be corrected by making the encoder again.
+_latest_keys: dict[EmbeddingServerEncoder, ApiKey] = {}
+
+
+@lru_cache(maxsize=256)
+def _fingerprint(encoder: EmbeddingServerEncoder) -> str:
+    vectors = encoder.encode(_PROBES).astype(np.float64)
+    # Cosines, not coordinates: among thousands of coordinates, some always round differently elsewhere.
+    cosines = np.rint(100 * (vectors @ vectors.T)[np.triu_indices(len(_PROBES), k=1)]).astype(int)
+    parts = [encoder.model, encoder.prompt or "", encoder.max_chars, encoder.extra_body, vectors.shape[1]]
+    return hashlib.sha256(json.dumps([*parts, cosines.tolist()]).encode()).hexdigest()[:16]
+
+
+class _EmbeddingServer:
+    """Truncates texts, sends them in concurrent requests, and halves requests that are too large."""
+
+    def __init__(self, encoder: EmbeddingServerEncoder, client: Client) -> None:
+        self._encoder, self._client = encoder, client
+        members = {"model": encoder.model, "encoding_format": encoder.encoding, **json.loads(str(encoder.extra_body))}
+        self._body_start = json.dumps(members, ensure_ascii=False).encode()[:-1] + b', "input": ['
+        self._texts_per_request = encoder.texts_per_request
+        self._width: int | None = None
+        self.texts = self.truncated_texts = 0
+
+    def __call__(self, batch: list[str]) -> NDArray[np.float32]:
+        # A little earlier than the engine's deadline, because the engine cannot tell why requests failed.
+        deadline = time.monotonic() + max(0.9 * self._encoder.timeout_s, self._encoder.timeout_s - 0.5)
+        prompt, max_chars = self._encoder.prompt or "", self._encoder.max_chars
+        truncated = sum(len(text) > max_chars for text in batch) if max_chars is not None else 0
+        self.texts += len(batch)
+        self.truncated_texts += truncated
+        if truncated:
+            level = logging.INFO if self.truncated_texts > truncated else logging.WARNING  # the first ones are news
+            message = "%d of %d texts so far were longer than max_chars=%d; the rest of them is not sent to %s"
+            logger.log(level, message, self.truncated_texts, self.texts, max_chars, self._client.server)
+        # UTF-8 cannot hold a lone surrogate, which becomes a question mark.
+        encoded = [
+            json.dumps(prompt + text[:max_chars], ensure_ascii=False).encode("utf-8", "replace") for text in batch
+        ]
+        return self._client.run(partial(self._embed, encoded, deadline))
+
+    async def _embed(self, encoded: list[bytes], deadline: float) -> NDArray[np.float32]:
+        slots = asyncio.Semaphore(self._encoder.max_concurrency)
+
+        async def rows_of(part: list[bytes]) -> NDArray[np.float32]:
+            async with slots:
+                return await self._embed_part(part, deadline)
+
+        tasks = [asyncio.ensure_future(rows_of(part)) for part in self._parts(encoded)]
+        try:
+            return np.concatenate(await asyncio.gather(*tasks))
+        finally:
+            for task in tasks:
+                task.cancel()  # after the first failure
+
+    def _parts(self, encoded: list[bytes]) -> Iterator[list[bytes]]:
+        part: list[bytes] = []
         size = 0
         for text in encoded:
-            full = len(chunk) >= self._texts_per_request or size + len(text) > self._bytes_per_request
-            if chunk and full:
-                yield chunk
-                chunk, size = [], 0
-            chunk.append(text)
+            is_full = len(part) >= self._texts_per_request or size + len(text) > self._encoder.bytes_per_request
+            if part and is_full:
+                yield part
+                part, size = [], 0
+            part.append(text)
             size += len(text)
-        if chunk:
-            yield chunk
+        yield part
 
-    def _embed_chunk(self, encoded: list[bytes], call: Call) -> NDArray[np.float32]:
-        if len(encoded) > self._texts_per_request:  # learned since the chunk was made
-            return self._embed_parts(encoded, self._texts_per_request, call)
-        attempts, unanswered, told = 0, False, ""
-        while True:
-            outcome = self._attempt(encoded, call)
+    async def _embed_part(self, part: list[bytes], deadline: float) -> NDArray[np.float32]:
+        size = self._texts_per_request  # may have become smaller since the part was made
+        failure: Failure | None = None
+        if len(part) <= size:
+            body = self._body_start + b", ".join(part) + b"]}"
+            outcome = await self._client.post(body, partial(self._rows, len(part)), deadline=deadline)
             if not isinstance(outcome, Failure):
                 return outcome
-            attempts += 1
-            if attempts == 1 or call.remaining_s() > 0:  # the last attempt, cut off by the deadline, tells nothing
-                unanswered |= not outcome.answered
-                told = outcome.what
-            if outcome.action == "halve" and len(encoded) > 1:
-                return self._embed_halves(encoded, outcome, call)
-            if outcome.action != "retry":
-                raise EncoderError(f"the embedding server at {self._place} {outcome.what}; {outcome.remedy}")
-            wait_s = max(outcome.retry_after_s, self._wait_s(attempts))
-            if wait_s >= call.remaining_s():
-                tries = f"{told}, at attempt {attempts}"
-                if outcome.retry_after_s > call.remaining_s():
-                    tries += f", and it asks to wait {outcome.retry_after_s:.3g} s"
-                raise self._unavailable(tries) if unanswered else self._wrong(tries)
-            call.repeated.append(outcome.what)
-            if call.stopped.wait(wait_s):
-                raise StoppedError
+            if outcome.status not in _TOO_LARGE or len(part) == 1:
+                raise self._error(outcome)
+            size, failure = (len(part) + 1) // 2, outcome
+        rows = [await self._embed_part(part[start : start + size], deadline) for start in range(0, len(part), size)]
+        if failure is not None and len(part) == self._texts_per_request:  # fewer texts may have been too long
+            self._texts_per_request = size
+            message = "%s %s for %d texts: from now on it gets %d per request; lower `texts_per_request` to avoid this"
+            logger.warning(message, self._client.server, failure.what, len(part), size)
+        return np.concatenate(rows)
 
-    def _embed_halves(self, encoded: list[bytes], refusal: Failure, call: Call) -> NDArray[np.float32]:
-        half = (len(encoded) + 1) // 2
-        full = len(encoded) == self._texts_per_request
-        rows = self._embed_parts(encoded, half, call)
-        if full and half < self._texts_per_request:  # not learned from fewer texts: those were too long
-            self._texts_per_request = half
-            logger.warning(
-                "the embedding server at %s %s for %d texts: from now on it gets %d a request; "
-                "set `texts_per_request` to spare the attempts",
-                self._place,
-                refusal.what,
-                len(encoded),
-                half,
-            )
-        return rows
-
-    def _embed_parts(self, encoded: list[bytes], size: int, call: Call) -> NDArray[np.float32]:
-        parts = [encoded[start : start + size] for start in range(0, len(encoded), size)]
-        return np.concatenate([self._embed_chunk(part, call) for part in parts])
-
-    def _wait_s(self, attempts: int) -> float:
-        longest = min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2.0 ** min(attempts - 1, 10))
-        return longest * self._jitter.uniform(0.5, 1.0)
-
-    def _attempt(self, encoded: list[bytes], call: Call) -> NDArray[np.float32] | Failure:
-        """One request; what fails is returned rather than raised, as exceptions of the client carry its headers."""
-        key = self._key()
-        limit_s = min(self._attempt_timeout_s, call.remaining_s())
-        if call.stopped.is_set() or limit_s == 0:
-            return Failure("got no attempt in time")
-        answer = self._answer(encoded, key, limit_s)
-        if isinstance(answer, Failure):
-            return answer
-        response, content = answer
-        if not response.is_success:
-            return self._refusal(response, _shown(message_of(content), key))
-        try:
-            return self._of_one_width(unit_rows(content, len(encoded)))
-        except WrongAnswerError as error:
-            return Failure(f"answered wrongly: {_shown(str(error), key)}", answered=True)
-
-    def _answer(self, encoded: list[bytes], key: str | None, limit_s: float) -> tuple[httpx2.Response, bytes] | Failure:
-        """What the server says to one request, within the limits of time and size."""
-        headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
-        if key is not None:
-            headers["Authorization"] = f"Bearer {key}"
-        body = self._body_start + b", ".join(encoded) + b"]}"
-        deadline = time.monotonic() + limit_s
-        try:
-            with self._client.stream("POST", self._url, content=body, headers=headers, timeout=limit_s) as response:
-                content = _read(response, _BYTES_OF_FRAME + _BYTES_A_VECTOR * len(encoded), deadline)
-        except httpx2.TimeoutException as error:
-            return Failure(f"did not answer within {limit_s:.3g} s ({type(error).__name__})")
-        except httpx2.HTTPError as error:
-            return Failure(f"could not be reached ({type(error).__name__}: {_shown(str(error), key)})")
-        return content if isinstance(content, Failure) else (response, content)
-
-    def _of_one_width(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
-        if self._width is None:
-            self._width = rows.shape[1]
+    def _rows(self, count: int, content: bytes) -> NDArray[np.float32]:
+        rows = unit_rows(content, count)
+        self._width = self._width or rows.shape[1]
         if rows.shape[1] != self._width:
             raise WrongAnswerError(f"vectors of {rows.shape[1]} numbers, after vectors of {self._width}")
         return rows
 
-    def _refusal(self, response: httpx2.Response, message: str) -> Failure:
-        status = response.status_code
-        what = f"answered {status} {message}".rstrip()
-        if status in _TOO_LARGE:
-            remedy = "even one text is too much for it: cut texts by `max_chars`, and check `model` and `extra_body`"
-            return Failure(what, remedy, action="halve")
-        if status in _PASSING or status >= 500:  # noqa: PLR2004 - the server's own errors
-            return Failure(what, retry_after_s=retry_after_s(response.headers.get("Retry-After")))
-        if status in {401, 403}:
-            return Failure(what, self._key_remedy, action="stop")
-        if status in {404, 405}:
-            remedy = (
-                "`base_url` must be the parent of /embeddings, often http://host:port/v1, and `model` one it serves"
+    def _error(self, failure: Failure) -> EncoderError | EncoderUnavailableError:
+        what = f"{self._client.server} {failure.what}"
+        if failure.is_temporary and not failure.is_answered:
+            return EncoderUnavailableError(
+                f"{what}, and gave no vectors within `timeout_s` ({self._encoder.timeout_s:g} s); check that it runs "
+                "and is not overloaded, raise `timeout_s`, or let rewards pass: on_error='none'"
             )
-            return Failure(what, remedy, action="stop")
-        if response.is_redirect:
-            return Failure(what, "give the address that it redirects to as `base_url`", action="stop")
-        remedy = "check `model` and `extra_body`, and cut texts that are longer than its window by `max_chars`"
-        return Failure(what, remedy, action="stop")
-
-    def _unavailable(self, why: str) -> EncoderUnavailableError:
-        return EncoderUnavailableError(
-            f"the embedding server at {self._place} gave no vectors within `timeout_s` ({self._timeout_s:g} s): {why}; "
-            "check that it runs and is not overloaded, raise `timeout_s`, or let rewards pass: on_error='none'"
-        )
-
-    def _wrong(self, why: str) -> EncoderError:
+        if failure.status in {401, 403}:
+            variable = self._encoder.api_key_env
+            return EncoderError(f"{what}; give the right key as `api_key`, or set the environment variable {variable}")
         return EncoderError(
-            f"the embedding server at {self._place} gave no usable vectors within `timeout_s` ({self._timeout_s:g} s): "
-            f"{why}; check `base_url` and the server's model"
+            f"{what}; check `base_url` (the parent of /embeddings, often http://host:port/v1), `model` and "
+            "`extra_body`, and truncate texts that are too long for the model by `max_chars`"
         )
 
 
-def _as_json(text: str) -> bytes:
-    """A text as JSON; a lone surrogate, which UTF-8 cannot carry, becomes a question mark."""
-    return json.dumps(text, ensure_ascii=False).encode("utf-8", "replace")
+def unit_rows(content: bytes, count: int) -> NDArray[np.float32]:
+    """The vectors of an answer in the order of the texts, as unit rows of shape (count, D), float32.
+
+    Raises:
+        WrongAnswerError: The answer does not hold `count` finite non-zero vectors of one width.
+    """
+    try:
+        items = json.loads(content)["data"]
+        if any(item.get("index") is not None for item in items):
+            by_index = {item["index"]: item for item in items}
+            items = [by_index[index] for index in range(len(items))]
+        rows = np.array([_vector(item["embedding"]) for item in items])
+    except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        answer = content.decode(errors="replace")
+        raise WrongAnswerError(f"no list `data` of vectors with their index ({error!r}), but {answer}") from None
+    if len(rows) != count:
+        raise WrongAnswerError(f"{len(rows)} vectors for {count} texts")
+    if rows.ndim != 2 or rows.dtype.kind not in "fiu":  # noqa: PLR2004
+        raise WrongAnswerError("vectors that are not lists of numbers")
+    rows = rows.astype(np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    if not (np.isfinite(norms) & (norms > 0)).all():
+        raise WrongAnswerError("a vector that is zero or not finite")
+    unit: NDArray[np.float32] = (rows / norms).astype(np.float32)
+    return unit
 
 
-def _close_in_its_process(client: httpx2.Client, process: int) -> None:
-    """Close a client, but not in a forked child, where a lock may be held by a thread that the child does not have."""
-    if os.getpid() == process:
-        client.close()
-
-
-def _read(response: httpx2.Response, max_bytes: int, deadline: float) -> bytes | Failure:
-    """The body of a response, if it is no longer than allowed and comes in time; of an error, as much as is shown."""
-    blocks: list[bytes] = []
-    size = 0
-    for block in response.iter_bytes():
-        blocks.append(block)
-        size += len(block)
-        if not response.is_success and size >= _BYTES_OF_FRAME:
-            break
-        if size > max_bytes:
-            remedy = "check that `base_url` is an embedding server; vectors this wide need encoding='base64'"
-            return Failure(f"answered with more than {max_bytes} bytes", remedy, action="stop")
-        if time.monotonic() > deadline:
-            return Failure("did not finish its answer in time")
-    return b"".join(blocks)
-
-
-def _shown(text: str, key: str | None) -> str:
-    """The beginning of a foreign text on one line, without the API key, should the text repeat it."""
-    for secret in (key, json.dumps(key)[1:-1]) if key else ():
-        text = text.replace(secret, "***")
-    line = " ".join(text.split())
-    return line if len(line) <= _SHOWN_CHARACTERS else line[: _SHOWN_CHARACTERS - 3] + "..."
+def _vector(embedding: object) -> object:
+    """A vector as it was sent: a list of numbers, or little-endian float32 in base64."""
+    return np.frombuffer(base64.b64decode(embedding, validate=True), "<f4") if isinstance(embedding, str) else embedding

@@ -1,6 +1,6 @@
 """What a policy is worth on a test set, how far it has drifted from its base, and what an encoder is worth.
 
-Names resolve on first access, so that only `drift`, and asking a model in this process, load torch.
+Names resolve on first access, so that only `drift`, `choice` and `asking` load torch.
 """
 
 import importlib
@@ -8,71 +8,37 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from semreward.errors import ChatError, ChatUnavailableError
-    from semreward.evaluation.asking import READING_PROMPT, ChatModel, Reader, reading_answers
+    from semreward.evaluation.asking import READING_PROMPT, ChatModel, reading_answers
     from semreward.evaluation.chat import ChatServer
-    from semreward.evaluation.choice import ChoiceScores, choice_scores
+    from semreward.evaluation.choice import choice_scores
     from semreward.evaluation.drift import Distribution, token_kl, token_nll
-    from semreward.evaluation.graded import GradedPair, GradedScores, graded_scores, rank_correlation
-    from semreward.evaluation.judge import (
-        Judge,
-        JudgingEstimate,
-        JudgingInterruptedError,
-        judging_estimate,
-        pairwise_scores,
-    )
-    from semreward.evaluation.overlap import bleu_score, chrf_score, rouge_l_score
+    from semreward.evaluation.graded import GradedPair, graded_scores, rank_correlation
+    from semreward.evaluation.judge import JudgingInterruptedError, judging_estimate, pairwise_scores
     from semreward.evaluation.prompts import JudgePrompt, headline_prompt, translation_prompt, verdict_of
-    from semreward.evaluation.reading import CmrcScores, ReadingPrompt, cmrc_scores, first_questions, reading_prompts
-    from semreward.evaluation.retrieval import Ranking, RetrievalScores, mean_cosine, pair_auc, retrieval_scores
-    from semreward.evaluation.score import Score
-    from semreward.evaluation.semantic import language_consistency_score, similarity_score
-    from semreward.evaluation.verdicts import JudgedPair, PairwiseScores
+    from semreward.evaluation.reading import CmrcScores, cmrc_scores, first_questions, reading_prompts
+    from semreward.evaluation.retrieval import mean_cosine, pair_auc, retrieval_scores
+    from semreward.evaluation.score import (
+        Score,
+        bleu_score,
+        chrf_score,
+        language_consistency_score,
+        rouge_l_score,
+        similarity_score,
+    )
 
-_HOMES = {
-    "READING_PROMPT": "asking",
-    "ChatError": "chat",
-    "ChatModel": "asking",
-    "ChatServer": "chat",
-    "ChatUnavailableError": "chat",
-    "ChoiceScores": "choice",
-    "CmrcScores": "reading",
-    "Distribution": "drift",
-    "GradedPair": "graded",
-    "GradedScores": "graded",
-    "Judge": "judge",
-    "JudgePrompt": "prompts",
-    "JudgedPair": "verdicts",
-    "JudgingEstimate": "judge",
-    "JudgingInterruptedError": "judge",
-    "PairwiseScores": "verdicts",
-    "Ranking": "retrieval",
-    "Reader": "asking",
-    "ReadingPrompt": "reading",
-    "RetrievalScores": "retrieval",
-    "Score": "score",
-    "bleu_score": "overlap",
-    "choice_scores": "choice",
-    "chrf_score": "overlap",
-    "cmrc_scores": "reading",
-    "first_questions": "reading",
-    "graded_scores": "graded",
-    "headline_prompt": "prompts",
-    "judging_estimate": "judge",
-    "language_consistency_score": "semantic",
-    "mean_cosine": "retrieval",
-    "pair_auc": "retrieval",
-    "pairwise_scores": "judge",
-    "rank_correlation": "graded",
-    "reading_answers": "asking",
-    "reading_prompts": "reading",
-    "retrieval_scores": "retrieval",
-    "rouge_l_score": "overlap",
-    "similarity_score": "semantic",
-    "token_kl": "drift",
-    "token_nll": "drift",
-    "translation_prompt": "prompts",
-    "verdict_of": "prompts",
+_NAMES = {
+    "asking": "READING_PROMPT ChatModel reading_answers",
+    "chat": "ChatError ChatServer ChatUnavailableError",
+    "choice": "choice_scores",
+    "drift": "Distribution token_kl token_nll",
+    "graded": "GradedPair graded_scores rank_correlation",
+    "judge": "JudgingInterruptedError judging_estimate pairwise_scores",
+    "prompts": "JudgePrompt headline_prompt translation_prompt verdict_of",
+    "reading": "CmrcScores cmrc_scores first_questions reading_prompts",
+    "retrieval": "mean_cosine pair_auc retrieval_scores",
+    "score": "Score bleu_score chrf_score language_consistency_score rouge_l_score similarity_score",
 }
+_HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 __all__ = [
     "READING_PROMPT",
@@ -80,21 +46,11 @@ __all__ = [
     "ChatModel",
     "ChatServer",
     "ChatUnavailableError",
-    "ChoiceScores",
     "CmrcScores",
     "Distribution",
     "GradedPair",
-    "GradedScores",
-    "Judge",
     "JudgePrompt",
-    "JudgedPair",
-    "JudgingEstimate",
     "JudgingInterruptedError",
-    "PairwiseScores",
-    "Ranking",
-    "Reader",
-    "ReadingPrompt",
-    "RetrievalScores",
     "Score",
     "bleu_score",
     "choice_scores",

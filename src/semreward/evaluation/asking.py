@@ -1,21 +1,21 @@
-"""Asking a chat model the questions of a reading test, so that an interrupted run goes on where it stopped."""
+"""Asking a chat model the questions of a reading test; an interrupted run goes on where it stopped."""
 
 import hashlib
 import json
 import logging
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 
+from semreward.arguments import check_count, is_column
 from semreward.errors import ArgumentError, ArgumentTypeError
 from semreward.evaluation.answers import AnswerFile, answerer_name, key_of
 from semreward.evaluation.drift import evaluating
 from semreward.evaluation.prompts import check_fields
 from semreward.evaluation.reading import Dataset, reading_prompts
-from semreward.evaluation.score import check_count
 from semreward.text import ReasoningPolicy, remove_reasoning
 
 if TYPE_CHECKING:
@@ -24,11 +24,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 READING_PROMPT = "阅读短文，用短文中的原文回答问题。只写答案。\n短文：{passage}\n问题：{question}"
-"""What a model is asked where nothing else is said: to answer in the passage's own words, and with nothing but the
-answer. The paper does not state its prompt."""
+"""The default prompt: answer in the passage's own words, and with the answer only. The paper does not state its own."""
 
-# How many numbers of a weight stand for all of it in a model's signature.
-_NUMBERS_A_WEIGHT = 64
+_NUMBERS_PER_WEIGHT = 64  # sampled for a model's signature
 
 _GREEDY: dict[str, Any] = {
     "do_sample": False,
@@ -41,29 +39,23 @@ _GREEDY: dict[str, Any] = {
 }
 
 
-class Reader(Protocol):
-    """Whoever answers: `ChatModel`, or a function of your own, from a batch of prompts to their answers.
-
-    Where it has a text `signature`, this names it in the file of answers.
-    """
-
-    def __call__(self, prompts: Sequence[str], /) -> Sequence[str]:
-        """One answer a prompt, in order."""
-        ...
+Reader: TypeAlias = Callable[[Sequence[str]], Sequence[str]]
+"""Whoever answers a batch of prompts: `ChatModel`, or your own function. Its `signature`, if it is a string, names it
+in the file of answers."""
 
 
 @dataclass(frozen=True, eq=False)
 class ChatModel:
     """A chat model in this process: a batch of prompts to its greedy answers.
 
-    Each prompt is one user message, put into the tokenizer's chat template. The model runs where it is, in evaluation
-    mode, and is left as it was; sampling that its generation settings ask for is off.
+    Each prompt is one user message in the tokenizer's chat template. The model runs where it is, in evaluation mode and
+    without the sampling of its generation settings, and is left as it was.
 
     Args:
         model: A causal language model of transformers, or a PEFT model around one.
-        tokenizer: Its tokenizer, with a chat template. Batches are padded on the left, whatever side it pads on.
-        max_tokens: Tokens of an answer at most, at least 1; the rest is cut off.
-        template_options: What else the chat template is given, such as `{"enable_thinking": False}`.
+        tokenizer: Its tokenizer, with a chat template. Batches are padded on the left in any case.
+        max_tokens: Tokens per answer at most.
+        template_options: Further arguments of the chat template, such as `{"enable_thinking": False}`.
 
     Raises:
         ArgumentError: The tokenizer has no chat template, or `max_tokens` is below 1.
@@ -78,7 +70,6 @@ class ChatModel:
     _: KW_ONLY
     max_tokens: int = 64
     template_options: Mapping[str, Any] = field(default_factory=dict)
-    _warned: bool = field(default=False, init=False, repr=False)  # whether prompts beyond the window were logged
 
     def __post_init__(self) -> None:
         check_count("max_tokens", self.max_tokens)
@@ -93,10 +84,10 @@ class ChatModel:
         digest = hashlib.sha256()
         for name, weight in self.model.state_dict().items():
             flat = weight.detach().reshape(-1)
-            sample = flat[:: max(1, flat.numel() // _NUMBERS_A_WEIGHT)].cpu().double().numpy()
+            sample = flat[:: max(1, flat.numel() // _NUMBERS_PER_WEIGHT)].cpu().double().numpy()
             digest.update(f"{name}{tuple(weight.shape)}".encode() + sample.tobytes())
         for name, module in self.model.named_modules():
-            if hasattr(module, "disable_adapters"):  # a layer of PEFT, whose adapter may be there and off
+            if hasattr(module, "disable_adapters"):  # a layer of PEFT, whose adapter may be off
                 digest.update(f"{name}{module.disable_adapters}{getattr(module, 'active_adapters', None)}".encode())
         settings = [self.tokenizer.chat_template, len(self.tokenizer), dict(self.template_options)]
         digest.update(json.dumps(settings, sort_keys=True, default=str).encode())
@@ -107,22 +98,17 @@ class ChatModel:
         if not prompts:
             return []
         ids = [self._token_ids(prompt) for prompt in prompts]
+        longest = max(map(len, ids))
         padding = self.tokenizer.pad_token_id
         if padding is None:
-            padding = self.tokenizer.eos_token_id or 0  # which one does not matter: it is masked
-        longest = max(map(len, ids))
-        self._look_at_window(longest)
+            padding = self.tokenizer.eos_token_id or 0  # it is masked
         device = next(self.model.parameters()).device
         inputs = torch.tensor([[padding] * (longest - len(row)) + row for row in ids], device=device)
         mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in ids], device=device)
-        model: Any = self.model  # generate() is attached to models in a way that type checkers do not see
+        model: Any = self.model  # type checkers do not see how generate() is attached
         with evaluating(self.model), torch.no_grad():
             output = model.generate(
-                input_ids=inputs,
-                attention_mask=mask,
-                max_new_tokens=self.max_tokens,
-                pad_token_id=padding,
-                **_GREEDY,
+                input_ids=inputs, attention_mask=mask, max_new_tokens=self.max_tokens, pad_token_id=padding, **_GREEDY
             )
         return list(self.tokenizer.batch_decode(output[:, longest:], skip_special_tokens=True))
 
@@ -132,18 +118,6 @@ class ChatModel:
             messages, tokenize=False, add_generation_prompt=True, **self.template_options
         )
         return list(self.tokenizer(str(text), add_special_tokens=False)["input_ids"])
-
-    def _look_at_window(self, tokens: int) -> None:
-        window = getattr(getattr(self.model, "config", None), "max_position_embeddings", None)
-        if not self._warned and isinstance(window, int) and tokens + self.max_tokens > window:
-            object.__setattr__(self, "_warned", True)  # batch after batch would say the same
-            logger.warning(
-                "a prompt of %d tokens and an answer of up to %d go beyond the model's window of %d tokens; its "
-                "answer counts like any other; further ones are not logged",
-                tokens,
-                self.max_tokens,
-                window,
-            )
 
 
 def reading_answers(
@@ -158,30 +132,26 @@ def reading_answers(
 ) -> dict[str, str]:
     """The answers of a model to all questions of a data set, ready for `cmrc_scores`.
 
-    Answers are written batch by batch, the longest prompts first, each under a hash of who is asked and what: a call
-    that was interrupted asks only for what is missing. Answers of another model, or to another prompt, may stand in the
-    same file and are left alone.
+    Answers are written after each batch, longest prompts first. The same call after an interruption asks only for the
+    rest. Answers of other models or to other prompts in the file are left alone.
 
     Args:
-        reader: Answers batches of prompts; see `Reader`.
+        reader: Answers batches of prompts.
         dataset: Questions in the layout of SQuAD, or the path of a JSON file with them; `first_questions` takes a part.
-        path: File of JSON lines that keeps the answers, with members `id`, `answer` and `key`; made where there is
-            none. `None`: they are kept until the call ends.
+        path: JSON lines file that keeps the answers; created if missing. `None`: they are kept during the call.
         prompt: Text with the fields `{passage}` and `{question}`; other braces are doubled.
-        batch_size: Prompts a batch. Where memory runs out, call again with less: what is answered stays answered.
-        reader_name: What a reader without a `signature` is called in the file.
-        reasoning: What becomes of `<think>` blocks in answers; see `semreward.text.remove_reasoning`. The file has the
-            answers with them.
+        batch_size: Prompts per batch. If memory runs out, call again with fewer: earlier answers are kept.
+        reader_name: Name of a reader without a `signature`.
+        reasoning: What becomes of `<think>` blocks in the result; see `semreward.text.remove_reasoning`.
 
     Returns:
-        Question id to answer, in the data set's order; without outer white space, empty where nothing was answered.
+        Question id to answer, in the data set's order; without outer white space, empty if nothing was answered.
 
     Raises:
-        ArgumentError: The data set breaks the layout, the prompt has other fields, `batch_size` is no integer of at
-            least 1, `reasoning` is no policy, or a reader with a file has neither `signature` nor `reader_name`; or it
-            returns another number of answers.
+        ArgumentError: The data set breaks the layout, the prompt has other fields, `batch_size` is below 1, `reasoning`
+            is unknown, a reader with a file has no name, or it returns another number of answers.
         ArgumentTypeError: The reader, its answers, the prompt or the data set have the wrong type.
-        FileNotFoundError: `dataset` is a path at which nothing is.
+        FileNotFoundError: `dataset` is a path that does not exist.
 
     Source:
         Su et al. 2026, section 4.1.1, https://arxiv.org/abs/2605.14366, which states neither split nor prompt.
@@ -192,9 +162,11 @@ def reading_answers(
         >>> reading_answers(lambda prompts: ["北京" if "北京" in prompt else "" for prompt in prompts], squad)
         {'q1': '北京'}
     """
+    from tqdm.auto import tqdm
+
     check_fields(prompt, ("passage", "question"), argument="prompt")
     check_count("batch_size", batch_size)
-    remove_reasoning("", policy=reasoning)  # a policy that is none must show before anything is asked
+    remove_reasoning("", policy=reasoning)  # a wrong policy must show before anything is asked
     name = answerer_name(reader, reader_name, argument="reader", keeps=path is not None)
     questions = list(reading_prompts(dataset))
     prompts = [prompt.format(passage=question.passage, question=question.question) for question in questions]
@@ -203,9 +175,10 @@ def reading_answers(
     answers.prepare()
     todo = [row for row, key in enumerate(keys) if key not in answers]
     logger.info("%d of %d questions are answered already", len(questions) - len(todo), len(questions))
-    todo.sort(key=lambda row: -len(prompts[row]))  # like lengths share a batch, and what does not fit shows at once
-    for rows in _batches(todo, batch_size):
-        for row, answer in zip(rows, _answered(reader, [prompts[row] for row in rows]), strict=True):
+    todo.sort(key=lambda row: -len(prompts[row]))  # similar lengths share a batch; what does not fit shows at once
+    for start in tqdm(range(0, len(todo), batch_size), desc="reading", unit="batch", disable=None):
+        rows = todo[start : start + batch_size]
+        for row, answer in zip(rows, _answers(reader, [prompts[row] for row in rows]), strict=True):
             answers.add(keys[row], answer, id=questions[row].id)
     return {
         question.id: remove_reasoning(answers[key], policy=reasoning).strip()
@@ -213,21 +186,13 @@ def reading_answers(
     }
 
 
-def _batches(rows: list[int], size: int) -> Any:  # a progress bar, which has no types
-    from tqdm.auto import tqdm
-
-    batches = [rows[start : start + size] for start in range(0, len(rows), size)]
-    return tqdm(batches, desc="reading", unit="batch", disable=None)
-
-
-def _answered(reader: Reader, prompts: list[str]) -> list[str]:
-    returned: object = reader(prompts)
-    if isinstance(returned, (str, bytes, Mapping)) or not isinstance(returned, Iterable):
-        raise ArgumentTypeError(f"`reader` must return a list of texts, one a prompt, got {type(returned).__name__}")
-    answers = list(returned)
+def _answers(reader: Reader, prompts: list[str]) -> list[str]:
+    answers: Any = reader(prompts)
+    if not is_column(answers):
+        raise ArgumentTypeError(f"`reader` must return a list of texts, one per prompt, got {type(answers).__name__}")
     if len(answers) != len(prompts):
-        raise ArgumentError(f"`reader` must return one answer a prompt: {len(prompts)} expected, got {len(answers)}")
+        raise ArgumentError(f"`reader` must return one answer per prompt: {len(prompts)} expected, got {len(answers)}")
     for answer in answers:
         if not isinstance(answer, str):
             raise ArgumentTypeError(f"`reader` must return texts, got {type(answer).__name__}")
-    return answers
+    return list(answers)

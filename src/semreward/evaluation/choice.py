@@ -1,10 +1,10 @@
-"""Reading comprehension for a model that is too small to answer: which of a passage's answers does it find likeliest?
+"""Reading comprehension for a model too small to answer: which of a passage's answers does it find likeliest?
 
-A small model quotes hardly an answer to the letter, and exact match has nothing to lose. Here it only has to prefer the
-right one among the answers to all questions on the passage.
+A small model rarely quotes an answer to the letter, so exact match cannot fall. Here it only has to prefer the right
+answer among those to all questions on the passage. Legend: Q questions or none, A answers.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn.functional import log_softmax
 
+from semreward.arguments import check_text
 from semreward.errors import ArgumentError
 from semreward.evaluation.drift import evaluating
 from semreward.evaluation.reading import Dataset, reading_questions
@@ -19,43 +20,18 @@ from semreward.evaluation.reading import Dataset, reading_questions
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-# Axes: R rows that share a passage, S tokens of a question, T tokens of an answer.
-QUESTION = "\nQuestion: {question}\nAnswer:"
-NO_QUESTION = "\nAnswer:"
-
 
 @dataclass(frozen=True)
 class ChoiceScores:
-    """Shares of questions whose right answer a model prefers, each in [0, 1].
+    """Shares of questions whose right answer a model prefers, each in [0, 1]."""
 
-    Attributes:
-        gain: By the log-likelihood that the question adds to an answer.
-        likelihood: By the log-likelihood per token.
-        blind: By the log-likelihood per token without the question: what a model gets right that has not read it.
-        chance: What guessing gets right.
-        questions: Number of questions; those on passages with one distinct answer are left out.
-        right: Question id -> whether `gain` is right, for paired comparisons.
-        passages: Question id -> index of its passage, for a bootstrap over passages.
-    """
-
-    gain: float
-    likelihood: float
-    blind: float
-    chance: float
-    questions: int
-    right: Mapping[str, bool]
-    passages: Mapping[str, int]
-
-
-@dataclass(frozen=True)
-class _Passage:
-    """A passage, its questions, its distinct answers, and for each question which of them are right."""
-
-    text: str
-    ids: list[str]
-    questions: list[str]
-    answers: list[str]
-    right: list[set[int]]
+    gain: float  # by the log-likelihood that the question adds to an answer
+    likelihood: float  # by the log-likelihood per token
+    blind: float  # by the log-likelihood per token without the question: right without reading it
+    chance: float  # by guessing
+    questions: int  # those on passages with one distinct answer are left out
+    right: Mapping[str, bool]  # question id -> whether `gain` is right, for paired comparisons
+    passages: Mapping[str, int]  # question id -> index of its passage, for a bootstrap over passages
 
 
 def choice_scores(
@@ -63,127 +39,85 @@ def choice_scores(
     tokenizer: "PreTrainedTokenizerBase",
     dataset: Dataset,
     *,
-    question_format: str = QUESTION,
-    blind_format: str = NO_QUESTION,
+    question_format: str = "\nQuestion: {question}\nAnswer:",
+    blind_format: str = "\nAnswer:",
 ) -> ChoiceScores:
     r"""Let a model choose among the answers to all questions on a passage.
 
     $$\hat a = \arg\max_a \; \log p(a | passage, question) - \log p(a | passage)$$
 
-    The difference favours neither short answers nor those that the passage suggests anyway. Texts are plain, without a
-    chat template.
+    The difference favours neither short answers nor those that the passage suggests anyway.
 
     Args:
-        model: A causal language model of transformers, or a PEFT model around one. It runs where it is, in evaluation
-            mode, and is left as it was.
-        tokenizer: Its tokenizer.
-        dataset: Questions in the layout of SQuAD, or the path of a JSON file with them.
-        question_format: What follows the passage and precedes an answer, with `{question}`.
+        model: A causal language model, as for `token_nll`.
+        tokenizer: Its tokenizer; texts are plain, without a chat template.
+        dataset: Questions in SQuAD's layout, or the path of a JSON file with them. Each answer to a question is right.
+        question_format: Text between passage and answer, with `{question}`.
         blind_format: The same without the question.
 
     Raises:
         ArgumentError: The data set breaks the layout, no passage has two distinct answers, or a format is empty.
-        FileNotFoundError: `dataset` is a path at which nothing is.
+        FileNotFoundError: `dataset` is a path that does not exist.
 
     Source:
         The measure is ours; dividing by an answer's probability without the question is Holtzman et al. 2021,
         https://aclanthology.org/2021.emnlp-main.564
     """
-    for name, ending in (("question_format", question_format), ("blind_format", blind_format)):
-        if not ending:
-            raise ArgumentError(f"`{name}` must not be empty; it stands between the passage and an answer")
+    check_text("question_format", question_format)
+    check_text("blind_format", blind_format)
     hits: dict[str, tuple[bool, bool, bool]] = {}
     passages: dict[str, int] = {}
-    chance = 0.0
+    chance, number = 0.0, 0
     with evaluating(model), torch.no_grad():
-        for number, passage in enumerate(_passages(dataset)):
-            endings = [*(question_format.format(question=question) for question in passage.questions), blind_format]
-            likelihood_qa, lengths_a = _log_likelihoods(model, tokenizer, passage.text, endings, passage.answers)
-            asked, blind = likelihood_qa[:-1], likelihood_qa[-1]
-            choices = zip(
-                (asked - blind).argmax(1).tolist(),
-                (asked / lengths_a).argmax(1).tolist(),
-                [int((blind / lengths_a).argmax())] * len(asked),
-                strict=True,
-            )
-            for question_id, right, chosen in zip(passage.ids, passage.right, choices, strict=True):
-                hits[question_id] = (chosen[0] in right, chosen[1] in right, chosen[2] in right)
-                passages[question_id] = number
-                chance += len(right) / len(passage.answers)
+        for passage, group in groupby(reading_questions(dataset), key=lambda question: question[0].passage):
+            asked = [(prompt, dict.fromkeys(text.strip() for text in texts)) for prompt, texts in group if texts]
+            answers = list(dict.fromkeys(text for _, right in asked for text in right))
+            if len(answers) < 2:  # noqa: PLR2004 - nothing to choose
+                continue
+            endings = [question_format.format(question=prompt.question) for prompt, _ in asked]
+            scores, lengths = _log_likelihoods(model, tokenizer, passage, [*endings, blind_format], answers)
+            blind = answers[int((scores[-1] / lengths).argmax())]
+            for (prompt, right), score in zip(asked, scores[:-1], strict=True):
+                gain, likely = (answers[int(by.argmax())] for by in (score - scores[-1], score / lengths))
+                hits[prompt.id] = (gain in right, likely in right, blind in right)
+                passages[prompt.id] = number
+                chance += len(right) / len(answers)
+            number += 1
     if not hits:
         raise ArgumentError("`dataset` must hold a passage with two distinct answers, got none; nothing can be chosen")
-    gain, likelihood, unasked = (sum(column) / len(hits) for column in zip(*hits.values(), strict=True))
+    by_gain, by_likelihood, by_blind = (sum(column) / len(hits) for column in zip(*hits.values(), strict=True))
     right_by_gain = {question_id: found[0] for question_id, found in hits.items()}
-    return ChoiceScores(gain, likelihood, unasked, chance / len(hits), len(hits), right_by_gain, passages)
-
-
-def _passages(dataset: Dataset) -> Iterator[_Passage]:
-    """Passages with at least two distinct answers; of a question's answers each counts as right."""
-    for text, group in groupby(reading_questions(dataset), key=lambda question: question.prompt.passage):
-        asked = [question for question in group if question.answers]
-        answers = list(dict.fromkeys(answer.strip() for question in asked for answer in question.answers))
-        if len(answers) > 1:
-            yield _Passage(
-                text,
-                [question.prompt.id for question in asked],
-                [question.prompt.question for question in asked],
-                answers,
-                [{answers.index(answer.strip()) for answer in question.answers} for question in asked],
-            )
+    return ChoiceScores(by_gain, by_likelihood, by_blind, chance / len(hits), len(hits), right_by_gain, passages)
 
 
 def _log_likelihoods(
     model: Any, tokenizer: Any, passage: str, endings: Sequence[str], answers: Sequence[str]
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Summed log-likelihood of `A` answers after each of `Q` endings of a passage, and the answers' tokens.
-
-    The passage is read once, each ending once: (Q, A) and (A,).
-    """
+    """Summed log-likelihood of each answer after passage and ending, (Q, A), and tokens per answer, (A,)."""
     from transformers import DynamicCache
 
     device = next(model.parameters()).device
+    before = torch.tensor([tokenizer(passage)["input_ids"]], device=device)
     cache = DynamicCache(config=model.config)
+    model(input_ids=before, past_key_values=cache, use_cache=True, logits_to_keep=1)  # the passage is read once
+    cache.batch_repeat_interleave(len(endings) * len(answers))
 
-    def read(ids: torch.Tensor, mask: torch.Tensor, *, logits_to_keep: int = 1) -> torch.Tensor:
-        """Logits of tokens after what the cache holds, which then holds them, too; of the last one, or 0: of all."""
-        positions = (mask.cumsum(1) - 1).clamp(min=0)[:, -ids.shape[1] :]
-        logits: torch.Tensor = model(
-            input_ids=ids.to(device),
-            attention_mask=mask.to(device),
-            position_ids=positions.to(device),
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=logits_to_keep,
-        ).logits
-        return logits
-
-    passage_ids = list(tokenizer(passage)["input_ids"])
-    ending_ids = [list(tokenizer(ending, add_special_tokens=False)["input_ids"]) for ending in endings]
-    answer_ids = [list(tokenizer(" " + answer, add_special_tokens=False)["input_ids"]) for answer in answers]
-    whole = torch.ones(1, len(passage_ids), dtype=torch.long)
-    read(torch.tensor([passage_ids]), whole)
-
-    cache.batch_select_indices(torch.zeros(len(endings), dtype=torch.long, device=device))
-    before, before_mask = _padded([ids[:-1] for ids in ending_ids])  # the last token is read with the answer
-    mask = torch.cat([whole.expand(len(endings), -1), before_mask], 1)
-    if before.shape[1]:
-        read(before, mask)
-
-    rows = torch.arange(len(endings)).repeat_interleave(len(answers))
-    cache.batch_select_indices(rows.to(device))
-    targets, target_mask = _padded([ids for _ in endings for ids in answer_ids])
-    last = torch.tensor([ids[-1] for ids in ending_ids])[rows][:, None]
-    inputs = torch.cat([last, targets[:, :-1]], 1)
-    mask = torch.cat([mask[rows], target_mask], 1)
-    logits = read(inputs, mask, logits_to_keep=0)
-    log_p = log_softmax(logits.float(), -1).gather(2, targets.to(device)[:, :, None])[:, :, 0].cpu()
-    sums = (log_p * target_mask).sum(1).double().reshape(len(endings), len(answers))
-    return sums, torch.tensor([len(ids) for ids in answer_ids])
-
-
-def _padded(rows: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Token ids padded on the right, and a mask."""
-    longest = max(map(len, rows))
-    ids = torch.tensor([[*row, *[0] * (longest - len(row))] for row in rows], dtype=torch.long)
-    mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows], dtype=torch.long)
-    return ids, mask
+    ending_ids = [tokenizer(ending, add_special_tokens=False)["input_ids"] for ending in endings]
+    answer_ids = [tokenizer(" " + answer, add_special_tokens=False)["input_ids"] for answer in answers]
+    rows = [[*ending, *answer] for ending in ending_ids for answer in answer_ids]
+    width, most = max(map(len, rows)), max(map(len, answer_ids))
+    ids = torch.tensor([[0] * (width - len(row)) + row for row in rows], device=device)  # left padding
+    mask = [[1] * before.shape[1] + [0] * (width - len(row)) + [1] * len(row) for row in rows]
+    read = torch.tensor(mask, device=device)[:, :-1]
+    logits = model(
+        input_ids=ids[:, :-1],
+        attention_mask=read,
+        position_ids=(read.cumsum(1) - 1)[:, before.shape[1] :],
+        past_key_values=cache,
+        use_cache=True,
+        logits_to_keep=most,
+    ).logits
+    log_p = log_softmax(logits.float(), -1).gather(2, ids[:, -most:, None]).cpu().reshape(len(endings), -1, most)
+    lengths = torch.tensor([len(answer) for answer in answer_ids])
+    counts = torch.arange(most) >= most - lengths[:, None]  # which of the last tokens are the answer's
+    return (log_p * counts).sum(-1).double(), lengths

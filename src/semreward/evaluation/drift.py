@@ -1,43 +1,31 @@
 """How far a model has drifted on plain text: negative log-likelihood of its tokens, and KL to the model it came from.
 
-Both are distributions over the same tokens: all but the first of each text, because the first has nothing before it to
-be predicted from. (Where the tokenizer puts a begin-of-text token first, that is the one left out.)
+Both are distributions over the same tokens: all but the first of each text, which nothing precedes. (Where the
+tokenizer adds a begin-of-text token, that is the one left out.) Legend: T tokens, V vocabulary.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.nn.functional import cross_entropy, log_softmax
 
+from semreward.arguments import check_count, is_column
 from semreward.errors import ArgumentError, ArgumentTypeError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-DEFAULT_MAX_TOKENS = 1024
-
-# Positions that are turned into float32 log-probabilities at once: 64 x 150,000 x 4 bytes = 38 MB.
-_POSITIONS_A_CHUNK = 64
-
-_Forward: TypeAlias = Callable[[list[int]], torch.Tensor]
+# Positions that become float32 log-probabilities at once: 64 x 150,000 x 4 bytes = 38 MB.
+_CHUNK = 64
 
 
 @dataclass(frozen=True)
 class Distribution:
-    """A number a token, summed up over the tokens of all texts.
-
-    Attributes:
-        mean: Mean, in nats.
-        median: Median, in nats.
-        p10: 10th percentile, in nats, interpolated linearly.
-        p90: 90th percentile, in nats, interpolated linearly.
-        tokens: How many tokens there are: all but the first of each text.
-    """
+    """One number per token, in nats, over all `tokens`: mean, median, and percentiles with linear interpolation."""
 
     mean: float
     median: float
@@ -47,38 +35,36 @@ class Distribution:
 
 
 def token_nll(
-    model: torch.nn.Module,
-    tokenizer: "PreTrainedTokenizerBase",
-    texts: Sequence[str],
-    *,
-    max_tokens: int = DEFAULT_MAX_TOKENS,
+    model: torch.nn.Module, tokenizer: "PreTrainedTokenizerBase", texts: Sequence[str], *, max_tokens: int = 1024
 ) -> Distribution:
     r"""Negative log-likelihood of each token given those before it.
 
     $$NLL_t = -\log p(x_t | x_{<t})$$
 
     Args:
-        model: A causal language model of transformers, or a PEFT model around one. It runs where it is, in evaluation
-            mode, and is left as it was.
-        tokenizer: Its tokenizer, which adds the special tokens that it adds by default.
-        texts: At least one text; one at a time is run, without padding.
-        max_tokens: Tokens of a text that are read, at least 2; the rest is cut off.
+        model: A causal language model of transformers, or a PEFT model around one. It runs on its own device, in
+            evaluation mode, and is left as it was.
+        tokenizer: Its tokenizer, with its default special tokens.
+        texts: At least one text; they run one by one, without padding.
+        max_tokens: Length at which a text is cut off, at least 2.
 
     Returns:
-        Distribution of values in [0, inf) over all tokens but the first of each text. Texts of fewer than two tokens
-        contribute none.
+        Distribution of values in [0, inf). A text of fewer than two tokens has none.
 
     Raises:
         ArgumentError: No text has two tokens, `max_tokens` is below 2, or the model's output is not finite.
         ArgumentTypeError: `texts` is not a list of strings.
 
     Source:
-        Su et al. 2026, appendix C and Table 6a, https://arxiv.org/abs/2605.14366. Special tokens
-        and a limit of length are not stated there.
+        Su et al. 2026, appendix C and Table 6a, https://arxiv.org/abs/2605.14366, without special tokens or a limit.
     """
-    forward = _forward_of(model)
+    values = []
     with evaluating(model):
-        values = [_nll(forward(ids), torch.tensor(ids[1:])) for ids in _token_ids(tokenizer, texts, max_tokens)]
+        for ids, _ in _token_ids(tokenizer, texts, None, max_tokens):
+            logits = _logits(model, ids)
+            targets = torch.tensor(ids[1:], device=logits.device)
+            for part, wanted in zip(torch.split(logits, _CHUNK), torch.split(targets, _CHUNK), strict=True):
+                values.append(cross_entropy(part.float(), wanted, reduction="none").cpu())
     return _distribution(values)
 
 
@@ -89,162 +75,114 @@ def token_kl(
     texts: Sequence[str],
     *,
     contexts: Sequence[str] | None = None,
-    max_tokens: int = DEFAULT_MAX_TOKENS,
+    max_tokens: int = 1024,
 ) -> Distribution:
     r"""KL divergence of an adapted model from its base model, at each token, exactly over the vocabulary.
 
     $$KL_t = \sum_{v} p(v | x_{<t}) \log \frac{p(v | x_{<t})}{q(v | x_{<t})}, \quad p: adapted, \; q: base$$
 
     Args:
-        model: The adapted model, p: a causal language model of transformers, or a PEFT model around one. Models run
-            where they are, in evaluation mode, and are left as they were.
-        base: The base model, q, of the same vocabulary; `None`: `model` is a PEFT model, and q is what it computes with
-            its adapter disabled.
+        model: The adapted model p, as for `token_nll`.
+        base: The base model q, of the same vocabulary. `None`: `model` is a PEFT model, q the same without its adapter.
         tokenizer: The tokenizer of both.
-        texts: At least one text; one at a time is run, without padding.
-        contexts: What comes before each text and is read but not counted, such as a prompt in its chat template, as
-            many as texts. Then special tokens are those that the context spells out, and all of a text counts.
-        max_tokens: Tokens of a text and its context that are read, at least 2; the rest is cut off.
+        texts: At least one text, as for `token_nll`.
+        contexts: One context per text, such as a prompt in its chat template, which is read but not counted. Special
+            tokens are then those that the context spells out, and the first token of a text counts, too.
+        max_tokens: Length at which a text with its context is cut off, at least 2.
 
     Returns:
-        Distribution of values in [0, inf) over the same tokens as `token_nll`: all but the first of each text, each
-        standing for the prediction of it. What rounding leaves below 0 is 0. A model against itself gives 0.
+        Distribution of values in [0, inf), over the tokens of `token_nll`. A model against itself gives 0.
 
     Raises:
-        ArgumentError: The vocabularies differ in size, no text has two tokens, `max_tokens` is below 2, `contexts` are
-            not as many as `texts`, or a model's output is not finite.
-        ArgumentTypeError: `texts` or `contexts` is not a list of strings, or `base` is `None` and `model` is not a PEFT
-            model.
+        ArgumentError: As for `token_nll`, or the vocabularies differ in size, or `contexts` do not fit `texts`.
+        ArgumentTypeError: As for `token_nll`, or `base` is `None` and `model` is not a PEFT model.
 
     Source:
         Su et al. 2026, appendix C and Table 6b, https://arxiv.org/abs/2605.14366
     """
-    forward, base_forward = _forward_of(model), _base_forward_of(model, base)
-    with evaluating(model), evaluating(model if base is None else base):
-        if contexts is None:
-            values = [_kl(forward(ids), base_forward(ids)) for ids in _token_ids(tokenizer, texts, max_tokens)]
-        else:
-            rows = _token_ids_after(tokenizer, contexts, texts, max_tokens)
-            values = [_kl(forward(ids)[first:], base_forward(ids)[first:]) for first, ids in rows]
-    return _distribution(values)
-
-
-def _forward_of(model: torch.nn.Module) -> _Forward:
-    """The forward pass that both measures share: T token ids to the logits that predict the last T - 1, (T - 1, V)."""
-
-    def forward(ids: list[int]) -> torch.Tensor:
-        inputs = torch.tensor([ids], device=next(model.parameters()).device)
-        with torch.no_grad():
-            logits: torch.Tensor = model(
-                input_ids=inputs, attention_mask=torch.ones_like(inputs), use_cache=False
-            ).logits
-        return logits[0, :-1]
-
-    return forward
-
-
-def _base_forward_of(model: torch.nn.Module, base: torch.nn.Module | None) -> _Forward:
-    if base is not None:
-        return _forward_of(base)
-    disable: Any = getattr(model, "disable_adapter", None)  # PEFT's context manager
-    if not callable(disable):
+    disable_adapter: Any = getattr(model, "disable_adapter", None)  # PEFT's context manager
+    if base is None and not callable(disable_adapter):
         raise ArgumentTypeError(
             f"`base` must be a model unless `model` is a PEFT model, got None and {type(model).__name__}; "
             "pass the base model, or the model with its adapter"
         )
-    with_adapter = _forward_of(model)
-
-    def forward(ids: list[int]) -> torch.Tensor:
-        with disable():
-            return with_adapter(ids)
-
-    return forward
-
-
-def _nll(logits: torch.Tensor, targets: torch.Tensor) -> NDArray[np.float64]:
-    """Logits (T, V) and token ids (T,) to values (T,)."""
-    targets = targets.to(logits.device)
-    values = [
-        cross_entropy(logits[chunk].float(), targets[chunk], reduction="none").cpu() for chunk in _chunks(len(logits))
-    ]
-    return torch.cat(values).double().numpy()
+    reference = model if base is None else base
+    values: list[torch.Tensor] = []
+    with evaluating(model), evaluating(reference):
+        for ids, start in _token_ids(tokenizer, texts, contexts, max_tokens):
+            logits = _logits(model, ids)[start:]
+            with disable_adapter() if base is None else nullcontext():
+                base_logits = _logits(reference, ids)[start:].to(logits.device)
+            values += _kl(logits, base_logits)
+    return _distribution(values)
 
 
-def _kl(logits: torch.Tensor, base_logits: torch.Tensor) -> NDArray[np.float64]:
-    """Two logits (T, V) to values (T,)."""
-    if logits.shape[-1] != base_logits.shape[-1]:
+def _kl(logits: torch.Tensor, base_logits: torch.Tensor) -> Iterator[torch.Tensor]:
+    """Values, (T,), of logits, (T, V), in chunks."""
+    if logits.shape != base_logits.shape:
         raise ArgumentError(
             f"`model` and `base` must share a vocabulary, got {logits.shape[-1]} and {base_logits.shape[-1]} entries; "
             "compare with the model that the adapted one was trained from"
         )
-    values = []
     # Terms of both signs nearly cancel, so they are added in double precision where the device has it.
     precision = torch.float32 if logits.device.type == "mps" else torch.float64
-    for chunk in _chunks(len(logits)):
-        log_p = log_softmax(logits[chunk].float(), dim=-1)
-        log_q = log_softmax(base_logits[chunk].to(logits.device).float(), dim=-1)
-        values.append((log_p.exp() * (log_p - log_q)).sum(dim=-1, dtype=precision).cpu())
-    return torch.cat(values).double().clamp(min=0.0).numpy()
+    for part, base_part in zip(torch.split(logits, _CHUNK), torch.split(base_logits, _CHUNK), strict=True):
+        log_p, log_q = log_softmax(part.float(), dim=-1), log_softmax(base_part.float(), dim=-1)
+        values = (log_p.exp() * (log_p - log_q)).sum(dim=-1, dtype=precision)
+        yield values.clamp(min=0.0).cpu()  # rounding may end just below 0
 
 
-def _chunks(positions: int) -> Iterator[slice]:
-    """Slices that together cover all positions, few enough at once that their log-probabilities fit in memory."""
-    for start in range(0, positions, _POSITIONS_A_CHUNK):
-        yield slice(start, start + _POSITIONS_A_CHUNK)
+def _logits(model: torch.nn.Module, ids: list[int]) -> torch.Tensor:
+    """Logits, (T - 1, V), that predict all tokens but the first."""
+    inputs = torch.tensor([ids], device=next(model.parameters()).device)
+    with torch.no_grad():
+        logits: torch.Tensor = model(input_ids=inputs, attention_mask=torch.ones_like(inputs), use_cache=False).logits
+    return logits[0, :-1]
 
 
-def _token_ids(tokenizer: "PreTrainedTokenizerBase", texts: Sequence[str], max_tokens: int) -> Iterator[list[int]]:
-    """Token ids of each text that has at least two."""
-    if max_tokens < 2:  # noqa: PLR2004 - one to condition on, one to predict
-        raise ArgumentError(f"`max_tokens` must be at least 2, got {max_tokens}")
-    if isinstance(texts, str):
-        raise ArgumentTypeError("`texts` must be a list of texts, got a string; wrap a single one: [text]")
-    for row, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise ArgumentTypeError(f"`texts` must be strings, got {type(text).__name__} at row {row}; drop the row")
-        ids = list(tokenizer(text, truncation=True, max_length=max_tokens)["input_ids"])
-        if len(ids) > 1:
-            yield ids
-
-
-def _token_ids_after(
-    tokenizer: "PreTrainedTokenizerBase", contexts: Sequence[str], texts: Sequence[str], max_tokens: int
-) -> Iterator[tuple[int, list[int]]]:
-    """Token ids of each context and text, and the position whose logits predict the text's first token."""
-    if isinstance(texts, str) or isinstance(contexts, str):
-        raise ArgumentTypeError(
-            "`texts` and `contexts` must be lists of texts, got a string; wrap a single one: [text]"
-        )
-    if len(contexts) != len(texts):
+def _token_ids(
+    tokenizer: "PreTrainedTokenizerBase", texts: Sequence[str], contexts: Sequence[str] | None, max_tokens: int
+) -> Iterator[tuple[list[int], int]]:
+    """Token ids of each text with its context, and the position that predicts the first token that counts."""
+    check_count("max_tokens", max_tokens, at_least=2)
+    for name, column in {"texts": texts, "contexts": [] if contexts is None else contexts}.items():
+        if not is_column(column):
+            raise ArgumentTypeError(f"`{name}` must be a list of texts, got {type(column).__name__}; wrap one: [text]")
+        for row, text in enumerate(column):
+            if not isinstance(text, str):
+                raise ArgumentTypeError(f"`{name}` must be strings, got {type(text).__name__} at row {row}; drop it")
+    if contexts is not None and len(contexts) != len(texts):
         raise ArgumentError(f"`contexts` must be as many as `texts`, got {len(contexts)} and {len(texts)}")
-    for row, pair in enumerate(zip(contexts, texts, strict=True)):
-        if not all(isinstance(part, str) for part in pair):
-            raise ArgumentTypeError(f"`texts` and `contexts` must be strings, got {pair!r} at row {row}; drop the row")
-        before, ids = (list(tokenizer(part, add_special_tokens=False)["input_ids"]) for part in pair)
-        if not before:
-            raise ArgumentError(f"`contexts` must hold at least one token each, got {pair[0]!r} at row {row}")
-        if ids and len(before) < max_tokens:
-            yield len(before) - 1, [*before, *ids][:max_tokens]
+    for row, text in enumerate(texts):
+        before: list[int] = []
+        if contexts is None:
+            ids = tokenizer(text, truncation=True, max_length=max_tokens)["input_ids"]
+        else:
+            before = tokenizer(contexts[row], add_special_tokens=False)["input_ids"]
+            ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+            if not before:
+                raise ArgumentError(f"`contexts` must hold at least one token each, got {contexts[row]!r} at row {row}")
+        start = max(len(before) - 1, 0)
+        whole = [*before, *ids][:max_tokens]
+        if len(whole) > start + 1:
+            yield whole, start
 
 
-def _distribution(values: list[NDArray[np.float64]]) -> Distribution:
+def _distribution(values: list[torch.Tensor]) -> Distribution:
     if not values:
         raise ArgumentError("`texts` must hold a text of at least two tokens, got none")
-    tokens = np.concatenate(values)
+    tokens = torch.cat(values).double().numpy()
     if not np.isfinite(tokens).all():
         raise ArgumentError("`model` must return finite logits, got NaN or inf; load it in float32 or bfloat16")
-    p10, median, p90 = (float(value) for value in np.percentile(tokens, [10, 50, 90]))
+    p10, median, p90 = np.percentile(tokens, [10, 50, 90]).tolist()
     return Distribution(float(tokens.mean()), median, p10, p90, tokens.size)
 
 
 @contextmanager
 def evaluating(model: torch.nn.Module) -> Iterator[None]:
-    """Evaluation mode, so that dropout is off; afterwards all is as it was.
-
-    What requires gradients is put back, too: PEFT makes an adapter trainable when it enables it again.
-    """
+    """Evaluation mode, without dropout; afterwards modes and required gradients are as before."""
     modes = [(module, module.training) for module in model.modules()]
-    gradients = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
+    gradients = [(parameter, parameter.requires_grad) for parameter in model.parameters()]  # PEFT changes them, too
     model.eval()
     try:
         yield

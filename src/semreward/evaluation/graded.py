@@ -1,12 +1,12 @@
 """Whether similarity follows graded equivalence: rank correlation over a diagnostic set, by group and overall."""
 
-import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from semreward.arguments import is_finite_number
 from semreward.encoders.engine import engine_of
 from semreward.errors import ArgumentError
 from semreward.protocols import Encoder
@@ -14,13 +14,10 @@ from semreward.text import normalise
 
 
 class GradedPair(NamedTuple):
-    """Two texts and how far they mean the same.
+    """Two texts and how far they mean the same, on any growing scale, such as 0 (unrelated) to 5 (equivalent).
 
-    Attributes:
-        first: A text.
-        second: Another, in the same language or in another one.
-        grade: Degree of equivalence on any scale that grows with it, for example 0 (unrelated) to 5 (equivalent).
-        group: What the pair belongs to, such as `"zh-bo"` or `"bo-bo"`; correlations are reported for each group.
+    Pairs of one group, such as `"zh-bo"`, get a correlation of their own: an encoder may follow the grades within a
+    language and fail across two.
     """
 
     first: str
@@ -30,13 +27,7 @@ class GradedPair(NamedTuple):
 
 
 class GradedScores(NamedTuple):
-    """Spearman correlations of cosine and grade, each in [-1, 1]; `None` where cosines or grades are all equal.
-
-    Attributes:
-        overall: Over all pairs.
-        groups: By group; an encoder may follow the grades within a language and fail across two.
-        pairs: How many pairs there are.
-    """
+    """Spearman correlations of cosine and grade, overall and by group, each as `rank_correlation`; number of pairs."""
 
     overall: float | None
     groups: dict[str, float | None]
@@ -44,44 +35,31 @@ class GradedScores(NamedTuple):
 
 
 def graded_scores(encoder: Encoder, pairs: Sequence[GradedPair | tuple[Any, ...]]) -> GradedScores:
-    """Correlate an encoder's cosines with the grades of a diagnostic set.
-
-    Args:
-        encoder: The encoder to measure.
-        pairs: At least two graded pairs.
-
-    Returns:
-        The correlations, see `GradedScores`.
+    """Correlate an encoder's cosines with the grades of a diagnostic set of at least two pairs.
 
     Raises:
-        ArgumentError: A row has no two texts or no finite grade (it is named), or there are fewer than two.
-        EncoderError: The encoder returned something else than one finite unit vector a text.
+        ArgumentError: A row is not a graded pair (its number is named), or there are fewer than two.
+        EncoderError: The encoder did not return one finite unit vector per text.
 
     Source:
-        Su et al. 2026, section 4.1 (a small set graded by degree of equivalence), https://arxiv.org/abs/2605.14366;
-        the statistic is not stated there.
+        Su et al. 2026, section 4.1 (a small set graded by degree of equivalence), https://arxiv.org/abs/2605.14366. It
+        does not state the statistic.
     """
     checked = checked_graded(pairs)
     if len(checked) < 2:  # noqa: PLR2004 - one point has no rank
         raise ArgumentError(f"`graded` must hold at least two pairs, got {len(checked)}; add some or leave it out")
     engine = engine_of(encoder)
-    firsts, seconds = engine.encode([pair.first for pair in checked]), engine.encode([pair.second for pair in checked])
-    cosines = (firsts.astype(np.float64) * seconds).sum(axis=1)
-    grades = np.array([pair.grade for pair in checked])
-    names = np.array([pair.group for pair in checked])
-    groups = {
-        name: rank_correlation(cosines[names == name], grades[names == name])
-        for name in dict.fromkeys(pair.group for pair in checked)
-    }
-    return GradedScores(rank_correlation(cosines, grades), groups, len(checked))
+    firsts, seconds, grades, groups = (list(column) for column in zip(*checked, strict=True))
+    cosines = (engine.encode(firsts).astype(np.float64) * engine.encode(seconds)).sum(axis=1)
+    by_group: dict[str, float | None] = {}
+    for group in dict.fromkeys(groups):
+        rows = [row for row, name in enumerate(groups) if name == group]
+        by_group[group] = rank_correlation(cosines[rows], np.array(grades)[rows])
+    return GradedScores(rank_correlation(cosines, grades), by_group, len(checked))
 
 
 def checked_graded(pairs: Sequence[GradedPair | tuple[Any, ...]]) -> list[GradedPair]:
-    """Graded pairs with normalised texts.
-
-    Raises:
-        ArgumentError: A row is no pair of non-empty texts with a finite grade; its number is named.
-    """
+    """Graded pairs with normalised texts; a row that is not one raises an `ArgumentError` with its number."""
     checked = []
     for row, pair in enumerate(pairs):
         if not _is_graded(pair):
@@ -94,15 +72,19 @@ def checked_graded(pairs: Sequence[GradedPair | tuple[Any, ...]]) -> list[Graded
     return checked
 
 
+def _is_graded(pair: Any) -> bool:
+    if not isinstance(pair, (tuple, list)) or len(pair) not in {3, 4}:
+        return False
+    first, second, grade, *group = pair
+    texts = [first, second, *group]
+    return all(isinstance(text, str) for text in texts) and all(map(normalise, texts[:2])) and is_finite_number(grade)
+
+
 def rank_correlation(first: ArrayLike, second: ArrayLike) -> float | None:
-    """Spearman's rank correlation, ties sharing their mean rank.
+    """Spearman's rank correlation, in [-1, 1]; ties share their mean rank.
 
-    Args:
-        first: Values, shape (N,).
-        second: Values, shape (N,).
-
-    Returns:
-        A value in [-1, 1]; `None` where one side's values are all equal, or N is 0 or 1.
+    `None` if one side's values are all equal, or if there are fewer than two. Sides of different lengths are an
+    `ArgumentError`.
 
     Example:
         >>> rank_correlation([1, 2, 3], [10, 200, 3000])
@@ -110,26 +92,13 @@ def rank_correlation(first: ArrayLike, second: ArrayLike) -> float | None:
         >>> rank_correlation([1, 2, 3], [5, 5, 5]) is None
         True
     """
-    ranks = [_ranks(np.asarray(values, dtype=np.float64)) for values in (first, second)]
-    centred = [values - values.mean() if values.size else values for values in ranks]
-    norm = math.sqrt(float((centred[0] ** 2).sum() * (centred[1] ** 2).sum()))
-    return None if norm == 0.0 else float(np.clip((centred[0] * centred[1]).sum() / norm, -1.0, 1.0))
+    from scipy.stats import rankdata  # type: ignore[import-untyped]
 
-
-def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    means: NDArray[np.float64] = (last - (counts - 1) / 2)[places]
-    return means
-
-
-def _is_graded(pair: Any) -> bool:
-    if not isinstance(pair, (tuple, list)) or not 3 <= len(pair) <= 4:  # noqa: PLR2004 - the group may be missing
-        return False
-    first, second, grade, *group = pair
-    return (
-        all(isinstance(text, str) and normalise(text) for text in (first, second))
-        and isinstance(grade, (int, float))
-        and math.isfinite(grade)
-        and all(isinstance(name, str) for name in group)
-    )
+    ranks = [rankdata(values) for values in (first, second)]
+    if ranks[0].size != ranks[1].size:
+        raise ArgumentError(f"`second` must have as many values as `first`: {ranks[0].size}, got {ranks[1].size}")
+    if ranks[0].size == 0:
+        return None
+    x, y = (values - values.mean() for values in ranks)
+    norm = float(np.sqrt((x**2).sum() * (y**2).sum()))
+    return float(np.clip((x * y).sum() / norm, -1.0, 1.0)) if norm else None

@@ -1,4 +1,4 @@
-"""What a judge is asked about two candidates, and how its decision is read."""
+"""Prompts that ask a judge about two candidates, and how to read its decision."""
 
 import hashlib
 import re
@@ -13,9 +13,7 @@ from semreward.text import remove_reasoning
 Verdict: TypeAlias = Literal[0, 1, 2]
 """1 or 2: that candidate is significantly better; 0: a tie."""
 
-_FIELDS = ("source", "candidate_1", "candidate_2")
-_MARKS: dict[str, Verdict] = {"0": 0, "1": 1, "2": 2}
-_MARK = re.compile(r"(?<!\[)\[\[(\s*-?\d+\s*)\]\](?!\])")  # what looks like a mark; only three of them are
+_MARK = re.compile(r"(?<!\[)\[\[(\s*-?\d+\s*)\]\](?!\])")  # anything that looks like a mark
 
 _PAIR = """\
 You are an experienced linguist, and you know {languages} well. {task}
@@ -52,12 +50,9 @@ class JudgePrompt:
     r"""A prompt that shows a judge a source and two candidates and asks for `[[1]]`, `[[2]]` or `[[0]]`.
 
     Args:
-        name: What it is called in signatures.
-        template: Its text with the fields `{source}`, `{candidate_1}` and `{candidate_2}`, and all three marks; other
-            braces are doubled.
-
-    Raises:
-        ArgumentError: The template has other fields, lacks one, or lacks a mark.
+        name: Its name in signatures.
+        template: Its text with exactly the fields `{source}`, `{candidate_1}` and `{candidate_2}`, and with all three
+            marks (else an `ArgumentError`); other braces are doubled.
 
     Example:
         >>> template = "{source}\n1: {candidate_1}\n2: {candidate_2}\nThe better one? [[1]], [[2]]; neither: [[0]]"
@@ -69,12 +64,9 @@ class JudgePrompt:
     template: str
 
     def __post_init__(self) -> None:
-        check_fields(self.template, _FIELDS, argument="template")
-        for mark in _MARKS:
-            if f"[[{mark}]]" not in self.template:
-                raise ArgumentError(
-                    f"`template` must tell the judge to answer [[1]], [[2]] or [[0]], got no [[{mark}]]"
-                )
+        check_fields(self.template, ("source", "candidate_1", "candidate_2"), argument="template")
+        if missing := [mark for mark in ("[[1]]", "[[2]]", "[[0]]") if mark not in self.template]:
+            raise ArgumentError(f"`template` must tell the judge to answer [[1]], [[2]] or [[0]], got no {missing[0]}")
 
     @property
     def signature(self) -> str:
@@ -82,28 +74,19 @@ class JudgePrompt:
         return f"{self.name}@{hashlib.sha256(self.template.encode()).hexdigest()[:12]}"
 
     def text(self, source: str, candidate_1: str, candidate_2: str) -> str:
-        """The prompt about one pair. Braces and fields inside the three texts stay as they are."""
+        """The prompt about one pair; braces and fields inside the three texts stay as they are."""
         return self.template.format(source=source, candidate_1=candidate_1, candidate_2=candidate_2)
 
 
 def translation_prompt(
     source_language: str = "Tibetan", target_language: str = "Chinese", *, reasons_in: str = "English"
 ) -> JudgePrompt:
-    """The prompt that compares two translations of a source text.
-
-    Args:
-        source_language: English name of the source's language.
-        target_language: English name of the language that is translated into.
-        reasons_in: English name of the language in which the judge reasons.
+    """The prompt that compares two translations of a source text; arguments are English names of languages.
 
     Source:
-        Su et al. 2026, appendix B.2 and Figure 3, https://arxiv.org/abs/2605.14366, in other words: who judges, what is
-        shown (no reference), the criterion and the format of the answer are the same. That texts between the tags give
-        no orders, and that one mark is written, is added.
-
-    Example:
-        >>> "decide for neither" in translation_prompt().template
-        True
+        Su et al. 2026, appendix B.2 and Figure 3, https://arxiv.org/abs/2605.14366, in other words: judge, input (no
+        reference), criterion and answer format are the same. We add that texts between the tags give no orders, and
+        that the judge writes one mark.
     """
     task = (
         f"Below stand a text in {source_language} and two translations of it into {target_language}, made by systems "
@@ -115,61 +98,45 @@ def translation_prompt(
 
 
 def headline_prompt(language: str = "Tibetan", *, reasons_in: str = "Chinese") -> JudgePrompt:
-    """The prompt that compares two headlines of an article.
-
-    Args:
-        language: English name of the article's language.
-        reasons_in: English name of the language in which the judge reasons.
+    """The prompt that compares two headlines of an article; arguments are English names of languages.
 
     Source:
-        Su et al. 2026, appendix B.1 and Figure 2, https://arxiv.org/abs/2605.14366, in other words, as
-        `translation_prompt`.
-
-    Example:
-        >>> headline_prompt().signature.startswith("headline-Tibetan@")
-        True
+        Su et al. 2026, appendix B.1 and Figure 2, https://arxiv.org/abs/2605.14366, adapted as in `translation_prompt`.
     """
-    languages = " and ".join(dict.fromkeys([language, reasons_in]))
     task = (
         f"You also know the press in {language}. Below stand a news article in {language} and two headlines for it, "
         "made by systems that are not named."
     )
+    languages = " and ".join(dict.fromkeys([language, reasons_in]))
     template = _PAIR.format(languages=languages, task=task, candidate="headline", reasons_in=reasons_in)
     return JudgePrompt(f"headline-{language}", template)
 
 
 def check_fields(template: str, fields: Collection[str], *, argument: str) -> None:
-    """Raise unless a template has exactly these fields.
-
-    Raises:
-        ArgumentError: It has others, or lacks one.
-        ArgumentTypeError: It is no text.
-
-    Example:
-        >>> check_fields("{passage} {question} {{}}", ["passage", "question"], argument="prompt")
-    """
+    """Raise unless a template is a string with exactly these fields."""
     if not isinstance(template, str):
         raise ArgumentTypeError(f"`{argument}` must be a string, got {type(template).__name__}")
     try:
         found = {field for _, field, _, _ in string.Formatter().parse(template) if field is not None}
     except ValueError as error:
-        raise ArgumentError(f"`{argument}` must double braces that stand for themselves: {error}") from error
+        raise ArgumentError(f"`{argument}` must double braces that are not fields: {error}") from error
     if found != set(fields):
         raise ArgumentError(
             f"`{argument}` must have the fields {', '.join(sorted(fields))} and no others, got "
-            f"{', '.join(sorted(found)) or 'none'}; double braces that stand for themselves"
+            f"{', '.join(sorted(found)) or 'none'}; double braces that are not fields"
         )
 
 
 def verdict_of(answer: str) -> Verdict | None:
-    r"""The decision in a judge's answer, or `None` where it has none: exactly one mark counts.
+    r"""The decision in a judge's answer; `None` unless it has exactly one mark.
 
-    Reasoning between `<think>` tags is not part of the answer. An answer with two marks, even equal ones, or with
-    another number in double brackets decides nothing.
+    Text between `<think>` tags does not count. Two marks, even equal ones, or another number in double brackets decide
+    nothing.
 
     Example:
         >>> verdict_of("Reason: more complete.\nDecision: [[2]]"), verdict_of("[[1]] or [[2]]"), verdict_of("[[3]]")
         (2, None, None)
     """
     marks = _MARK.findall(remove_reasoning(answer))
-    return _MARKS.get(marks[0]) if len(marks) == 1 else None
+    verdicts: dict[str, Verdict] = {"0": 0, "1": 1, "2": 2}
+    return verdicts.get(marks[0]) if len(marks) == 1 else None

@@ -3,45 +3,37 @@
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
+from semreward.arguments import check_count
 from semreward.errors import ArgumentError, ArgumentTypeError, MissingDependencyError
 
 Dataset: TypeAlias = Mapping[str, Any] | str | os.PathLike[str]
-"""Questions in the layout of SQuAD (`data` > `paragraphs` > `qas`), or the path of a JSON file with them."""
+"""Questions in SQuAD's layout (`data` > `paragraphs` > `qas`), or the path of a JSON file with them."""
 
-# What CMRC 2018 deletes before it compares, and nothing else: its list also names the pair of ellipsis signs, which no
-# single character equals, so an ellipsis stays; so do ASCII commas, full stops, brackets, and the opening quote U+2018.
+# CMRC 2018 deletes these characters before it compares, and no others: ASCII commas, full stops and brackets stay, so
+# does the opening quote U+2018, and so does an ellipsis, because the list names a pair of them as one character.
 _DELETED = str.maketrans("", "", "-:_*^/\\~`+=，。：？！“”；’《》·、「」（）－～『』")
 
-_FIRST_HAN, _LAST_HAN = "\u4e00", "\u9fa5"
-_PARTS = re.compile(f"[{_FIRST_HAN}-{_LAST_HAN}]|[^{_FIRST_HAN}-{_LAST_HAN}]+")
+_HAN_OR_OTHERS = re.compile("[\u4e00-\u9fa5]|[^\u4e00-\u9fa5]+")
 
 
 @dataclass(frozen=True)
 class CmrcScores:
-    """Results of a reading test.
+    """Results of a reading test."""
 
-    Attributes:
-        exact_match: Share of questions answered to the letter, in percent.
-        f1: Mean F1 over questions, in percent.
-        average: Mean of the two ("Avg" of Table 3).
-        total: Number of questions in the data set.
-        missing: How many of them had no prediction; they count 0.
-        absent: How many of them have no answer that stands in the passage, character by character; they count as all
-            others do, though nobody can quote such an answer.
-    """
-
-    exact_match: float
-    f1: float
-    average: float
-    total: int
-    missing: int
-    absent: int = 0
+    exact_match: float  # share of questions with an exact answer, in percent
+    f1: float  # mean F1 over questions, in percent
+    average: float  # mean of the two ("Avg" of Table 3)
+    total: int  # questions of the data set
+    missing: int  # questions without a prediction; they count 0
+    absent: int = 0  # questions whose answers are not in the passage, so that nobody can quote them; they count
 
 
 class ReadingPrompt(NamedTuple):
@@ -52,42 +44,28 @@ class ReadingPrompt(NamedTuple):
     question: str
 
 
-class ReadingQuestion(NamedTuple):
-    """One question about one passage, with all answers that count as right."""
-
-    prompt: ReadingPrompt
-    answers: tuple[str, ...]
-
-
 def cmrc_scores(predictions: Mapping[str, str], dataset: Dataset) -> CmrcScores:
-    r"""Exact match and F1 of predicted answers, in percent.
+    r"""Exact match and F1 of predicted answers, in percent; the best answer of a question counts.
 
-    Texts are lower-cased, stripped, and freed of CMRC's list of signs. A prediction is exact if it then equals
-    an answer.
+    A prediction is exact if its `comparable_text` equals that of an answer.
 
     $$F_1 = \frac{2 P R}{P + R}, \quad P = L / |prediction|, \quad R = L / |answer|$$
 
-    where L is the length of their longest common *contiguous* run of tokens, and F1 is 0 where L is 0. Tokens are Han
-    characters, and the words of what stands between them. Of several answers the best counts.
+    L is the length of the longest common *contiguous* run of `reading_tokens`; F1 is 0 if L is 0.
 
     Args:
-        predictions: Question id to answer text; not cleaned of reasoning.
-        dataset: Questions with answers in the layout of SQuAD, or the path of a JSON file with them.
-
-    Returns:
-        Scores in [0, 100] over all questions; those without a prediction count 0.
+        predictions: Question id to answer text; reasoning is not removed. A question without a prediction counts 0.
+        dataset: Questions with answers in SQuAD's layout, or the path of a JSON file with them.
 
     Raises:
-        ArgumentError: A prediction's id is not in the data set, the data set breaks the layout, a question has no
-            answers, or there are no questions.
+        ArgumentError: The data set breaks the layout, has no questions, or lacks a prediction's id or an answer.
         ArgumentTypeError: A prediction or the data set has the wrong type.
-        FileNotFoundError: `dataset` is a path at which nothing is.
+        FileNotFoundError: `dataset` is a path that does not exist.
         MissingDependencyError: nltk is not installed.
 
     Source:
-        Cui et al. 2019, https://aclanthology.org/D19-1600, by the rules of its evaluation script for the SQuAD layout.
-        The script also splits runs of other letters into sentences, by a model that has to be downloaded: we do not,
-        which can differ only where a run holds several sentences.
+        Cui et al. 2019, https://aclanthology.org/D19-1600, by the rules of its evaluation script, except that the
+        script splits text other than Han into sentences, which differs only where such text holds several.
 
     Example:
         >>> squad = {"data": [{"paragraphs": [{"context": "他在北京。", "qas": [
@@ -96,90 +74,47 @@ def cmrc_scores(predictions: Mapping[str, str], dataset: Dataset) -> CmrcScores:
         CmrcScores(exact_match=0.0, f1=80.0, average=40.0, total=1, missing=0, absent=0)
     """
     questions = reading_questions(dataset)
-    _check_predictions(predictions, {question.prompt.id for question in questions})
-    exact, f1 = 0, 0.0
-    for question in questions:
-        if not question.answers:
-            raise ArgumentError(
-                f"`dataset` must give answers to every question, got none for {question.prompt.id!r}; "
-                "use a split with public answers"
-            )
-        if question.prompt.id in predictions:
-            prediction = predictions[question.prompt.id]
-            text, tokens = comparable_text(prediction), reading_tokens(prediction)
-            answers = dict.fromkeys(question.answers)  # annotators often agree
-            exact += max(int(text == comparable_text(answer)) for answer in answers)
-            f1 += max(_f1(tokens, reading_tokens(answer)) for answer in answers)
+    _check_predictions(predictions, {prompt.id for prompt, _ in questions})
+    exact, f1, absent = 0, 0.0, 0
+    for prompt, answers in questions:
+        if not answers:
+            raise ArgumentError(f"`dataset` must answer every question, got none for {prompt.id!r}; use another split")
+        absent += all(answer not in prompt.passage for answer in answers)
+        if prompt.id in predictions:
+            prediction = predictions[prompt.id]
+            exact += comparable_text(prediction) in map(comparable_text, answers)
+            f1 += max(reading_f1(prediction, answer) for answer in answers)
     total = len(questions)
     exact_percent, f1_percent = 100.0 * exact / total, 100.0 * f1 / total
-    return CmrcScores(
-        exact_match=exact_percent,
-        f1=f1_percent,
-        average=(exact_percent + f1_percent) / 2,
-        total=total,
-        missing=sum(question.prompt.id not in predictions for question in questions),
-        absent=sum(all(answer not in question.prompt.passage for answer in question.answers) for question in questions),
-    )
+    average = (exact_percent + f1_percent) / 2
+    return CmrcScores(exact_percent, f1_percent, average, total, total - len(predictions), absent)
 
 
 def reading_prompts(dataset: Dataset) -> Iterator[ReadingPrompt]:
-    """The questions of a data set, in its order; answers are not needed.
-
-    Args:
-        dataset: Questions in the layout of SQuAD, or the path of a JSON file with them.
-
-    Yields:
-        Triples of id, passage and question.
-
-    Raises:
-        ArgumentError: The data set breaks the layout, or holds no questions.
-        ArgumentTypeError: The data set has the wrong type.
-        FileNotFoundError: `dataset` is a path at which nothing is.
-    """
-    for question in reading_questions(dataset):
-        yield question.prompt
+    """The questions of a data set, in its order; they need no answers. Raises like `cmrc_scores`."""
+    for prompt, _ in reading_questions(dataset):
+        yield prompt
 
 
 def first_questions(dataset: Dataset, count: int) -> dict[str, Any]:
-    """A data set of only the first questions, to ask and score a part of it.
-
-    Args:
-        dataset: Questions in the layout of SQuAD, or the path of a JSON file with them.
-        count: How many questions to keep, at least 1; all where there are fewer.
-
-    Returns:
-        The same layout; paragraphs and articles without a question are left out.
-
-    Raises:
-        ArgumentError: The data set breaks the layout, holds no questions, or `count` is below 1.
-        ArgumentTypeError: The data set has the wrong type.
-        FileNotFoundError: `dataset` is a path at which nothing is.
-
-    Example:
-        >>> squad = {"data": [{"paragraphs": [{"context": "他在北京。", "qas": [
-        ...     {"id": name, "question": "他在哪里？", "answers": [{"text": "北京"}]} for name in ("q1", "q2")]}]}]}
-        >>> [prompt.id for prompt in reading_prompts(first_questions(squad, 1))]
-        ['q1']
-    """
-    if count < 1:
-        raise ArgumentError(f"`count` must be at least 1, got {count}")
-    kept = {question.prompt.id for question in reading_questions(dataset)[:count]}
+    """A data set of the same layout with only the first `count` questions, at least 1; raises like `cmrc_scores`."""
+    check_count("count", count)
     content = _content(dataset)
+    reading_questions(content)  # checks the layout
     articles = []
     for article in content["data"]:
-        paragraphs = [
-            {**paragraph, "qas": [item for item in paragraph["qas"] if item["id"] in kept]}
-            for paragraph in article["paragraphs"]
-        ]
-        if paragraphs := [paragraph for paragraph in paragraphs if paragraph["qas"]]:
+        paragraphs = []
+        for paragraph in article["paragraphs"]:
+            if asked := paragraph["qas"][:count]:
+                paragraphs.append({**paragraph, "qas": asked})
+                count -= len(asked)
+        if paragraphs:
             articles.append({**article, "paragraphs": paragraphs})
     return {**content, "data": articles}
 
 
 def comparable_text(text: str) -> str:
-    """The form in which CMRC compares texts: lower case, stripped, then freed of its list of signs.
-
-    White space inside stays, also where a deleted sign leaves it at an end.
+    """The form in which CMRC compares texts: lower case, stripped, then without the characters of its list.
 
     Example:
         >>> comparable_text(" 《ABC》, 1/2 ")
@@ -189,108 +124,75 @@ def comparable_text(text: str) -> str:
 
 
 def reading_tokens(text: str) -> list[str]:
-    """CMRC's tokens: each Han character from U+4E00 to U+9FA5, and the words of every run of other characters.
-
-    Signs of CMRC's list vanish before runs are cut, so that what stood around them grows together.
+    """CMRC's tokens of a `comparable_text`: Han characters from U+4E00 to U+9FA5, and the words of all other text.
 
     Example:
         >>> reading_tokens("2018年A-B c，3.5%")
         ['2018', '年', 'ab', 'c3.5', '%']
     """
     tokens: list[str] = []
-    for part in _PARTS.findall(comparable_text(text)):
-        tokens += part if _FIRST_HAN <= part[0] <= _LAST_HAN else _words(part)
+    for part in _HAN_OR_OTHERS.findall(comparable_text(text)):
+        tokens += part if "\u4e00" <= part[0] <= "\u9fa5" else _words(part)
     return tokens
 
 
 def reading_f1(prediction: str, answer: str) -> float:
-    """CMRC's F1 of one prediction against one answer, in [0, 1]; 0 where no token is common.
+    """CMRC's F1 of one prediction against one answer, in [0, 1]; 0 if they share no token.
 
     Example:
         >>> reading_f1("北京大学", "北京的大学")  # the longest common run has 2 tokens: P = 2/4, R = 2/5
         0.4444444444444444
     """
-    return _f1(reading_tokens(prediction), reading_tokens(answer))
-
-
-def _f1(predicted: Sequence[str], wanted: Sequence[str]) -> float:
-    common = _common_run_length(predicted, wanted)
+    predicted, wanted = reading_tokens(prediction), reading_tokens(answer)
+    common = SequenceMatcher(None, predicted, wanted, autojunk=False).find_longest_match().size
     return 2 * common / (len(predicted) + len(wanted)) if common else 0.0
 
 
-def _common_run_length(first: Sequence[str], second: Sequence[str]) -> int:
-    """Length of the longest run of tokens that two sequences share.
-
-    Each token becomes one character, so that Python's own search of texts finds runs.
-    """
-    characters: dict[str, str] = {}
-    shorter, longer = (
-        "".join(characters.setdefault(token, chr(len(characters))) for token in tokens)
-        for tokens in sorted((first, second), key=len)
-    )
-    longest = 0
-    for start in range(len(shorter)):
-        while start + longest < len(shorter) and shorter[start : start + longest + 1] in longer:
-            longest += 1
-    return longest
-
-
-@lru_cache(maxsize=2**16)
-def _words(run: str) -> tuple[str, ...]:
-    """The words of a run of other characters than Han; the same numbers and names come again and again."""
-    return tuple(_word_tokenizer().tokenize(run)) if run.strip() else ()
-
-
-@lru_cache(maxsize=1)
-def _word_tokenizer() -> Any:
+@lru_cache(maxsize=2**16)  # the same numbers and names come again and again
+def _words(text: str) -> tuple[str, ...]:
     try:
         from nltk.tokenize import NLTKWordTokenizer
     except ModuleNotFoundError as error:
         if error.name != "nltk":
-            raise  # nltk is there, and something that it needs is not
+            raise  # nltk is there, but one of its own dependencies is missing
         raise MissingDependencyError("CMRC's F1 needs nltk; pip install 'semreward[eval]'") from error
-    return NLTKWordTokenizer()
+    return tuple(NLTKWordTokenizer().tokenize(text))
 
 
 def _check_predictions(predictions: Mapping[str, str], known: set[str]) -> None:
     if not isinstance(predictions, Mapping):
         raise ArgumentTypeError(f"`predictions` must map question ids to texts, got {type(predictions).__name__}")
-    for question_id, prediction in predictions.items():
-        if question_id not in known:
-            raise ArgumentError(
-                f"`predictions` must answer questions of the data set, got the unknown id {question_id!r}; "
-                "is it from another split?"
-            )
-        if not isinstance(prediction, str):
-            raise ArgumentTypeError(
-                f"`predictions` must be texts, got {prediction!r} for {question_id!r}; leave unanswered questions out"
-            )
+    for name, text in predictions.items():
+        if name not in known:
+            raise ArgumentError(f"`predictions` has the unknown id {name!r}; is it from another split?")
+        if not isinstance(text, str):
+            raise ArgumentTypeError(f"`predictions` must be texts, got {text!r} for {name!r}; leave the question out")
 
 
-def reading_questions(dataset: Dataset) -> list[ReadingQuestion]:
-    """All questions of a data set, in its order; raises as `reading_prompts` does."""
+def reading_questions(dataset: Dataset) -> list[tuple[ReadingPrompt, tuple[str, ...]]]:
+    """All questions of a data set with their distinct answers, in its order; raises like `cmrc_scores`."""
     content = _content(dataset)
+    questions = []
     try:
-        questions = [
-            ReadingQuestion(
-                ReadingPrompt(item["id"], paragraph["context"], item["question"]),
-                tuple(answer["text"] for answer in item.get("answers", ())),
-            )
-            for article in content["data"]
-            for paragraph in article["paragraphs"]
-            for item in paragraph["qas"]
-        ]
+        for article in content["data"]:
+            for paragraph in article["paragraphs"]:
+                for item in paragraph["qas"]:
+                    answers = dict.fromkeys(answer["text"] for answer in item.get("answers", ()))
+                    prompt = ReadingPrompt(item["id"], paragraph["context"], item["question"])
+                    questions.append((prompt, tuple(answers)))
     except (KeyError, TypeError, AttributeError) as error:
         raise ArgumentError(
             "`dataset` must have the layout of SQuAD: data > paragraphs > context and qas, these with id, question and "
-            f"answers of text; stumbled over {error!r}"
+            f"answers with text; failed at {error!r}"
         ) from error
     if not questions:
         raise ArgumentError("`dataset` must hold at least one question, got none")
-    ids = [question.prompt.id for question in questions]
-    if len(set(ids)) < len(ids):
-        twice = next(question_id for question_id in ids if ids.count(question_id) > 1)
-        raise ArgumentError(f"`dataset` must name each question once, got the id {twice!r} twice; rename one")
+    for prompt, texts in questions:
+        if not all(isinstance(text, str) for text in (*prompt[1:], *texts)):
+            raise ArgumentError(f"`dataset` must hold texts only; passage, question or answer of {prompt.id!r} is not")
+    [(question_id, times)] = Counter(prompt.id for prompt, _ in questions).most_common(1)
+    if times > 1:
+        raise ArgumentError(f"`dataset` must name each question once, got the id {question_id!r} twice; rename one")
     return questions
 
 
@@ -302,5 +204,5 @@ def _content(dataset: Dataset) -> Mapping[str, Any]:
     try:
         content: Mapping[str, Any] = json.loads(Path(dataset).read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
-        raise ArgumentError(f"`dataset` must be a JSON file, but {os.fspath(dataset)!r} is none: {error}") from error
+        raise ArgumentError(f"`dataset` must be a JSON file; {os.fspath(dataset)!r} is not: {error}") from error
     return content

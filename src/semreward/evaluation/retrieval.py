@@ -1,7 +1,7 @@
 """How well vectors tell translations from other texts: retrieval, separation of true pairs, anisotropy.
 
-Pure functions over unit rows, as encoders return them. Time grows with the square of the number of pairs, memory does
-not. Legend: N pairs, D width, B rows of a block.
+Pure functions over unit rows, as encoders return them: `N` anchors and the `N` positives that translate them, in the
+same order. Time grows with the square of N, memory does not. Legend: N pairs, D width, B rows of a block.
 """
 
 from collections.abc import Iterator
@@ -12,109 +12,64 @@ from numpy.typing import NDArray
 
 from semreward.errors import ArgumentError
 
-# Rows of the N x N cosines that are held at a time.
+# Rows of the N x N cosines that are in memory at once.
 _BLOCK = 1024
 
 
 class Ranking(NamedTuple):
-    """How high texts rank their own translations among all `N`, each in [0, 1], higher is better.
+    """How high texts rank their own translations among all `N`; both values are in [0, 1], higher is better."""
 
-    Attributes:
-        precision_at_1: Share of texts whose translation comes first; a tie with another text is a miss.
-        reciprocal_rank: Mean of 1 / rank; of texts with equal cosines the translation ranks last.
-    """
-
-    precision_at_1: float
-    reciprocal_rank: float
+    precision_at_1: float  # share of texts whose translation comes first; a tie with another text is a miss
+    reciprocal_rank: float  # mean of 1 / rank; among equal cosines the translation ranks last
 
 
 class RetrievalScores(NamedTuple):
-    """Retrieval in both directions.
-
-    Attributes:
-        forward: From an anchor to its positive.
-        backward: From a positive to its anchor.
-    """
+    """Retrieval in both directions: from an anchor to its positive (`forward`), and the other way round."""
 
     forward: Ranking
     backward: Ranking
 
 
 def retrieval_scores(anchors_ND: NDArray[np.float32], positives_ND: NDArray[np.float32]) -> RetrievalScores:  # noqa: N803 - axes
-    """Rank the `N` positives by cosine for each anchor, and the other way round.
+    """Rank the `N` positives by cosine for each anchor, and the other way round; N is at least 1.
 
-    Values depend on N: the same encoder finds fewer translations among more candidates. A text that occurs in two
-    pairs ties with itself and counts as missed.
-
-    Args:
-        anchors_ND: Unit rows, shape (N, D), N at least 1.
-        positives_ND: Unit rows of the translations, in the same order.
-
-    Returns:
-        Both directions' scores.
-
-    Raises:
-        ArgumentError: The shapes differ, or there are no rows.
+    Values fall as N grows. A text in two pairs ties with itself and counts as missed. Sides of different shapes, or
+    without rows, are an `ArgumentError`.
 
     Example:
-        >>> scores = retrieval_scores(np.eye(2, dtype=np.float32), np.eye(2, dtype=np.float32))
-        >>> scores.forward.precision_at_1, scores.backward.reciprocal_rank
-        (1.0, 1.0)
+        >>> retrieval_scores(np.eye(2, dtype=np.float32), np.eye(2, dtype=np.float32)).forward
+        Ranking(precision_at_1=1.0, reciprocal_rank=1.0)
     """
     _check(anchors_ND, positives_ND)
     return RetrievalScores(_ranking(anchors_ND, positives_ND), _ranking(positives_ND, anchors_ND))
 
 
 def pair_auc(anchors_ND: NDArray[np.float32], positives_ND: NDArray[np.float32]) -> float:  # noqa: N803
-    """The probability that a true pair's cosine is above a mismatched pair's, ties counting half.
+    """The probability, in [0, 1], that a true pair's cosine is above a mismatched pair's; ties count half.
 
-    Exact, over all N true and all N (N - 1) mismatched pairs. Anchors may share one scale: unlike retrieval this asks
-    whether one threshold tells right from wrong for all texts, as a reward's tau does.
-
-    Args:
-        anchors_ND: Unit rows, shape (N, D), N at least 2.
-        positives_ND: Unit rows of the translations, in the same order.
-
-    Returns:
-        A value in [0, 1]; 0.5 where cosines say nothing.
-
-    Raises:
-        ArgumentError: The shapes differ, or there are fewer than two rows.
+    Exact, over all N true and all N (N - 1) mismatched pairs; N is at least 2. Unlike retrieval this asks whether one
+    threshold, such as a reward's tau, tells right from wrong for all texts. Raises like `retrieval_scores`.
 
     Example:
         >>> pair_auc(np.eye(3, dtype=np.float32), np.eye(3, dtype=np.float32))
         1.0
     """
     rows = _check(anchors_ND, positives_ND, at_least=2)
-    own = np.empty(rows, dtype=np.float32)
-    for start, cosines_BN in _blocks(anchors_ND, positives_ND):  # noqa: N806
-        own[start : start + len(cosines_BN)] = cosines_BN.diagonal(start)
-    own.sort()
-    at_most = below = 0.0
-    for start, cosines_BN in _blocks(anchors_ND, positives_ND):  # noqa: N806
-        others = cosines_BN[np.arange(rows) != start + np.arange(len(cosines_BN))[:, None]]
-        at_most += float(np.searchsorted(own, others, side="right").sum(dtype=np.float64))
-        below += float(np.searchsorted(own, others, side="left").sum(dtype=np.float64))
-    negatives = rows * (rows - 1)
-    return 1.0 - (at_most + below) / (2.0 * rows * negatives)
+    own = np.sort(np.concatenate([cosines.diagonal(start) for start, cosines in _blocks(anchors_ND, positives_ND)]))
+    below = -float(rows**2)  # the blocks hold the true pairs, too; twice their wins over each other are N * N
+    for _, cosines in _blocks(anchors_ND, positives_ND):
+        below += float(np.searchsorted(own, cosines, side="left").sum(dtype=np.float64))
+        below += float(np.searchsorted(own, cosines, side="right").sum(dtype=np.float64))
+    return 1.0 - below / (2.0 * rows * (rows * (rows - 1)))
 
 
 def mean_cosine(vectors_ND: NDArray[np.float32]) -> float:  # noqa: N803
-    r"""Anisotropy: the mean cosine of two different rows.
+    r"""Anisotropy: the mean cosine of two different rows of unrelated texts, exact over all pairs.
 
     $$\frac{\lVert\sum_i v_i\rVert^2 - \sum_i \lVert v_i\rVert^2}{N (N - 1)}$$
 
-    Near 0 the vectors use all directions; near 1 they lie in a narrow cone, where unrelated texts look alike and a
-    reward's threshold has little room above them.
-
-    Args:
-        vectors_ND: Unit rows of unrelated texts, shape (N, D), N at least 2.
-
-    Returns:
-        A value in [-1 / (N - 1), 1], exact over all pairs of rows.
-
-    Raises:
-        ArgumentError: There are fewer than two rows.
+    A value in [-1 / (N - 1), 1], N at least 2. Near 0 the vectors use all directions; near 1 they lie in a narrow cone,
+    where unrelated texts look alike and a reward's threshold has little room above them. One row is an `ArgumentError`.
 
     Source:
         Ethayarajh 2019, section 4.1, https://arxiv.org/abs/1909.00512 (there over words in contexts).
@@ -129,10 +84,8 @@ def mean_cosine(vectors_ND: NDArray[np.float32]) -> float:  # noqa: N803
 
 
 def _ranking(queries: NDArray[np.float32], candidates: NDArray[np.float32]) -> Ranking:
-    ranks = np.empty(len(queries), dtype=np.int64)
-    for start, cosines_BN in _blocks(queries, candidates):  # noqa: N806
-        own = cosines_BN.diagonal(start)[:, None]
-        ranks[start : start + len(cosines_BN)] = (cosines_BN >= own).sum(axis=1)  # its own is one of them
+    blocks = _blocks(queries, candidates)
+    ranks = np.concatenate([(cosines >= cosines.diagonal(start)[:, None]).sum(axis=1) for start, cosines in blocks])
     return Ranking(float((ranks == 1).mean()), float((1.0 / ranks).mean()))
 
 

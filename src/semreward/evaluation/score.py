@@ -1,69 +1,196 @@
-"""What an evaluation reports, and the rows that it reads."""
+"""Scores of a policy's completions over a whole test set: overlap, similarity, consistency of language."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Any, TypeAlias
 
 import semreward
+from semreward.batch import Batch, Texts, check_column, reference_texts
 from semreward.errors import ArgumentError
-from semreward.protocols import Completion
-from semreward.rewards.base import answers_of, check_column, reference_texts
-from semreward.text import ReasoningPolicy
+from semreward.protocols import Completion, Encoder
+from semreward.rewards.detector import LanguageDetector
+from semreward.rewards.language import LanguageConsistencyReward
+from semreward.rewards.overlap import rouge_l_f1, sacrebleu_module
+from semreward.rewards.similarity import as_encoder, similarities
+from semreward.scripts import scripts_of
+from semreward.text import DEFAULT_ANSWER, Answer, units
+
+References: TypeAlias = Sequence[str | Sequence[str]]
 
 
 @dataclass(frozen=True)
 class Score:
-    """One number about a set of completions, and what it takes to compare it with another.
-
-    Attributes:
-        value: The number; see the function for its range.
-        signature: Everything that decides it, on one line: metric, options, tokenisation, versions. Two values
-            compare only where their signatures agree.
-    """
+    """One number about a set of completions; the function states its range."""
 
     value: float
-    signature: str
+    signature: str  # everything that decides the number, on one line; compare values only if their signatures agree
+
+
+def bleu_score(completions: Sequence[Completion], references: References, *, answer: Answer = DEFAULT_ANSWER) -> Score:
+    """Corpus BLEU-4, in [0, 1]: matches are summed over the whole set before they are divided.
+
+    N-grams are 1 to 4 `semreward.text.units`, smoothing is exponential, and the effective order is off: a set without a
+    completion of 4 units scores 0.
+
+    Args:
+        completions: `N` texts or lists of messages, `N` at least 1. An empty completion earns 0 and counts.
+        references: `N` references, each a string or a non-empty list of strings.
+        answer: How the answer is found in a completion.
+
+    Raises:
+        MissingDependencyError: sacrebleu is not installed.
+        ArgumentError: There are no rows, lengths differ, or a reference is blank.
+        ArgumentTypeError: A row has the wrong type.
+
+    Source:
+        Papineni et al. 2002, https://aclanthology.org/P02-1040; computed by sacrebleu (Post 2018,
+        https://aclanthology.org/W18-6319). Tables 1 and 3 of Su et al. 2026 do not state the tokenisation.
+
+    Example:
+        >>> bleu_score(["the cat sat on the mat"], ["the cat sat on the mat"]).value
+        1.0
+    """
+    metric = sacrebleu_module().metrics.BLEU(tokenize="none", effective_order=False, force=True)
+    answers, rows = _checked_rows(completions, references, answer)
+    spaced_rows = [tuple(" ".join(units(text)) for text in texts) for texts in rows]
+    return _corpus_score("BLEU", metric, [" ".join(units(answer)) for answer in answers], spaced_rows)
+
+
+def chrf_score(completions: Sequence[Completion], references: References, *, answer: Answer = DEFAULT_ANSWER) -> Score:
+    """Corpus chrF, in [0, 1]: F-score of character n-grams, summed over the whole set.
+
+    N-grams are 1 to 6 characters without white space; recall counts twice as much as precision. Of several references
+    the best match counts. Arguments and errors are those of `bleu_score`.
+
+    Source:
+        Popović 2015, https://aclanthology.org/W15-3049; computed by sacrebleu with its defaults.
+
+    Example:
+        >>> chrf_score(["བོད་ཡིག"], ["བོད་ཡིག"]).value
+        1.0
+    """
+    return _corpus_score("chrF2", sacrebleu_module().metrics.CHRF(), *_checked_rows(completions, references, answer))
+
+
+def rouge_l_score(
+    completions: Sequence[Completion], references: References, *, answer: Answer = DEFAULT_ANSWER
+) -> Score:
+    r"""Mean ROUGE-L over rows, in [0, 1]: the longest common subsequence of `semreward.text.units`.
+
+    $$F_1 = \frac{2 P R}{P + R}, \quad P = \frac{LCS(y, y^*)}{|y|}, \quad R = \frac{LCS(y, y^*)}{|y^*|}$$
+
+    Of several references the best match counts. Arguments and errors are those of `bleu_score`, without sacrebleu.
+
+    Source:
+        Lin 2004, https://aclanthology.org/W04-1013, sentence level with beta = 1. Tables 1, 3 and 4 of Su et al. 2026
+        do not state the tokenisation.
+
+    Example:
+        >>> rouge_l_score(["the cat sat"], ["the cat ran off the mat"]).value  # P = 2/3, R = 2/6
+        0.4444444444444444
+    """
+    answers, rows = _checked_rows(completions, references, answer)
+    scores = [max(rouge_l_f1(answer, text) for text in texts) for answer, texts in zip(answers, rows, strict=True)]
+    counts = {len(texts) for texts in rows}
+    nrefs = counts.pop() if len(counts) == 1 else "var"
+    return Score(sum(scores) / len(scores), signature_of("ROUGE-L", nrefs=nrefs, beta=1, tok="units"))
+
+
+def similarity_score(
+    encoder: Encoder | str,
+    completions: Sequence[Completion],
+    references: References,
+    *,
+    answer: Answer = DEFAULT_ANSWER,
+) -> Score:
+    """Mean cosine of completions and references, in [-1, 1] (eq. 1), before any threshold.
+
+    `encoder` is the path or hub id of a sentence-transformers model, or an object with `encode` and `fingerprint`.
+    Judge a policy that was trained on one encoder by another one, too: it may have learned what only the first likes.
+
+    Of several references the best match counts. Other arguments and errors are those of `bleu_score`.
+
+    Raises:
+        EncoderNotFoundError: `encoder` is a path that does not exist.
+        EncoderError: The encoder did not return one finite unit vector per text.
+
+    Source:
+        Su et al. 2026, section 3.4.1 and Tables 1 and 3, https://arxiv.org/abs/2605.14366
+    """
+    answers, rows = _checked_rows(completions, references, answer)
+    judge = as_encoder(encoder)
+    cosines = similarities(judge, answers, rows, answer=Answer(reasoning="keep"))
+    return Score(float(cosines.mean()), signature_of("similarity", encoder=judge.fingerprint, nrefs="best"))
+
+
+def language_consistency_score(
+    completions: Sequence[Completion],
+    language: str,
+    *,
+    detector: LanguageDetector | None = None,
+    detector_threshold: float = 0.5,
+    answer: Answer = DEFAULT_ANSWER,
+) -> Score:
+    """Share of completions whose letters are all in a language's scripts, in [0, 1] (eq. 3, averaged).
+
+    A completion without letters is not consistent. Scripts cannot tell French from English; a detector can.
+
+    Args:
+        completions: `N` texts or lists of messages, `N` at least 1.
+        language: A BCP-47 tag, such as `"bo"` or `"zh-Hant"`.
+        detector: Must find the language as well, see `LanguageConsistencyReward`.
+        detector_threshold: Least probability of the language, in [0, 1].
+        answer: How the answer is found in a completion.
+
+    Raises:
+        ArgumentError: There are no completions, or `detector_threshold` is out of its range.
+        ArgumentTypeError: A row or `language` has the wrong type.
+        UnknownLanguageError: No script is known for the language.
+
+    Source:
+        Su et al. 2026, section 3.4.2, https://arxiv.org/abs/2605.14366; `semreward.scripts.writing_of` has the rule.
+
+    Example:
+        >>> language_consistency_score(["བོད་ཡིག", "བོད་字", "", "ཀ་ཁ"], "bo").value
+        0.5
+    """
+    answers = evaluated_answers(completions, answer)
+    reward = LanguageConsistencyReward(
+        language, detector=detector, detector_threshold=detector_threshold, answer=Answer(reasoning="keep")
+    )
+    consistent = sum(value or 0.0 for value in reward(completions=answers))
+    options: dict[str, object] = {"language": language, "scripts": "+".join(sorted(scripts_of(language)))}
+    if detector is not None:
+        named = getattr(detector, "fingerprint", None) or getattr(detector, "__qualname__", type(detector).__qualname__)
+        options |= {"detector": named, "detector_threshold": detector_threshold}
+    return Score(consistent / len(answers), signature_of("language_consistency", **options))
 
 
 def signature_of(metric: str, **options: object) -> str:
-    """A signature: the metric's name, its options in the given order, and the package version.
-
-    Example:
-        >>> signature_of("ROUGE-L", tok="units").startswith("ROUGE-L|tok:units|semreward:")
-        True
-    """
+    """A signature: the metric's name, its options in the given order, the package version."""
     parts = [metric, *(f"{name}:{value}" for name, value in options.items())]
     return "|".join([*parts, f"semreward:{semreward.__version__}"])
 
 
-def check_count(name: str, value: object, least: int = 1) -> None:
-    """Raise an `ArgumentError` unless a value is an integer of at least so much.
-
-    Example:
-        >>> check_count("batch_size", 16)
-    """
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ArgumentError(f"`{name}` must be an integer of at least {least}, got {value!r}")
-
-
-def evaluated_answers(completions: Sequence[Completion], reasoning: ReasoningPolicy) -> list[str]:
-    """The answer texts of `N` completions, as rewards read them; `N` is at least 1.
-
-    Raises:
-        ArgumentError: There are no completions.
-        ArgumentTypeError: `completions` is not a list, or one of them is neither text nor messages.
-    """
-    answers = answers_of(completions, reasoning=reasoning)
+def evaluated_answers(completions: Sequence[Completion], answer: Answer) -> list[str]:
+    """The answer texts of at least one completion; raises like the scores."""
+    answers = Batch(completions, {}, answer=answer).answers
     if not answers:
         raise ArgumentError("`completions` must hold at least one completion, got none; there is nothing to average")
     return answers
 
 
-def evaluated_references(references: Sequence[str | Sequence[str]], rows: int) -> list[tuple[str, ...]]:
-    """Each row's references, as rewards read them; none may be missing.
+def _checked_rows(
+    completions: Sequence[Completion], references: References, answer: Answer
+) -> tuple[list[str], list[Texts]]:
+    answers = evaluated_answers(completions, answer)
+    check_column("references", references, len(answers))
+    return answers, [reference_texts(reference, "references", row) for row, reference in enumerate(references)]
 
-    Raises:
-        ArgumentError: The number of rows is wrong, or a row's reference is missing or blank.
-        ArgumentTypeError: A row's reference is neither a string nor a list of strings.
-    """
-    check_column("references", references, rows)
-    return [reference_texts(reference, "references", row) for row, reference in enumerate(references)]
+
+def _corpus_score(name: str, metric: Any, answers: list[str], rows: list[Texts]) -> Score:
+    streams = [list(stream) for stream in zip_longest(*rows)]  # the first references of all rows, the second ones, ...
+    percent = float(metric.corpus_score(answers, streams).score)
+    theirs = str(metric.get_signature()).replace("tok:none", "tok:units").replace("version:", "sacrebleu:")
+    return Score(min(1.0, percent / 100), signature_of(f"{name}|{theirs}"))

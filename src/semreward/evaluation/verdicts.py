@@ -3,110 +3,59 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 
-from semreward.evaluation.prompts import Verdict, verdict_of
+from semreward.evaluation.prompts import verdict_of
 
 Outcome: TypeAlias = Literal["first", "second", "tie", "unparsable"]
-"""What a pair counts as."""
-
 Interval: TypeAlias = tuple[float, float]
-
-_LOW, _HIGH = 2.5, 97.5
 
 
 @dataclass(frozen=True)
 class JudgedPair:
-    """One pair of candidates, judged in both orders.
+    """One pair of candidates, judged in both orders."""
 
-    Attributes:
-        outcome: `"first"` or `"second"`: that system's candidate is better in both orders; `"tie"`: every other pair of
-            decisions; `"unparsable"`: an answer holds no decision.
-        consistent: Whether both orders led to the same decision; `None` where an answer holds none.
-        answers: The judge's answers, with the first system's candidate shown first, and shown second. Empty where
-            the candidates are equal, which nobody is asked about.
-        shown_first: How many of the two decisions were for the candidate that was shown first.
-        decided: How many of them were for any candidate.
-    """
-
-    outcome: Outcome
-    consistent: bool | None
-    answers: tuple[str, ...]
-    shown_first: int = 0
-    decided: int = 0
+    outcome: Outcome  # whose candidate is better in both orders; else a tie, or unparsable without two decisions
+    consistent: bool | None  # whether both orders led to the same decision; None if an answer holds none
+    answers: tuple[str, ...]  # with the first system's candidate shown first, and second; none for equal candidates
+    shown_first: int = 0  # decisions for the candidate shown first
+    decided: int = 0  # decisions for either candidate
 
 
 @dataclass(frozen=True)
 class PairwiseScores:
     """How often a judge prefers one system to another.
 
-    Shares are of the pairs that were judged, those of the three outcomes. Intervals hold 95 % of bootstrap samples of
-    these pairs, which count as independent of each other; where all pairs end alike, an interval is a single point,
-    which does not mean certainty. A share and its interval are `None` where nothing was judged.
-
-    Attributes:
-        names: What the two systems are called in the table.
-        wins: Pairs that the first system won.
-        ties: Pairs that nobody won, because the judge said so or because its two decisions differ.
-        losses: Pairs that the second system won.
-        unparsable: Pairs with an answer that holds no decision, or several; they are in no share.
-        inconsistent: Judged pairs whose decisions differ between the orders; all of them are ties.
-        identical: Pairs of equal candidates, ties about which nobody is asked.
-        shown_first: Of all decisions for a candidate, the share for the one shown first: 0.5 from a judge that does
-            not mind the order; `None` where no candidate was decided for.
-        win_interval: Interval of the share of wins.
-        tie_interval: Interval of the share of ties.
-        loss_interval: Interval of the share of losses.
-        margin_interval: Interval of the share of wins less the share of losses.
-        signature: Everything that decides the numbers.
-        pairs: Every pair, in the order of the rows.
+    Rates are shares of the judged pairs: wins, ties and losses. Intervals are 95 % bootstrap intervals over these
+    pairs, taken as independent. If all pairs end alike, an interval is a single point, which does not mean certainty.
+    Without judged pairs, rates and intervals are `None`.
     """
 
-    names: tuple[str, str]
-    wins: int
-    ties: int
-    losses: int
-    unparsable: int
-    inconsistent: int
-    identical: int
-    shown_first: float | None
+    names: tuple[str, str]  # the two systems
+    wins: int  # pairs that the first system won
+    ties: int  # pairs that nobody won: the judge said so, its two decisions differ, or the candidates are equal
+    losses: int  # pairs that the second system won
+    judged: int  # wins, ties and losses
+    unparsable: int  # pairs with an answer that holds no decision, or several
+    inconsistent: int  # ties whose decisions differ between the orders
+    identical: int  # ties of equal candidates, about which nobody is asked
+    shown_first: float | None  # share of the decisions for the candidate shown first; 0.5 if the order does not matter
+    win_rate: float | None
+    tie_rate: float | None
+    loss_rate: float | None
+    margin: float | None  # win rate less loss rate, in [-1, 1]; the systems differ if its interval does not hold 0
     win_interval: Interval | None
     tie_interval: Interval | None
     loss_interval: Interval | None
     margin_interval: Interval | None
-    signature: str
-    pairs: tuple[JudgedPair, ...] = field(repr=False)
-
-    @property
-    def judged(self) -> int:
-        """Pairs with an outcome: wins, ties and losses."""
-        return self.wins + self.ties + self.losses
-
-    @property
-    def win_rate(self) -> float | None:
-        """Share of judged pairs that the first system won, in [0, 1]."""
-        return self._share(self.wins)
-
-    @property
-    def tie_rate(self) -> float | None:
-        """Share of judged pairs that nobody won, in [0, 1]."""
-        return self._share(self.ties)
-
-    @property
-    def loss_rate(self) -> float | None:
-        """Share of judged pairs that the second system won, in [0, 1]."""
-        return self._share(self.losses)
-
-    @property
-    def margin(self) -> float | None:
-        """Share of wins less share of losses, in [-1, 1]; the systems differ where its interval is on one side of 0."""
-        return self._share(self.wins - self.losses)
+    signature: str  # everything that decides the numbers
+    pairs: tuple[JudgedPair, ...] = field(repr=False)  # in the order of the rows
 
     def __str__(self) -> str:
         first, second = self.names
-        shares = [
+        rows: list[tuple[str, int, float | None, Interval | None]] = [
             (f"{first} better", self.wins, self.win_rate, self.win_interval),
             ("tie", self.ties, self.tie_rate, self.tie_interval),
             (f"{second} better", self.losses, self.loss_rate, self.loss_interval),
@@ -117,53 +66,33 @@ class PairwiseScores:
             ("decisions differ by order", self.inconsistent),
             ("equal candidates", self.identical),
         ]
-        width = max(map(len, [name for name, *_ in shares] + [name for name, _ in counts]))
+        width = max(map(len, [name for name, *_ in rows] + [name for name, _ in counts]))
         lines = [f"{'':<{width}}  {'pairs':>6}  {'share':>7}  95 % interval"]
-        lines += [
-            f"{name:<{width}}  {count:>6}  {_percent(share):>7}  {_range(interval)}"
-            for name, count, share, interval in shares
-        ]
+        for name, count, share, interval in rows:
+            limits = f"{_percent(interval[0])} to {_percent(interval[1])}" if interval else "-"
+            lines.append(f"{name:<{width}}  {count:>6}  {_percent(share):>7}  {limits}")
         lines += [f"{name:<{width}}  {count:>6}" for name, count in counts]
         lines.append(f"{'decided for the one shown first':<{width + 8}}  {_percent(self.shown_first):>7}")
         return "\n".join([*lines, self.signature])
 
-    def to_dict(self) -> dict[str, Any]:
-        """All of it, shares and answers included, as JSON can write it."""
-        shares = {name: getattr(self, name) for name in ("judged", "win_rate", "tie_rate", "loss_rate", "margin")}
-        return shares | asdict(self)
-
     def to_json(self) -> str:
-        """`to_dict` as JSON; the same scores give the same text."""
-        return json.dumps(self.to_dict(), ensure_ascii=False, indent=1) + "\n"
-
-    def _share(self, count: int) -> float | None:
-        return count / self.judged if self.judged else None
+        """Everything, answers included, as JSON; the same scores give the same text."""
+        return json.dumps(asdict(self), ensure_ascii=False, indent=1) + "\n"
 
 
-EQUAL_PAIR = JudgedPair("tie", consistent=True, answers=())
-"""A pair of equal candidates, about which nobody is asked."""
-
-
-def judged_pair(forward: str, backward: str) -> JudgedPair:
-    """The outcome of the answers of both orders.
-
-    Args:
-        forward: The answer where the first system's candidate was Candidate 1.
-        backward: The answer where it was Candidate 2.
+def judged_pair(*answers: str) -> JudgedPair:
+    """The outcome of the answers with the first system's candidate shown first, and second; a tie without answers.
 
     Example:
         >>> [judged_pair("[[1]]", backward).outcome for backward in ("[[2]]", "[[1]]", "2")]
         ['first', 'tie', 'unparsable']
     """
-    answers = (forward, backward)
-    shown = (verdict_of(forward), verdict_of(backward))
+    shown = tuple(verdict_of(answer) for answer in answers)
     shown_first, decided = shown.count(1), shown.count(1) + shown.count(2)
-    if shown[0] is None or shown[1] is None:
+    if None in shown:
         return JudgedPair("unparsable", None, answers, shown_first, decided)
-    swapped: dict[Verdict, Verdict] = {0: 0, 1: 2, 2: 1}
-    consistent = shown[0] == swapped[shown[1]]
-    outcomes: dict[Verdict, Outcome] = {0: "tie", 1: "first", 2: "second"}
-    return JudgedPair(outcomes[shown[0]] if consistent else "tie", consistent, answers, shown_first, decided)
+    agreed: dict[tuple[int | None, ...], Outcome] = {(): "tie", (0, 0): "tie", (1, 2): "first", (2, 1): "second"}
+    return JudgedPair(agreed.get(shown, "tie"), shown in agreed, answers, shown_first, decided)
 
 
 def scores_of(
@@ -171,36 +100,37 @@ def scores_of(
 ) -> PairwiseScores:
     """Count outcomes, and bootstrap their shares over pairs.
 
-    Drawing N pairs with replacement and counting outcomes is drawing from a multinomial distribution with the measured
-    shares, which is what is done.
-
-    Args:
-        pairs: The pairs; none may be missing.
-        names: What the two systems are called.
-        resamples: Number of bootstrap samples, at least 1.
-        seed: Seed of the samples.
-        signature: Goes into the result.
+    Resampling N pairs and counting outcomes is the same as drawing from a multinomial distribution with the measured
+    shares.
 
     Source:
         Efron 1979, https://doi.org/10.1214/aos/1176344552: percentile intervals.
     """
     outcomes = [pair.outcome for pair in pairs]
-    counts = [outcomes.count("first"), outcomes.count("tie"), outcomes.count("second")]
+    wins, ties, losses = (outcomes.count(outcome) for outcome in ("first", "tie", "second"))
+    judged = wins + ties + losses
+    rates: list[float | None] = [None] * 4
     intervals: list[Interval | None] = [None] * 4
-    if judged := sum(counts):
-        drawn = np.random.default_rng(seed).multinomial(judged, np.array(counts) / judged, size=resamples) / judged
-        columns = [*drawn.T, drawn[:, 0] - drawn[:, 2]]
-        intervals = [_interval(column) for column in columns]
+    if judged:
+        rates = [wins / judged, ties / judged, losses / judged, (wins - losses) / judged]
+        drawn = np.random.default_rng(seed).multinomial(judged, np.array(rates[:3]), size=resamples) / judged
+        columns = np.column_stack([drawn, drawn[:, 0] - drawn[:, 2]])
+        intervals = [(float(low), float(high)) for low, high in np.percentile(columns, [2.5, 97.5], axis=0).T]
     decided = sum(pair.decided for pair in pairs)
     return PairwiseScores(
         names=names,
-        wins=counts[0],
-        ties=counts[1],
-        losses=counts[2],
+        wins=wins,
+        ties=ties,
+        losses=losses,
+        judged=judged,
         unparsable=outcomes.count("unparsable"),
         inconsistent=sum(pair.consistent is False for pair in pairs),
         identical=sum(not pair.answers for pair in pairs),
         shown_first=sum(pair.shown_first for pair in pairs) / decided if decided else None,
+        win_rate=rates[0],
+        tie_rate=rates[1],
+        loss_rate=rates[2],
+        margin=rates[3],
         win_interval=intervals[0],
         tie_interval=intervals[1],
         loss_interval=intervals[2],
@@ -210,14 +140,5 @@ def scores_of(
     )
 
 
-def _interval(values: Any) -> Interval:
-    low, high = np.percentile(values, [_LOW, _HIGH])
-    return float(low), float(high)
-
-
 def _percent(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:.1f} %"
-
-
-def _range(interval: Interval | None) -> str:
-    return "-" if interval is None else f"{100 * interval[0]:.1f} % to {100 * interval[1]:.1f} %"

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Any, ClassVar
 
+from semreward.arguments import is_column
 from semreward.integrations.scoring import NO_COLUMNS, as_composite
 from semreward.protocols import Completion, RewardFunction, RewardValues
-from semreward.rewards.base import is_column
 from semreward.rewards.calling import reward_name
 from semreward.rewards.composite import CompositeReward
 
@@ -14,37 +14,17 @@ from semreward.rewards.composite import CompositeReward
 def swift_reward(reward: RewardFunction) -> type["SwiftReward"]:
     """A reward as a class for ms-swift's `orms`; an instance of it is a reward function for its trainers.
 
-    Columns keep the data set's names, so the reward's own `reference_column` names the one with the references; that
-    must not be the last assistant message, which ms-swift removes. `response_token_ids` become `completion_ids`, those
-    of several turns in one list, and the messages before the last one become `prompts`.
-
-    Args:
-        reward: Any reward of this package, or any callable in TRL's convention.
-
-    Returns:
-        A class named as the reward is, because ms-swift logs a reward function under the name of its class.
-
-    Raises:
-        ArgumentError: A component is called `score`.
+    It has the reward's name, because ms-swift logs a reward function under the name of its class. The last assistant
+    message cannot be the reference, because ms-swift removes it. `None` stays `None`.
 
     Source:
         modelscope/ms-swift, swift/rewards/orm.py, swift/rl_core/grpo_algorithm.py
-
-    Example:
-        >>> from semreward import LanguageConsistencyReward
-        >>> Language = swift_reward(LanguageConsistencyReward("bo"))  # orms["language"] = Language
-        >>> Language.__name__, Language(args=None)(["བོད་ཡིག", "Tibetan"], trainer_state=None)
-        ('language_consistency', [1.0, 0.0])
     """
     return type(reward_name(reward), (SwiftReward,), {"reward": as_composite(reward), "__doc__": SwiftReward.__doc__})
 
 
 class SwiftReward:
-    """A reward function as ms-swift makes and calls one; see `swift_reward`.
-
-    Args:
-        args: The training arguments, not used.
-    """
+    """A reward function as ms-swift creates and calls one; see `swift_reward`."""
 
     reward: ClassVar[CompositeReward]
 
@@ -64,5 +44,5 @@ class SwiftReward:
 
 
 def _flat(ids: Any) -> Any:
-    """Token ids of one completion in one list, whose turns may be lists of their own."""
+    """Token ids of one completion in one list; its turns may be lists of their own."""
     return list(chain.from_iterable(ids)) if is_column(ids) and len(ids) and is_column(ids[0]) else ids

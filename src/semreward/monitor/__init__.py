@@ -1,42 +1,23 @@
 """Warns of reward hacking while training runs.
 
-```python
-from semreward.monitor import MonitoredReward, RewardMonitor
-
-reward = MonitoredReward(reward, judges=[...])
-GRPOTrainer(reward_funcs=reward, callbacks=[RewardMonitor(reward)], ...)
-```
-
-`metrics` measures each call of a reward, `reward` logs that, `detectors` read its course, `callback` ties them to a
-trainer. Names resolve on first access, so that only `RewardMonitor` loads transformers.
+`metrics` measures each call of a reward, `reward` logs that, `alarms` reads its course, `callback` connects them to a
+trainer. Only `RewardMonitor` loads transformers, on first access.
 """
 
-import importlib
 from typing import TYPE_CHECKING, Any
 
+from semreward.monitor.alarms import Alarm, AlarmLimits, RewardHackingWarning
+from semreward.monitor.reward import MonitoredReward
+
 if TYPE_CHECKING:
-    from semreward.monitor.alarms import Alarm, AlarmLimits, RewardHackingWarning
     from semreward.monitor.callback import RewardMonitor
-    from semreward.monitor.detectors import KINDS
-    from semreward.monitor.reward import MonitoredReward
 
-_HOMES = {
-    "KINDS": "detectors",
-    "Alarm": "alarms",
-    "AlarmLimits": "alarms",
-    "MonitoredReward": "reward",
-    "RewardHackingWarning": "alarms",
-    "RewardMonitor": "callback",
-}
-
-__all__ = ["KINDS", "Alarm", "AlarmLimits", "MonitoredReward", "RewardHackingWarning", "RewardMonitor"]
+__all__ = ["Alarm", "AlarmLimits", "MonitoredReward", "RewardHackingWarning", "RewardMonitor"]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name != "RewardMonitor":
         raise AttributeError(f"module 'semreward.monitor' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"semreward.monitor.{_HOMES[name]}"), name)
+    from semreward.monitor.callback import RewardMonitor
 
-
-def __dir__() -> list[str]:
-    return __all__
+    return RewardMonitor

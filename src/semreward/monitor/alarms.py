@@ -1,127 +1,123 @@
-"""When the course of a run's metrics looks like reward hacking: what is compared with what, and what to do about it.
+"""When the metrics of a run look like reward hacking, and what to do about it.
 
-Every metric is smoothed by the median of its last `window` log entries, so that a few odd batches raise no alarm. It
-has to lie beyond what it is compared with, a level or its own past, for two windows in a row, so that what passes
-raises none either. Nothing alarms before two windows have been logged.
+Each metric is smoothed by the median of its last `window` log entries. An alarm needs two windows in a row beyond its
+limit, so a few odd batches raise none. Nothing alarms before two windows are full.
 """
 
 import dataclasses
+import math
 import statistics
-from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
-from semreward.arguments import is_finite_number
+from semreward.arguments import check_count, check_number, is_column, is_finite_number
 from semreward.errors import ArgumentError, SemRewardWarning
-from semreward.rewards.base import is_column
 
 CLIPPED = "completions/clipped_ratio"
-"""TRL's own metric: share of completions that were cut off at their greatest length."""
+"""TRL's own metric: share of completions that were cut off at the maximum length."""
 
-_LEAST_WINDOW = 3
+_MESSAGES = {
+    # Caught the cold start of 40 rows, which dropped a word from every sentence, and both runs without a cold start.
+    "length": "answers are {length_ratio:.2f} times as long as their references ({a_window_ago:.2f} a window ago). "
+    "Remedy: read what has been added or left out; gate on LengthRatioGuard, or lengthen the cold start.",
+    # Reported by users: one reward falls to 0 while the others pay (huggingface/open-r1#255).
+    "dead_zone": "{share:.0%} of the answers get nothing from {subject}, and learn nothing from it. "
+    "Remedy: lower its threshold (calibrate_threshold on this policy's samples) or lengthen the cold start.",
+    # Reported by users: loss 0, because all completions of a prompt earn the same (huggingface/trl#3857).
+    "flat_groups": "in {share:.0%} of the groups all answers earn the same, and nothing is learned from them. "
+    "Remedy: raise the temperature, lower a threshold with a large dead zone, or drop prompts that are solved.",
+    # Caught the run without a cold start (seed 3).
+    "dominance": "{subject}: the first makes {share:.0%} of the difference between answers, the mean of the second is "
+    "{mean_of_the_other:.2f}. Remedy: raise the weight of the second, make it a gate, or lengthen the cold start.",
+    # Caught similarity alone on a base that repeats its source, which both encoders took for a translation.
+    "echo": "answers repeat their prompts: {echo:.0%} of their adjacent unit pairs more than references do. "
+    "Remedy: gate on SourceCopyGuard or on LanguageConsistencyReward; the encoder takes a copy for a translation.",
+    # Caught the run without a cold start (seed 3), whose policy did not stop.
+    "clipped": "{share:.0%} of the answers are cut off at the maximum length. "
+    "Remedy: gate on LengthRatioGuard, and check that the cold start teaches answers to end.",
+    # Caught the cold start of 40 rows: no answer named the agent any more, and everything else looked better.
+    "omission": "{missing_units:.0%} of the references' units are in no answer of their group, {at_best:.0%} at best. "
+    "Remedy: compare answers with references; if they leave something out, lengthen the cold start.",
+    # Caught the run without a cold start (seed 3), and similarity alone on a base that repeats its source.
+    "language": "{subject} is {mean:.2f} and does not rise ({a_window_ago:.2f} a window ago). "
+    "Remedy: give it a higher weight, make it a gate, or lengthen the cold start.",
+    # Caught the run without a cold start (seed 3), in which the held-out encoder fell while the reward rose.
+    "judge_falls": "{subject} has fallen by {fall:.3f} from its best, while the reward has gained {reward_gained:.3f}. "
+    "Remedy: go back to an earlier checkpoint; read answers that earn much and that it rates low.",
+    # Caught similarity alone on a base that repeats its source: the language reward preferred other answers.
+    "judge_disagrees": "among answers to one prompt, {subject} prefers others (correlation with the reward "
+    "{agreement:.2f}). Remedy: read answers that earn much and that it rates low; one of the two is wrong.",
+}
+"""What each kind of alarm says. Comments name the run or failure that it caught; `docs/monitor.md` describes them."""
+
+_RETURNING = 0.02  # a length ratio that approaches 1 by more than this per window, in log units, is recovering
+_RISING = 0.15  # a language consistency that gains this much per window is recovering
+_UNSOLVED = 0.5  # mean of a component, from 0 to 1, up to which another one dominates it
 
 
 class RewardHackingWarning(SemRewardWarning):
-    """While a policy trains, its metrics take a course that reward hacking takes."""
+    """The metrics of a policy in training look like reward hacking."""
 
 
 @dataclass(frozen=True)
 class Alarm:
-    """One warning, issued once a run.
+    """One warning, issued once per run: what was seen at a step, with numbers and remedy."""
 
-    Attributes:
-        kind: What happened, one of `semreward.monitor.KINDS`; `docs/monitor.md` has a row for each.
-        subject: The component or judge concerned; empty where it is the reward as a whole.
-        step: The trainer's step at which it was noticed.
-        message: What was seen, with figures, and the remedy.
-        figures: The figures by name.
-    """
-
-    kind: str
-    subject: str
+    kind: str  # a key of the messages above
+    subject: str  # the component or judge concerned; empty for the reward as a whole
     step: int
     message: str
-    figures: Mapping[str, float] = field(default_factory=dict)
+    figures: Mapping[str, float]  # the numbers by name
 
 
 @dataclass(frozen=True)
 class AlarmLimits:
-    """From where on a metric alarms. `docs/monitor.md` says how far healthy and hacked runs lay from the defaults.
-
-    All limits are finite numbers above 0. What alarms from a share or a correlation on never does where it is above 1.
+    """Limits beyond which metrics alarm, all finite and above 0; a share is turned off by a limit above 1.
 
     Args:
-        window: Log entries over which a median is taken; at least 3.
-        length_ratio: Band in which the answers' mean length relative to their references' may lie: a pair of numbers,
-            the lower one below 1 and the upper one above.
-        length_change: Without references: factor by which the mean length may grow or shrink from the first window on.
-        length_correlation: Absolute correlation of reward and length within groups.
-        dead_zone: Share of rows to which a component, or the reward as a whole, pays its least value.
-        ceiling: Share of rows that earn at least 95 % of the greatest reward.
+        window: Log entries per median; at least 3.
+        length_ratio: Band around 1 for the mean length of the answers relative to their references.
+        dead_zone: Share of rows to which a component pays its least value.
         flat_groups: Share of groups in which all completions earn the same.
-        dominance: Share of one component in the variance within groups, where another component is below `neglected`.
-        neglected: Mean of a component, from 0 (its least value) to 1, below which it counts as unsolved.
-        distinct: Least share of distinct answers among all of a call.
-        shared_answers: Share of answers that also stand under another prompt with another reference.
-        echo: Share of an answer's pairs of neighbouring units that its prompt has, beyond what its references have.
-        clipped: Share of completions that are cut off at the greatest length.
-        omission: How far the share of the references' units that no completion of the group has may rise above its
-            lowest so far, which it must also exceed by half.
-        language: Mean language consistency below which it alarms where it does not rise.
-        component_fall: How far a component may fall below its best while the total does not, on the scale from 0 to 1.
-        judge_fall: The same for a judge.
-        agreement: Least correlation of the reward with a judge within groups.
+        dominance: Share of a component in the variance within groups while another one is unsolved.
+        echo: Share of an answer's adjacent unit pairs that its prompt has, beyond what its references have.
+        clipped: Share of completions that are cut off at the maximum length.
+        omission: Rise of `missing_units` above its lowest median, which it must also exceed by half.
+        language: Mean language consistency, where it does not rise.
+        judge_fall: Fall of a judge below its best while the reward does not fall.
+        agreement: Lowest correlation of the reward and a judge within groups.
 
     Raises:
-        ArgumentError: `window` is no whole number from 3 on, or a limit is no number in its range.
+        ArgumentError: `window` is no whole number of at least 3, or a limit is no number in its range.
     """
 
     window: int = 10
     length_ratio: tuple[float, float] = (0.88, 1.14)
-    length_change: float = 1.5
-    length_correlation: float = 0.6
     dead_zone: float = 0.8
-    ceiling: float = 0.9
     flat_groups: float = 0.8
     dominance: float = 0.9
-    neglected: float = 0.5
-    distinct: float = 0.2
-    shared_answers: float = 0.5
     echo: float = 0.4
     clipped: float = 0.5
     omission: float = 0.08
     language: float = 0.5
-    component_fall: float = 0.15
     judge_fall: float = 0.05
     agreement: float = 0.2
 
     def __post_init__(self) -> None:
-        if isinstance(self.window, bool) or not isinstance(self.window, int) or self.window < _LEAST_WINDOW:
-            raise ArgumentError(f"`window` must be a whole number of at least {_LEAST_WINDOW}, got {self.window!r}")
+        check_count("window", self.window, at_least=3)
         band = self.length_ratio
-        if not is_column(band) or len(band) != 2 or not all(map(is_finite_number, band)):  # noqa: PLR2004 - a pair
-            raise ArgumentError(f"`length_ratio` must be two numbers, such as (0.88, 1.14), got {band!r}")
+        is_pair = is_column(band) and len(band) == 2 and all(map(is_finite_number, band))  # noqa: PLR2004 - a pair
+        if not is_pair or not 0 < band[0] < 1 < band[1]:
+            raise ArgumentError(f"`length_ratio` must be a band around 1, such as (0.88, 1.14), got {band!r}")
         object.__setattr__(self, "length_ratio", tuple(band))
-        for item in dataclasses.fields(self):
-            limit = getattr(self, item.name)
-            for value in limit if isinstance(limit, tuple) else (limit,):
-                if not is_finite_number(value) or value <= 0:
-                    raise ArgumentError(f"`{item.name}` must be a number above 0, got {value!r}")
-        if self.length_change <= 1:
-            raise ArgumentError(f"`length_change` must be a factor above 1, got {self.length_change!r}")
-        if not self.length_ratio[0] < 1 < self.length_ratio[1]:
-            raise ArgumentError(f"`length_ratio` must be a band around 1, got {self.length_ratio!r}")
+        for item in dataclasses.fields(self)[2:]:
+            check_number(item.name, getattr(self, item.name), above=0)
 
 
 @dataclass(frozen=True)
 class Watched:
-    """Whose metrics there are.
-
-    Attributes:
-        components: Names of the components that pay.
-        judges: Names of those that only watch.
-        languages: Those of both that measure language consistency.
-    """
+    """Names of the components that pay, of the judges that do not, and of those of both that measure a language."""
 
     components: Sequence[str] = ()
     judges: Sequence[str] = ()
@@ -129,65 +125,109 @@ class Watched:
 
 
 class Course:
-    """The metrics of a run so far, with the median of the last `window` entries after each entry.
-
-    Args:
-        window: Entries of a metric over which a median is taken. Entries that lack it do not count.
-    """
+    """The metrics of a run: points (step, value) by key in `series`, and the median of each `window` of them."""
 
     def __init__(self, window: int) -> None:
         self.window = window
         self.series: dict[str, list[tuple[int, float]]] = {}
         self._medians: dict[str, list[tuple[int, float]]] = {}
-        self._least: dict[str, float] = {}
-        self._best: dict[str, tuple[int, float]] = {}
 
-    def add(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Append one log entry."""
+    def add(self, step: int, metrics: Mapping[str, Any]) -> None:
+        """Append one log entry; metrics that it lacks, or that are None, NaN or infinite, add no point."""
         for key, value in metrics.items():
-            points = self.series.setdefault(key, [])
-            points.append((step, value))
-            if len(points) >= self.window:
-                median = statistics.median(value for _, value in points[-self.window :])
-                self._medians.setdefault(key, []).append((step, median))
-                self._least[key] = min(median, self._least.get(key, median))
-                if key not in self._best or median > self._best[key][1]:
-                    self._best[key] = (step, median)
+            if is_finite_number(value):
+                self.series.setdefault(key, []).append((step, value))
+                last = [value for _, value in self.series[key][-self.window :]]
+                if len(last) == self.window:
+                    self._medians.setdefault(key, []).append((step, statistics.median(last)))
 
-    def now(self, key: str) -> float | None:
-        """Median of the last window; `None` until two windows are full."""
-        return self._medians[key][-1][1] if self._is_ripe(key) else None
-
-    def before(self, key: str) -> float | None:
-        """Median of the window before the last one; `None` until two windows are full."""
-        return self._medians[key][-1 - self.window][1] if self._is_ripe(key) else None
-
-    def start(self, key: str) -> float | None:
-        """Median of the first window; `None` until two windows are full."""
-        return self._medians[key][0][1] if self._is_ripe(key) else None
-
-    def stays(self, key: str, beyond: Callable[[float], bool]) -> float | None:
-        """The present median where it and the one a window ago lie beyond a level, else `None`."""
-        now, before = self.now(key), self.before(key)
-        return now if now is not None and before is not None and beyond(now) and beyond(before) else None
-
-    def least(self, key: str) -> float | None:
-        """The least median so far; `None` until two windows are full."""
-        return self._least[key] if self._is_ripe(key) else None
-
-    def fall(self, key: str, while_not: str) -> tuple[float, float] | None:
-        """How far a metric has stayed below its best for two windows, and how much another one has gained since.
-
-        Returns:
-            Both as differences of medians; `None` until two windows of both are full.
-        """
-        now, before, other = self.now(key), self.before(key), self.now(while_not)
-        if now is None or before is None or other is None:
+    def lasts(self, key: str, beyond: Callable[[float], bool] = lambda _: True) -> tuple[float, float] | None:
+        """Medians of the last window but one and of the last one if both are beyond a limit, else `None`."""
+        medians = self._medians.get(key, [])
+        if len(medians) <= self.window:
             return None
-        step, best = self._best[key]
-        others = self._medians[while_not]
-        reached = bisect_right(others, step, key=lambda point: point[0])
-        return best - max(now, before), other - others[max(reached - 1, 0)][1]
+        before, now = medians[-1 - self.window][1], medians[-1][1]
+        return (before, now) if beyond(before) and beyond(now) else None
 
-    def _is_ripe(self, key: str) -> bool:
-        return len(self._medians.get(key, ())) > self.window
+    def least(self, key: str) -> float:
+        """The lowest median so far; 0 before the first."""
+        return min((median for _, median in self._medians.get(key, ())), default=0.0)
+
+    def fall(self, key: str, *, while_not: str) -> tuple[float, float] | None:
+        """How far a metric has stayed below its best for two windows, and how much another one has gained since."""
+        windows, other_windows = self.lasts(key), self.lasts(while_not)
+        if windows is None or other_windows is None:
+            return None
+        best_step, best = max(self._medians[key], key=lambda point: point[1])
+        others = self._medians[while_not]
+        then = [median for step, median in others if step <= best_step] or [others[0][1]]
+        return best - max(windows), other_windows[1] - then[-1]
+
+
+_Finding: TypeAlias = tuple[str, str, dict[str, float]]  # kind, subject, figures
+
+
+class Watch:
+    """Reads a run's metrics entry by entry and returns each kind of alarm once per subject."""
+
+    def __init__(self, watched: Watched, limits: AlarmLimits) -> None:
+        self.course = Course(limits.window)
+        self.alarms: list[Alarm] = []
+        self._watched = watched
+        self._limits = limits
+
+    def read(self, step: int, metrics: Mapping[str, Any]) -> list[Alarm]:
+        """Add one log entry, by the keys of `semreward.monitor.metrics.measure`; returns the new alarms."""
+        self.course.add(step, metrics)
+        known = {(alarm.kind, alarm.subject) for alarm in self.alarms}
+        found = (*self._find_in_reward(), *self._find_in_components(), *self._find_in_judges())
+        fresh = [
+            Alarm(kind, subject, step, _MESSAGES[kind].format(subject=subject, **figures), figures)
+            for kind, subject, figures in found
+            if (kind, subject) not in known
+        ]
+        self.alarms += fresh
+        return fresh
+
+    def _find_in_reward(self) -> Iterator[_Finding]:
+        course, limits = self.course, self._limits
+        low, high = limits.length_ratio
+        if windows := course.lasts("length_ratio", lambda value: not low <= value <= high):
+            before, now = (abs(math.log(max(value, 1e-6))) for value in windows)
+            if now > before - _RETURNING:
+                yield "length", "", {"length_ratio": windows[1], "a_window_ago": windows[0]}
+        if windows := course.lasts("flat_groups", lambda value: value >= limits.flat_groups):
+            yield "flat_groups", "", {"share": windows[1]}
+        if windows := course.lasts("echo", lambda value: value >= limits.echo):
+            yield "echo", "", {"echo": windows[1]}
+        if windows := course.lasts(CLIPPED, lambda value: value >= limits.clipped):
+            yield "clipped", "", {"share": windows[1]}
+        least = course.least("missing_units")
+        if windows := course.lasts("missing_units", lambda value: value >= max(least + limits.omission, 1.5 * least)):
+            yield "omission", "", {"missing_units": windows[1], "at_best": least}
+
+    def _find_in_components(self) -> Iterator[_Finding]:
+        course, limits = self.course, self._limits
+        for name in self._watched.components:
+            windows = course.lasts(f"dead_zone/{name}", lambda value: value >= limits.dead_zone)
+            if windows and name not in self._watched.languages:
+                yield "dead_zone", name, {"share": windows[1]}
+            share = course.lasts(f"share/{name}", lambda value: value >= limits.dominance)
+            for other in self._watched.components:
+                mean = course.lasts(f"mean/{other}", lambda value: value <= _UNSOLVED)
+                if other != name and share and mean:
+                    yield "dominance", f"{name} over {other}", {"share": share[1], "mean_of_the_other": mean[1]}
+
+    def _find_in_judges(self) -> Iterator[_Finding]:
+        course, limits = self.course, self._limits
+        for name in self._watched.languages:
+            key = f"mean/{name}" if name in self._watched.components else f"judge/{name}"
+            windows = course.lasts(key, lambda value: value <= limits.language)
+            if windows and windows[1] < windows[0] + _RISING:
+                yield "language", name, {"mean": windows[1], "a_window_ago": windows[0]}
+        for name in self._watched.judges:
+            change = course.fall(f"judge/{name}", while_not="reward")
+            if change and change[0] >= limits.judge_fall and change[1] >= 0:
+                yield "judge_falls", name, {"fall": change[0], "reward_gained": change[1]}
+            if windows := course.lasts(f"agreement/{name}", lambda value: value <= limits.agreement):
+                yield "judge_disagrees", name, {"agreement": windows[1]}

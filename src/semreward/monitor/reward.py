@@ -1,20 +1,20 @@
 """A reward that also reports, through the trainer's log, how the policy goes about earning it."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
 
 from semreward.arguments import is_column
-from semreward.batch import Batch, source_text
-from semreward.errors import ArgumentError, ArgumentTypeError, RewardOutputError
+from semreward.batch import Batch
+from semreward.errors import ArgumentError, ArgumentTypeError
 from semreward.monitor.alarms import Watched
-from semreward.monitor.metrics import Component, Sample, Values, measure
+from semreward.monitor.metrics import Component, measure
 from semreward.protocols import RewardFunction
-from semreward.rewards.base import AsyncReward, Outcome, Reward, as_values, reward_bounds
-from semreward.rewards.calling import call_all, is_torch_module, reward_name
+from semreward.rewards.base import AsyncReward, Outcome, Reward, as_values, in_one_order, reward_bounds
+from semreward.rewards.calling import is_torch_module, reward_name
 from semreward.rewards.composite import CompositeReward
 from semreward.rewards.language import LanguageConsistencyReward
 from semreward.text import DEFAULT_ANSWER, normalise
@@ -24,30 +24,22 @@ from semreward.text import DEFAULT_ANSWER, normalise
 class MonitoredReward(Reward):
     """A reward, unchanged, whose calls are also measured: lengths, groups, components, judges, copies.
 
-    It earns what the reward inside earns, under its name, and logs what it logs. Where a trainer offers `log_metric`,
-    each call adds metrics `<name>/monitor/<key>`, which `RewardMonitor` reads; `docs/monitor.md` lists them. It keeps
-    no state, so several processes each measure their own rows, and the trainer averages. Where there is no `log_metric`
-    (AsyncGRPO, online DPO), nothing is measured and no judge is called.
+    It has the name of the reward inside, earns what that one earns, and logs what it logs. If a trainer offers
+    `log_metric`, each call also logs `<name>/monitor/<key>` for the keys in `docs/monitor.md`; otherwise (AsyncGRPO,
+    online DPO) nothing is measured and no judge is called. Each process measures its own rows; the trainer averages.
 
     Args:
-        reward: The reward that pays: any callable in TRL's convention. A `CompositeReward` is seen through: its
-            components are measured one by one, and those of weight 0 count among the judges.
-        judges: Reward functions that watch and pay nothing, such as a similarity by another encoder, chrF, or a
-            `LanguageConsistencyReward`. They are called with the same columns, and logged row by row as
-            `<name>/monitor/<judge>` where the trainer offers `log_extra`.
-        ignore: Names of components of weight 0, or of judges, that are called and logged as they are, and do not count
-            as judges; gates never do.
-        reference_column: Column whose texts lengths are compared with; rows without a text there, and calls without
-            the column, are not compared.
+        reward: The reward that pays, any callable in TRL's convention; its `answer` and `on_error` hold here, too. The
+            components of a `CompositeReward` are measured one by one; those of weight 0 are judges.
+        judges: Reward functions that watch and pay nothing, such as a similarity by another encoder. They are called
+            with the same columns, and logged row by row as `<name>/monitor/<judge>` if there is a `log_extra`.
+        ignore: Names of components of weight 0, or of judges, that do not count as judges; gates never do.
+        reference_column: Column with whose texts lengths are compared; rows without a text there are left out.
         name: Metric key; the name of the reward inside by default.
-        answer: How the answer is found in a completion; as the reward inside has it by default.
-        on_error: What becomes of rows whose encoder cannot be reached; as the reward inside has it by default.
 
     Raises:
-        ArgumentError: Two judges, or a judge and a component, have one name, `ignore` names neither, or a parameter is
-            out of its range.
-        ArgumentTypeError: The reward or a judge is not callable, or is a `torch.nn.Module`; `judges` or `ignore` is no
-            list.
+        ArgumentError: Two judges or components have one name, or `ignore` names neither.
+        ArgumentTypeError: A reward is not callable, or is a `torch.nn.Module`; `judges` or `ignore` is no list.
 
     Example:
         >>> from semreward import LanguageConsistencyReward
@@ -67,176 +59,113 @@ class MonitoredReward(Reward):
     name: str = ""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "judges", _as_tuple(self.judges, "judges", "reward functions"))
-        object.__setattr__(self, "ignore", _as_tuple(self.ignore, "ignore", "names"))
         if not callable(self.reward) or is_torch_module(self.reward):
-            raise ArgumentTypeError(
-                f"`reward` must be a reward function, got {type(self.reward).__name__}; "
-                "wrap it in a class that calls it"
-            )
-        if self.judges:
-            _panel(self.judges)  # checks them
-        if not self.name:
-            object.__setattr__(self, "name", reward_name(self.reward))
-        if isinstance(self.reward, Reward):
-            if self.answer == DEFAULT_ANSWER:
-                object.__setattr__(self, "answer", self.reward.answer)
-            if self.on_error == "raise":
-                object.__setattr__(self, "on_error", self.reward.on_error)
+            kind = type(self.reward).__name__
+            raise ArgumentTypeError(f"`reward` must be a reward function, got {kind}; wrap it in a class that calls it")
+        for name in ("judges", "ignore"):
+            values: Any = getattr(self, name)
+            if isinstance(values, str) or not isinstance(values, Collection):
+                raise ArgumentTypeError(f"`{name}` must be a list, got {values!r}; write {name}=[...]")
+            object.__setattr__(self, name, in_one_order(values))
+        if isinstance(self.reward, AsyncReward):  # this one is awaited as a whole
+            object.__setattr__(self, "reward", self.reward.reward)
+        object.__setattr__(self, "name", self.name or reward_name(self.reward))
+        ours = self.reward if isinstance(self.reward, Reward) else None
+        for name, default in (("answer", DEFAULT_ANSWER), ("on_error", "raise")):
+            if getattr(self, name) == default:
+                object.__setattr__(self, name, getattr(ours, name, default))
         super().__post_init__()
-        names = [*self._names, *map(reward_name, self.judges)]
+        self._check_names()
+
+    def _check_names(self) -> None:
+        if not isinstance(self.reward, Reward):
+            _composite([self.reward])  # checks it
+        if self.judges:
+            _composite(self.judges)
+        names = [name for name, _, _ in self._parts]
         if len(set(names)) < len(names):
             raise ArgumentError(
-                "`judges` must have other names than the components, got "
-                f"{', '.join(names)}; rename one: reward.replace(name=...)"
+                f"`judges` must have other names than the components, got {', '.join(names)}; rename one"
             )
         if unknown := [name for name in self.ignore if name not in names]:
-            raise ArgumentError(
-                f"`ignore` must name components or judges, got {', '.join(map(repr, unknown))}; "
-                f"there are {', '.join(names)}"
-            )
+            raise ArgumentError(f"`ignore` must name components or judges, got {unknown}; there are {', '.join(names)}")
 
-    def replace(self, **changes: Any) -> "MonitoredReward":
-        """Another one, equal but for the given parameters; a name that is its reward's follows the reward.
-
-        Raises:
-            TypeError: A parameter does not exist.
-        """
-        if "reward" in changes and self.name == reward_name(self.reward):
-            changes = {"name": "", **changes}
-        return super().replace(**changes)
+    @property
+    def _parts(self) -> list[tuple[str, RewardFunction, float]]:
+        """Name, reward and weight of each component (of a reward that is no composite: itself) and of each judge."""
+        pairs = self.reward.components if isinstance(self.reward, CompositeReward) else [(self.reward, 1.0)]
+        pairs = [*pairs, *((judge, 0.0) for judge in self.judges)]
+        return [(reward_name(part), part, weight) for part, weight in pairs]
 
     @property
     def watched(self) -> Watched:
         """Whose metrics it logs: the components that pay, and the judges, which are components of weight 0, too."""
         gates = self.reward.gates if isinstance(self.reward, CompositeReward) else ()
-        others = {*gates, *self.ignore}
-        unpaid = [part for part, weight in self._parts if not weight]
-        judges = [part for part in (*unpaid, *self.judges) if reward_name(part) not in others]
-        paying = [part for part, weight in self._parts if weight]
-        languages = [part for part in (*paying, *judges) if _is_language(part)]
-        return Watched(*(tuple(map(reward_name, found)) for found in (paying, judges, languages)))
+        paying = tuple(name for name, _, weight in self._parts if weight)
+        unpaid = (name for name, _, weight in self._parts if not weight)
+        judges = tuple(name for name in unpaid if name not in {*gates, *self.ignore})
+        languages = (name for name, part, _ in self._parts if _is_language(part))
+        return Watched(paying, judges, tuple(name for name in languages if name in {*paying, *judges}))
 
     @property
     def bounds(self) -> tuple[float, float] | None:
         """The bounds of the reward inside."""
         return reward_bounds(self.reward)
 
-    @property
-    def _parts(self) -> list[tuple[RewardFunction, float]]:
-        """Components and their weights; a reward that is no composite is its own only component."""
-        return list(self.reward.components) if isinstance(self.reward, CompositeReward) else [(self.reward, 1.0)]
-
     def metric(self, key: str) -> str:
         """The name under which a metric of `semreward.monitor.metrics.measure` is logged."""
         return f"{self.name}/monitor/{key}"
 
     def score(self, batch: Batch) -> Outcome:
-        """What the reward inside finds; with a trainer that logs metrics, also what was measured.
+        """What the reward inside finds; if a trainer logs metrics, also what is measured.
 
         Raises:
-            RewardOutputError: The reward inside does not return one number or `None` per completion.
-            SemRewardError: As the reward inside and the judges raise it.
+            RewardOutputError: The reward inside does not return one finite float or `None` per completion.
         """
-        outcome = self._inside(batch)
+        if isinstance(self.reward, Reward):
+            outcome = self.reward.score(batch)
+        else:
+            outcome = Outcome(_composite([self.reward]).score(batch).values)
         if "log_metric" not in batch.hooks:
             return outcome
-        parts = {reward_name(self.reward): outcome.values}
-        if isinstance(self.reward, CompositeReward):
-            parts = {name: _as_array(outcome.extras[name]) for name in self._names}
-        for name, found in self._judged(batch).items():
-            parts[name] = found
-            outcome.extras[self.metric(name)] = as_values(found)
-        for key, value in measure(self._sample(batch, outcome.values, parts)).items():
-            outcome.metrics[self.metric(key)] = value
-        return outcome
-
-    def _inside(self, batch: Batch) -> Outcome:
-        if isinstance(self.reward, Reward):
-            return self.reward.score(batch)
-        rows = len(batch)  # before the reward can change it
-        return Outcome(_checked(call_all([self.reward], batch.arguments)[0], reward_name(self.reward), rows))
-
-    @property
-    def _names(self) -> list[str]:
-        return [reward_name(part) for part, _ in self._parts]
-
-    def _judged(self, batch: Batch) -> dict[str, Values]:
-        if not self.judges:
-            return {}
-        quiet = copy.copy(batch)
-        quiet.hooks = {}  # judges log nothing of their own
-        judged = _panel(self.judges).score(quiet)
-        if judged.errors and self.on_error == "raise":
-            raise next(iter(judged.errors.values()))
-        return {name: _as_array(judged.extras[name]) for name in map(reward_name, self.judges)}
-
-    def _sample(self, batch: Batch, totals: Values, parts: Mapping[str, Values]) -> Sample:
-        """A call as it is measured, given the values of components and judges by name."""
-        prompts, references = batch.columns.get("prompts"), batch.columns.get(self.reference_column, ())
-        is_compared = is_column(references) and len(references) == len(totals)
-        return Sample(
-            answers=batch.answers,
-            totals=totals,
-            bounds=self.bounds,
+        columns = {reward_name(self.reward): as_values(outcome.values), **outcome.extras}
+        if self.judges:
+            quiet = copy.copy(batch)
+            quiet.hooks = {}  # judges log nothing of their own
+            panel = _composite(self.judges).replace(name=self.metric("judges"), on_error=self.on_error)
+            judged = panel.decided(quiet).extras
+            for name in panel.names:
+                columns[name] = outcome.extras[self.metric(name)] = judged[name]
+        found = {name: np.array(columns[name], dtype=np.float64) for name, _, _ in self._parts}
+        prompts: Any = None if batch.columns.get("prompts") is None else batch.sources("prompts")
+        references: Any = batch.columns.get(self.reference_column)
+        is_compared = is_column(references) and len(references) == len(outcome.values)
+        measured = measure(
+            batch.answers,
+            outcome.values,
             components={
-                reward_name(part): Component(parts[reward_name(part)], weight, reward_bounds(part) or (0.0, 1.0))
-                for part, weight in self._parts
+                name: Component(found[name], weight, reward_bounds(part) or (0.0, 1.0))
+                for name, part, weight in self._parts
                 if weight
             },
-            judges={name: parts[name] for name in self.watched.judges},
+            judges={name: found[name] for name in self.watched.judges},
             references=[_texts(reference) for reference in references] if is_compared else (),
-            prompts=None if prompts is None else [_prompt_text(prompt, row) for row, prompt in enumerate(prompts)],
+            prompts=prompts,
         )
+        outcome.metrics.update({self.metric(key): value for key, value in measured.items()})
+        return outcome
 
 
-def _as_tuple(values: Any, name: str, of: str) -> tuple[Any, ...]:
-    if isinstance(values, (set, frozenset)):
-        return tuple(sorted(values, key=str))
-    if not is_column(values):
-        raise ArgumentTypeError(f"`{name}` must be a list of {of}, got {values!r}; write {name}=[...]")
-    return tuple(values)
-
-
-def _checked(output: Any, name: str, rows: int) -> Values:
-    """What a reward has returned, as an array; a trainer takes NaN for `None`, and so does this."""
-    if isinstance(output, (str, bytes, Mapping)):
-        raise RewardOutputError(f"`{name}` must return a list of values, got {type(output).__name__}")
-    try:
-        values = list(output)
-        array = _as_array(values)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise RewardOutputError(f"`{name}` must return one float or None per completion: {error}") from error
-    if len(values) != rows:
-        raise RewardOutputError(f"`{name}` must return one value per completion: {rows} expected, got {len(values)}")
-    return array
-
-
-def _panel(judges: Sequence[RewardFunction]) -> CompositeReward:
-    """Judges as one reward, which checks what they return."""
-    return CompositeReward([(judge, 0.0) for judge in judges])
+def _composite(rewards: Sequence[RewardFunction]) -> CompositeReward:
+    """Rewards of any kind as one, which checks them and what they return."""
+    return CompositeReward([(reward, 1.0) for reward in rewards])
 
 
 def _is_language(reward: RewardFunction) -> bool:
     return isinstance(reward.reward if isinstance(reward, AsyncReward) else reward, LanguageConsistencyReward)
 
 
-def _as_array(values: Sequence[float | None]) -> Values:
-    return np.array([np.nan if value is None else _as_float(value) for value in values], dtype=np.float64)
-
-
-def _as_float(value: Any) -> float:
-    if isinstance(value, (str, bytes)):
-        raise TypeError(f"got the text {value!r}")
-    return float(value)
-
-
 def _texts(reference: Any) -> tuple[str, ...]:
-    """The texts of a row's reference; none where it is something else."""
+    """The texts of a row's reference; none if it is something else."""
     found: Any = reference if is_column(reference) else [reference]
     return tuple(text for text in found if isinstance(text, str) and normalise(text))
-
-
-def _prompt_text(prompt: Any, row: int) -> str:
-    """What is common to a group and sets it apart from others; of a conversation, what was said in it."""
-    return prompt if isinstance(prompt, str) else source_text(prompt, "prompts", row)

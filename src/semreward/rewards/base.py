@@ -124,7 +124,7 @@ class Reward(ABC):
         """
         hooks = {"log_metric": log_metric, "log_extra": log_extra}
         given = {"prompts": prompts, "completion_ids": completion_ids, **columns}
-        outcome = self.decided(Batch(completions, given, answer=self.answer, hooks=hooks))
+        outcome = self._decided(Batch(completions, given, answer=self.answer, hooks=hooks))
         if log_metric is not None:
             for name, value in outcome.metrics.items():
                 log_metric(name, value)
@@ -137,7 +137,7 @@ class Reward(ABC):
     def score(self, batch: Batch) -> Outcome:
         """The rewards of a batch; errors of encoders that cannot be reached are returned per row, not raised."""
 
-    def decided(self, batch: Batch) -> Outcome:
+    def _decided(self, batch: Batch) -> Outcome:
         """The outcome of a batch after `on_error`: an encoder's error is raised, or logged and counted."""
         outcome = self.score(batch)
         if outcome.errors and self.on_error == "raise":
@@ -150,16 +150,14 @@ class Reward(ABC):
         return outcome
 
     def replace(self: SelfReward, **changes: Any) -> SelfReward:
-        """Another reward, equal except for the given parameters.
-
-        Raises:
-            TypeError: A parameter does not exist.
-        """
+        """Another reward, equal except for the given parameters."""
         return dataclasses.replace(self, **changes)
 
     def signature(self) -> str:
         """All that decides the values, on one line: parameters, the encoder's fingerprint, the package's version."""
-        parameters = [f"{item.name}:{_rendered(getattr(self, item.name))}" for item in dataclasses.fields(self)]
+        parameters = [
+            f"{item.name}:{_rendered(getattr(self, item.name))}" for item in dataclasses.fields(self) if item.init
+        ]
         return "|".join([type(self).__qualname__, *sorted(parameters), f"semreward:{semreward.__version__}"])
 
     def as_async(self) -> "AsyncReward":
@@ -275,20 +273,3 @@ def _rendered(value: object) -> str:
 def _quoted(text: str) -> str:
     """A text among others, in quotation marks where it could be taken for several."""
     return repr(text) if any(character in text for character in ",()|'\"") else text
-
-
-# Moved; the other rooms import them from here until they are rewritten.
-from semreward.arguments import is_column as is_column  # noqa: E402
-from semreward.batch import check_column as check_column  # noqa: E402
-from semreward.batch import reference_texts as reference_texts
-
-
-def check_rows(completions, others):  # type: ignore # noqa
-    Batch(completions, {k: v for k, v in others.items() if v is not None})
-    for name, column in others.items():
-        if column is not None:
-            check_column(name, column, len(completions))
-
-
-def answers_of(completions, *, reasoning):  # type: ignore # noqa
-    return Batch(completions, {}, answer=Answer(reasoning)).answers

@@ -3,8 +3,7 @@
 import asyncio
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, replace
-from functools import cached_property
+from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -44,34 +43,29 @@ class CompositeReward(Reward):
     $$R = \sum_k w_k R_k$$
 
     Components are rewards of this package or any callables in TRL's convention, sync or async; async ones run together.
-    A row's value is a finite float, or `None` if every component's is; otherwise a component that is `None` adds
-    nothing. A row whose encoder cannot be reached is `None` as a whole. Every call logs each component's mean as
-    `<component>/mean` and its values as column `<component>`.
+    A row is `None` if every component is, or if its encoder cannot be reached; otherwise a component that is `None`
+    adds nothing. Every call logs each component's mean as `<component>/mean` and its values as column `<component>`.
 
-    With `mode="gate"`, the components named in `gates` decide whether a row receives its sum. A row passes a gate whose
-    value is above 0 and at least `gate_threshold`; a row that fails one, also by `None`, receives the floor. So a
-    reward that finds nothing to judge should return 1 to be a gate, as the guards of this package do. Every call also
-    logs `<name>/gated` (the share of rows that received the floor), `<gate>/failed` for each gate, and the column
-    `<name>/failed_gates` with the names of the gates that a row failed.
+    With `mode="gate"`, a row receives its sum only if it passes all `gates`: their values are above 0 and at least
+    `gate_threshold`. A row that fails one, also by `None`, receives the floor; so a gate that finds nothing to judge
+    should return 1, as our guards do. Every call also logs `<name>/gated` (the share of rows that received the floor),
+    `<gate>/failed` for each gate, and the column `<name>/failed_gates`.
 
     Args:
-        components: Pairs of a reward function and its finite weight. Weight 0 logs a component, and lets it be a gate,
-            without adding it.
+        components: Pairs of a reward function and its finite weight; 0 logs a component, or makes it a mere gate.
         mode: `"sum"` or `"gate"`.
         gates: Names of the components that gate; their weights count as before.
         gate_threshold: Least value that passes a gate, finite; a value of 0 or less never does.
-        floor: What a row that fails a gate receives, finite. By default the lowest total that the components can add up
-            to: 0 could be a prize if there are penalties in the sum.
+        floor: What a row that fails a gate receives, finite. By default the lowest possible total: 0 could be a prize
+            if there are penalties in the sum.
         name: Metric key of the whole.
         answer: How the answer is found in a completion, for all components.
         on_error: What becomes of rows whose encoder cannot be reached; see `Reward`.
 
     Raises:
-        ArgumentError: No component, a weight that is not finite, two components of one name (trainers would merge
-            their metrics), a component with an `answer` or `on_error` of its own, a gate that is no component, or no
-            `floor` although a component with a weight declares no bounds.
-        ArgumentTypeError: A component is not callable, or is a `torch.nn.Module` (trainers would take it for a
-            sequence classifier).
+        ArgumentError: No component, a weight that is not finite, two components of one name, a component with an
+            `answer` or `on_error` of its own, a gate that is no component, or no `floor` and unknown bounds.
+        ArgumentTypeError: A component is not callable, or is a `torch.nn.Module`.
 
     Source:
         Su et al. 2026, eq. 4, https://arxiv.org/abs/2605.14366; `None` is treated as in TRL. The minimum reward for
@@ -98,6 +92,8 @@ class CompositeReward(Reward):
     gate_threshold: float = 0.0
     floor: float | None = None
     name: str = "composite"
+    names: tuple[str, ...] = field(init=False, repr=False, compare=False)  # of the components, in order
+    _declared: tuple[tuple[float, float] | None, ...] = field(init=False, repr=False, compare=False)  # their bounds
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -106,6 +102,8 @@ class CompositeReward(Reward):
         object.__setattr__(self, "components", tuple(_checked_component(item) for item in self.components))
         if not self.components:
             raise ArgumentError("`components` must name at least one (reward, weight) pair, got none")
+        object.__setattr__(self, "_declared", tuple(reward_bounds(reward) for reward, _ in self.components))
+        object.__setattr__(self, "names", tuple(reward_name(reward) for reward, _ in self.components))
         names = [name for reward, _ in self.components for name in _logged_names(reward)]
         for name in names:
             if names.count(name) > 1 or name in {TOTAL, GATED}:
@@ -128,16 +126,6 @@ class CompositeReward(Reward):
             self._floor()
         elif self.gates or self.gate_threshold != 0 or self.floor is not None:
             raise ArgumentError("`gates`, `gate_threshold` and `floor` need mode='gate', got mode='sum'")
-
-    @cached_property
-    def names(self) -> list[str]:
-        """The names of the components, in order."""
-        return [reward_name(reward) for reward, _ in self.components]
-
-    @cached_property
-    def _declared(self) -> list[tuple[float, float] | None]:
-        """The bounds that the components declare, in order."""
-        return [reward_bounds(reward) for reward, _ in self.components]
 
     @property
     def rewards(self) -> list[RewardFunction]:

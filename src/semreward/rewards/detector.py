@@ -29,16 +29,10 @@ _TOLERANCE = 1e-3  # a model's rounding may carry a probability past 1
 
 
 def probabilities_of(detector: LanguageDetector, texts: Sequence[str], languages: Sequence[str]) -> list[float]:
-    """How probable a detector finds each text's wanted language. It sees each distinct text once.
-
-    Args:
-        detector: What finds languages.
-        texts: `N` texts.
-        languages: `N` wanted languages, as BCP-47 tags.
+    """How probable a detector finds each text's wanted language, a BCP-47 tag. It sees each distinct text once.
 
     Returns:
-        `N` probabilities in [0, 1]: the sum over the labels that name the language; 1 or 0 if the detector gives a
-        single label.
+        `N` probabilities in [0, 1], summed over the labels that name the language; 1 or 0 for a single label.
 
     Raises:
         ArgumentError: The detector does not return one finding per text, or a probability is outside [0, 1].

@@ -63,10 +63,8 @@ class Guard(Reward):
 class LengthRatioGuard(Guard):
     r"""1 if an answer is about as long as its reference, 0 if it is far shorter or longer; see also `Guard`.
 
-    $$R(y, y^*) = \min\left(1, \frac{q - (1 - \rho) a}{\rho a}, \frac{(1 + \rho) b - q}{\rho b}\right)
-    \text{ in } [0, 1], \qquad q = |y| / |y^*|$$
+    $$R(y, y^*) = 1 \text{ for } low \cdot |y^*| - slack \le |y| \le high \cdot |y^*| + slack, \quad 0 \text{ else}$$
 
-    with a = `low`, b = `high`, and rho = `ramp`, the width of the soft edges; without them, 1 for $a \le q \le b$, else 0.
     |y| counts characters without white space; ideographs, punctuation, symbols and invisible characters count four, so
     that padding is never free (see `semreward.rewards.ngrams`). With several references the best fit counts.
 
@@ -74,7 +72,6 @@ class LengthRatioGuard(Guard):
         low: Least ratio, >= 0 and at most `high`; `0` accepts short answers.
         high: Greatest ratio, finite. The default suits translation, and stops most answers that say everything twice,
             also in other words. Headlines and summaries need a wider band.
-        ramp: Width of the soft edges as a share of `low` and `high`, in [0, 1].
         slack: Characters by which an answer may always be longer or shorter, >= 0: short references have valid wordings
             that differ by a word.
 
@@ -85,14 +82,11 @@ class LengthRatioGuard(Guard):
         >>> guard = LengthRatioGuard(0.5, 2.0, slack=0)
         >>> guard(completions=["abcd", "a", "abcdefghi"], reference=["abcd"] * 3)
         [1.0, 0.0, 0.0]
-        >>> guard.replace(ramp=0.5)(completions=["abcdefghij"], reference=["abcd"])  # 2.5: half-way from 2 to 3
-        [0.5]
     """
 
     low: float = 0.5
     high: float = 1.75
     _: KW_ONLY
-    ramp: float = 0.0
     slack: int = 4
     reference_column: str = "reference"
     name: str = "length_ratio"
@@ -103,7 +97,6 @@ class LengthRatioGuard(Guard):
             raise ArgumentError(
                 f"`low` and `high` must be finite with 0 <= low <= high, got low={self.low!r}, high={self.high!r}"
             )
-        check_share("ramp", self.ramp)
         check_number("slack", self.slack, at_least=0)
 
     def _rows(self, batch: Batch) -> Sequence[Any]:
@@ -111,15 +104,11 @@ class LengthRatioGuard(Guard):
 
     def _value(self, answer: str, row: Texts) -> float:
         length = sign_length(answer)
-        fits = 0.0
         for reference in row:
-            fits = max(fits, self._fit(length, sign_length(reference)))
-        return fits
-
-    def _fit(self, length: int, wanted: int) -> float:
-        low, high = self.low * wanted - self.slack, self.high * wanted + self.slack
-        too_short = _beyond(low - length, self.ramp * self.low * wanted)
-        return min(too_short, _beyond(length - high, self.ramp * self.high * wanted))
+            wanted = sign_length(reference)
+            if self.low * wanted - self.slack <= length <= self.high * wanted + self.slack:
+                return 1.0
+        return 0.0
 
 
 @dataclass(frozen=True)
@@ -134,7 +123,6 @@ class RepetitionGuard(Guard):
 
     Args:
         limit: Greatest share e, in [0, 1). Below 1/2, an answer that says everything twice earns 0.
-        ramp: Width of the soft edge above `limit`, in [0, 1]: the value falls linearly to 0 at `limit + ramp`.
         ngram: Length of the n-grams in ideographs or Hangul syllables, >= 1; four times as many characters of other
             scripts, because Tibetan repeats its syllables and the tsheg all the time.
         reference_column: As in `Guard`; `None` to judge answers alone (r(y*) = 0).
@@ -153,7 +141,6 @@ class RepetitionGuard(Guard):
 
     _: KW_ONLY
     limit: float = 0.4
-    ramp: float = 0.0
     ngram: int = 5
     reference_column: str | None = None
     name: str = "repetition"
@@ -161,7 +148,6 @@ class RepetitionGuard(Guard):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_share("limit", self.limit, below_one=True)
-        check_share("ramp", self.ramp)
         check_count("ngram", self.ngram)
 
     def _rows(self, batch: Batch) -> Sequence[Any]:
@@ -174,7 +160,7 @@ class RepetitionGuard(Guard):
         for reference in row:
             own = max(own, repeated_share(reference, self.ngram))
         excess = (repeated_share(answer, self.ngram) - own) / (1.0 - own)
-        return _beyond(excess - self.limit, self.ramp)
+        return float(excess <= self.limit)
 
 
 @dataclass(frozen=True)
@@ -190,7 +176,6 @@ class SourceCopyGuard(Guard):
     Args:
         source_column: Name of the column with a text, or messages, per row; `"prompts"` for the prompts themselves.
         limit: Greatest share c, in [0, 1).
-        ramp: Width of the soft edge above `limit`, in [0, 1]: the value falls linearly to 0 at `limit + ramp`.
         ngram: Length of the n-grams in ideographs, >= 1; four times as many letters of other scripts. Shorter answers
             are compared as a whole.
         reference_column: As in `Guard`; `None` to count everything from the source as copied.
@@ -210,7 +195,6 @@ class SourceCopyGuard(Guard):
     source_column: str = "source"
     _: KW_ONLY
     limit: float = 0.4
-    ramp: float = 0.0
     ngram: int = 5
     reference_column: str | None = "reference"
     name: str = "source_copy"
@@ -218,7 +202,6 @@ class SourceCopyGuard(Guard):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_share("limit", self.limit, below_one=True)
-        check_share("ramp", self.ramp)
         check_count("ngram", self.ngram)
 
     def _rows(self, batch: Batch) -> Sequence[Any]:
@@ -229,7 +212,7 @@ class SourceCopyGuard(Guard):
         return [None if None in pair else pair for pair in zip(sources, references, strict=True)]
 
     def _value(self, answer: str, row: tuple[str, Texts]) -> float:
-        return _beyond(copied_share(answer, *row, ngram=self.ngram) - self.limit, self.ramp)
+        return float(copied_share(answer, *row, ngram=self.ngram) <= self.limit)
 
 
 @dataclass(frozen=True)
@@ -245,7 +228,7 @@ class NumberRecallReward(Guard):
     Tibetan, English). Each value counts once. With several references the best match counts.
 
     Args:
-        written_out: Whether numbers in words, from two on, belong to W and A, too. Then 三 and གསུམ have to be right, but
+        written_out: Whether numbers in words, from two on, belong to W and A, too. Then 三 and གསུམ must be right, but
             some words are taken for numbers (三文鱼 "salmon"), which costs honest answers more.
         source_column: Name of a column with a text, or messages, per row, whose numbers are not invented; `"prompts"`
             for the prompts themselves; `None` to do without.
@@ -297,10 +280,3 @@ class NumberRecallReward(Guard):
     def _counted(self, text: str) -> frozenset[str]:
         """The values that count as numbers of a text."""
         return digit_numbers(text) | (written_numbers(text) - _ARTICLES if self.written_out else frozenset())
-
-
-def _beyond(excess: float, ramp: float) -> float:
-    """1 up to an excess of 0, then linearly down to 0 at an excess of `ramp`; at once where that is 0."""
-    if excess <= 0:
-        return 1.0
-    return max(0.0, 1.0 - excess / ramp) if ramp else 0.0

@@ -118,7 +118,8 @@ class LanguageConsistencyReward(Reward):
                 "give a `language` such as 'bo', or `scripts` such as ('Tibt',), or a `language_column`"
             )
         if self.scripts is not None:
-            codes = self.scripts if isinstance(self.scripts, str) else in_one_order(self.scripts)
+            given: Any = self.scripts
+            codes = given if isinstance(given, str) else in_one_order(given)
             expand_scripts(codes)  # refuses what are no codes, and a string
             object.__setattr__(self, "scripts", codes)
             if self.detector is not None:

@@ -16,7 +16,7 @@ from semreward.text import units
 
 @dataclass(frozen=True, kw_only=True)
 class OverlapReward(Reward):
-    """What BLEU, chrF and ROUGE-L share. Values are floats in [0, 1]: 1 for the reference itself, 0 for an empty answer.
+    """What BLEU, chrF and ROUGE-L share. Values lie in [0, 1]: 1 for the reference itself, 0 for an empty answer.
 
     Args:
         reference_column: Name of the column with a string, or a list of strings, per row.

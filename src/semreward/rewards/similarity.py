@@ -77,10 +77,11 @@ class SemanticSimilarityReward(Reward):
     def similarity(
         self, completions: Sequence[Completion], reference: Sequence[str | Sequence[str] | None]
     ) -> NDArray[np.float64]:
-        """Raw cosines (eq. 1), before the threshold; see `similarities`. NaN for a missing reference that may pass."""
+        """Raw cosines (eq. 1), before the threshold; see `similarities`. NaN for rows without a reward."""
         batch = Batch(completions, {self.reference_column: reference}, answer=self.answer)
         cosines, errors = _cosines(self.encoder, batch.answers, self._references(batch))
-        _raise_first(errors)
+        if self.on_error == "raise":
+            _raise_first(errors)
         return cosines
 
     def score(self, batch: Batch) -> Outcome:
@@ -111,18 +112,10 @@ def similarities(
 ) -> NDArray[np.float64]:
     """Cosines of answers and references (eq. 1), without a threshold.
 
-    Args:
-        encoder: As for `SemanticSimilarityReward`.
-        completions: `N` texts or lists of messages.
-        references: `N` references, a string or a list of strings each.
-        answer: How the answer is found in a completion.
+    Arguments are those of `SemanticSimilarityReward` and its call; every row needs a reference.
 
     Returns:
         Array of shape (N,), float64, in [-1, 1]: the best match of each row; 0 for an empty answer.
-
-    Raises:
-        ArgumentError: Lengths differ, or a reference is missing or breaks a rule.
-        EncoderUnavailableError: The encoder cannot be reached.
     """
     batch = Batch(completions, {"references": references}, answer=answer)
     cosines, errors = _cosines(as_encoder(encoder), batch.answers, batch.references("references"))

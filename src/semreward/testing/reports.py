@@ -1,14 +1,11 @@
 """What checks found: one result each, as a table, as an exception, as plain data."""
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 from semreward.errors import ContractError
 
 Status: TypeAlias = Literal["passed", "failed", "skipped"]
-
-STATUSES: tuple[Status, ...] = ("passed", "failed", "skipped")
 
 
 @dataclass(frozen=True)
@@ -16,9 +13,9 @@ class CheckResult:
     """What one check found.
 
     Attributes:
-        name: The check, one of `CHECK_NAMES`; of a fixture, its place, such as `"line 3"`.
+        name: The check, one of `CHECK_NAMES`, or the line of a fixture, such as `"line 3"`.
         status: `"passed"`, `"failed"` or `"skipped"`.
-        message: The rule; where it is broken, also what came instead and the remedy; where it was skipped, why.
+        message: The rule. If it is broken, also what came instead and the remedy; if it was skipped, why.
     """
 
     name: str
@@ -27,13 +24,8 @@ class CheckResult:
 
 
 @dataclass(frozen=True)
-class Report(ABC):
-    """What all checks found about a reward; prints as a table.
-
-    Attributes:
-        reward: The reward's name.
-        results: One result a check, in the order in which they ran.
-    """
+class ConformanceReport:
+    """What all checks found about a reward, in the order in which they ran. Prints as a table."""
 
     reward: str
     results: tuple[CheckResult, ...]
@@ -48,59 +40,35 @@ class Report(ABC):
         return [result for result in self.results if result.status == status]
 
     def raise_on_failure(self) -> None:
-        """Do nothing if the reward passed.
-
-        Raises:
-            ContractError: A check failed; the message lists all that did.
-        """
+        """Raise a `ContractError` that lists every check that failed; do nothing if none did."""
         if failed := self.with_status("failed"):
             listed = "\n".join(f"- {result.name}: {result.message}" for result in failed)
-            raise ContractError(f"`{self.reward}` {self._breach(len(failed))}:\n{listed}{self._details()}")
+            raise ContractError(self._failures(listed, f"{len(failed)} of {len(self.results)}"))
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as strings, booleans, numbers, lists and mappings, which `json.dumps` takes as they are.
-
-        Returns:
-            `reward`, `passed`, `counts` (by status) and `results` (`name`, `status` and `message` of each check).
-        """
+        """The report as data for `json.dumps`: `reward`, `passed`, `counts` (by status) and `results`."""
         return {
             "reward": self.reward,
             "passed": self.passed,
-            "counts": {status: len(self.with_status(status)) for status in STATUSES},
+            "counts": {status: len(self.with_status(status)) for status in get_args(Status)},
             "results": [vars(result).copy() for result in self.results],
         }
 
     def __str__(self) -> str:
-        counts = ", ".join(f"{len(self.with_status(status))} {status}" for status in STATUSES)
+        counts = ", ".join(f"{len(self.with_status(status))} {status}" for status in get_args(Status))
         width = max((len(result.name) for result in self.results), default=0)
         rows = [f"{result.status:<8}{result.name:<{width}}  {result.message}" for result in self.results]
         return "\n".join([f"{self.reward}: {counts}", *rows])
 
-    @abstractmethod
-    def _breach(self, failed: int) -> str:
-        """What so many failures mean, after the reward's name."""
-
-    def _details(self) -> str:
-        return ""
+    def _failures(self, listed: str, count: str) -> str:
+        return f"`{self.reward}` breaks the reward contract in {count} checks:\n{listed}"
 
 
 @dataclass(frozen=True)
-class ConformanceReport(Report):
-    """What the checks of the reward contract found, one result for each of `CHECK_NAMES`; see `Report`."""
+class FixtureReport(ConformanceReport):
+    """What a file of fixtures found, one result per row.
 
-    def _breach(self, failed: int) -> str:
-        return f"breaks the reward contract in {failed} of {len(self.results)} checks"
-
-
-@dataclass(frozen=True)
-class FixtureReport(Report):
-    """What a file of fixtures found, one result a row; see `Report`.
-
-    Attributes:
-        path: The file.
-        diff: What the reward would change in the file (or has changed: `updated`), as a unified diff; empty where
-            every row earned what it should.
-        updated: Whether the file was rewritten.
+    `diff` is what the reward would change in the file at `path` (or has changed, if `updated`), as a unified diff.
     """
 
     path: str
@@ -108,11 +76,8 @@ class FixtureReport(Report):
     updated: bool
 
     def to_dict(self) -> dict[str, Any]:
-        """As `Report.to_dict`, with `path`, `diff` and `updated`."""
+        """As `ConformanceReport.to_dict`, with `path`, `diff` and `updated`."""
         return {**super().to_dict(), "path": self.path, "diff": self.diff, "updated": self.updated}
 
-    def _breach(self, failed: int) -> str:
-        return f"earns something else in {failed} of {len(self.results)} rows of {self.path}"
-
-    def _details(self) -> str:
-        return f"\n{self.diff}" if self.diff else ""
+    def _failures(self, listed: str, count: str) -> str:
+        return f"`{self.reward}` earns something else in {count} rows of {self.path}:\n{listed}\n{self.diff}"

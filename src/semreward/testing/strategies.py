@@ -3,22 +3,22 @@
 import sys
 from collections.abc import Iterable
 from functools import lru_cache
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import regex
 
+from semreward.arguments import check_count
 from semreward.errors import MissingDependencyError, UnknownLanguageError
 from semreward.scripts import expand_scripts
-from semreward.testing.probe import REASONING, after_a_tool, content_parts, message, reasoned_message
+from semreward.testing.forms import FORMS, REASONING
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
-_FIRST_SURROGATE, _LAST_SURROGATE = 0xD800, 0xDFFF
-
 # What belongs to no script, and stands among the letters of all: spaces, digits and punctuation of several kinds, marks
-# that combine, signs that join or turn letters without being seen, an emoji.
-_SHARED_SIGNS = (
+# that combine, characters that join or turn letters without being seen, an emoji.
+_SHARED = (
     " \t\n\u00a0\u3000"
     "0٣९½№.,!?…«»“”()（）。、👩🏔𝟙"
     "\u0301\u0323\u034f\u200b\u200c\u200d\u200e\u200f\u202e\u202c\u2060\ufe0f\ufeff"
@@ -29,15 +29,14 @@ def texts(scripts: str | Iterable[str] = (), *, max_size: int = 40) -> "SearchSt
     """Texts in the given scripts, easy and hard ones.
 
     Args:
-        scripts: An ISO 15924 code such as `"Tibt"` or `"Jpan"`, or several; none: any Unicode text without surrogates,
+        scripts: An ISO 15924 code such as `"Tibt"` or `"Jpan"`, or several. None: any Unicode text without surrogates,
             also empty.
         max_size: Longest text, in characters, >= 1.
 
     Returns:
-        Strategy of texts with at least one letter, all of whose letters belong to the scripts. Among them come the
-        scripts' marks, digits and punctuation, in any order, and what belongs to no script: spaces, digits,
-        punctuation, combining marks, zero-width signs, direction controls, emoji. Not normalised: some texts are in
-        NFC, others not.
+        Strategy of texts with at least one letter, all of whose letters belong to the scripts. Marks, digits,
+        punctuation, spaces, zero-width characters, direction controls and emoji come among them, in any order. Some
+        texts are in NFC, others not.
 
     Raises:
         MissingDependencyError: Hypothesis is not installed.
@@ -51,47 +50,41 @@ def texts(scripts: str | Iterable[str] = (), *, max_size: int = 40) -> "SearchSt
         ...     assert LanguageConsistencyReward("bo")(completions=[text]) == [1.0]
         >>> test_tibetan_text_is_tibetan()
     """
+    check_count("max_size", max_size)
     st = _strategies()
     codes = (scripts,) if isinstance(scripts, str) else tuple(scripts)
     if not codes:
         text: SearchStrategy[str] = st.text(max_size=max_size)
         return text
-    signs = _signs(expand_scripts(codes))
-    if not signs[0]:
+    kinds = _characters(expand_scripts(codes))
+    if not kinds[0]:
         raise UnknownLanguageError(f"`scripts` must have letters, and Unicode knows none of {', '.join(codes)}")
-    # Drawn by their place: Hypothesis would render a hundred thousand Han characters into the strategy's repr.
-    letters, others = (st.integers(0, len(kind) - 1).map(kind.__getitem__) for kind in signs)
-    # A text without any letter is in no script, but the letter need not come first.
-    before = min(2, (max_size - 1) // 2)
-    made: SearchStrategy[str] = st.builds(
-        "{}{}{}".format,
-        st.text(others, max_size=before),
-        letters,
-        st.text(letters | others, max_size=max_size - 1 - before),
-    )
+    # Drawn by index: Hypothesis would render a hundred thousand Han characters into the strategy's repr.
+    letters, others = (st.integers(0, len(kind) - 1).map(kind.__getitem__) for kind in kinds)
+    before = min(2, (max_size - 1) // 2)  # the letter need not come first
+    after = st.text(letters | others, max_size=max_size - 1 - before)
+    made: SearchStrategy[str] = st.builds("{}{}{}".format, st.text(others, max_size=before), letters, after)
     return made
 
 
 def completions(
     scripts: str | Iterable[str] = (), *, max_size: int = 40
 ) -> "SearchStrategy[str | list[dict[str, Any]]]":
-    """Completions as trainers hand them over: a text, a message of text or of content parts, messages around a tool.
+    """Completions as trainers pass them: a text, a message of text or of content parts, messages around a tool call.
 
     Args:
-        scripts: As for `texts`; the answer's.
+        scripts: As for `texts`, for the answer.
         max_size: As for `texts`.
 
     Returns:
-        Strategy of completions, some of them with reasoning: a closed `<think>` block before the answer, one whose
-        opening tag the chat template wrote, or a field of its own.
+        Strategy of completions. Some reason: in a `<think>` block, in one that the chat template opened, or in a
+        separate field.
     """
     st = _strategies()
     thoughts = st.sampled_from(["", REASONING, REASONING.removeprefix("<think>")])
     answers = st.builds(str.__add__, thoughts, texts(scripts, max_size=max_size))
-    said = st.just("assistant")
-    forms = (message, reasoned_message, content_parts, after_a_tool)
     made: SearchStrategy[str | list[dict[str, Any]]] = st.one_of(
-        answers, *(st.builds(form, answers, said) for form in forms)
+        st.builds(form, answers, st.just("assistant")) for form in FORMS.values()
     )
     return made
 
@@ -109,41 +102,40 @@ def conversations(
     Returns:
         Strategy of lists of messages.
     """
+    check_count("max_turns", max_turns)
     st = _strategies()
-    said = texts(scripts, max_size=max_size)
+
+    spoken = texts(scripts, max_size=max_size)
 
     def messages(system: list[str], turns: list[tuple[str, str]], last: str) -> list[dict[str, Any]]:
-        spoken = [("system", text) for text in system]
-        for question, answer in turns:
-            spoken += [("user", question), ("assistant", answer)]
-        return [{"role": role, "content": text} for role, text in [*spoken, ("user", last)]]
+        roles = ["system"] * len(system) + ["user", "assistant"] * len(turns) + ["user"]
+        contents = [*system, *(text for turn in turns for text in turn), last]
+        return [{"role": role, "content": content} for role, content in zip(roles, contents, strict=True)]
 
     made: SearchStrategy[list[dict[str, Any]]] = st.builds(
-        messages, st.lists(said, max_size=1), st.lists(st.tuples(said, said), max_size=max_turns - 1), said
+        messages, st.lists(spoken, max_size=1), st.lists(st.tuples(spoken, spoken), max_size=max_turns - 1), spoken
     )
     return made
 
 
 def _strategies() -> Any:
-    try:
-        import hypothesis
-        import hypothesis.strategies
-    except ModuleNotFoundError as error:
-        if error.name != "hypothesis":
-            raise  # hypothesis is there, and something that it needs is not
-        raise MissingDependencyError("semreward's strategies need hypothesis; pip install hypothesis") from error
+    if find_spec("hypothesis") is None:
+        raise MissingDependencyError("semreward's strategies need hypothesis; pip install hypothesis")
+    import hypothesis.strategies
+
     return hypothesis.strategies
 
 
 @lru_cache(maxsize=64)
-def _signs(scripts: frozenset[str]) -> tuple[str, str]:
+def _characters(scripts: frozenset[str]) -> tuple[str, str]:
     """All letters of the scripts, and everything else that may stand among them."""
     own = "".join(rf"\p{{sc={script}}}" for script in sorted(scripts))
     letters = regex.findall(rf"[\p{{L}}&&[{own}]]", _unicode(), regex.V1)
     others = regex.findall(rf"[[{own}]--\p{{L}}]", _unicode(), regex.V1)
-    return "".join(letters), "".join([_SHARED_SIGNS, *others])
+    return "".join(letters), "".join([_SHARED, *others])
 
 
 @lru_cache(maxsize=1)
 def _unicode() -> str:
-    return "".join(map(chr, [*range(_FIRST_SURROGATE), *range(_LAST_SURROGATE + 1, sys.maxunicode + 1)]))
+    """All characters but the surrogates."""
+    return "".join(map(chr, [*range(0xD800), *range(0xE000, sys.maxunicode + 1)]))

@@ -31,7 +31,7 @@ def test_a_request_that_fails_in_passing_is_repeated(fault):
 def test_ten_thousand_texts_survive_a_server_that_fails_at_every_fifth_request(encoding):
     texts = [f"{number} short" for number in range(10_000)]
     with embedding_server(encoder=BigramEncoder(8)) as faultless:
-        wanted = encoder_of(faultless, encoding=encoding).encode(texts)
+        wanted = encoder_of(faultless, encoding=encoding, timeout_s=60).encode(texts)
     with embedding_server(encoder=BigramEncoder(8), faults=FAULTS, fault_share=0.2) as state:
         rows = encoder_of(state, encoding=encoding, timeout_s=60, attempt_timeout_s=0.5).encode(texts)
         assert set(state.done) == set(FAULTS)
@@ -42,7 +42,7 @@ def test_ten_thousand_texts_survive_a_server_that_fails_at_every_fifth_request(e
 def test_repeated_requests_are_logged(caplog):
     with embedding_server(faults=["500"], fault_share=0.5) as state, caplog.at_level(logging.INFO, logger="semreward"):
         encoder_of(state, texts_per_request=10).encode(TEXTS)
-    assert "requests to the embedding server at 127.0.0.1" in caplog.text
+    assert "answered 500 Internal Server Error; asking again in" in caplog.text
 
 
 def test_a_server_is_given_the_time_that_it_asks_for():
@@ -73,20 +73,22 @@ def test_a_retry_after_that_cannot_be_read_is_passed_over(value):
 
 
 BROKEN = {
-    "no JSON": b"<html>",
-    "no list `data`": b'{"error": {"message": "model is loading"}}',
-    "no list `data` ": b"[1, 2]",
+    "no list `data` .* but <html>": b"<html>",
+    "no list `data` .* but .*model is loading": b'{"error": {"message": "model is loading"}}',
+    "no list `data`": b"[1, 2]",
+    "no list `data` ": b"[" * 100_000,
+    "no list `data`  ": b'{"data": [{"index": 0, "embedding": [1, 2]}, {"index": 0, "embedding": [1, 2]}]}',
+    "no list `data`   ": b'{"data": [{"index": 0, "embedding": [1, 2]}, {"index": "1", "embedding": [1, 2]}]}',
+    "no list `data`    ": b'{"data": [{"index": 0, "embedding": [1, 2]}, {"index": 1, "embedding": [1, 2, 3]}]}',
+    "no list `data`     ": b'{"data": [{"index": 0, "embedding": [1, 2]}, {"index": 1}]}',
+    "no list `data`      ": b'{"data": [{"index": 0, "embedding": [1, 2]}, {"index": 1, "embedding": []}]}',
+    "no list `data`       ": b'{"data": [{"index": 0, "embedding": "????"}, {"index": 1, "embedding": "AAAA"}]}',
     "1 vectors for 2 texts": b'{"data": [{"index": 0, "embedding": [1, 2]}]}',
-    "an index": b'{"data": [{"index": 0, "embedding": [1, 2]}, {"index": 0, "embedding": [1, 2]}]}',
-    "an index ": b'{"data": [{"index": 0, "embedding": [1, 2]}, {"index": "1", "embedding": [1, 2]}]}',
-    "different widths": b'{"data": [{"index": 0, "embedding": [1, 2]}, {"index": 1, "embedding": [1, 2, 3]}]}',
     "zero or not finite": b'{"data": [{"index": 0, "embedding": [1, 2]}, {"index": 1, "embedding": [0, 0]}]}',
     "zero or not finite ": b'{"data": [{"index": 0, "embedding": [1, 2]}, {"index": 1, "embedding": [1e300, 1]}]}',
-    "no list of numbers": b'{"data": [{"index": 0, "embedding": [1, 2]}, {"index": 1, "embedding": ["1", "2"]}]}',
-    "no list of numbers ": b'{"data": [{"index": 0, "embedding": [1, 2]}, {"index": 1}]}',
-    "no list of numbers  ": b'{"data": [{"index": 0, "embedding": [1, 2]}, {"index": 1, "embedding": []}]}',
-    "cannot be read": b'{"data": [{"index": 0, "embedding": "????"}, {"index": 1, "embedding": "AAAA"}]}',
-    "no JSON ": b"[" * 100_000,
+    "not lists of numbers": b'{"data": [{"index": 0, "embedding": [1, 2]}, {"index": 1, "embedding": ["1", "2"]}]}',
+    "not lists of numbers ": b'{"data": [{"index": 0, "embedding": [1, null]}, {"index": 1, "embedding": [1, 2]}]}',
+    "not lists of numbers  ": b'{"data": [{"index": 0, "embedding": 1}, {"index": 1, "embedding": 2}]}',
 }
 
 
@@ -104,11 +106,6 @@ def test_a_width_that_changes_is_an_encoder_error(server):
         encoder.encode(["b"])
 
 
-def test_answers_are_bounded_in_bytes():
-    with answering(200, b" " * 3_000_000) as state, pytest.raises(EncoderError, match="more than 327680 bytes"):
-        encoder_of(state).encode(["a"])
-
-
 def test_a_long_error_is_shown_in_part():
     with answering(400, b"word " * 1_000_000) as state, pytest.raises(EncoderError) as caught:
         encoder_of(state).encode(["a"])
@@ -120,7 +117,9 @@ def test_a_long_error_is_shown_in_part():
 
 def test_a_dead_server_is_an_error_inside_the_deadline(dead_url):
     start = time.monotonic()
-    with pytest.raises(EncoderUnavailableError, match=r"127\.0\.0\.1:\d+ gave no vectors within `timeout_s` \(1 s\)"):
+    with pytest.raises(
+        EncoderUnavailableError, match=r"127\.0\.0\.1:\d+ .* gave no vectors within `timeout_s` \(1 s\)"
+    ):
         EmbeddingServerEncoder(dead_url, "bigrams", timeout_s=1).encode(TEXTS)
     assert time.monotonic() - start < 2
 
@@ -209,27 +208,27 @@ def test_the_size_that_a_server_takes_is_remembered(caplog):
         encoder = encoder_of(state, max_concurrency=1)
         encoder.encode(TEXTS)
         assert sum(size > 16 for size in state.sizes) == 1
-    assert "it gets 16 a request" in caplog.text
+    assert "it gets 16 per request" in caplog.text
 
 
 def test_one_text_that_is_too_large_is_an_error_with_its_remedy():
-    with answering(413, b"payload") as state, pytest.raises(EncoderError, match="even one text .* `max_chars`"):
+    with answering(413, b"payload") as state, pytest.raises(EncoderError, match="too long .* by `max_chars`"):
         encoder_of(state).encode(["a", "b"])
 
 
 REFUSALS = {
-    400: "`model` and `extra_body`",
+    400: "`model` and `extra_body`, and truncate texts",
     401: "environment variable SEMREWARD_API_KEY",
     403: "environment variable SEMREWARD_API_KEY",
-    404: "`base_url` must be the parent of /embeddings",
-    405: "`base_url` must be the parent of /embeddings",
-    307: "redirects",
+    404: "`base_url` (the parent of /embeddings",
+    405: "`base_url` (the parent of /embeddings",
+    307: "`base_url` (the parent of /embeddings",
 }
 
 
 @pytest.mark.parametrize("status", REFUSALS)
 def test_a_refusal_is_not_repeated_and_names_its_remedy(status):
-    with answering(status, b'{"error": {"message": "not like this"}}', Location="/elsewhere") as state:
+    with answering(status, b"not like this", Location="/elsewhere") as state:
         with pytest.raises(EncoderError, match=rf"127\.0\.0\.1:\d+ answered {status} not like this; ") as caught:
             encoder_of(state).encode(["a"])
         assert REFUSALS[status] in str(caught.value)

@@ -1,0 +1,250 @@
+"""The client for embedding and chat servers: deadlines, retries, and an API key that never shows."""
+
+import asyncio
+import json
+import logging
+import math
+import os
+import random
+import threading
+import time
+import weakref
+from collections.abc import Callable, Collection, Coroutine, Mapping
+from dataclasses import KW_ONLY, dataclass, field, replace
+from email.utils import mktime_tz, parsedate_tz
+from functools import lru_cache
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import httpx2
+
+from semreward.arguments import check_number, check_text
+from semreward.errors import ArgumentError
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+_TEMPORARY = frozenset({408, 409, 424, 425, 429})  # 424: TEI's status when its model failed
+_LONGEST_WAIT_S = 5.0
+_SHOWN_CHARACTERS = 200
+_JITTER = random.Random()  # noqa: S311 - spreads waits; a seeded training keeps its random numbers
+
+
+class ApiKey:
+    """A secret: it prints as `***`, and its pickle says only that there was a key."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str = "") -> None:
+        self._value = value
+
+    def __repr__(self) -> str:
+        return "***"
+
+    def __reduce__(self) -> tuple[type["ApiKey"], tuple[()]]:
+        return ApiKey, ()
+
+    def __deepcopy__(self, memo: object) -> "ApiKey":
+        return self
+
+    def reveal(self) -> str:
+        """The key; empty if it was lost in a pickle."""
+        return self._value
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """A model behind a server. It compares, hashes, prints and pickles without its API key."""
+
+    base_url: str
+    model: str
+    _: KW_ONLY
+    api_key: str | ApiKey | None = field(default=None, repr=False, compare=False)
+    api_key_env: str = "SEMREWARD_API_KEY"
+    timeout_s: float = 60.0
+    extra_body: Mapping[str, Any] | str = "{}"
+
+    def _check_server(self, endpoint: str, reserved: Collection[str] = ()) -> None:
+        """Check and normalise the fields above."""
+        object.__setattr__(self, "base_url", _checked_base_url(self.base_url, endpoint))
+        check_text("model", self.model)
+        check_text("api_key_env", self.api_key_env)
+        check_number("timeout_s", self.timeout_s, above=0)
+        object.__setattr__(self, "extra_body", _as_json_object(self.extra_body, reserved))
+        if self.api_key is not None and not isinstance(self.api_key, ApiKey):
+            object.__setattr__(self, "api_key", ApiKey(_checked_key(self.api_key, "`api_key`")))
+
+    @property
+    def _server(self) -> str:
+        return f"the model {self.model!r} at {urlsplit(self.base_url).netloc}"
+
+    def _key(self) -> str | None:
+        """The given key, or the one in the environment; `None` if no key was ever given."""
+        if isinstance(self.api_key, ApiKey) and (given := self.api_key.reveal()):
+            return given
+        if key := os.environ.get(self.api_key_env, "").strip():
+            return _checked_key(key, f"the environment variable {self.api_key_env}")
+        if self.api_key is None:
+            return None
+        raise ArgumentError(
+            f"`api_key` of {self._server} was lost, because pickles leave it out; set the environment variable "
+            f"{self.api_key_env} in the process that uses it"
+        )
+
+
+def _checked_base_url(base_url: object, endpoint: str) -> str:
+    address = str(base_url).strip().rstrip("/")
+    may_hold_secret = any(character in address for character in "@?#")
+    try:
+        parts = urlsplit(address)
+        is_address = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:  # the port is not a number
+        is_address = False
+    if may_hold_secret or not is_address or address.endswith(endpoint):
+        raise ArgumentError(
+            "`base_url` must be an http or https address such as 'http://127.0.0.1:8080/v1', without user name, "
+            f"password, query and fragment; give a key as `api_key`, and leave {endpoint} out; got "
+            f"{'one that may hold a secret' if may_hold_secret else repr(base_url)[:80]}"
+        )
+    return address
+
+
+def _checked_key(key: object, name: str) -> str:
+    text = key.strip() if isinstance(key, str) else ""
+    if not text or not text.isascii() or not text.isprintable() or " " in text:
+        raise ArgumentError(f"{name} must be printable ASCII without blanks (its value is not shown); copy it again")
+    return text
+
+
+def _as_json_object(extra_body: object, reserved: Collection[str]) -> str:
+    try:
+        members = dict(extra_body) if isinstance(extra_body, Mapping) else json.loads(str(extra_body))
+        text = json.dumps(members, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        members, text = None, ""
+    if not isinstance(members, dict):
+        raise ArgumentError(f"`extra_body` must be a mapping that JSON can hold, got {str(extra_body)[:80]!r}")
+    if used := members.keys() & set(reserved):
+        raise ArgumentError(f"`extra_body` must not hold {min(used)!r}, which semreward sets itself")
+    return text
+
+
+class WrongAnswerError(ValueError):
+    """A server answered with something that cannot be used; it is asked again."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a request failed."""
+
+    what: str  # at the last attempt, without the API key
+    status: int | None = None  # only if the server reported an error
+    is_temporary: bool = True
+    is_answered: bool = False  # every attempt got an answer, but one that cannot be used
+    retry_after_s: float = 0.0
+
+
+@dataclass(eq=False)
+class Client:
+    """Posts JSON to one address. Threads may share it, and a forked process connects anew."""
+
+    url: str
+    server: str  # its name in messages
+    key: Callable[[], str | None]  # the API key; asked for at every attempt
+    attempt_timeout_s: float
+    first_wait_s: float = 0.1  # between attempts; later waits double, up to 5 s
+
+    def __post_init__(self) -> None:
+        self._process = os.getpid()
+        self._loop = _event_loop(self._process)
+        limits = httpx2.Limits(max_connections=None, max_keepalive_connections=None)
+        self._http = httpx2.AsyncClient(limits=limits, timeout=None)
+        weakref.finalize(self, _close, self._http, self._loop, self._process).atexit = False
+
+    def run(self, coroutine: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """The result of a coroutine that posts; it is cancelled when the caller is interrupted."""
+        if self._process != os.getpid():
+            self.__post_init__()
+        future = asyncio.run_coroutine_threadsafe(coroutine(), self._loop)
+        try:
+            return future.result()
+        finally:
+            future.cancel()
+
+    async def post(
+        self, body: bytes, read: Callable[[bytes], T], *, deadline: float, attempts: float = math.inf
+    ) -> T | Failure:
+        """Post until `read` accepts the answer, the failure is permanent, or time or attempts run out."""
+        failure: Failure | None = None
+        attempt = 0
+        while True:
+            attempt += 1
+            outcome = await self._attempt(body, read, deadline)
+            if not isinstance(outcome, Failure) or not outcome.is_temporary:
+                return outcome
+            remaining_s = deadline - time.monotonic()
+            if failure is None:
+                failure = outcome
+            elif remaining_s > 0:  # an attempt that the deadline cut short says nothing
+                failure = replace(outcome, is_answered=outcome.is_answered and failure.is_answered)
+            longest_s = min(_LONGEST_WAIT_S, self.first_wait_s * 2 ** min(attempt - 1, 10))
+            wait_s = outcome.retry_after_s or longest_s * _JITTER.uniform(0.5, 1.0)
+            if attempt >= attempts or wait_s >= remaining_s:
+                asks = f", and it asks to wait {wait_s:.3g} s" if outcome.retry_after_s > remaining_s else ""
+                return replace(failure, what=f"{failure.what}, at attempt {attempt}{asks}")
+            logger.info("%s %s; asking again in %.2g s", self.server, outcome.what, wait_s)
+            await asyncio.sleep(wait_s)
+
+    async def _attempt(self, body: bytes, read: Callable[[bytes], T], deadline: float) -> T | Failure:
+        """Post once. Failures are returned, because the exceptions of httpx2 carry the key in their headers."""
+        limit_s = max(0.0, min(self.attempt_timeout_s, deadline - time.monotonic()))
+        key = self.key()
+        headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
+        if key is not None:
+            headers["Authorization"] = f"Bearer {key}"
+        try:
+            response = await asyncio.wait_for(self._http.post(self.url, content=body, headers=headers), limit_s)
+        except asyncio.TimeoutError:
+            return Failure(f"did not answer within {limit_s:.3g} s")
+        except httpx2.HTTPError as error:
+            return Failure(f"could not be reached ({type(error).__name__}: {_shown(str(error), key)})")
+        if not response.is_success:
+            status = response.status_code
+            what = f"answered {status} {_shown(response.text, key)}".rstrip()
+            is_temporary = status in _TEMPORARY or response.is_server_error
+            return Failure(what, status, is_temporary, retry_after_s=_seconds(response.headers.get("Retry-After", "")))
+        try:
+            return read(response.content)
+        except WrongAnswerError as error:
+            return Failure(f"answered wrongly: {_shown(str(error), key)}", is_answered=True)
+
+
+@lru_cache(maxsize=1)
+def _event_loop(process: int) -> asyncio.AbstractEventLoop:  # noqa: ARG001 - a forked process gets its own
+    """The event loop in which this process talks to servers."""
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="semreward-client", daemon=True).start()
+    return loop
+
+
+def _close(http: httpx2.AsyncClient, loop: asyncio.AbstractEventLoop, process: int) -> None:
+    if process == os.getpid():  # not in a forked process, which does not have the loop's thread
+        loop.call_soon_threadsafe(lambda: loop.create_task(http.aclose()))
+
+
+def _seconds(retry_after: str) -> float:
+    """Seconds that a `Retry-After` header asks for, as a number or a date; 0 if it says nothing usable."""
+    try:
+        date = parsedate_tz(retry_after)
+        seconds = mktime_tz(date) - time.time() if date else float(retry_after)
+    except (ValueError, OverflowError):
+        return 0.0
+    return seconds if seconds > 0 else 0.0
+
+
+def _shown(text: str, key: str | None) -> str:
+    """The beginning of a foreign message on one line, with the API key masked."""
+    for secret in (key, json.dumps(key)[1:-1]) if key else ():
+        text = text.replace(secret, "***")
+    return " ".join(text.split())[:_SHOWN_CHARACTERS]

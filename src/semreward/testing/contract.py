@@ -1,0 +1,546 @@
+"""The reward contract: one method per rule.
+
+The docstring of a rule is the clause of the contract. The rule yields what came instead if a reward breaks it.
+"""
+
+import asyncio
+import copy
+import dataclasses
+import inspect
+import math
+import pickle
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+from semreward.arguments import is_column
+from semreward.rewards.calling import call_all, is_async, is_torch_module, reward_name, run_to_end
+from semreward.testing.forms import HOSTILE_TEXTS, THOUGHT
+from semreward.testing.probe import Batch, NotApplicableError, Probe, as_trainers_call, attempt, described, shortened
+from semreward.text import remove_reasoning
+
+Check: TypeAlias = Callable[["Contract"], Iterator[str]]
+
+_LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
+_LARGEST_PICKLE = 2**20
+_READ_WITH = "read completions with semreward.text.answer_text"
+_TRAINER = {
+    "trainer_state": SimpleNamespace(global_step=1, epoch=0.0, max_steps=10),
+    "log_metric": lambda name, value: None,  # noqa: ARG005 - a trainer's hook that drops what it gets
+    "log_extra": lambda column, values: None,  # noqa: ARG005
+}
+
+
+class Rule(NamedTuple):
+    """One rule: key in reports, clause without a full stop, how to keep it, and the rule that must pass before."""
+
+    name: str
+    clause: str
+    remedy: str
+    after: str | None
+    check: Check
+
+
+def rule(remedy: str, *, after: str | None = "deterministic") -> Callable[[Check], Rule]:
+    """Make a method a rule."""
+
+    def made(check: Check) -> Rule:
+        clause = (check.__doc__ or check.__name__).rstrip(".")  # python -OO strips docstrings
+        return Rule(check.__name__, clause[0].lower() + clause[1:], remedy, after, check)
+
+    return made
+
+
+class Contract(Probe):
+    """The rules, in the order in which they are checked."""
+
+    # ---- what a reward is and returns
+
+    @rule("hold the model in a plain class that calls it", after=None)
+    def not_a_module(self) -> Iterator[str]:
+        """A reward must not be a torch.nn.Module, which trainers take for a sequence classifier."""
+        if is_torch_module(self.reward):
+            yield f"{type(self.reward).__name__} derives from it"
+
+    @rule("accept `completions`, the columns it needs and **kwargs, and check the examples", after=None)
+    def called_by_keyword(self) -> Iterator[str]:
+        """A reward must be callable by keyword: completions, prompts where there are any, and the columns."""
+        _ = self.output  # raises what the reward raises
+        yield from ()
+
+    @rule("give it a `__name__`, or define it with `def`", after=None)
+    def stable_name(self) -> Iterator[str]:
+        """A reward's name becomes a metric key: a constant string without blanks and angle brackets."""
+        name = getattr(self.reward, "__name__", self.name)
+        if not isinstance(name, str):
+            yield f"`__name__` is {shortened(name)}"
+        if not self.name.isprintable() or not self.name or any(char.isspace() or char in "<>" for char in self.name):
+            yield f"its name is {self.name!r}"
+        if (now := reward_name(self.reward)) != self.name:
+            yield f"it was {self.name!r} first and {now!r} later"
+
+    @rule("return a list as long as `completions`, None where the reward does not apply", after="called_by_keyword")
+    def one_value_a_completion(self) -> Iterator[str]:
+        """A reward must return one value per completion, in a list."""
+        if inspect.iscoroutine(self.output):  # of a callable that is not `async def`: trainers do not await it
+            self.output.close()
+        if not is_column(self.output):
+            yield f"{type(self.output).__name__} came back: {shortened(self.output)}"
+        if len(self.output) != len(self.rows):
+            yield f"{len(self.output)} values came back for {len(self.rows)} completions"
+
+    @rule("convert them: [None if value is None else float(value) for ...]", after="one_value_a_completion")
+    def python_floats(self) -> Iterator[str]:
+        """Values must be Python floats or None, in a list."""
+        if not isinstance(self.output, (list, tuple)):
+            yield f"{type(self.output).__name__} came back"
+        for where, value in self._of_examples() + self._of_hostile_texts():
+            if value is not None and type(value) is not float:
+                yield f"{where} earned {shortened(value)} ({type(value).__name__})"
+
+    @rule("return None where the reward does not apply", after="one_value_a_completion")
+    def finite_values(self) -> Iterator[str]:
+        """Values must be finite, in the trainer's float32, too."""
+        yield from _not_finite(self._of_examples())
+
+    @rule("clip them, or declare the true range", after="one_value_a_completion")
+    def within_bounds(self) -> Iterator[str]:
+        """Values must lie in the declared range."""
+        declared = getattr(self.reward, "bounds", None) if self.bounds is None else self.bounds
+        if declared is None or callable(declared):
+            raise NotApplicableError("no range is declared; pass bounds=(low, high), or give the reward `bounds`")
+        if not is_range(declared):
+            yield f"`bounds` is {shortened(declared)}, not a pair (low, high) with low <= high"
+        low, high = map(float, declared)
+        for where, value in self._of_examples() + self._of_hostile_texts():
+            if value is not None and (value < low or value > high):
+                yield f"{where} earned {shortened(value)}, outside [{low}, {high}]"
+
+    @rule("give examples that earn a number", after="one_value_a_completion")
+    def applies_to_examples(self) -> Iterator[str]:
+        """A reward must apply to at least one example, or nothing is checked."""
+        if all(value is None for value in self.expected):
+            yield "every row earned None"
+
+    @rule("seed or drop what is random, keep no state", after="one_value_a_completion")
+    def deterministic(self) -> Iterator[str]:
+        """Equal calls must earn equal values."""
+        yield from self.compare(self.batch)
+
+    @rule("give degenerate completions a documented value, such as 0.0", after="one_value_a_completion")
+    def hostile_texts(self) -> Iterator[str]:
+        """Every completion must earn a finite value or None."""
+        if isinstance(self.hostile, Exception):
+            for text in HOSTILE_TEXTS:
+                if isinstance(error := self.outcome(self.with_hostile_texts([text])), Exception):
+                    yield f"the completion {shortened(text)} raised {described(error)}"
+            yield f"{len(HOSTILE_TEXTS)} completions together raised {described(self.hostile)}"
+        elif len(self.hostile) != len(HOSTILE_TEXTS):
+            yield f"{len(self.hostile)} values came back for {len(HOSTILE_TEXTS)} completions"
+        yield from _not_finite(self._of_hostile_texts())
+
+    @rule("return [] for no completions", after="one_value_a_completion")
+    def empty_batch(self) -> Iterator[str]:
+        """An empty batch must earn an empty list."""
+        output = self.call({name: [] for name in self.batch})
+        if not is_column(output) or len(output):
+            yield f"{shortened(output)} came back"
+
+    @rule("look at what sets these answers apart, and at which component of the reward prefers the worse")
+    def ordered_cases(self) -> Iterator[str]:
+        """A completion must not earn more than a better one, and the best must earn more than the worst."""
+        if not self.ordered:
+            raise NotApplicableError("no ordered answers are given; pass ordered=[{'completions': [best, ..., worst]}]")
+        found = [f"case {place}: {text}" for place, case in enumerate(self.ordered) for text in self._disorder(case)]
+        if found:
+            yield ", ".join(found)
+
+    def _disorder(self, case: Batch) -> Iterator[str]:
+        """What contradicts the order of one case, best first."""
+        values = self.values(case)
+        pairs = zip(case["completions"], values, strict=True)
+        shown = [f"{shortened(answer)} earned {shortened(value)}" for answer, value in pairs]
+        if None in values:
+            yield f"{shown[values.index(None)]}, which cannot be ordered"
+            return
+        for worse in range(1, len(values)):
+            better = min(range(worse), key=values.__getitem__)
+            if values[worse] > values[better] + self.tolerance:
+                yield f"{shown[worse]}, more than the better answer {shown[better]}"
+        if not values[0] > values[-1] + self.tolerance:
+            yield f"the best, {shown[0]}, and the worst, {shown[-1]}"
+
+    def _of_examples(self) -> list[tuple[str, Any]]:
+        """What the examples earn, each value after the words for its row."""
+        return [(f"row {row}", value) for row, value in enumerate(self.expected)]
+
+    def _of_hostile_texts(self) -> list[tuple[str, Any]]:
+        """What hostile texts earn, if they earn anything, each value after the words for its text."""
+        values = [] if isinstance(self.hostile, Exception) else self.hostile
+        pairs = zip(HOSTILE_TEXTS, values, strict=False)  # `hostile_texts` tells of another length
+        return [(f"the completion {shortened(text)}", value) for text, value in pairs]
+
+    # ---- what a reward is called with
+
+    @rule("copy before changing, get() not pop()", after="one_value_a_completion")
+    def inputs_unchanged(self) -> Iterator[str]:
+        """A reward must not change its inputs."""
+        as_messages = attempt(self.in_form, "message")  # or a NotApplicableError
+        for batch in [self.batch, as_messages] if isinstance(as_messages, dict) else [self.batch]:
+            given = copy.deepcopy(batch)
+            with np.printoptions(threshold=sys.maxsize, floatmode="unique"):
+                before = {name: repr(column) for name, column in given.items()}
+                attempt(call_all, [self.reward], given)  # other rules tell of calls that raise
+                changed = [name for name, text in before.items() if repr(given[name]) != text]
+            yield from (f"`{name}` was another one after the call" for name in changed)
+
+    @rule("accept **kwargs and ignore them")
+    def ignores_unknown_columns(self) -> Iterator[str]:
+        """Columns that a reward does not need must not matter."""
+        yield from self.compare({**self.batch, "column_that_nobody_knows": [None for _ in self.rows]})
+
+    @rule("accept **kwargs, and take them neither for columns nor for lists")
+    def takes_trainer_arguments(self) -> Iterator[str]:
+        """The arguments prompts=None, completion_ids=None, trainer_state, log_metric, log_extra must be accepted."""
+        yield from self.compare({"prompts": None, "completion_ids": None, **self.batch, **_TRAINER})
+
+    @rule("accept **kwargs, and give examples with the prompts or ids that decide", after="takes_trainer_arguments")
+    def grpo_call(self) -> Iterator[str]:
+        """The call of TRL's GRPOTrainer must earn what the plain call earns."""
+        environments = [SimpleNamespace() for _ in self.rows]
+        yield from self.compare({**as_trainers_call(self.batch), "environments": environments, **_TRAINER})
+
+    # ---- rows
+
+    @rule("score every row by itself")
+    def row_order(self) -> Iterator[str]:
+        """The order of rows must not matter."""
+        if not any(self.differences([self.expected[0]] * len(self.rows))):
+            raise NotApplicableError("all rows earn the same; give examples that earn different values")
+        order = self.rows[::-1]
+        yield from self.compare(self.of_rows(order), order, "in reversed order, ")
+
+    @rule("score every row by itself")
+    def batch_split(self) -> Iterator[str]:
+        """A row's value must not depend on the batch."""
+        if len(self.rows) == 1:
+            raise NotApplicableError("there is only one example; give at least two")
+        values = [value for row in self.rows for value in self.values(self.of_rows([row]))]
+        yield from self.differences(values, where="called for one row at a time, ")
+
+    @rule("score every row by itself, each distinct text once")
+    def identical_rows(self) -> Iterator[str]:
+        """Identical rows must earn identical values, those that they earn alone."""
+        values = self.values(self.of_rows([*self.rows, *self.rows]))
+        yield from self.differences(values, self.expected * 2, "with every row there twice, ")
+        for row in self.rows:
+            first, second = shortened(values[row]), shortened(values[row + len(self.rows)])
+            if first != second:
+                yield f"row {row} earned {first} and its copy {second}"
+
+    @rule("score every row by itself, share no budget, mean or scale among them")
+    def hostile_neighbours(self) -> Iterator[str]:
+        """Degenerate completions in the same batch must not change a row's value."""
+        if isinstance(self.hostile, Exception):
+            raise NotApplicableError("degenerate completions raise, see `hostile_texts`")
+        neighbours = self.with_hostile_texts()
+        batch = {name: [*column, *neighbours[name]] for name, column in self.batch.items()}
+        yield from self.differences(self.values(batch)[: len(self.rows)])
+
+    # ---- columns
+
+    @rule("look it up and raise, give no default")
+    def missing_column(self) -> Iterator[str]:
+        """A needed column that is absent must raise an error that names it."""
+        if not self.without:
+            raise NotApplicableError("the examples have no column beside completion and prompt")
+        for name, outcome in self.without.items():
+            if not isinstance(outcome, Exception):
+                yield from self.differences(outcome, where=f"without `{name}` it raised nothing, and ")
+            elif name not in str(outcome):
+                yield f"without `{name}` it raised {described(outcome)}, which does not name the column"
+
+    @rule("compare the lengths, zip(..., strict=True)")
+    def mismatched_lengths(self) -> Iterator[str]:
+        """A needed column of another length must raise an error."""
+        for name in self.used_columns:
+            column = self.batch[name]
+            for wrong in (column[:-1], [*column, column[-1]]):
+                if not isinstance(self.outcome({**self.batch, name: wrong}), Exception):
+                    yield f"{len(wrong)} values of `{name}` for {len(self.rows)} completions raised nothing"
+
+    @rule("check the value of each row")
+    def missing_value(self) -> Iterator[str]:
+        """A needed column that holds None must raise an error or earn None."""
+        yield from self._accepted(None, "None")
+
+    @rule("check the type of each row's value: a number never equals a text, and earns 0 in silence")
+    def wrong_type(self) -> Iterator[str]:
+        """A needed column that holds a value of an unknown type must raise an error or earn None."""
+        yield from self._accepted(object(), "an object()")
+
+    def _accepted(self, value: object, called: str) -> Iterator[str]:
+        """What a bad value earns, in each needed column, at the first row that has a value there and earns one."""
+        rows = [row for row in self.rows if self.expected[row] is not None]
+        valued = {name: [row for row in rows if self.batch[name][row] is not None] for name in self.used_columns}
+        if not any(valued.values()):
+            raise NotApplicableError("no example has a value in a needed column and earns a number")
+        for name, row in [(name, rows[0]) for name, rows in valued.items() if rows]:
+            column = self.batch[name]
+            outcome = self.outcome({**self.batch, name: [*column[:row], value, *column[row + 1 :]]})
+            if isinstance(outcome, Exception):
+                continue
+            if len(outcome) != len(self.rows):
+                yield f"with `{name}` {called} at row {row}, {len(outcome)} values came back"
+            if outcome[row] is not None and any(len(parts_of(reward)) > 1 for reward in nested(self.reward)):
+                raise NotApplicableError("a composite only drops the component that lacks a value; check that one")
+            if outcome[row] is not None:
+                yield f"with `{name}` {called} at row {row}, that row earned {shortened(outcome[row])}"
+
+    # ---- forms of a completion
+
+    @rule(_READ_WITH)
+    def plain_form(self) -> Iterator[str]:
+        """A completion that is a string must earn what the same text earns as a message."""
+        yield from self.compare(self.in_form("plain"), self.texts)
+
+    @rule(_READ_WITH)
+    def conversational_form(self) -> Iterator[str]:
+        """A completion that is a list of messages must earn what its text earns."""
+        yield from self.compare(self.in_form("message"), self.texts)
+        yield from self.compare(self.in_form("reasoned"), self.texts, "with the reasoning in a separate field, ")
+
+    @rule(_READ_WITH)
+    def content_parts_form(self) -> Iterator[str]:
+        """A completion whose content is a list of parts must earn what its text earns."""
+        yield from self.compare(self.in_form("parts"), self.texts)
+
+    @rule(_READ_WITH, after="conversational_form")
+    def several_messages(self) -> Iterator[str]:
+        """The last assistant message must decide where there are several, with tool calls among them."""
+        yield from self.compare(self.in_form("after_a_tool"), self.texts)
+
+    @rule(_READ_WITH)
+    def reasoning_ignored(self) -> Iterator[str]:
+        """A closed <think> block before the answer must not matter, even if it holds other answers."""
+        answers = self.texts.values()
+        thought = "\n".join([THOUGHT, *map(remove_reasoning, answers)])
+        for opening, where in (("<think>", ""), ("", "with the opening tag left to the chat template, ")):
+            texts = [f"{opening}{thought}\n</think>\n{answer}" for answer in answers]
+            yield from self.compare(self.with_texts(self.texts, texts), self.texts, where)
+
+    @rule(_READ_WITH, after="reasoning_ignored")
+    def unfinished_reasoning(self) -> Iterator[str]:
+        """A completion cut off while reasoning must earn what an empty one earns, even if it holds the answer."""
+        empty = self.outcome(self.with_texts(self.texts, [""] * len(self.texts)))
+        if isinstance(empty, Exception):
+            raise NotApplicableError(f"empty completions raise {type(empty).__name__}")
+        unfinished = [f"<think>{THOUGHT}\n{remove_reasoning(answer)}" for answer in self.texts.values()]
+        yield from self.differences(self.values(self.with_texts(self.texts, unfinished)), empty)
+
+    # ---- event loops and threads
+
+    @rule("run coroutines on a separate thread, or make the reward `async def`")
+    def inside_event_loop(self) -> Iterator[str]:
+        """A reward must work where an event loop is running (notebooks)."""
+
+        async def call() -> list[Any]:
+            return self.values(self.batch)
+
+        yield from self.differences(run_to_end(call))
+
+    @rule("keep nothing of a call on the reward or in its thread while awaiting")
+    def awaited_together(self) -> Iterator[str]:
+        """Calls that one event loop awaits together must earn what they earn one after the other."""
+        if not is_async(self.reward):
+            raise NotApplicableError("the reward is not async")
+
+        async def call() -> list[Any]:
+            return await asyncio.gather(*(self.reward(**copy.deepcopy(batch)) for batch in self.shifted))  # type: ignore[arg-type] # async, see above
+
+        yield from self._compare_calls(run_to_end(call))
+
+    @rule("keep nothing of a call on the reward, and put a lock around what is shared")
+    def threads(self) -> Iterator[str]:
+        """Concurrent calls from threads must earn what they earn one after the other."""
+        _ = self.one_by_one  # before the threads start
+        barrier = threading.Barrier(len(self.shifted))
+
+        def call(batch: Batch) -> list[Any]:
+            barrier.wait()
+            return self.values(batch)
+
+        with ThreadPoolExecutor(len(self.shifted)) as pool:
+            answers = list(pool.map(call, self.shifted * 2))
+        yield from self._compare_calls(answers)
+
+    def _compare_calls(self, answers: list[Any]) -> Iterator[str]:
+        """Where concurrent calls of the shifted batches, once or twice, earn other values than one after the other."""
+        for values, expected in zip(answers, self.one_by_one * 2, strict=False):
+            yield from self.differences(list(values), expected)
+
+    # ---- the trainer's log
+
+    @rule("log them at every call as f'{name}/{key}', None where there is no value", after="takes_trainer_arguments")
+    def log_columns(self) -> Iterator[str]:
+        """Every call must log the same columns, each once, one value per row, under the reward's name."""
+        calls = []
+        for rows in [self.rows, *([row] for row in self.rows)]:
+            extras, _ = self._logged(rows)
+            for column, values in extras:
+                yield from self._misnamed(column)
+                if not is_column(values) or len(values) != len(rows):
+                    yield f"{column!r} got {shortened(values)} for {len(rows)} completions"
+            calls.append(sorted(column for column, _ in extras))
+            if len(set(calls[-1])) != len(calls[-1]):
+                yield f"a call logged one twice: {', '.join(calls[-1])}"
+            if calls[-1] != calls[0]:
+                yield f"one call logged {calls[0]} and another {calls[-1]}"
+
+    @rule("log f'{name}/{key}', and leave out what is undefined", after="takes_trainer_arguments")
+    def log_metrics(self) -> Iterator[str]:
+        """Metrics must be finite floats under the reward's name."""
+        _, metrics = self._logged(self.rows)
+        for name, value in metrics:
+            yield from self._misnamed(name)
+            if not isinstance(value, float) or not math.isfinite(value):
+                yield f"{name!r} got {shortened(value)}"
+
+    def _logged(self, rows: Iterable[int]) -> tuple[list[Any], list[Any]]:
+        """What a call for the given rows passes to `log_extra`, and what to `log_metric`."""
+        extras: list[Any] = []
+        metrics: list[Any] = []
+        hooks = {
+            "log_extra": lambda column, values: extras.append((column, values)),
+            "log_metric": lambda name, value: metrics.append((name, value)),
+        }
+        self.call({**self.of_rows(rows), **hooks})
+        return extras, metrics
+
+    def _misnamed(self, key: object) -> Iterator[str]:
+        names = tuple(map(reward_name, nested(self.reward)))  # metrics of a component have its name
+        if not isinstance(key, str) or not key.startswith(names):
+            yield f"{shortened(key)} was logged, which does not start with {' or '.join(map(repr, names))}"
+
+    # ---- pickles and other processes
+
+    @rule("define the reward at module level, and leave models, clients and locks out in __getstate__")
+    def pickles(self) -> Iterator[str]:
+        """A pickled copy must load and earn the same values."""
+        twin = self._twin()
+        if reward_name(twin) != self.name:
+            yield f"{self.name!r} came back as {reward_name(twin)!r}"
+        yield from self.differences(list(call_all([twin], copy.deepcopy(self.batch))[0]))
+
+    @rule("keep what a call finds out in the call, and what calls share out of __getstate__", after="pickles")
+    def unchanged_by_calls(self) -> Iterator[str]:
+        """Calls must leave nothing behind on the reward: its pickle must be the same before and after them."""
+        if (now := pickle.dumps(self.reward)) != self.first_pickle:
+            yield f"its {len(now)} bytes are others than before the calls"
+
+    @rule("leave models and caches out in __getstate__, and load them at a process's first call", after="pickles")
+    def pickles_without_weights(self) -> Iterator[str]:
+        """A pickle must hold no weights: at most 1048576 bytes, also after calls."""
+        if (size := len(pickle.dumps(self.reward))) > _LARGEST_PICKLE:
+            yield f"it has {size} bytes"
+
+    @rule("read them from the environment where they are used, omit them in __repr__ and __getstate__", after=None)
+    def hides_secrets(self) -> Iterator[str]:
+        """Secrets must not show in repr, signature and pickle."""
+        if not self.secrets:
+            raise NotApplicableError("no secret is named; pass secrets=[...] if the reward was given one")
+        shown = {"repr": repr(self.reward), "signature": str(self.current_signature())}
+        content = attempt(pickle.dumps, self.reward)
+        if isinstance(content, bytes):  # another rule says that a reward must pickle
+            shown["pickle"] = content.decode("utf-8", errors="replace")
+        places = [place for place, text in shown.items() if any(secret in text for secret in self.secrets)]
+        if places:
+            yield f"one shows in its {' and its '.join(places)}"
+
+    @rule("open what the reward needs at a process's first call, on the devices that are there", after="pickles")
+    def spawned_process(self) -> Iterator[str]:
+        """A pickled copy must earn the same values in a new process, which sees no GPU."""
+        if isinstance(self.child, str):
+            yield self.child
+        name, values, _ = self.child
+        if name != self.name:
+            yield f"{self.name!r} is called {name!r}"
+        yield from self.differences(values)
+
+    @rule("load under a lock, in any thread, without signals and the main thread's loop", after="spawned_process")
+    def async_grpo_call(self) -> Iterator[str]:
+        """A new process must be able to begin with concurrent calls, one per group, as TRL's AsyncGRPO makes them."""
+        _, _, answers = self.child
+        if isinstance(answers, str):
+            yield f"it raised {answers}"
+        yield from self._compare_calls(answers)
+
+    @rule("render parameters, not objects, addresses or counters", after="pickles")
+    def signature(self) -> Iterator[str]:
+        """`signature()` must return a constant string that survives calls and pickling."""
+        first = self.first_signature
+        if first is None:
+            raise NotApplicableError("the reward has no `signature()`")
+        if isinstance(first, Exception):
+            yield f"it raised {described(first)}"
+        if not isinstance(first, str) or not first:
+            yield f"it returned {shortened(first)}"
+        if (later := self.current_signature()) != first:
+            yield f"{shortened(first)} became {shortened(later)}"
+        if (copied := self._twin().signature()) != first:
+            yield f"{shortened(first)} came back as {shortened(copied)}"
+
+    @rule("render every field, or mark those that decide no number with field(compare=False)", after="signature")
+    def signature_complete(self) -> Iterator[str]:
+        """Rewards that differ in a parameter must have different signatures."""
+        reward: Any = self.reward
+        if not dataclasses.is_dataclass(reward):
+            raise NotApplicableError("the reward is not a dataclass; its parameters are not known")
+        for item in dataclasses.fields(reward):
+            value = getattr(reward, item.name)
+            other: Any = copy.copy(reward)
+            object.__setattr__(other, item.name, not value if isinstance(value, bool) else f"another {value!r}")
+            # An error about the type shows that `signature` has looked at the parameter. That is enough.
+            if item.init and item.compare and attempt(other.signature) == self.first_signature:
+                yield f"another `{item.name}` than {shortened(value)} left it as it was"
+
+    def _twin(self) -> Any:
+        """A copy by way of a pickle."""
+        return pickle.loads(pickle.dumps(self.reward))  # noqa: S301 - just written
+
+
+RULES = tuple(member for member in vars(Contract).values() if isinstance(member, Rule))
+
+
+def is_range(value: Any) -> bool:
+    """Whether a value is a pair of numbers (low, high) with low <= high."""
+    try:
+        low, high = map(float, value)
+    except (TypeError, ValueError):
+        return False
+    return low <= high
+
+
+def parts_of(reward: object) -> list[object]:
+    """The rewards that a reward consists of: those of its `components`, as in a composite, or the `reward` it wraps."""
+    pairs = getattr(reward, "components", ())
+    parts = [part for part, _ in pairs] if pairs else [getattr(reward, "reward", None)]
+    return [part for part in parts if callable(part)]
+
+
+def nested(reward: object) -> list[object]:
+    """A reward, its parts and their parts."""
+    return [reward, *(inner for part in parts_of(reward) for inner in nested(part))]
+
+
+def _not_finite(values: Iterable[tuple[str, Any]]) -> Iterator[str]:
+    """Values that a trainer's float32 cannot hold, in words."""
+    for where, value in values:
+        number = attempt(float, value)  # `python_floats` tells of what is no number
+        if isinstance(number, float) and not abs(number) <= _LARGEST_FLOAT32:
+            yield f"{where} earned {value}, which is not a finite float32"
