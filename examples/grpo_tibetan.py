@@ -10,11 +10,11 @@ the policy by a little supervised fine-tuning; measure tau on the cold start's o
 
     1.5 x threshold-rescaled similarity + 1.0 x language consistency;
 
-train the strong-SFT baseline; set base, cold start, RL and strong SFT side by side, alignment tax included.
+train the strong-SFT baseline; compare base, cold start, RL and strong SFT, alignment tax included.
 
-Every argument is a field of `tibetan.arguments` or of TRL's `GRPOConfig`, on the command line or in the YAML file. A
-run that was interrupted goes on where it stopped when it is started again. It ends in `results.json` and `report.html`;
-`docs/miniature.md` says what the miniature's held on which machine.
+Every argument is a field of `tibetan.arguments` or of TRL's `GRPOConfig`, on the command line or in the YAML file. An
+interrupted run resumes when it is started again. It ends in `results.json` and `report.html`. `docs/miniature.md` has
+the miniature's numbers and machines.
 """
 
 import dataclasses
@@ -29,7 +29,7 @@ from semreward import Calibration
 from semreward.errors import SemRewardError
 from tibetan import results
 from tibetan.arguments import Settings, decisive, parse
-from tibetan.data import Row, file_digests, prepare, read_part, read_texts
+from tibetan.data import PARTS, Row, file_digests, prepare, read_part, read_texts
 from tibetan.encoder import adapt_encoders
 from tibetan.evaluate import Evaluator, load_calibration
 from tibetan.plan import print_plan
@@ -39,14 +39,11 @@ from tibetan.rewards import make_reward
 from tibetan.stages import Stages, process_state
 from tibetan.world import use_world, world_settings
 
-Rows = dict[str, list[Row]]
-
 
 def run_once(settings: Settings) -> dict[str, Any]:
     """Run all stages for one seed; returns the results."""
-    folder = Path(settings.grpo.output_dir)
-    stages = Stages(folder)
-    given = {item.name: decisive(getattr(settings, item.name)) for item in dataclasses.fields(settings)}
+    stages = Stages(Path(settings.grpo.output_dir))
+    given = {name: decisive(part) for name, part in vars(settings).items()}
     if settings.run.miniature:
         settings = make_world(settings, stages)
     rows = split_data(settings, stages)
@@ -54,15 +51,14 @@ def run_once(settings: Settings) -> dict[str, Any]:
     counted = stages.folder / "data" if settings.data.count_leaks else None
     evaluator = Evaluator(settings, encoder, held_out, counted)
 
-    cold_start = fine_tune(settings, stages, "cold_start", rows["cold_start"], settings.sft.cold_start_epochs)
-    threshold = measure_threshold(settings, stages, evaluator, rows["calibration"], cold_start)
-    reinforce(settings, stages, evaluator, rows["rl"], cold_start=cold_start, threshold=threshold)
+    cold_start = fine_tune(settings, stages, "cold_start", rows["cold_start"])
+    threshold = measure_threshold(stages, evaluator, rows["calibration"], cold_start)
+    reinforce(stages, evaluator, rows["rl"], cold_start, threshold)
     if settings.run.strong_sft:
-        everything = (rows["cold_start"] + rows["rl"])[: settings.sft.strong_sft_size]
-        fine_tune(settings, stages, "strong_sft", everything, settings.sft.strong_sft_epochs)
+        fine_tune(settings, stages, "strong_sft", (rows["cold_start"] + rows["rl"])[: settings.sft.strong_sft_size])
 
-    evaluate(settings, stages, evaluator, rows["test"])
-    return results.collect(folder, given, stages.seconds())
+    evaluate(stages, evaluator, rows["test"])
+    return results.collect(stages.folder, given, stages.seconds())
 
 
 def make_world(settings: Settings, stages: Stages) -> Settings:
@@ -72,28 +68,26 @@ def make_world(settings: Settings, stages: Stages) -> Settings:
     return use_world(settings, world)
 
 
-def split_data(settings: Settings, stages: Stages) -> Rows:
+def split_data(settings: Settings, stages: Stages) -> dict[str, list[Row]]:
     """Cold start, calibration, RL and test: no row in two of them."""
     data, seed, policy = settings.data, settings.grpo.seed, settings.policy
-    prepared = stages.run(
-        "data",
-        lambda folder: prepare(folder, data, load_tokenizer(policy), seed),
-        {
-            **decisive(data),
-            "tokenizer": policy.model_name_or_path,
-            "chat_template": policy.chat_template,
-            "seed": seed,
-            "files": file_digests(data),
-        },
-    )
-    return {name: read_part(prepared, name) for name in ("cold_start", "calibration", "rl", "test")}
+    decides = {
+        **decisive(data),
+        "tokenizer": policy.model_name_or_path,
+        "chat_template": policy.chat_template,
+        "seed": seed,
+        "files": file_digests(data),
+    }
+    prepared = stages.run("data", lambda folder: prepare(folder, data, load_tokenizer(policy), seed), decides)
+    return {name: read_part(prepared, name) for name in PARTS}
 
 
-def fine_tune(settings: Settings, stages: Stages, name: str, rows: list[Row], epochs: float) -> Path:
+def fine_tune(settings: Settings, stages: Stages, name: str, rows: list[Row]) -> Path:
     """Supervised fine-tuning from the base: a little for the cold start, on everything for the strong baseline."""
+    epochs, minutes = getattr(settings.sft, f"{name}_epochs"), getattr(settings.run, f"{name}_minutes")
     return stages.run(
         name,
-        partial(train_sft, rows=rows, settings=settings, epochs=epochs, minutes=settings.run.minutes(name)),
+        partial(train_sft, rows=rows, settings=settings, epochs=epochs, minutes=minutes),
         {**decisive(settings.policy), **decisive(settings.sft), "rows": len(rows), "seed": settings.grpo.seed},
         inputs=("data",),
         every_process=True,
@@ -101,20 +95,19 @@ def fine_tune(settings: Settings, stages: Stages, name: str, rows: list[Row], ep
     )
 
 
-def measure_threshold(
-    settings: Settings, stages: Stages, evaluator: Evaluator, rows: list[Row], cold_start: Path
-) -> float | Calibration:
-    """tau: what the cold start already reaches, on rows that nothing trains on."""
-    if settings.reward.threshold is not None:
-        return settings.reward.threshold
+def measure_threshold(stages: Stages, evaluator: Evaluator, rows: list[Row], cold_start: Path) -> float | Calibration:
+    """tau: the similarity that the cold start already reaches, on rows that nothing trains on."""
+    reward, grpo = evaluator.settings.reward, evaluator.settings.grpo
+    if reward.threshold is not None:
+        return reward.threshold
     sampling = ("temperature", "top_p", "max_completion_length", "num_generations", "seed")
     calibrated = stages.run(
         "calibration",
         partial(evaluator.calibrate, rows=rows, adapter=cold_start),
         {
-            "statistic": settings.reward.threshold_statistic,
+            "statistic": reward.threshold_statistic,
             "encoder": evaluator.encoder.fingerprint,
-            **{name: getattr(settings.grpo, name) for name in sampling},
+            **{name: getattr(grpo, name) for name in sampling},
         },
         inputs=("data", "cold_start"),
     )
@@ -122,36 +115,31 @@ def measure_threshold(
 
 
 def reinforce(
-    settings: Settings,
-    stages: Stages,
-    evaluator: Evaluator,
-    rows: list[Row],
-    *,
-    cold_start: Path,
-    threshold: float | Calibration,
+    stages: Stages, evaluator: Evaluator, rows: list[Row], cold_start: Path, threshold: float | Calibration
 ) -> None:
     """GRPO from the cold start on; if asked for, once more without the language reward, to see what that earns."""
+    settings = evaluator.settings
+    data, evaluation = settings.data, settings.evaluation
     reward = make_reward(
         settings.reward,
         evaluator.encoder,
         threshold,
-        settings.data.target_language,
+        data.target_language,
         held_out=evaluator.held_out,
         parser_language=evaluator.parser_language,
-        task=settings.data.task,
+        task=data.task,
         data_folder=evaluator.data_folder,
     )
     rewards = {"grpo": reward}
     if settings.run.similarity_only:
         components = [(part, 0.0 if index == 1 else weight) for index, (part, weight) in enumerate(reward.components)]
         rewards["grpo_similarity_only"] = reward.replace(components=components)
-    drift, every = settings.data.drift_data, settings.evaluation.drift_every
-    texts = read_texts(drift, settings.evaluation.drift_curve_size) if drift else []
+    texts = read_texts(data.drift_data, evaluation.drift_curve_size) if data.drift_data else []
+    work = partial(train_grpo, rows=rows, cold_start=cold_start, settings=settings)
     for stage, paid in rewards.items():
-        work = partial(train_grpo, rows=rows, cold_start=cold_start, settings=settings, reward=paid)
         stages.run(
             stage,
-            partial(work, drift_texts=texts, drift_every=every),
+            partial(work, reward=paid, drift_texts=texts, drift_every=evaluation.drift_every),
             {**decisive(settings.grpo), "reward": paid.signature()},
             inputs=("data", "cold_start"),
             every_process=True,
@@ -159,27 +147,26 @@ def reinforce(
         )
 
 
-def evaluate(settings: Settings, stages: Stages, evaluator: Evaluator, rows: list[Row]) -> None:
-    """All policies side by side, on the same rows, questions and texts."""
+def evaluate(stages: Stages, evaluator: Evaluator, rows: list[Row]) -> None:
+    """All policies, on the same rows, questions and texts."""
+    settings = evaluator.settings
+    decides = {
+        **decisive(settings.evaluation),
+        "data": decisive(settings.data),
+        "encoders": evaluator.fingerprints,
+        "language_detector": settings.reward.language_detector,
+        "max_tokens": settings.grpo.max_completion_length,
+    }
     for model in results.MODELS:
         adapter = None if model == "base" else stages.folder / model
         if adapter is None or adapter.exists():
-            stages.run(
-                f"evaluate_{model}",
-                partial(evaluator.evaluate, rows=rows, adapter=adapter),
-                {
-                    **decisive(settings.evaluation),
-                    "data": decisive(settings.data),
-                    "encoders": evaluator.fingerprints,
-                    "language_detector": settings.reward.language_detector,
-                    "max_tokens": settings.grpo.max_completion_length,
-                },
-                inputs=("data",) if adapter is None else ("data", model),
-            )
+            work = partial(evaluator.evaluate, rows=rows, adapter=adapter)
+            inputs = ("data",) if adapter is None else ("data", model)
+            stages.run(f"evaluate_{model}", work, decides, inputs=inputs)
 
 
 def main() -> None:
-    """Run once, or once a seed."""
+    """Run once, or once per seed."""
     settings, config = parse(sys.argv[1:])
     settings = use_folder(use_pair(settings))
     if settings.grpo.use_cpu:
@@ -191,13 +178,12 @@ def main() -> None:
         check_network(settings)
         settings = use_detector(settings)
     folder = Path(settings.grpo.output_dir)
-    seeds = {seed: settings.for_seed(seed, folder / f"seed-{seed}") for seed in settings.run.seeds}
+    seeds = settings.run.seeds
     runs = []
-    for one in seeds.values() or [settings]:
-        found = run_once(one)
-        runs.append(found)
+    for one in [settings.for_seed(seed, folder / f"seed-{seed}") for seed in seeds] or [settings]:
+        runs.append(run_once(one))
         if process_state().is_main_process:
-            results.publish(Path(one.grpo.output_dir), found)
+            results.publish(Path(one.grpo.output_dir), runs[-1])
     if seeds and process_state().is_main_process:
         summary = results.summary(runs)
         results.write_json(folder / "results.json", {"summary": summary, "runs": runs})

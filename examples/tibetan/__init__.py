@@ -1,5 +1,5 @@
 """The stages of `examples/grpo_tibetan.py`, one module each, in the order of the story.
 
-`arguments` -> `stages` (what stands is not done again) -> `world` (the miniature) -> `data` -> `encoder` -> `policy`
-(cold start, GRPO, strong SFT) with `rewards` -> `evaluate` -> `results`; `plan` prints what would run.
+`arguments` -> `stages` (a finished one is not run again) -> `world` (the miniature) or `pretrained` -> `data` ->
+`encoder` -> `policy` (cold start, GRPO, strong SFT) with `rewards` -> `evaluate` -> `results`; `plan` prints the plan.
 """

@@ -1,8 +1,8 @@
 """Two policies on the same items: the mean difference with a paired bootstrap interval."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from statistics import NormalDist
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,52 +10,24 @@ from semreward.errors import ArgumentError
 
 LEVEL = 0.95
 POWER = 0.8
+RESAMPLES = 10_000
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """How a number per item differs between two policies.
+class Comparison(NamedTuple):
+    """How a number per item differs between two policies."""
 
-    Attributes:
-        difference: Mean of after - before.
-        low: Lower end of its 95 % interval.
-        high: Upper end.
-        detectable: The smallest true difference that so many items show with a chance of 80 %: 2.8 standard errors.
-        items: Number of items.
-        clusters: Number of clusters that were drawn.
-    """
-
-    difference: float
-    low: float
+    difference: float  # mean of after - before
+    low: float  # its 95 % interval
     high: float
-    detectable: float
+    detectable: float  # the smallest true difference that so many items show with a chance of 80 %: 2.8 standard errors
     items: int
     clusters: int
 
 
-def compare(
-    after: Sequence[float],
-    before: Sequence[float],
-    *,
-    clusters: Sequence[int] | None = None,
-    resamples: int = 10_000,
-    seed: int = 0,
-) -> Comparison:
+def compare(after: Sequence[float], before: Sequence[float], *, clusters: Sequence[int] | None = None) -> Comparison:
     """Difference of two policies, item by item. The interval covers the choice of items, not that of training seeds.
 
-    Args:
-        after: One number per item.
-        before: The same items under the other policy.
-        clusters: Which items are drawn together, such as the questions on one passage; each alone by default.
-        resamples: Bootstrap samples.
-        seed: Seed of these samples.
-
-    Raises:
-        ArgumentError: There are no items, or the lists differ in length.
-
-    Example:
-        >>> compare([1.0, 1.0, 0.0, 1.0], [0.0, 1.0, 0.0, 1.0]).difference
-        0.25
+    `clusters` says which items are drawn together, such as the questions on one passage; each alone by default.
     """
     drawn = range(len(after)) if clusters is None else clusters
     if not after or not len(after) == len(before) == len(drawn):
@@ -66,13 +38,12 @@ def compare(
     _, which = np.unique(np.asarray(drawn), return_inverse=True)
     differences = np.asarray(after, float) - np.asarray(before, float)
     sums, sizes = np.bincount(which, differences), np.bincount(which)
-    generator = np.random.default_rng(seed)
-    means = np.empty(resamples)
-    for number in range(resamples):
+    generator = np.random.default_rng(0)
+    means = np.empty(RESAMPLES)
+    for number in range(RESAMPLES):
         chosen = generator.integers(len(sums), size=len(sums))
         means[number] = sums[chosen].sum() / sizes[chosen].sum()
-    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]).tolist()
     errors = NormalDist().inv_cdf((1 + LEVEL) / 2) + NormalDist().inv_cdf(POWER)
-    return Comparison(
-        float(differences.mean()), float(low), float(high), errors * float(means.std()), len(differences), len(sums)
-    )
+    detectable = errors * float(means.std())
+    return Comparison(float(differences.mean()), low, high, detectable, len(differences), len(sums))

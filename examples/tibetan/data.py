@@ -3,10 +3,11 @@
 import hashlib
 import json
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import datasets
 import httpx2
 
 from semreward import files
@@ -14,26 +15,17 @@ from semreward.errors import ArgumentError
 from semreward.files import COLUMN
 from semreward.text import normalise, units
 from tibetan.arguments import DataArguments
-from tibetan.leak import foreign_words, write_words
+from tibetan.leak import write_foreign_words
 
 DOWNLOAD_TIMEOUT_S = 30
 COUNTED_ROWS = 2000
+PARTS = ("cold_start", "calibration", "rl", "test")
 
 Row = dict[str, Any]
 
 
 def read_rows(name: str, columns: Sequence[str], *, split: str = "train") -> Iterator[Row]:
-    """Columns of text of a local file, of what a URL names, or of a hub data set: `semreward.files.read_rows`.
-
-    Args:
-        name: Path, URL or hub id. With `{column}` in it: text files, one per column, whose lines belong together.
-        columns: Columns that every row must fill with text.
-        split: Split of a hub data set.
-
-    Raises:
-        ArgumentError: The file does not exist, cannot be read, or a row has no text in a column.
-        MissingColumnError: A row lacks a column.
-    """
+    """Rows of a local file, a URL or a hub data set, by `semreward.files.read_rows`; every column must hold text."""
     for number, row in enumerate(files.read_rows(local_path(name, columns), columns, split=split), start=1):
         for column in columns:
             if not isinstance(row[column], str) or not normalise(row[column]):
@@ -44,69 +36,53 @@ def read_rows(name: str, columns: Sequence[str], *, split: str = "train") -> Ite
 
 
 def local_path(name: str, columns: Sequence[str] = ("",)) -> str:
-    """A path as it is; what a URL names is downloaded once, with `{column}` in it once per column.
-
-    Raises:
-        ArgumentError: The download fails.
-    """
+    """A path as it is; a URL's file is downloaded once, with `{column}` in it once per column."""
     if "://" not in name:
         return name
-    import datasets
-
-    folder = Path(datasets.config.DOWNLOADED_DATASETS_PATH)
+    folder = Path(datasets.config.DOWNLOADED_DATASETS_PATH) / hashlib.sha256(name.encode()).hexdigest()[:16]
     folder.mkdir(parents=True, exist_ok=True)
-    endings = "".join(Path(name).suffixes).replace(f".{COLUMN}", "")
-    stem = f"{hashlib.sha256(name.encode()).hexdigest()[:16]}{'.' + COLUMN if COLUMN in name else ''}"
+    file = name.rpartition("/")[2]
     for column in columns:
-        _download(name.replace(COLUMN, column), folder / f"{stem}{endings}".replace(COLUMN, column))
-    return str(folder / f"{stem}{endings}")
-
-
-def _download(url: str, path: Path) -> None:
-    if path.exists():
-        return
-    try:
-        answer = httpx2.get(url, follow_redirects=True, timeout=DOWNLOAD_TIMEOUT_S).raise_for_status()
-    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-        raise ArgumentError(f"data file {url!r} cannot be downloaded ({error}); name a local path") from error
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_bytes(answer.content)
-    partial.replace(path)
+        url, path = name.replace(COLUMN, column), folder / file.replace(COLUMN, column)
+        if path.exists():
+            continue
+        try:
+            answer = httpx2.get(url, follow_redirects=True, timeout=DOWNLOAD_TIMEOUT_S).raise_for_status()
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+            raise ArgumentError(f"data file {url!r} cannot be downloaded ({error}); name a local path") from error
+        partial = path.with_name(f"{path.name}.partial")
+        partial.write_bytes(answer.content)
+        partial.replace(path)
+    return str(folder / file)
 
 
 def file_digests(data: DataArguments) -> dict[str, str]:
     """Hashes of the local data files, by which a changed file is noticed."""
-    names = (data.train_data, data.test_data, data.reading_data, data.drift_data)
-    columns = (data.source_column, data.target_column)
-    files = {name.replace(COLUMN, column) for name in names if name is not None for column in columns}
-    paths = [Path(name) for name in sorted(files) if Path(name).is_file()]
-    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in paths}
+    names = [name for name in (data.train_data, data.test_data, data.reading_data, data.drift_data) if name is not None]
+    paths = {name.replace(COLUMN, column) for name in names for column in (data.source_column, data.target_column)}
+    local = [Path(path) for path in sorted(paths) if files.is_file(path)]
+    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in local}
 
 
 def prepare(folder: Path, data: DataArguments, tokenizer: Any, seed: int) -> None:
     """Write `cold_start.jsonl`, `calibration.jsonl`, `rl.jsonl`, `test.jsonl`, `foreign_words.txt` and `counts.json`.
 
-    Rows are shuffled with the seed, over-long ones dropped and counted. A row has `prompt` and `completion` (messages),
-    `source` and `reference`.
-
-    Raises:
-        ArgumentError: Fewer rows are left than the cold start and the calibration need.
+    Rows are shuffled with the seed; rows that are too long are dropped and counted. A row has `prompt` and
+    `completion` (messages), `source` and `reference`.
     """
     if data.train_data is None or data.test_data is None:
         raise ArgumentError("`train_data` and `test_data` must name files or hub data sets; or set `miniature: true`")
-    counts: dict[str, float] = {}
     columns = (data.source_column, data.target_column)
     train = [_row(pair, data) for pair in read_rows(data.train_data, columns)]
     test = [_row(pair, data) for pair in read_rows(data.test_data, columns, split="test")]
-    held_out = {row["source"] for row in test}
-    counts["train_rows_read"], counts["test_rows_read"] = len(train), len(test)
+    counts: dict[str, float] = {"train_rows_read": len(train), "test_rows_read": len(test)}
     if data.count_leaks:
-        foreign = foreign_words((row["source"], row["reference"]) for row in train)
-        write_words(folder, foreign)
-        counts["words_of_the_source_language_only"] = len(foreign)
+        pairs = ((row["source"], row["reference"]) for row in train)
+        counts["words_of_the_source_language_only"] = write_foreign_words(folder, pairs)
+    held_out = {row["source"] for row in test}
     train = [row for row in train if row["source"] not in held_out]
     counts["train_rows_that_are_in_test"] = counts["train_rows_read"] - len(train)
-    counts |= _tokens(train, tokenizer)
+    counts |= _tokens(train[:COUNTED_ROWS], tokenizer)
     train, counts["train_rows_too_long"] = _within_limits(train, data, tokenizer)
     test, counts["test_rows_too_long"] = _within_limits(test, data, tokenizer)
 
@@ -126,8 +102,7 @@ def prepare(folder: Path, data: DataArguments, tokenizer: Any, seed: int) -> Non
     }
     for name, rows in parts.items():
         counts[name] = len(rows)
-        lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-        (folder / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8")
+        write_rows(folder / f"{name}.jsonl", rows)
     (folder / "counts.json").write_text(json.dumps(counts, indent=2))
     print(", ".join(f"{key}: {value}" for key, value in counts.items()))
 
@@ -137,6 +112,11 @@ def read_part(folder: Path, name: str) -> list[Row]:
     return list(files.read_rows(folder / f"{name}.jsonl"))
 
 
+def write_rows(path: Path, rows: Iterable[Row]) -> None:
+    """Write rows as JSON lines."""
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+
+
 def read_texts(name: str, limit: int | None) -> list[str]:
     """The `text` column of a file or hub data set, or the passages of a `.json` file in SQuAD layout."""
     if ".json" in Path(name).suffixes:
@@ -144,12 +124,6 @@ def read_texts(name: str, limit: int | None) -> list[str]:
         if isinstance(content, dict) and "data" in content:
             return [part["context"] for article in content["data"] for part in article["paragraphs"]][:limit]
     return [row["text"] for row in read_rows(name, ["text"])][:limit]
-
-
-def read_pairs(name: str, columns: Sequence[str]) -> list[tuple[str, str]]:
-    """Two columns of a file or hub data set."""
-    first, second = columns
-    return [(row[first], row[second]) for row in read_rows(name, columns)]
 
 
 def _row(pair: Mapping[str, str], data: DataArguments) -> Row:
@@ -162,28 +136,30 @@ def _row(pair: Mapping[str, str], data: DataArguments) -> Row:
     }
 
 
+def _prompt_tokens(row: Row, tokenizer: Any) -> int:
+    return len(tokenizer.apply_chat_template(row["prompt"], add_generation_prompt=True, return_dict=True)["input_ids"])
+
+
+def _text_tokens(text: str, tokenizer: Any) -> int:
+    return len(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
 def _tokens(rows: Sequence[Row], tokenizer: Any) -> dict[str, float]:
-    """What the tokenizer makes of the first rows: tokens per prompt, and per syllable, Han character or word."""
-    counts: dict[str, float] = {}
-    sample = rows[:COUNTED_ROWS]
-    prompts = [
-        tokenizer.apply_chat_template(row["prompt"], add_generation_prompt=True, return_dict=True)["input_ids"]
-        for row in sample
-    ]
-    counts["mean_prompt_tokens"] = round(sum(map(len, prompts)) / len(sample), 1) if sample else 0
+    """Tokens per prompt, and per syllable, Han character or word of each side."""
+    prompts = sum(_prompt_tokens(row, tokenizer) for row in rows)
+    counts: dict[str, float] = {"mean_prompt_tokens": round(prompts / len(rows), 1) if rows else 0}
     for side in ("source", "reference"):
-        texts = [row[side] for row in sample]
-        tokens = sum(len(ids) for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]) if texts else 0
-        spoken = sum(len(units(text)) for text in texts)
-        counts[f"tokens_per_unit_of_{side}"] = round(tokens / spoken, 2) if spoken else 0
+        tokens = sum(_text_tokens(row[side], tokenizer) for row in rows)
+        counted = sum(len(units(row[side])) for row in rows)
+        counts[f"tokens_per_unit_of_{side}"] = round(tokens / counted, 2) if counted else 0
     return counts
 
 
 def _within_limits(rows: list[Row], data: DataArguments, tokenizer: Any) -> tuple[list[Row], int]:
     kept = []
     for row in rows:
-        prompt = tokenizer.apply_chat_template(row["prompt"], add_generation_prompt=True, return_dict=True)["input_ids"]
-        answer = tokenizer(row["reference"], add_special_tokens=False)["input_ids"]
-        if len(prompt) <= data.max_prompt_tokens and len(prompt) + len(answer) <= data.max_row_tokens:
+        prompt = _prompt_tokens(row, tokenizer)
+        whole = prompt + _text_tokens(row["reference"], tokenizer)
+        if prompt <= data.max_prompt_tokens and whole <= data.max_row_tokens:
             kept.append(row)
     return kept, len(rows) - len(kept)

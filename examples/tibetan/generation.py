@@ -9,70 +9,62 @@ import torch
 from peft import PeftModel
 from peft.tuners.lora import LoraLayer
 from tqdm.auto import tqdm
-from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import DynamicCache
 
-Prompt = list[dict[str, str]]
+from tibetan.arguments import Settings
+from tibetan.data import Row
 
 
 def generate(
-    model: PreTrainedModel | PeftModel,
-    tokenizer: PreTrainedTokenizerBase,
-    prompts: Sequence[list[dict[str, str]]],
-    *,
-    max_tokens: int,
-    batch_size: int,
-    title: str,
-    temperature: float = 0.0,
-    top_p: float = 1.0,
+    model: Any, tokenizer: Any, rows: Sequence[Row], settings: Settings, *, temperature: float = 0.0
 ) -> list[str]:
-    """Answer prompts, in their order; greedily at temperature 0."""
-    texts = [tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True) for prompt in prompts]
-    order = sorted(range(len(texts)), key=lambda row: -len(texts[row]))  # like lengths share a batch
+    """Answer the prompts of rows, in their order; greedily at temperature 0."""
+    run, size = settings.grpo, settings.evaluation.generation_batch
     sampling: dict[str, Any] = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
     if temperature:
-        sampling = {"do_sample": True, "temperature": temperature, "top_p": top_p, "top_k": 0}
-    run: Any = model  # generate() is attached to models in a way that type checkers do not see
-    answers = [""] * len(texts)
+        sampling = {"do_sample": True, "temperature": temperature, "top_p": run.top_p, "top_k": 0}
+    turns = [row["prompt"] for row in rows]
+    prompts = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+    order = sorted(range(len(prompts)), key=lambda index: -len(prompts[index]))  # like lengths share a batch
+    answers = [""] * len(prompts)
     model.eval()
-    for start in tqdm(range(0, len(order), batch_size), desc=title, unit="batch", leave=False):
-        rows = order[start : start + batch_size]
-        batch = tokenizer([texts[row] for row in rows], return_tensors="pt", padding=True, add_special_tokens=False)
-        batch = batch.to(model.device)
+    for start in tqdm(range(0, len(order), size), desc="answering", unit="batch", leave=False):
+        chosen = [prompts[index] for index in order[start : start + size]]
+        batch = tokenizer(chosen, return_tensors="pt", padding=True, add_special_tokens=False).to(model.device)
         with torch.no_grad():
-            output = run.generate(
+            output = model.generate(
                 input_ids=batch["input_ids"],
                 attention_mask=batch["attention_mask"],
-                max_new_tokens=max_tokens,
+                max_new_tokens=run.max_completion_length or 256,
                 pad_token_id=tokenizer.pad_token_id,
                 **sampling,
             )
         decoded = tokenizer.batch_decode(output[:, batch["input_ids"].shape[1] :], skip_special_tokens=True)
-        for row, answer in zip(rows, decoded, strict=True):
-            answers[row] = answer
+        for index, answer in zip(order[start:], decoded, strict=False):  # the rest is for later batches
+            answers[index] = answer
     return answers
 
 
-def rollout(prompts: Sequence[Prompt], trainer: Any) -> dict[str, Any]:  # TRL is untyped
+def rollout(prompts: Sequence[list[dict[str, str]]], trainer: Any) -> dict[str, Any]:  # TRL is untyped
     """Sample completions for a GRPO step on a CPU; TRL's `rollout_func`.
 
     TRL reads a prompt once per sample and keeps the adapter beside the weights. Here equal prompts in a row are read
     once, and the adapter is merged while sampling. The distribution is the same; the random numbers are not.
-
-    Args:
-        prompts: The step's prompts, each repeated once per sample, side by side.
-        trainer: The `GRPOTrainer`.
 
     Returns:
         `prompt_ids` and `completion_ids`, one list of token ids per sample; `logprobs` is `None`: TRL computes them.
     """
     tokenizer, config = trainer.processing_class, trainer.args
     model = trainer.accelerator.unwrap_model(trainer.model)
-    distinct = [(prompt, len(list(equal))) for prompt, equal in groupby(prompts)]
-    texts = [
-        tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True) for prompt, _ in distinct
-    ]
-    batch = tokenizer(texts, return_tensors="pt", padding=True, padding_side="left", add_special_tokens=False)
-    batch = batch.to(model.device)
+    groups = [(prompt, len(list(equal))) for prompt, equal in groupby(prompts)]
+    batch = tokenizer.apply_chat_template(
+        [prompt for prompt, _ in groups],
+        add_generation_prompt=True,
+        return_dict=True,
+        return_tensors="pt",
+        padding=True,
+        tokenizer_kwargs={"padding_side": "left"},
+    ).to(model.device)
     training = model.training
     model.eval()
     with torch.no_grad(), merged_adapter(model):
@@ -80,7 +72,7 @@ def rollout(prompts: Sequence[Prompt], trainer: Any) -> dict[str, Any]:  # TRL i
             model,
             batch["input_ids"],
             batch["attention_mask"],
-            [count for _, count in distinct],
+            [count for _, count in groups],
             max_new_tokens=config.max_completion_length,
             do_sample=True,
             temperature=config.temperature,
@@ -90,16 +82,14 @@ def rollout(prompts: Sequence[Prompt], trainer: Any) -> dict[str, Any]:  # TRL i
             eos_token_id=tokenizer.eos_token_id,
         )
     model.train(training)
-    prompt_ids = [
-        ids[mask.bool()].tolist()
-        for ids, mask, (_, count) in zip(batch["input_ids"], batch["attention_mask"], distinct, strict=True)
-        for _ in range(count)
-    ]
-    return {
-        "prompt_ids": prompt_ids,
-        "completion_ids": [_until_end(row.tolist(), tokenizer.eos_token_id) for row in completions],
-        "logprobs": None,
-    }
+    prompt_ids = []
+    for ids, mask, (_, count) in zip(batch["input_ids"], batch["attention_mask"], groups, strict=True):
+        prompt_ids += [ids[mask.bool()].tolist()] * count
+    completion_ids = []
+    for ids in completions.tolist():
+        end = ids.index(tokenizer.eos_token_id) + 1 if tokenizer.eos_token_id in ids else None
+        completion_ids.append(ids[:end])
+    return {"prompt_ids": prompt_ids, "completion_ids": completion_ids, "logprobs": None}
 
 
 def sample_groups(
@@ -130,19 +120,14 @@ def sample_groups(
 @contextmanager
 def merged_adapter(model: PeftModel) -> Iterator[None]:
     """The adapter inside the weights; afterwards the weights are bit for bit what they were."""
-    layers = [layer for layer in model.modules() if isinstance(layer, LoraLayer)]
-    originals = [layer.get_base_layer().weight.data for layer in layers]
-    for layer, original in zip(layers, originals, strict=True):
-        layer.get_base_layer().weight.data = original.clone()
+    layers = [layer.get_base_layer() for layer in model.modules() if isinstance(layer, LoraLayer)]
+    originals = [layer.weight.data for layer in layers]
+    for layer in layers:
+        layer.weight.data = layer.weight.data.clone()
     model.merge_adapter()
     try:
         yield
     finally:
         model.unmerge_adapter()
         for layer, original in zip(layers, originals, strict=True):
-            layer.get_base_layer().weight.data = original
-
-
-def _until_end(ids: list[int], end: int) -> list[int]:
-    """A completion with its end token, without what stands behind it."""
-    return ids[: ids.index(end) + 1] if end in ids else ids
+            layer.weight.data = original

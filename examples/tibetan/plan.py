@@ -1,6 +1,7 @@
-"""`--plan`: what would run, beside what the paper states, without loading weights or asking the network."""
+"""`--plan`: the settings beside the paper's, and sizes, without loading weights or asking the network."""
 
 import dataclasses
+import json
 import re
 from enum import Enum
 from pathlib import Path
@@ -42,30 +43,32 @@ GIB = 2**30
 
 
 class PlannedSetting(NamedTuple):
-    """A line of a configuration file, with what its comment says of the paper.
-
-    Attributes:
-        name: The argument.
-        value: Its value in this run, command line included.
-        paper: What the comment says: the paper's value first, then reasons.
-        deviates: Whether the value is another one than the paper's; `None` where the paper states none.
-    """
+    """A line of a configuration file, with its comment about the paper."""
 
     name: str
-    value: str
-    paper: str
-    deviates: bool | None
+    value: str  # in this run, command line included
+    paper: str  # the comment: the paper's value first, then reasons
+    deviates: bool | None  # whether it is another value than the paper's; None where the paper states none
 
 
 def print_plan(settings: Settings, config: Path) -> None:
     """Print stages, sizes, hyperparameters, trainable parameters and a memory estimate."""
-    print(f"Plan of {config}\n\nStages, in {settings.grpo.output_dir}, each skipped when its result stands:")
+    data, grpo, sft = settings.data, settings.grpo, settings.sft
+    print(f"Plan of {config}\n\nStages, in {grpo.output_dir}, each skipped when its result stands:")
     for number, stage in enumerate(STAGES, start=1):
         skipped = stage.startswith("strong_sft") and not settings.run.strong_sft
         print(f"  {number}. {stage}{' (switched off)' if skipped else ''}")
-    print(f"\nData: {_data(settings)}")
-    print(f"Batches: {_batches(settings)}")
-
+    source = "made on the spot" if settings.run.miniature else f"train {data.train_data}, test {data.test_data}"
+    print(
+        f"\nData: {source}; {data.source_column} -> {data.target_column}; cold start {data.cold_start_size} rows, "
+        f"calibration {data.calibration_size}, RL {'all that are left' if data.rl_size is None else data.rl_size}"
+    )
+    completions = grpo.per_device_train_batch_size * grpo.gradient_accumulation_steps
+    print(
+        f"Batches: GRPO {completions} completions a process and update = "
+        f"{completions / grpo.num_generations:g} prompts x {grpo.num_generations} samples; "
+        f"SFT {sft.sft_batch_size * sft.sft_accumulation_steps} rows"
+    )
     print("\nSettings (= as in the paper, ! another value than the paper's, ? not stated in the paper):")
     for line in planned_settings(config, settings):
         sign = {None: "?", True: "!", False: "="}[line.deviates] if line.paper else " "
@@ -87,23 +90,21 @@ def planned_settings(config: Path, settings: Settings) -> list[PlannedSetting]:
 
     A comment `paper: VALUE; reason` behind a setting says what the paper states.
     """
-    values = {
-        field.name: getattr(part, field.name)
-        for part in (getattr(settings, item.name) for item in dataclasses.fields(settings))
-        for field in dataclasses.fields(part)
-    }
+    values: dict[str, Any] = {}
+    for part in vars(settings).values():
+        values |= {field.name: getattr(part, field.name) for field in dataclasses.fields(part)}
     planned: dict[str, PlannedSetting] = {}
-    for line in "\n".join(file.read_text(encoding="utf-8") for file in config_files(config)).splitlines():
-        match = re.match(r"(\w+):\s*(.*?)\s*(?:#\s*paper:\s*(.*))?$", line)
-        if match and match[1] in values:
-            paper = match[3] or ""
-            value = _shown(values[match[1]])
-            planned[match[1]] = PlannedSetting(match[1], value, paper, _deviates(value, paper))
+    for file in config_files(config):
+        for line in file.read_text(encoding="utf-8").splitlines():
+            match = re.match(r"(\w+):\s*(.*?)\s*(?:#\s*paper:\s*(.*))?$", line)
+            if match and match[1] in values:
+                value, paper = _shown(values[match[1]]), match[3] or ""
+                planned[match[1]] = PlannedSetting(match[1], value, paper, _deviates(value, paper))
     return list(planned.values())
 
 
 def policy_shape(settings: Settings) -> PretrainedConfig | None:
-    """The policy's configuration, where it is at hand without the network."""
+    """The policy's configuration, if it can be read without the network."""
     name = settings.policy.model_name_or_path
     if settings.run.miniature:
         return None
@@ -124,12 +125,12 @@ def adapter_size(shape: PretrainedConfig, settings: Settings) -> tuple[int, int,
 
 
 def memory_estimate(shape: PretrainedConfig, settings: Settings, total: int, trainable: int) -> dict[str, float]:
-    """Bytes a GPU at the two peaks of a GRPO step and at that of supervised fine-tuning.
+    """Bytes per GPU at the two peaks of a GRPO step and at that of supervised fine-tuning.
 
-    Weights take 2 bytes a parameter in bf16; each trainable one 16 (weight, gradient and two moments in float32). With
-    gradient checkpointing a layer keeps its input for each token, and one layer at a time is computed in full, taken
-    as 16 activations of the hidden width a token. Logits are held in bf16 and, with their gradient, in float32. A key
-    and a value a layer, head and token are kept while generating.
+    Weights take 2 bytes each in bf16; trainable ones 16 (weight, gradient and two moments in float32). With gradient
+    checkpointing a layer keeps its input for each token, and one layer at a time is computed in full, taken as 16
+    activations of the hidden width per token. Logits are held in bf16 and, with their gradient, in float32. Generation
+    keeps a key and a value per layer, head and token.
     """
     grpo, sft = settings.grpo, settings.sft
     width, layers, vocabulary = shape.hidden_size, shape.num_hidden_layers, shape.vocab_size
@@ -137,56 +138,31 @@ def memory_estimate(shape: PretrainedConfig, settings: Settings, total: int, tra
     fixed = total * bytes_each + trainable * 16
     completion = grpo.max_completion_length or 256
     row = settings.data.max_prompt_tokens + completion
-
-    def activations(tokens: int) -> float:
-        kept = layers if grpo.gradient_checkpointing else layers * 16
-        return float(tokens * width * bytes_each * (kept + 16))
-
-    def logits(tokens: int) -> float:
-        return float(tokens * vocabulary * (bytes_each + 8))
-
     micro = grpo.per_device_train_batch_size
     generating = micro * grpo.steps_per_generation
     cache = generating * row * layers * 2 * shape.num_key_value_heads * shape.head_dim * bytes_each
+
+    def updating(tokens: int, with_logits: int) -> float:
+        kept = layers if grpo.gradient_checkpointing else layers * 16
+        activations = tokens * width * bytes_each * (kept + 16)
+        return float(fixed + activations + with_logits * vocabulary * (bytes_each + 8))
+
     sft_tokens = sft.sft_batch_size * sft.sft_max_tokens
     return {
         "weights, adapter, gradients and optimizer": fixed,
         f"GRPO, generating {generating} rows: the above and the key-value cache": fixed + cache,
-        f"GRPO, updating {micro} rows of {row} tokens": fixed + activations(micro * row) + logits(micro * completion),
-        f"SFT, updating {sft.sft_batch_size} rows of {sft.sft_max_tokens} tokens (the longest allowed)": fixed
-        + activations(sft_tokens)
-        + logits(sft_tokens),
+        f"GRPO, updating {micro} rows of {row} tokens": updating(micro * row, micro * completion),
+        f"SFT, updating {sft.sft_batch_size} rows of {sft.sft_max_tokens} tokens (the longest allowed)": updating(
+            sft_tokens, sft_tokens
+        ),
     }
-
-
-def _data(settings: Settings) -> str:
-    data = settings.data
-    source = "made on the spot" if settings.run.miniature else f"train {data.train_data}, test {data.test_data}"
-    rest = "all that are left" if data.rl_size is None else data.rl_size
-    return (
-        f"{source}; {data.source_column} -> {data.target_column}; cold start {data.cold_start_size} rows, calibration "
-        f"{data.calibration_size}, RL {rest}"
-    )
-
-
-def _batches(settings: Settings) -> str:
-    grpo, sft = settings.grpo, settings.sft
-    rows = grpo.per_device_train_batch_size * grpo.gradient_accumulation_steps
-    return (
-        f"GRPO {rows} completions a process and update = {rows / grpo.num_generations:g} prompts x "
-        f"{grpo.num_generations} samples; SFT {sft.sft_batch_size * sft.sft_accumulation_steps} rows"
-    )
 
 
 def _shown(value: Any) -> str:
     """A value as YAML writes it."""
     if isinstance(value, Enum):
-        return str(value.value)
-    if isinstance(value, list):
-        return f"[{', '.join(map(_shown, value))}]"
-    if value is None or isinstance(value, bool):
-        return "null" if value is None else str(value).lower()
-    return str(value)
+        value = value.value
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _deviates(value: str, paper: str) -> bool | None:

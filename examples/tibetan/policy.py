@@ -1,8 +1,9 @@
-"""The policy: loading, supervised fine-tuning and GRPO. TRL trains; nothing of it is written again."""
+"""The policy: loading, supervised fine-tuning and GRPO. TRL does the training."""
 
 import copy
 import json
 import random
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,15 +18,19 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
     ProgressCallback,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
     set_seed,
 )
 from trl import GRPOConfig, GRPOTrainer, SFTConfig, SFTTrainer
 
 from semreward import CompositeReward
+from semreward.errors import ArgumentError
 from semreward.evaluation import token_kl
 from semreward.monitor import MonitoredReward, RewardMonitor
 from tibetan.arguments import PolicyArguments, Settings
-from tibetan.budget import TimeBudget
 from tibetan.data import Row
 from tibetan.generation import rollout
 from tibetan.leak import SourceLeak
@@ -33,6 +38,10 @@ from tibetan.rewards import ExactMeaning
 from tibetan.stages import last_whole_checkpoint
 
 DRIFT_KEY = "drift/kl_to_base"
+
+SHARED = ("bf16", "use_cpu", "seed", "gradient_checkpointing", "disable_tqdm", "ddp_timeout", "weight_decay")
+SAVED = ("logging_steps", "save_strategy", "save_steps", "save_total_limit", "report_to")
+"""With `SHARED`: the arguments that supervised fine-tuning takes from the GRPO settings of a run."""
 
 
 def load_tokenizer(policy: PolicyArguments) -> PreTrainedTokenizerBase:
@@ -45,10 +54,8 @@ def load_tokenizer(policy: PolicyArguments) -> PreTrainedTokenizerBase:
 
 def load_base(policy: PolicyArguments, config: GRPOConfig) -> PreTrainedModel:
     """The base policy in the precision that the run trains in."""
-    half = config.bf16 and not policy.float32_weights
-    return AutoModelForCausalLM.from_pretrained(
-        policy.model_name_or_path, dtype=torch.bfloat16 if half else torch.float32
-    )
+    dtype = torch.bfloat16 if config.bf16 and not policy.float32_weights else torch.float32
+    return AutoModelForCausalLM.from_pretrained(policy.model_name_or_path, dtype=dtype)
 
 
 def load_adapted(base: PreTrainedModel, adapter: Path, *, trainable: bool = False) -> PeftModel:
@@ -76,15 +83,10 @@ def train_sft(
     adapter: Path | None = None,
     minutes: float | None = None,
 ) -> None:
-    """Fine-tune an adapter on prompts and completions; the loss covers completions only.
+    """Fine-tune an adapter, a new one by default, on `prompt` and `completion`; the loss covers completions only.
 
-    Args:
-        folder: Receives the adapter, and checkpoints in `training/`; goes on from the newest of them.
-        rows: Rows with `prompt` and `completion`.
-        settings: Base model, adapter, hyperparameters, and what all training shares: device, precision, seed, saving.
-        epochs: Passes over the rows.
-        adapter: Folder with the adapter to go on from; a new one by default.
-        minutes: Budget; training ends before it is exceeded.
+    The folder receives the adapter, and checkpoints in `training/`. Training resumes from the newest of them, and ends
+    before a budget of so many minutes is exceeded.
     """
     policy, sft, run = settings.policy, settings.sft, settings.grpo
     set_seed(run.seed)
@@ -98,13 +100,13 @@ def train_sft(
         gradient_accumulation_steps=sft.sft_accumulation_steps,
         max_length=sft.sft_max_tokens,
         train_sampling_strategy="group_by_length" if policy.like_lengths else "random",
-        **_shared(run),
+        **{name: getattr(run, name) for name in SHARED + SAVED},
     )
     base = load_base(policy, run)
     trainer = SFTTrainer(
         model=base if adapter is None else load_adapted(base, adapter, trainable=True),
         args=config,
-        train_dataset=datasets.Dataset.from_list([{key: row[key] for key in ("prompt", "completion")} for row in rows]),
+        train_dataset=_dataset(rows, "prompt", "completion"),
         processing_class=load_tokenizer(policy),
         peft_config=lora_config(policy) if adapter is None else None,
     )
@@ -121,17 +123,10 @@ def train_grpo(
     drift_texts: Sequence[str] = (),
     drift_every: int = 0,
 ) -> None:
-    """Go on training the cold-start adapter with GRPO.
+    """Train the cold-start adapter further with GRPO, on rows with `prompt`, `reference` and `source`.
 
-    Args:
-        folder: Receives the adapter, and checkpoints in `training/`; goes on from the newest of them. The
-            monitor appends its alarms to `alarms.jsonl`.
-        rows: Rows with `prompt`, `reference` and `source`.
-        cold_start: Folder with the cold start's adapter.
-        settings: Base model and TRL's hyperparameters.
-        reward: The reward; TRL calls it and logs its components.
-        drift_texts: Texts on which KL to the base policy is measured while training.
-        drift_every: Steps between two measurements; 0: none.
+    The folder receives the adapter, the monitor's `alarms.jsonl`, and checkpoints in `training/`; training resumes
+    from the newest of them. KL to the base policy is measured on `drift_texts` every `drift_every` steps; 0: never.
     """
     policy, run = settings.policy, settings.grpo
     set_seed(run.seed)
@@ -141,19 +136,18 @@ def train_grpo(
         rows, config.shuffle_dataset = alike(rows, config), False
     # A real run has no parser that could warn, and a leak is no judge: it is good where it is low.
     watching = [part.__name__ for part, _ in reward.components if isinstance(part, (ExactMeaning, SourceLeak))]
-    columns = ("prompt", "reference", "source")
     monitored = MonitoredReward(reward, ignore=watching)
     trainer = DriftLoggingTrainer(
         model=load_adapted(load_base(policy, run), cold_start, trainable=True),
         reward_funcs=monitored if settings.run.monitor else reward,
         callbacks=[RewardMonitor(monitored, folder=folder)] if settings.run.monitor else [],
         args=config,
-        train_dataset=datasets.Dataset.from_list([{key: row[key] for key in columns} for row in rows]),
+        train_dataset=_dataset(rows, "prompt", "reference", "source"),
         processing_class=load_tokenizer(policy),
         rollout_func=rollout if policy.share_prompts else None,
     )
     trainer.drift_texts, trainer.drift_every = drift_texts, drift_every
-    _train_and_save(trainer, folder, settings.run.minutes("grpo"))
+    _train_and_save(trainer, folder, settings.run.grpo_minutes)
 
 
 def alike(rows: Sequence[Row], config: GRPOConfig) -> list[Row]:
@@ -163,6 +157,44 @@ def alike(rows: Sequence[Row], config: GRPOConfig) -> list[Row]:
     steps = [ordered[start : start + prompts] for start in range(0, len(ordered) - prompts + 1, prompts)]
     random.Random(config.seed).shuffle(steps)  # noqa: S311 - the order of rows, no cryptography
     return [row for step in steps for row in step]
+
+
+class TimeBudget(TrainerCallback):
+    """Ends training before the next step would exceed a budget. The learning rate keeps the schedule of all steps.
+
+    Earlier attempts count up to their last checkpoint: the trainer's folder keeps the time. A budget that is shorter
+    than the first step is an `ArgumentError` at its end.
+    """
+
+    def __init__(self, minutes: float, folder: Path) -> None:
+        self.budget_s = minutes * 60
+        self.record = folder / "seconds.json"
+        self.used_s = self.longest_s = self.step_began = 0.0
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:  # noqa: ARG002
+        """Count the time of earlier attempts."""
+        if state.global_step and self.record.exists():
+            self.used_s = json.loads(self.record.read_text())
+        self.step_began = time.perf_counter()
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:  # noqa: ARG002
+        """Stop where another step does not fit."""
+        now = time.perf_counter()
+        step_s, self.step_began = now - self.step_began, now
+        self.used_s += step_s
+        self.longest_s = max(self.longest_s, step_s)
+        if self.used_s > self.budget_s and state.global_step == 1:
+            raise ArgumentError(
+                f"the budget of {self.budget_s / 60:g} minutes is too short for one step, which took {step_s:.0f} s; "
+                "raise it, or make a step smaller"
+            )
+        if self.used_s + self.longest_s > self.budget_s and state.global_step < state.max_steps:
+            print(f"stopped at step {state.global_step} of {state.max_steps}: the budget is used up")
+            control.should_training_stop = True
+
+    def on_save(self, *_: Any, **__: Any) -> None:
+        """Keep the time used beside the checkpoint."""
+        self.record.write_text(json.dumps(round(self.used_s, 1)))
 
 
 class Progress(ProgressCallback):
@@ -200,23 +232,8 @@ class DriftLoggingTrainer(GRPOTrainer):  # type: ignore[misc] # trl is untyped
         super().log(logs, start_time)
 
 
-def _shared(run: GRPOConfig) -> dict[str, Any]:
-    """What supervised fine-tuning takes over from the GRPO settings of a run."""
-    names = (
-        "bf16",
-        "use_cpu",
-        "seed",
-        "gradient_checkpointing",
-        "logging_steps",
-        "save_strategy",
-        "save_steps",
-        "save_total_limit",
-        "report_to",
-        "disable_tqdm",
-        "ddp_timeout",
-        "weight_decay",
-    )
-    return {name: getattr(run, name) for name in names}
+def _dataset(rows: Sequence[Row], *columns: str) -> datasets.Dataset:
+    return datasets.Dataset.from_list([{column: row[column] for column in columns} for row in rows])
 
 
 def _train_and_save(trainer: SFTTrainer | GRPOTrainer, folder: Path, minutes: float | None) -> None:

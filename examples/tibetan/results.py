@@ -11,9 +11,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from semreward import Calibration
+import torch
+
+from semreward import files
 from semreward.report import Report
 from tibetan.comparison import Comparison, compare
+from tibetan.evaluate import load_calibration
 from tibetan.policy import DRIFT_KEY
 
 MODELS = {
@@ -27,7 +30,7 @@ MODELS = {
 
 PACKAGES = ("semreward", "torch", "transformers", "trl", "peft", "sentence-transformers", "sacrebleu", "datasets")
 
-# Column -> where in a policy's scores its number is.
+# Column -> path to its number in a policy's scores.
 QUALITY = {
     "similarity": ("similarity", "value"),
     "held-out similarity": ("held_out_similarity", "value"),
@@ -72,33 +75,30 @@ CURVES = {
     "KL to the base policy on out-of-domain text (nats a token)": {"KL": DRIFT_KEY},
 }
 
+ANSWERS_SHOWN = 20
+
+Row = Mapping[str, Any]
+
 
 def collect(folder: Path, settings: Mapping[str, Any], seconds: Mapping[str, float]) -> dict[str, Any]:
-    """All numbers of a run, as they stand in its stages' folders.
-
-    Args:
-        folder: The run's folder.
-        settings: The run's settings, kept for the record.
-        seconds: How long each stage took.
-    """
+    """All numbers of a run, from its stages' folders, with its settings and how long each stage took."""
     scores = {
-        model: json.loads((folder / f"evaluate_{model}" / "scores.json").read_text(encoding="utf-8"))
+        model: files.read_json(folder / f"evaluate_{model}" / "scores.json")
         for model in MODELS
         if (folder / f"evaluate_{model}").exists()
     }
-    encoders = {
-        name: json.loads(path.read_text())
-        for name in ("encoder", "held_out_encoder")
-        if (path := folder / name / "retrieval.json").exists()
-    }
-    calibration, given = _calibration(folder), settings["reward"]["threshold"]
+    retrieval = {name: folder / name / "retrieval.json" for name in ("encoder", "held_out_encoder")}
+    threshold, calibration = settings["reward"]["threshold"], None
+    if (folder / "calibration").exists():
+        calibration = load_calibration(folder / "calibration")
+        threshold = calibration.threshold if threshold is None else threshold
     return {
         "models": scores,
         "comparisons": comparisons(folder, scores),
-        "threshold": calibration.threshold if calibration is not None and given is None else given,
-        "calibration": None if calibration is None else dataclasses.asdict(calibration),
-        "encoders": encoders,
-        "data": json.loads((folder / "data" / "counts.json").read_text()),
+        "threshold": threshold,
+        "calibration": calibration and dataclasses.asdict(calibration),
+        "encoders": {name: files.read_json(path) for name, path in retrieval.items() if path.exists()},
+        "data": files.read_json(folder / "data" / "counts.json"),
         "seconds": dict(seconds),
         "seed": settings["grpo"]["seed"],
         "settings": settings,
@@ -112,22 +112,21 @@ def comparisons(folder: Path, scores: Mapping[str, Any]) -> dict[str, dict[str, 
     """Differences between policies with intervals: over test rows, and over passages for the choice of answers."""
     found: dict[str, dict[str, dict[str, Any]]] = {}
     for after, before in COMPARED:
-        if after in scores and before in scores:
-            pair = compared_answers(_samples(folder, after), _samples(folder, before))
-            choices = [scores[model].get("choice") for model in (after, before)]
-            if all(choices):
-                right = [[float(value) for value in choice["right"].values()] for choice in choices]
-                pair["choice"] = compare(*right, clusters=list(choices[0]["passages"].values()))
-            found[f"{MODELS[after]} - {MODELS[before]}"] = {
-                name: dataclasses.asdict(comparison) for name, comparison in pair.items()
-            }
+        if after not in scores or before not in scores:
+            continue
+        pair = compared_answers(_samples(folder, after), _samples(folder, before))
+        choices = [scores[model].get("choice") for model in (after, before)]
+        if all(choices):
+            right = [[float(value) for value in choice["right"].values()] for choice in choices]
+            pair["choice"] = compare(*right, clusters=list(choices[0]["passages"].values()))
+        found[f"{MODELS[after]} - {MODELS[before]}"] = {name: one._asdict() for name, one in pair.items()}
     return found
 
 
-def compared_answers(after: Sequence[Mapping[str, Any]], before: Sequence[Mapping[str, Any]]) -> dict[str, Comparison]:
-    """Differences of what `samples.jsonl` has of every answer; a list counts as 1 where it is not empty."""
+def compared_answers(after: Sequence[Row], before: Sequence[Row]) -> dict[str, Comparison]:
+    """Differences of the numbers of every answer in `samples.jsonl`; a list counts as 1 unless it is empty."""
 
-    def column(rows: Sequence[Mapping[str, Any]], name: str) -> list[float]:
+    def column(rows: Sequence[Row], name: str) -> list[float]:
         return [float(bool(row[name])) if isinstance(row[name], list) else float(row[name]) for row in rows]
 
     names = [name for name in after[0] if name not in ("source", "reference", "answer")]
@@ -135,28 +134,28 @@ def compared_answers(after: Sequence[Mapping[str, Any]], before: Sequence[Mappin
 
 
 def machine() -> dict[str, Any]:
-    """What the numbers were measured on."""
-    import torch
-
-    accelerator = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    """The machine that the numbers were measured on."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().split("\n") if info.exists() else []
+    cpu = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return {
-        "cpu": _cpu_name(),
+        "cpu": cpu[0] if cpu else platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
-        "accelerator": accelerator,
+        "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "python": platform.python_version(),
     }
 
 
 def table(results: Mapping[str, Any], columns: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
-    """One row a policy; columns that no policy has are left out."""
-    rows = []
+    """One row per policy; columns that no policy has are left out."""
     present = {
         column: path for column, path in columns.items() if any(_at(one, path) is not None for one in results.values())
     }
-    for model, label in MODELS.items():
-        if model in results:
-            rows.append({"policy": label} | {column: _at(results[model], path) for column, path in present.items()})
-    return rows
+    return [
+        {"policy": label, **{column: _at(results[model], path) for column, path in present.items()}}
+        for model, label in MODELS.items()
+        if model in results
+    ]
 
 
 def quality_columns(task: str) -> dict[str, Sequence[str]]:
@@ -172,57 +171,54 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def publish(folder: Path, results: Mapping[str, Any]) -> None:
-    """Write `results.json` and `report.html`, and print the tables."""
+    """Write `results.json` and `report.html`, and print the two tables."""
     write_json(folder / "results.json", results)
     write_report(folder, results)
-    print_tables(results)
+    for columns in (quality_columns(results["settings"]["data"]["task"]), DRIFT):
+        print("\n" + _as_text(table(results["models"], columns)))
     print(f"\n{folder / 'results.json'}, {folder / 'report.html'}")
 
 
 def write_report(folder: Path, results: Mapping[str, Any]) -> None:
     """Write `report.html`: tables, curves, and twenty answers beside their references."""
-    settings = results["settings"]
+    settings, models = results["settings"], results["models"]
+    trained = f"Policy {settings['policy']['model_name_or_path']}, encoder {settings['encoders']['encoder']}"
     report = Report("Semantic rewards: cold start, GRPO and strong SFT side by side")
-    models = (
-        "Policy and encoders made on the spot, in miniature"
-        if settings["run"]["miniature"]
-        else f"Policy {settings['policy']['model_name_or_path']}, encoder {settings['encoders']['encoder']}"
-    )
     report.text(
-        f"{models}, seed {results['seed']}, tau {results['threshold']:.4f}, {results['date']}, "
+        f"{'Policy and encoders made on the spot, in miniature' if settings['run']['miniature'] else trained}, "
+        f"seed {results['seed']}, tau {results['threshold']:.4f}, {results['date']}, "
         f"{results['machine']['cpu']}, accelerator {results['machine']['accelerator'] or 'none'}."
     )
-    if (calibration := _calibration(folder)) is not None:
+    if (folder / "calibration").exists():
         report.heading("Threshold")
         names = ("quantity", "value", "meaning")
-        report.table([dict(zip(names, row, strict=True)) for row in calibration.rows()], prose=True)
+        rows = load_calibration(folder / "calibration").rows()
+        report.table([dict(zip(names, row, strict=True)) for row in rows], prose=True)
     report.heading("Quality and reading comprehension")
-    report.table(table(results["models"], quality_columns(settings["data"]["task"])), note=_signatures(results))
-    for pair, found in results.get("comparisons", {}).items():
+    scores = [score for score in next(iter(models.values())).values() if isinstance(score, dict)]
+    signatures = "; ".join(score["signature"] for score in scores if "signature" in score)
+    report.table(table(models, quality_columns(settings["data"]["task"])), note=signatures)
+    for pair, found in results["comparisons"].items():
         report.heading(f"Differences: {pair}")
         report.table(
             [{"per answer": name} | comparison for name, comparison in found.items()],
             note="Mean difference, 95 % bootstrap interval, and the smallest difference that so many items show.",
         )
     report.heading("Drift on out-of-domain text")
-    report.table(table(results["models"], DRIFT), note="Nats a token; KL of the policy to the base policy.")
+    report.table(table(models, DRIFT), note="Nats a token; KL of the policy to the base policy.")
     for stage in ("grpo", "grpo_similarity_only"):
         if (folder / stage).exists():
             report.heading(f"Training: {MODELS[stage]}")
-            _add_curves(report, json.loads((folder / stage / "log.json").read_text()))
+            _add_curves(report, files.read_json(folder / stage / "log.json"))
     report.heading("Answers")
-    report.table(_answers(folder, results["models"]), prose=True)
+    answers: list[dict[str, Any]] = [{} for _ in _samples(folder, "base")[:ANSWERS_SHOWN]]
+    for model in models:
+        for row, sample in zip(answers, _samples(folder, model), strict=False):  # samples beyond those shown
+            row |= {"source": sample["source"], "reference": sample["reference"], MODELS[model]: sample["answer"]}
+    report.table(answers, prose=True)
     report.heading("Stages")
     report.table([{"stage": name, "seconds": value} for name, value in results["seconds"].items()])
     report.write(folder / "report.html")
-
-
-def print_tables(results: Mapping[str, Any]) -> None:
-    """Print the two tables."""
-    for columns in (quality_columns(results["settings"]["data"]["task"]), DRIFT):
-        rows = table(results["models"], columns)
-        if rows:
-            print("\n" + _as_text(rows))
 
 
 def summary(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -230,20 +226,16 @@ def summary(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     columns = {**quality_columns(runs[0]["settings"]["data"]["task"]), **DRIFT}
     summed: dict[str, Any] = {}
     for model in MODELS:
-        values = {
-            column: [value for run in runs if (value := _at(run["models"].get(model), path)) is not None]
-            for column, path in columns.items()
-        }
-        summed[model] = {
-            column: {"mean": statistics.fmean(found), "min": min(found), "max": max(found), "runs": len(found)}
-            for column, found in values.items()
-            if found
-        }
-    return {model: found for model, found in summed.items() if found}
+        for column, path in columns.items():
+            values = [_at(run["models"].get(model), path) for run in runs]
+            if found := [value for value in values if value is not None]:
+                numbers = {"mean": statistics.fmean(found), "min": min(found), "max": max(found), "runs": len(found)}
+                summed.setdefault(model, {})[column] = numbers
+    return summed
 
 
 def print_summary(summed: Mapping[str, Any]) -> None:
-    """Print mean (least to greatest) over the seeds as a Markdown table, one row a number, one column a policy."""
+    """Print mean (least to greatest) over the seeds as a Markdown table, one row per number, one column per policy."""
     labels = [MODELS[model] for model in summed]
     print("\n| | " + " | ".join(labels) + " |\n|---|" + "---|" * len(labels))
     for column in dict.fromkeys(column for found in summed.values() for column in found):
@@ -257,35 +249,18 @@ def _range(found: Mapping[str, float]) -> str:
     return mean if found["runs"] == 1 else f"{mean} ({least} to {greatest})"
 
 
-def _add_curves(report: Report, log: Sequence[Mapping[str, Any]]) -> None:
+def _add_curves(report: Report, log: Sequence[Row]) -> None:
     for title, curves in CURVES.items():
-        points = {
-            label: [(line["step"], line[key]) for line in log if line.get(key) is not None]
-            for label, key in curves.items()
-        }
-        points = {label: found for label, found in points.items() if found}
+        points = {}
+        for label, key in curves.items():
+            if found := [(line["step"], line[key]) for line in log if line.get(key) is not None]:
+                points[label] = found
         if points:
             report.curves(title, points, x="step")
 
 
-def _answers(folder: Path, models: Mapping[str, Any], *, count: int = 20) -> list[dict[str, Any]]:
-    samples = {model: _samples(folder, model)[:count] for model in MODELS if model in models}
-    first = next(iter(samples.values()))
-    return [
-        {"source": row["source"], "reference": row["reference"]}
-        | {MODELS[model]: found[number]["answer"] for model, found in samples.items()}
-        for number, row in enumerate(first)
-    ]
-
-
-def _samples(folder: Path, model: str) -> list[dict[str, Any]]:
-    lines = (folder / f"evaluate_{model}" / "samples.jsonl").read_text(encoding="utf-8").splitlines()
-    return [json.loads(line) for line in lines]
-
-
-def _signatures(results: Mapping[str, Any]) -> str:
-    first = next(iter(results["models"].values()))
-    return "; ".join(score["signature"] for score in first.values() if isinstance(score, dict) and "signature" in score)
+def _samples(folder: Path, model: str) -> list[Row]:
+    return list(files.read_rows(folder / f"evaluate_{model}" / "samples.jsonl"))
 
 
 def _at(scores: Any, path: Sequence[str]) -> Any:
@@ -294,27 +269,10 @@ def _at(scores: Any, path: Sequence[str]) -> Any:
     return scores
 
 
-def _as_text(rows: Sequence[Mapping[str, Any]]) -> str:
-    columns = list(rows[0])
-    shown = [columns] + [["–" if value is None else _number(value) for value in row.values()] for row in rows]
-    widths = [max(len(line[place]) for line in shown) for place in range(len(columns))]
-    return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in shown)
-
-
-def _number(value: Any) -> str:
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
-
-
-def _calibration(folder: Path) -> Calibration | None:
-    """What a run measured tau with; `None` where its threshold was given."""
-    path = folder / "calibration" / "calibration.json"
-    return Calibration.load(path) if path.exists() else None
-
-
-def _cpu_name() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
+def _as_text(rows: Sequence[Row]) -> str:
+    lines = [list(rows[0])]
+    for row in rows:
+        values = ["–" if value is None else value for value in row.values()]
+        lines.append([f"{value:.4f}" if isinstance(value, float) else str(value) for value in values])
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)

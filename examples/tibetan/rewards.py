@@ -1,4 +1,4 @@
-"""Eq. 4 with its weights, and judges that watch at weight 0: what pays nothing, nothing is optimised to fool."""
+"""Eq. 4 with its weights, and judges that watch at weight 0: they pay nothing, so nothing learns to fool them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from semreward import (
+    Answer,
     Calibration,
     CompositeReward,
     Encoder,
@@ -15,8 +16,6 @@ from semreward import (
     SemanticSimilarityReward,
     recommended_reward,
 )
-from semreward.protocols import Completion
-from semreward.text import answer_text
 from tibetan.arguments import RewardArguments
 from tibetan.leak import SourceLeak
 from tibetan.world import PARSERS
@@ -28,14 +27,11 @@ class ExactMeaning:
 
     language: str
     task: str = "translation"
+    __name__ = "exact_meaning"
 
-    @property
-    def __name__(self) -> str:
-        return "exact_meaning"
-
-    def __call__(self, *, completions: Sequence[Completion], reference: Sequence[str], **_: Any) -> list[float]:
+    def __call__(self, *, completions: Sequence[Any], reference: Sequence[str], **_: Any) -> list[float]:
         """Parse `N` completions and compare them with their references."""
-        pairs = zip(map(answer_text, completions), reference, strict=True)
+        pairs = zip(map(Answer(), completions), reference, strict=True)
         return [float(PARSERS[self.task](answer, meant, self.language).exact) for answer, meant in pairs]
 
 
@@ -45,36 +41,24 @@ def make_reward(
     threshold: float | Calibration,
     language: str,
     *,
-    held_out: Encoder | None = None,
-    parser_language: str | None = None,
-    task: str = "translation",
-    data_folder: Path | None = None,
+    held_out: Encoder | None = None,  # logged, pays nothing
+    parser_language: str | None = None,  # `zh` or `bo` where the references are sentences of the miniature grammar
+    task: str = "translation",  # a headline may copy its source
+    data_folder: Path | None = None,  # of the data stage, to count source words in the answers
 ) -> CompositeReward:
-    """The reward of a GRPO run.
-
-    Args:
-        arguments: The two weights, the detector, and whether gates decide who is paid.
-        encoder: The encoder that pays.
-        threshold: tau, or how it was measured.
-        language: BCP-47 tag that the answers must be in.
-        held_out: An encoder that is logged and pays nothing.
-        parser_language: `zh` or `bo` where the references are sentences of the miniature grammar.
-        task: `translation` or `headline`: what the parser takes them for, and whether copying the source is wrong.
-        data_folder: Folder of the data stage, where source words that leak into the answers are to be counted.
-    """
+    """The reward of a GRPO run. `encoder` pays, and `language` is the BCP-47 tag that the answers must be in."""
     if isinstance(threshold, Calibration):
         threshold.check(encoder)
-    consistency = LanguageConsistencyReward(language, detector=language_detector(arguments))
     components: list[tuple[RewardFunction, float]] = [
         (SemanticSimilarityReward(encoder, threshold=threshold), arguments.similarity_weight),
-        (consistency, arguments.language_weight),
+        (LanguageConsistencyReward(language, detector=language_detector(arguments)), arguments.language_weight),
     ]
-    gates: list[str] = []
+    gates: tuple[str, ...] = ()
     if arguments.gates:
         source = "source" if task == "translation" else None
         recommended = recommended_reward(encoder, language, threshold, source_column=source)
         components += recommended.components[len(components) :]
-        gates = list(recommended.gates)
+        gates = tuple(recommended.gates)
     if held_out is not None:
         components.append((SemanticSimilarityReward(held_out, threshold=0.0, name="held_out_similarity"), 0.0))
     if parser_language is not None:
@@ -85,5 +69,5 @@ def make_reward(
 
 
 def language_detector(arguments: RewardArguments) -> FastTextDetector | None:
-    """What tells languages of one script apart, if a model is named."""
+    """The detector that tells languages of one script apart, if a model is named."""
     return None if arguments.language_detector is None else FastTextDetector(arguments.language_detector)

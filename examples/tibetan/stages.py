@@ -1,7 +1,7 @@
-"""Stages that survive an interruption: what is whole is not done again, what is half is never taken for whole.
+"""Stages that survive an interruption: a finished one is not run again, a half-finished one never counts as finished.
 
-A stage works in `<name>.partial` and is renamed to `<name>` when it is done; the rename is the only moment at which its
-result appears. Trainers find their checkpoints in the partial folder when they are started again.
+A stage works in `<name>.partial`, which is renamed to `<name>` at the end. Trainers find their checkpoints in the
+partial folder when they are started again.
 """
 
 import gc
@@ -31,11 +31,7 @@ def process_state() -> PartialState:
 
 @dataclass(frozen=True)
 class Stages:
-    """Runs stages in one folder.
-
-    Attributes:
-        folder: The run's folder.
-    """
+    """Runs stages in one folder."""
 
     folder: Path
 
@@ -49,33 +45,31 @@ class Stages:
         every_process: bool = False,
         keep_partial: bool = False,
     ) -> Path:
-        """Do a stage, unless its result stands already.
+        """Run a stage, unless its result is there; returns the folder with the result.
 
         Args:
             name: Name of the stage and of its folder.
             work: Does the work, given the folder to write into.
-            settings: All that decides the result; kept beside it.
-            inputs: Stages whose results this one reads; when one of them was made anew, this one is stale.
+            settings: All that affects the result; kept beside it.
+            inputs: Stages whose results this one reads. When one of them was made anew, this one is stale.
             every_process: Training: all processes take part. Otherwise the main one works and the others wait.
-            keep_partial: Start again from what an interrupted attempt left (checkpoints) instead of from nothing.
-
-        Returns:
-            The folder with the result.
+            keep_partial: Start again from an interrupted attempt's checkpoints instead of from nothing.
 
         Raises:
-            ArgumentError: A result stands there that was made with other settings or from other inputs.
+            ArgumentError: There is a result that was made with other settings or from other inputs.
         """
         final, partial = self.folder / name, self.folder / f"{name}.partial"
         state = process_state()
-        record = {"settings": _plain(settings), "inputs": {item: self._identity(item) for item in inputs}}
+        plain = json.loads(json.dumps(settings, ensure_ascii=False, default=str))  # as it comes back from a file
+        record = {"settings": plain, "inputs": {item: self._identity(item) for item in inputs}}
         if final.exists():
-            self._check_same(final, record)
+            _check_same(final, record)
             if state.is_main_process:
                 print(f"[{name}] stands, {final}")
             return final
         if state.is_main_process:
             print(f"[{name}] ...", flush=True)
-            self._prepare(partial, record, keep=keep_partial)
+            _prepare(partial, record, keep=keep_partial)
         state.wait_for_everyone()
         start = time.perf_counter()
         if every_process or state.is_main_process:
@@ -100,43 +94,34 @@ class Stages:
         decisive = json.dumps([record["settings"], record["inputs"]], sort_keys=True)
         return hashlib.sha256(decisive.encode()).hexdigest()[:12]
 
-    @staticmethod
-    def _check_same(final: Path, record: Mapping[str, Any]) -> None:
-        stands = json.loads((final / RECORD).read_text())
-        old, new = ({**found["settings"], **found["inputs"]} for found in (stands, record))
-        changed = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
-        if changed:
-            raise ArgumentError(
-                f"{final} was made with other values of {', '.join(changed)}; delete it, or choose another output_dir"
-            )
 
-    @staticmethod
-    def _prepare(partial: Path, record: Mapping[str, Any], *, keep: bool) -> None:
-        begun = partial / "begun.json"
-        if partial.exists() and not (keep and begun.exists() and json.loads(begun.read_text()) == record):
-            shutil.rmtree(partial)
-        partial.mkdir(parents=True, exist_ok=True)
-        begun.write_text(json.dumps(record))
+def _check_same(final: Path, record: Mapping[str, Any]) -> None:
+    finished = json.loads((final / RECORD).read_text())
+    old, new = ({**one["settings"], **one["inputs"]} for one in (finished, record))
+    if changed := sorted(key for key in old | new if old.get(key) != new.get(key)):
+        raise ArgumentError(
+            f"{final} was made with other values of {', '.join(changed)}; delete it, or choose another output_dir"
+        )
+
+
+def _prepare(partial: Path, record: Mapping[str, Any], *, keep: bool) -> None:
+    begun = partial / "begun.json"
+    if partial.exists() and not (keep and begun.exists() and json.loads(begun.read_text()) == record):
+        shutil.rmtree(partial)
+    partial.mkdir(parents=True, exist_ok=True)
+    begun.write_text(json.dumps(record))
 
 
 def last_whole_checkpoint(folder: Path) -> str | None:
-    """The newest of a trainer's checkpoints that was written to its end; half-written ones are removed.
+    """The newest of a trainer's checkpoints that is complete; incomplete ones are removed.
 
     A trainer writes `trainer_state.json` last.
     """
-    checkpoints = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
-    while checkpoints:
-        newest = checkpoints.pop()
+    for checkpoint in sorted(folder.glob("checkpoint-*"), key=lambda path: -int(path.name.split("-")[1])):
         try:
-            json.loads((newest / "trainer_state.json").read_text())
-        except (FileNotFoundError, json.JSONDecodeError):
-            shutil.rmtree(newest)
+            json.loads((checkpoint / "trainer_state.json").read_text())
+        except (FileNotFoundError, json.JSONDecodeError):  # noqa: PERF203 - a few checkpoints
+            shutil.rmtree(checkpoint)
         else:
-            return str(newest)
+            return str(checkpoint)
     return None
-
-
-def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings as they come back from JSON, so that stored and present ones compare."""
-    plain: dict[str, Any] = json.loads(json.dumps(settings, ensure_ascii=False, default=str))
-    return plain

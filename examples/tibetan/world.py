@@ -1,6 +1,5 @@
 """The miniature in place of downloads: points the settings at a world that was made on the spot."""
 
-import dataclasses
 from pathlib import Path
 
 from miniature.documents import Mix
@@ -12,7 +11,7 @@ from miniature.world import WorldSettings
 from tibetan.arguments import Settings, WorldArguments
 
 PARSERS = {"translation": judge, "headline": judge_headline}
-"""What judges an answer against its reference, by the task."""
+"""The function that judges an answer against its reference, by the task."""
 
 FILES = {"translation": ("pairs.jsonl", "test.jsonl"), "headline": ("headlines.jsonl", "test_headlines.jsonl")}
 """A world's rows for training and for evaluation, by the task."""
@@ -20,42 +19,30 @@ FILES = {"translation": ("pairs.jsonl", "test.jsonl"), "headline": ("headlines.j
 
 def world_settings(arguments: WorldArguments, seed: int) -> WorldSettings:
     """The world that the arguments describe."""
-    width = arguments.world_encoder_width
+    sizes = {name.removeprefix("world_"): value for name, value in vars(arguments).items()}
+    width = sizes.pop("encoder_width")
     return WorldSettings(
         seed=seed,
-        pairs=arguments.world_pairs,
-        test_pairs=arguments.world_test_pairs,
-        headlines=arguments.world_headlines,
-        test_headlines=arguments.world_test_headlines,
-        replay=arguments.world_replay,
-        encoder_pairs=arguments.world_encoder_pairs,
-        questions=arguments.world_questions,
-        drift_texts=arguments.world_drift_texts,
-        pretrain_steps=arguments.world_pretrain_steps,
-        mix=Mix(echoing=arguments.world_echoing),
-        policy=PolicyShape(width=arguments.world_policy_width, layers=arguments.world_policy_layers),
+        mix=Mix(echoing=sizes.pop("echoing")),
+        policy=PolicyShape(width=sizes.pop("policy_width"), layers=sizes.pop("policy_layers")),
         encoder=EncoderShape(width=width),
-        held_out_encoder=EncoderShape(width=3 * width // 4, layers=3),  # differs, so that the two err differently
+        held_out_encoder=EncoderShape(width=3 * width // 4, layers=3),  # another shape, so that the two err differently
+        **sizes,
     )
 
 
 def use_world(settings: Settings, world: Path) -> Settings:
     """The same run on a world's files and models."""
     train, test = FILES[settings.data.task]
-    data = dataclasses.replace(
-        settings.data,
+    return settings.replace(
+        model_name_or_path=str(world / "policy"),
         train_data=str(world / train),
         test_data=str(world / test),
         reading_data=str(world / "reading.json"),
         reading_prompt=PROMPT,
         drift_data=str(world / "ood.jsonl"),
-    )
-    encoders = dataclasses.replace(
-        settings.encoders,
         encoder=str(world / "encoder"),
         encoder_pairs=str(world / "encoder_pairs.jsonl"),
         held_out_encoder=str(world / "held_out_encoder"),
         held_out_encoder_pairs=str(world / "held_out_encoder_pairs.jsonl"),
     )
-    policy = dataclasses.replace(settings.policy, model_name_or_path=str(world / "policy"))
-    return dataclasses.replace(settings, data=data, policy=policy, encoders=encoders)

@@ -5,17 +5,16 @@ from typing import Any
 
 import pytest
 
-import tibetan.budget
+import tibetan.policy
 from semreward.errors import ArgumentError
-from tibetan.arguments import RunArguments
-from tibetan.budget import TimeBudget
+from tibetan.policy import TimeBudget
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time, to be set; in seconds."""
     now = [0.0]
-    monkeypatch.setattr(tibetan.budget.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(tibetan.policy.time, "perf_counter", lambda: now[0])
     return now
 
 
@@ -61,9 +60,3 @@ def test_saving_keeps_the_time_used(tmp_path: Path, clock: list[float]) -> None:
 def test_budget_too_short_for_one_step_says_so(tmp_path: Path, clock: list[float]) -> None:
     with pytest.raises(ArgumentError, match="budget of 0.1 minutes is too short for one step, which took 7 s"):
         _train(TimeBudget(0.1, tmp_path), clock, first=0, step_s=7)
-
-
-@pytest.mark.parametrize("minutes", [0.0, -1.0, float("nan")])
-def test_budget_must_be_positive(minutes: float) -> None:
-    with pytest.raises(ArgumentError, match="`grpo_minutes` must be greater than 0"):
-        RunArguments(grpo_minutes=minutes)

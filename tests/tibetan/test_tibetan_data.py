@@ -7,7 +7,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from semreward.errors import ArgumentError
 from tibetan.arguments import DataArguments
-from tibetan.data import prepare, read_pairs, read_part, read_rows, read_texts
+from tibetan.data import prepare, read_part, read_rows, read_texts
 
 ROWS = [{"zh": f"第{number}句", "bo": "བོད་" * (number + 1)} for number in range(20)]
 
@@ -20,12 +20,6 @@ def tokenizer(policy_folder: Path) -> PreTrainedTokenizerBase:
 def _write(path: Path, rows: list[dict[str, object]]) -> str:
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
     return str(path)
-
-
-def test_rows_are_read_by_the_librarys_reader(tmp_path: Path) -> None:
-    lines = ["bo\tzh", "ཀ\t一", 'ཁ\t"二号', "ག\t三", 'ང\t四号"', "ཅ\tNA"]
-    (tmp_path / "pairs.tsv.gz").write_bytes(gzip.compress("\n".join(lines).encode()))
-    assert read_pairs(str(tmp_path / "pairs.tsv.gz"), ["bo", "zh"]) == [tuple(line.split("\t")) for line in lines[1:]]
 
 
 def test_texts_may_hold_line_separators_of_unicode(tmp_path: Path, tokenizer: PreTrainedTokenizerBase) -> None:
@@ -94,19 +88,6 @@ def test_rows_carry_what_both_trainers_read(tmp_path: Path, tokenizer: PreTraine
             "reference": "ཚོད་ལྟ",
         }
     ]
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"task": "poetry"}, "`task` must be one of translation, headline"),
-        ({"prompt": "Translate."}, r"`prompt` must contain \{source\}"),
-        ({"cold_start_size": 0}, "`cold_start_size` must be at least 1"),
-    ],
-)
-def test_wrong_arguments_are_named(changes: dict[str, object], message: str) -> None:
-    with pytest.raises(ArgumentError, match=message):
-        DataArguments(**changes)
 
 
 def test_counts_tell_what_a_syllable_costs(tmp_path: Path, tokenizer: PreTrainedTokenizerBase) -> None:

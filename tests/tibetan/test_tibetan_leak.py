@@ -1,6 +1,8 @@
 from pathlib import Path
 
-from tibetan.leak import SourceLeak, foreign_words, leaked_words, read_words, write_words
+import pytest
+
+from tibetan.leak import SourceLeak, leaked_words, read_foreign_words, write_foreign_words
 
 PAIRS = [
     ("Un chien vert court.", "A green dog runs."),
@@ -9,36 +11,33 @@ PAIRS = [
 ]
 
 
-def test_words_of_both_sides_are_not_foreign() -> None:
-    foreign = foreign_words(PAIRS)
+@pytest.fixture
+def folder(tmp_path: Path) -> str:
+    write_foreign_words(tmp_path, PAIRS)
+    return str(tmp_path)
+
+
+def test_words_of_both_sides_are_not_foreign(folder: str) -> None:
+    foreign = read_foreign_words(folder)
     assert {"chien", "vert", "homme", "porte", "océan"} <= foreign
     assert not foreign & {"t", "shirt", "paris"}
 
 
-def test_word_that_stays_from_the_source_leaks_whatever_its_case() -> None:
-    assert leaked_words("A Vert dog runs.", PAIRS[0][0], foreign_words(PAIRS)) == ["vert"]
+@pytest.mark.parametrize(
+    ("answer", "source", "leaked"),
+    [
+        ("A Vert dog runs.", PAIRS[0][0], ["vert"]),  # whatever its case
+        ("The oce\u0301an.", PAIRS[2][0], ["océan"]),  # composed and decomposed letters are one word
+        ("A homme runs.", PAIRS[0][0], []),  # a foreign word from elsewhere
+        ("A green chiens runs.", PAIRS[0][0], []),  # an adapted spelling
+    ],
+)
+def test_word_leaks_if_its_source_has_it(folder: str, answer: str, source: str, leaked: list[str]) -> None:
+    assert leaked_words(answer, source, read_foreign_words(folder)) == leaked
 
 
-def test_composed_and_decomposed_letters_are_one_word() -> None:
-    assert leaked_words("The oce\u0301an.", PAIRS[2][0], foreign_words(PAIRS)) == ["océan"]
-
-
-def test_foreign_word_from_elsewhere_does_not_leak() -> None:
-    assert leaked_words("A homme runs.", PAIRS[0][0], foreign_words(PAIRS)) == []
-
-
-def test_adapted_spelling_is_missed() -> None:
-    assert leaked_words("A green chiens runs.", PAIRS[0][0], foreign_words(PAIRS)) == []
-
-
-def test_words_are_read_as_they_were_written(tmp_path: Path) -> None:
-    write_words(tmp_path, foreign_words(PAIRS))
-    assert read_words(str(tmp_path)) == foreign_words(PAIRS)
-
-
-def test_reward_marks_answers_with_a_leak(tmp_path: Path) -> None:
-    write_words(tmp_path, foreign_words(PAIRS))
-    reward = SourceLeak(str(tmp_path))
+def test_reward_marks_answers_with_a_leak(folder: str) -> None:
     message = [{"role": "assistant", "content": "The homme wears a shirt."}]
-    values = reward(completions=["A green dog runs.", message], source=[PAIRS[0][0], PAIRS[1][0]], reference=["", ""])
+    sources = [PAIRS[0][0], PAIRS[1][0]]
+    values = SourceLeak(folder)(completions=["A green dog runs.", message], source=sources, reference=["", ""])
     assert values == [0.0, 1.0]

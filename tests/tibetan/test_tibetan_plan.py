@@ -4,7 +4,7 @@ from typing import NoReturn
 
 import pytest
 
-from tibetan.arguments import Settings, parse
+from tibetan.arguments import PROJECTIONS, Settings, parse
 from tibetan.plan import QWEN3_4B, adapter_size, planned_settings, print_plan
 
 CONFIGS = Path(__file__).parents[2] / "examples" / "configs"
@@ -14,6 +14,7 @@ PAPER = {
     "lora_r": 64,
     "lora_alpha": 128,
     "lora_dropout": 0.05,
+    "lora_target_modules": ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
     "sft_learning_rate": 2e-5,
     "sft_lr_scheduler_type": "cosine",
     "sft_warmup_ratio": 0.1,
@@ -35,31 +36,16 @@ PAPER = {
 }
 
 
-def _settings(preset: str) -> tuple[Settings, Path]:
-    return parse(["--config", str(CONFIGS / preset), "--plan"])
-
-
-def _values(settings: Settings) -> dict[str, object]:
-    parts = (settings.data, settings.policy, settings.encoders, settings.reward, settings.sft, settings.grpo)
-    return {name: value for part in parts for name, value in vars(part).items()}
+def _settings(preset: str, *arguments: str) -> tuple[Settings, Path]:
+    return parse(["--config", str(CONFIGS / preset), "--plan", *arguments])
 
 
 @pytest.mark.parametrize("preset", ["paper_mt.yaml", "paper_hg.yaml"])
-@pytest.mark.parametrize("name", PAPER)
-def test_preset_carries_the_papers_value(preset: str, name: str) -> None:
-    assert _values(_settings(preset)[0])[name] == PAPER[name]
-
-
-@pytest.mark.parametrize("preset", ["paper_mt.yaml", "paper_hg.yaml"])
-def test_updates_of_sft_hold_the_papers_32_rows(preset: str) -> None:
-    sft = _settings(preset)[0].sft
-    assert sft.sft_batch_size * sft.sft_accumulation_steps == 32
-
-
-@pytest.mark.parametrize("preset", ["paper_mt.yaml", "paper_hg.yaml"])
-def test_adapter_covers_the_papers_projections(preset: str) -> None:
-    modules = _settings(preset)[0].policy.lora_target_modules
-    assert modules == ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+def test_preset_carries_the_papers_values(preset: str) -> None:
+    settings, _ = _settings(preset)
+    values = {name: value for part in vars(settings).values() for name, value in vars(part).items()}
+    assert {name: values[name] for name in PAPER} == PAPER
+    assert values["sft_batch_size"] * values["sft_accumulation_steps"] == 32
 
 
 def test_headline_preset_reads_cmhg_and_drops_long_samples() -> None:
@@ -68,21 +54,18 @@ def test_headline_preset_reads_cmhg_and_drops_long_samples() -> None:
 
 
 @pytest.mark.parametrize(
-    ("preset", "deviations"),
+    ("preset", "arguments", "deviations"),
     [
-        ("paper_mt.yaml", {"sft_accumulation_steps"}),
-        ("paper_hg.yaml", {"sft_accumulation_steps", "rl_size", "max_prompt_tokens"}),
+        ("paper_mt.yaml", [], {"sft_accumulation_steps"}),
+        ("paper_mt.yaml", ["--lora_r", "8"], {"sft_accumulation_steps", "lora_r"}),
+        ("paper_hg.yaml", [], {"sft_accumulation_steps", "rl_size", "max_prompt_tokens"}),
     ],
 )
-def test_plan_marks_the_presets_deviations_and_no_others(preset: str, deviations: set[str]) -> None:
-    settings, config = _settings(preset)
+def test_plan_marks_deviations_from_the_paper_and_nothing_else(
+    preset: str, arguments: list[str], deviations: set[str]
+) -> None:
+    settings, config = _settings(preset, *arguments)
     assert {line.name for line in planned_settings(config, settings) if line.deviates} == deviations
-
-
-def test_plan_marks_a_deviation_from_the_command_line() -> None:
-    settings, config = parse(["--config", str(CONFIGS / "paper_mt.yaml"), "--plan", "--lora_r", "8"])
-    marked = {line.name: line.value for line in planned_settings(config, settings) if line.deviates}
-    assert marked["lora_r"] == "8"
 
 
 def test_paper_adapter_has_its_size_on_qwen3_4b() -> None:
@@ -90,19 +73,18 @@ def test_paper_adapter_has_its_size_on_qwen3_4b() -> None:
     assert (trainable, projections) == (132_120_576, 252)
 
 
-def test_plan_asks_no_network(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_plan_asks_no_network_and_names_every_choice_that_the_paper_leaves_open(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def refuse(*_: object, **__: object) -> NoReturn:
         raise OSError("a plan must not ask the network")
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     print_plan(*_settings("paper_mt.yaml"))
-    assert "132,120,576 trainable in 252 adapted projections" in capsys.readouterr().out
-
-
-def test_plan_names_every_choice_that_the_paper_leaves_open(capsys: pytest.CaptureFixture[str]) -> None:
-    print_plan(*_settings("paper_mt.yaml"))
     printed = capsys.readouterr().out
+    assert "132,120,576 trainable in 252 adapted projections" in printed
     assert all(f"? {name}:" in printed for name in ("beta", "threshold_statistic", "lr_scheduler_type", "seed"))
+    assert f"lora_target_modules: {list(PROJECTIONS)}".replace("'", '"') in printed
 
 
 def test_plan_of_the_miniature_says_what_it_cannot_know(capsys: pytest.CaptureFixture[str]) -> None:

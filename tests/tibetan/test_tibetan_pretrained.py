@@ -11,7 +11,7 @@ import pytest
 
 from semreward.errors import ArgumentError
 from tibetan.arguments import Settings, parse
-from tibetan.data import local_path, read_rows, read_texts
+from tibetan.data import local_path, read_rows
 from tibetan.pretrained import check_network, use_folder, use_pair
 
 CONFIG = str(Path(__file__).parents[2] / "examples" / "configs" / "captions.yaml")
@@ -60,39 +60,6 @@ def test_folder_that_lacks_a_file_names_it(real: Path) -> None:
     (real / "data/multi30k/train.fr.gz").unlink()
     with pytest.raises(ArgumentError, match=r"train\.fr\.gz does not exist"):
         use_folder(use_pair(_settings("--real", str(real))))
-
-
-def test_aligned_files_give_rows(real: Path) -> None:
-    name = str(real / "data/multi30k/train.{column}.gz")
-    assert list(read_rows(name, ["fr", "en"]))[1] == {"fr": "Un homme.", "en": "A man."}
-
-
-def test_aligned_files_of_other_lengths_are_refused(real: Path) -> None:
-    _write(real, "data/multi30k/train.en.gz", "A dog.\n")
-    with pytest.raises(ArgumentError, match="as many lines each, got fr: 2, en: 1"):
-        list(read_rows(str(real / "data/multi30k/train.{column}.gz"), ["fr", "en"]))
-
-
-def test_line_separator_of_unicode_does_not_end_a_line(real: Path) -> None:
-    _write(real, "data/multi30k/train.en.gz", "A\u2028dog.\x85\nA man.\n")
-    assert len(list(read_rows(str(real / "data/multi30k/train.{column}.gz"), ["fr", "en"]))) == 2
-
-
-def test_empty_line_is_named(real: Path) -> None:
-    _write(real, "data/multi30k/train.en.gz", "A dog.\n\n")
-    with pytest.raises(ArgumentError, match="column `en` must be text, got '' at row 2"):
-        list(read_rows(str(real / "data/multi30k/train.{column}.gz"), ["fr", "en"]))
-
-
-@pytest.mark.parametrize("content", [b"no gzip", gzip.compress(b"whole")[:-9], gzip.compress(b"\xff\xfe\n")])
-def test_damaged_file_is_named(real: Path, content: bytes) -> None:
-    (real / "data/multi30k/train.fr.gz").write_bytes(content)
-    with pytest.raises(ArgumentError, match=r"train\.fr\.gz' cannot be read"):
-        list(read_rows(str(real / "data/multi30k/train.{column}.gz"), ["fr", "en"]))
-
-
-def test_passages_of_a_reading_test_serve_as_texts(real: Path) -> None:
-    assert read_texts(str(real / "data/xquad/xquad.en.json"), None) == ["A text."]
 
 
 @pytest.fixture

@@ -3,12 +3,22 @@ from pathlib import Path
 
 import pytest
 
-from tibetan.results import DRIFT, QUALITY, summary, table, write_json
+from tibetan.data import write_rows
+from tibetan.results import DRIFT, QUALITY, comparisons, summary, table, write_json
 
 SCORES = {
     "base": {"similarity": {"value": 0.1, "signature": "s"}, "reading": {"exact_match": 80.0}, "drift": None},
     "grpo": {"similarity": {"value": 0.9, "signature": "s"}, "reading": {"exact_match": 79.0}, "drift": None},
 }
+
+
+def test_answers_may_hold_line_separators_of_unicode(tmp_path: Path) -> None:
+    for policy, chrf in (("cold_start", 0.5), ("grpo", 0.75)):
+        (tmp_path / f"evaluate_{policy}").mkdir()
+        row = {"source": "一", "reference": "二", "answer": "two\u2028lines\x85", "chrf": chrf}
+        write_rows(tmp_path / f"evaluate_{policy}" / "samples.jsonl", [row, row])
+    found = comparisons(tmp_path, {"cold_start": {}, "grpo": {}})
+    assert found["RL - cold start"]["chrf"]["difference"] == 0.25
 
 
 def test_table_has_one_row_a_policy_in_the_order_of_the_story() -> None:

@@ -21,63 +21,59 @@ class Work:
         (folder / "half").write_text("half")
         if self.fails:
             raise RuntimeError("interrupted")
-        (folder / "whole").write_text("whole")
 
 
-def test_finished_stage_is_not_done_again(tmp_path: Path) -> None:
+@pytest.fixture
+def stages(tmp_path: Path) -> Stages:
+    return Stages(tmp_path)
+
+
+def test_finished_stage_is_not_run_again(stages: Stages) -> None:
     work = Work()
-    first = Stages(tmp_path).run("encoder", work, {"epochs": 1})
-    second = Stages(tmp_path).run("encoder", work, {"epochs": 1})
+    first, second = (stages.run("encoder", work, {"epochs": 1}) for _ in range(2))
     assert (first, work.times) == (second, 1)
 
 
-def test_interrupted_stage_is_never_taken_for_whole(tmp_path: Path) -> None:
+def test_interrupted_stage_never_counts_as_finished(stages: Stages) -> None:
     with pytest.raises(RuntimeError, match="interrupted"):
-        Stages(tmp_path).run("encoder", Work(fails=True), {})
-    assert not (tmp_path / "encoder").exists()
+        stages.run("encoder", Work(fails=True), {})
+    assert not (stages.folder / "encoder").exists()
 
 
-def test_interrupted_stage_starts_from_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("keep_partial", "settings", "found"),
+    [
+        (False, {"lr": 1}, ["begun.json"]),
+        (True, {"lr": 1}, ["begun.json", "half"]),  # training finds its checkpoints
+        (True, {"lr": 2}, ["begun.json"]),  # but not those of other settings
+    ],
+)
+def test_interrupted_stage_starts_from_nothing_or_its_checkpoints(
+    stages: Stages, keep_partial: bool, settings: dict[str, int], found: list[str]
+) -> None:
     with pytest.raises(RuntimeError):
-        Stages(tmp_path).run("encoder", Work(fails=True), {})
+        stages.run("grpo", Work(fails=True), {"lr": 1}, keep_partial=keep_partial)
     again = Work()
-    Stages(tmp_path).run("encoder", again, {})
-    assert again.found == ["begun.json"]
+    stages.run("grpo", again, settings, keep_partial=keep_partial)
+    assert again.found == found
 
 
-def test_interrupted_training_finds_its_checkpoints(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError):
-        Stages(tmp_path).run("grpo", Work(fails=True), {"lr": 1}, keep_partial=True)
-    again = Work()
-    Stages(tmp_path).run("grpo", again, {"lr": 1}, keep_partial=True)
-    assert again.found == ["begun.json", "half"]
-
-
-def test_checkpoints_of_other_settings_are_not_gone_on_from(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError):
-        Stages(tmp_path).run("grpo", Work(fails=True), {"lr": 1}, keep_partial=True)
-    again = Work()
-    Stages(tmp_path).run("grpo", again, {"lr": 2}, keep_partial=True)
-    assert again.found == ["begun.json"]
-
-
-def test_result_of_other_settings_is_refused_by_name(tmp_path: Path) -> None:
-    Stages(tmp_path).run("encoder", Work(), {"epochs": 1, "seed": 0})
+def test_result_of_other_settings_is_refused_by_name(stages: Stages) -> None:
+    stages.run("encoder", Work(), {"epochs": 1, "seed": 0})
     with pytest.raises(ArgumentError, match="other values of epochs; delete it, or choose another output_dir"):
-        Stages(tmp_path).run("encoder", Work(), {"epochs": 2, "seed": 0})
+        stages.run("encoder", Work(), {"epochs": 2, "seed": 0})
 
 
-def test_result_of_another_input_is_refused(tmp_path: Path) -> None:
-    stages = Stages(tmp_path)
+def test_result_of_another_input_is_refused(stages: Stages) -> None:
     stages.run("data", Work(), {"seed": 0})
     stages.run("cold_start", Work(), {}, inputs=("data",))
-    (tmp_path / "data" / "stage.json").write_text(json.dumps({"settings": {"seed": 1}, "inputs": {}, "seconds": 0}))
+    record = {"settings": {"seed": 1}, "inputs": {}, "seconds": 0}
+    (stages.folder / "data" / "stage.json").write_text(json.dumps(record))
     with pytest.raises(ArgumentError, match="other values of data"):
         stages.run("cold_start", Work(), {}, inputs=("data",))
 
 
-def test_seconds_name_every_finished_stage(tmp_path: Path) -> None:
-    stages = Stages(tmp_path)
+def test_seconds_name_every_finished_stage(stages: Stages) -> None:
     stages.run("data", Work(), {})
     stages.run("encoder", Work(), {})
     assert set(stages.seconds()) == {"data", "encoder"}
