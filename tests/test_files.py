@@ -1,15 +1,13 @@
 """`semreward.files`: every format gives the same rows, and what is wrong with a file is named."""
 
-import bz2
 import gzip
 import io
 import json
-import lzma
 import sys
 
 import pytest
 
-from semreward.errors import ArgumentError, MissingColumnError, MissingDependencyError
+from semreward.errors import ArgumentError, MissingColumnError
 from semreward.files import BadRow, is_file, read_json, read_rows
 
 ROWS = [{"bo": "ཀ་ཁ", "zh": '一, "二"'}, {"bo": "ག\u2028ང\x85", "zh": "NA"}]
@@ -47,8 +45,6 @@ def written(tmp_path):
         ("a.tsv", b"\xfe\xff" + TSV.encode("utf-16-be")),
         ("a.json", json.dumps(ROWS).encode("utf-16")),
         ("v1.2.tsv.gz", gzip.compress(TSV.encode())),
-        ("a.csv.bz2", bz2.compress(CSV.encode())),
-        ("a.jsonl.xz", lzma.compress(JSONL.encode())),
         ("a.json.gz", gzip.compress(json.dumps(ROWS).encode())),
     ],
 )
@@ -65,20 +61,6 @@ def test_parquet_gives_the_same_rows(written, tmp_path, compressed):
         path = written("b.parquet.gz", gzip.compress(path.read_bytes()))
     assert list(read_rows(path)) == ROWS
     assert list(read_rows(path, [0, 1])) == [{0: row["bo"], 1: row["zh"]} for row in ROWS]
-
-
-def test_zstandard_is_read_where_its_library_is_installed(written, monkeypatch):
-    compress = pytest.importorskip("zstandard").compress
-    assert list(read_rows(written("a.jsonl.zst", compress(JSONL.encode())))) == ROWS
-    for damaged in (b"no zstandard", compress(JSONL.encode() * 50)[:-20]):
-        with pytest.raises(ArgumentError, match="cannot be read"):
-            list(read_rows(written("a.jsonl.zst", damaged)))
-
-
-def test_zstandard_without_its_library_is_told_with_the_install_command(written, monkeypatch):
-    monkeypatch.setitem(sys.modules, "zstandard", None)
-    with pytest.raises(MissingDependencyError, match="pip install 'zstandard'"):
-        list(read_rows(written("a.tsv.zst", b"")))
 
 
 def test_quotation_marks_are_text_in_tsv(written):
@@ -185,7 +167,6 @@ def test_a_later_row_without_a_column_is_an_error_or_a_bad_row(written):
         ("a.tsv.gz", TSV, "Not a gzipped file"),
         ("a.tsv.gz", gzip.compress(TSV.encode())[:-9], "ended before"),
         ("a.tsv.gz", gzip.compress(TSV.encode())[:12] + b"no deflate", "invalid"),
-        ("a.tsv.xz", TSV, ""),
         ("a.csv", 'a,b\n1,2\n"open,c\n', "line 3: unexpected end of data"),
         ("a.csv", "a,a\n1,2\n", "two columns are called 'a'"),
         ("a.tsv", "a\ta\n1\t2\n", "two columns are called 'a'"),

@@ -1,13 +1,11 @@
 """The reader of data files, which guesses nothing: TSV has no quoting, CSV and TSV hold strings, lines end at LF."""
 
-import bz2
 import codecs
 import csv
 import gzip
 import importlib
 import io
 import json
-import lzma
 import os
 import re
 import sys
@@ -22,7 +20,6 @@ from typing import IO, Any, NamedTuple
 from semreward.errors import ArgumentError, MissingColumnError, MissingDependencyError
 
 FORMATS = (".tsv", ".csv", ".jsonl", ".parquet", ".json")
-COMPRESSIONS: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open, ".zst": None}
 COLUMN = "{column}"
 STDIN = "-"
 
@@ -46,8 +43,8 @@ def read_rows(
 
     Args:
         source: A `.jsonl`, `.json` (an array of objects, or JSON lines), `.csv`, `.tsv` or `.parquet` file; or, with
-            `{column}` in its name, text files aligned by line. All may be compressed: `.gz`, `.bz2`, `.xz`, `.zst`.
-            `-`: JSON lines on stdin. Any other string names a hub data set.
+            `{column}` in its name, text files aligned by line. All may be gzipped (`.gz`). `-`: JSON lines on stdin.
+            Any other string names a hub data set.
         columns: What every row must have. Names: the first line of a CSV or TSV file holds the names. Numbers, from 0:
             there is no such line, and rows are mappings from these numbers.
         split: Split of a hub data set.
@@ -73,7 +70,7 @@ def read_rows(
 
 
 def read_json(path: str | PathLike[str]) -> Any:
-    """The content of a JSON file, compressed or not; an `ArgumentError` if it cannot be read."""
+    """The content of a JSON file, gzipped or not; an `ArgumentError` if it cannot be read."""
     with _opened(Path(path)) as file:
         return json.loads(file.read())
 
@@ -85,7 +82,7 @@ def is_file(name: str | PathLike[str]) -> bool:
 
 def _rows(source: str | PathLike[str], columns: Sequence[Any], split: str) -> Iterator[Any]:
     path, is_numbered = Path(source), any(isinstance(column, int) for column in columns)
-    ending = (path.with_suffix("") if path.suffix in COMPRESSIONS else path).suffix
+    ending = Path(str(path).removesuffix(".gz")).suffix
     if COLUMN in str(source):
         yield from _aligned_rows(str(source), columns)
     elif ending in FORMATS or source == STDIN:
@@ -93,8 +90,9 @@ def _rows(source: str | PathLike[str], columns: Sequence[Any], split: str) -> It
             for row in _file_rows(file, ending, is_numbered=is_numbered):
                 yield dict(enumerate(row.values())) if is_numbered and isinstance(row, dict) else row
     elif is_file(path):
-        endings = f"{', '.join(FORMATS)} (and, if compressed, in one of {', '.join(COMPRESSIONS)})"
-        raise ArgumentError(f"data file {str(source)!r} must end in {endings}; rename or convert it")
+        raise ArgumentError(
+            f"data file {str(source)!r} must end in {', '.join(FORMATS)}, or in one of these and .gz; convert it"
+        )
     elif isinstance(source, PathLike) or source.startswith((".", "/", "~")):
         raise ArgumentError(f"data file {str(source)!r} does not exist; correct the path")
     else:
@@ -106,15 +104,11 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
     """The bytes of a file or of stdin; whatever reading them raises becomes an error that names it."""
     if str(path) != STDIN and not is_file(path):
         raise ArgumentError(f"data file {str(path)!r} does not exist; correct the path")
-    opener: Any = COMPRESSIONS.get(path.suffix, open)
-    damages: tuple[type[Exception], ...] = (OSError, EOFError, ValueError, RecursionError, lzma.LZMAError, zlib.error)
-    if path.suffix == ".zst":
-        zstandard = _library("zstandard", "zstandard")
-        opener, damages = zstandard.open, (*damages, zstandard.ZstdError)
+    opener: Any = gzip.open if path.suffix == ".gz" else open
     try:
         with nullcontext(sys.stdin.buffer) if str(path) == STDIN else opener(path, "rb") as file:
             yield file
-    except damages as error:
+    except (OSError, EOFError, ValueError, RecursionError, zlib.error) as error:
         raise ArgumentError(
             f"data file {str(path)!r} cannot be read: {error}; is it complete, and what its ending says?"
         ) from error
@@ -123,13 +117,17 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
 def _file_rows(file: IO[bytes], ending: str, *, is_numbered: bool) -> Iterator[Any]:
     if ending == ".parquet":
         parquet = _library("pyarrow.parquet", "semreward[train]")
-        table = parquet.ParquetFile(file if file.seekable() else io.BytesIO(file.read()))
+        table = parquet.ParquetFile(file)
         names = table.schema_arrow.names
         _distinct(zip(names, names, strict=True))
         for batch in table.iter_batches():
             yield from batch.to_pylist()
     elif ending == ".csv":
-        yield from _table_rows(_csv_records(file), is_numbered=is_numbered)
+        reader = csv.reader(_lines(file), strict=True)
+        try:
+            yield from _table_rows(((reader.line_num, record) for record in reader), is_numbered=is_numbered)
+        except csv.Error as error:
+            raise ValueError(f"line {reader.line_num}: {error}") from error
     elif ending == ".tsv":
         records = (line.rstrip("\r\n").split("\t") for line in _lines(file))
         yield from _table_rows(enumerate(records, start=1), is_numbered=is_numbered)
@@ -150,15 +148,6 @@ def _lines(file: IO[bytes]) -> Iterator[str]:
     else:
         for line in chain([first.removeprefix(codecs.BOM_UTF8)] if first else [], file):
             yield line.decode("utf-8", "surrogateescape")
-
-
-def _csv_records(file: IO[bytes]) -> Iterator[tuple[int, list[str]]]:
-    reader = csv.reader(_lines(file), strict=True)
-    try:
-        for record in reader:
-            yield reader.line_num, record
-    except csv.Error as error:
-        raise ValueError(f"line {reader.line_num}: {error}") from error
 
 
 def _table_rows(records: Iterable[tuple[int, Sequence[str]]], *, is_numbered: bool) -> Iterator[Any]:

@@ -27,7 +27,6 @@ def test_a_base_that_does_not_exist_is_refused():
         {"weight_decay": -0.1},
         {"dropout": 1.0},
         {"mining_margin": 1.0},
-        {"pooling": "sum"},
         {"mini_batch_size": 0},
         {"mined_negatives": -1},
         {"made_negatives": -1},
@@ -61,7 +60,7 @@ def test_an_option_out_of_range_is_named(options):
 
 
 def test_a_number_that_yaml_reads_as_text_is_told_with_the_spelling_that_works():
-    with pytest.raises(ArgumentError, match=r"`learning_rate` must be a number, got '2e-5'; .* as in 2\.0e-5"):
+    with pytest.raises(ArgumentError, match=r"`learning_rate` must not be a text, got '2e-5'; .* as in 2\.0e-5"):
         AdaptationConfig("org/model", "out", learning_rate="2e-5")
 
 

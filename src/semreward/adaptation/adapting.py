@@ -5,7 +5,7 @@ import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from semreward.adaptation.card import write_card
 from semreward.adaptation.config import AdaptationConfig
@@ -16,23 +16,19 @@ from semreward.encoders.local import SentenceTransformerEncoder
 from semreward.errors import ArgumentError, MissingDependencyError
 from semreward.evaluation.retrieval import GradedPair, checked_graded
 
-if TYPE_CHECKING:
-    from semreward.adaptation.models import LengthReport
-
 logger = logging.getLogger(__name__)
 
 
 class Adaptation(NamedTuple):
-    """An adapted encoder, and its measures on the held-out pairs.
+    """An adapted encoder, not loaded yet, and its measures on the held-out pairs.
 
     Attributes:
-        encoder: The encoder, not loaded yet.
+        encoder: The encoder.
         pairs: How many pairs it was trained on.
         before: Measures of the base; `None` without held-out pairs.
         after: Measures of the adapted encoder.
-        curve: Losses and measures during training, as the trainer logs them, with `step` and `epoch`.
+        curve: The trainer's log of losses and measures, with `step` and `epoch`.
         report: Where the pairs come from, and which rows were dropped.
-        lengths: How many training texts are longer than the encoder's window.
         negatives: How many hard negatives were mined, made, and filled with other pairs' positives.
     """
 
@@ -42,7 +38,6 @@ class Adaptation(NamedTuple):
     after: Measures | None
     curve: Sequence[Mapping[str, float]]
     report: PairReport
-    lengths: "LengthReport"
     negatives: Mapping[str, int]
 
 
@@ -69,16 +64,12 @@ def adapt_encoder(
         config: Model and hyperparameters.
         train_pairs: Translation pairs, at least one batch of them. `read_pairs` makes them from files.
         eval_pairs: Held-out pairs; without them nothing is measured.
-        make_negatives: Makes hard negatives of a pair, such as `semreward.audit.AttackNegatives`; used if
-            `made_negatives` is not 0.
+        make_negatives: Makes hard negatives of a pair, such as `semreward.audit.AttackNegatives`.
         graded: Graded pairs for the correlations among the measures.
-
-    Returns:
-        The adapted encoder, the measures, and a report of the data.
 
     Raises:
         ArgumentError: A pair lacks a side, there are fewer pairs than a batch holds, tokenizer and model do not belong
-            together, or `resume` finds a checkpoint of other settings or a damaged one.
+            together, or `resume` finds a checkpoint of other settings.
         TrainingDivergedError: The loss is not finite.
         MissingDependencyError: The `train` extra is not installed.
 
@@ -103,7 +94,6 @@ def adapt_encoder(
     model = models.new_model(config)
     evaluator = models.HeldOutEvaluator(held_out, grades) if held_out else None
     before = evaluator.measures(model) if evaluator else None
-    lengths = models.text_lengths(model, [text for pair in pairs for text in pair])
     rows, negatives = pair_rows(pairs, config, model, make_negatives)
     curve = training.train(model, config, rows, evaluator)
     after = evaluator.measures(model) if evaluator else None
@@ -113,7 +103,7 @@ def adapt_encoder(
     PartialState().wait_for_everyone()  # no process reads the folder before it is written
     encoder = SentenceTransformerEncoder(config.output_dir, device="cpu" if config.use_cpu else "auto")
     encoder.close()  # an earlier run's model from this folder may still be loaded
-    adaptation = Adaptation(encoder, len(pairs), before, after, curve, report, lengths, negatives)
+    adaptation = Adaptation(encoder, len(pairs), before, after, curve, report, negatives)
     if PartialState().is_main_process:
         write_card(config, adaptation, held_out=len(held_out))
     return adaptation
@@ -123,11 +113,10 @@ def _check_amounts(config: AdaptationConfig, pairs: Sequence[Pair], make_negativ
     needed = config.batch_size * int(os.environ.get("WORLD_SIZE", "1"))  # as accelerate and torchrun count processes
     if len(pairs) < needed:
         raise ArgumentError(
-            f"`train_pairs` must fill a batch of {needed}, got {len(pairs)} distinct ones; "
-            "lower `batch_size` or add pairs"
+            f"`train_pairs` must fill a batch of {needed}, got {len(pairs)} distinct; lower `batch_size` or add pairs"
         )
     if bool(config.made_negatives) != (make_negatives is not None):
         raise ArgumentError(
-            "`made_negatives` in the configuration says how many of `make_negatives` a pair gets: give both or "
-            f"neither, got {config.made_negatives} and {make_negatives!r}"
+            "`made_negatives` says how many of `make_negatives` a pair gets: give both or neither, got "
+            f"{config.made_negatives} and {make_negatives!r}"
         )

@@ -4,36 +4,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass
 from functools import partial
 from os import PathLike, fspath
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any
 
 from semreward.arguments import check_choice, check_count, check_number, check_share
 from semreward.encoders.local import resolved_name
 from semreward.errors import ArgumentError
 
-Pooling: TypeAlias = Literal["mean", "cls", "max"]
-
-_positive = partial(check_number, above=0)
-_share = partial(check_share, below_one=True)
-_amount = partial(check_count, at_least=0)
-_switch = partial(check_choice, choices=(True, False))
-
-_NUMBERS: Mapping[str, Callable[[str, Any], None]] = {
-    "epochs": _positive,
-    "learning_rate": _positive,
-    "embedding_learning_rate": _positive,
-    "temperature": _positive,
-    "weight_decay": partial(check_number, at_least=0),
-    "warmup_ratio": _share,
-    "dropout": _share,
-    "mining_margin": _share,
-}
 _CHECKS: Mapping[str, Callable[[str, Any], None]] = {
-    **_NUMBERS,
+    **dict.fromkeys(("epochs", "learning_rate", "embedding_learning_rate"), partial(check_number, above=0)),
+    "temperature": partial(check_number, above=0),
+    "weight_decay": partial(check_number, at_least=0),
+    **dict.fromkeys(("warmup_ratio", "dropout", "mining_margin"), partial(check_share, below_one=True)),
     **dict.fromkeys(("batch_size", "max_tokens", "mini_batch_size"), check_count),
     **dict.fromkeys(("measure_steps", "patience", "save_steps"), check_count),
-    **dict.fromkeys(("mined_negatives", "made_negatives", "seed"), _amount),
-    **dict.fromkeys(("bf16", "resume", "use_cpu"), _switch),
-    "pooling": partial(check_choice, choices=get_args(Pooling)),
+    **dict.fromkeys(("mined_negatives", "made_negatives", "seed"), partial(check_count, at_least=0)),
+    **dict.fromkeys(("bf16", "resume", "use_cpu"), partial(check_choice, choices=(True, False))),
 }
 
 
@@ -42,7 +27,7 @@ class AdaptationConfig:
     """How an encoder is adapted.
 
     Args:
-        base: Hub id or folder of a pretrained transformer, for example `hfl/cino-base-v2`, or of an adapted encoder.
+        base: Hub id or folder of a pretrained transformer (mean pooling), such as `hfl/cino-base-v2`, or of an encoder.
         output_dir: Folder that receives the adapted encoder, in sentence-transformers' format.
         epochs: Passes over the pairs, > 0.
         batch_size: Pairs per batch and process. The batch's other pairs, over all processes, are the negatives.
@@ -53,7 +38,6 @@ class AdaptationConfig:
         dropout: Dropout during training, in [0, 1); `None`: the base's own.
         temperature: Divides cosines before the softmax, > 0.
         max_tokens: Longest input in tokens.
-        pooling: `"mean"`, `"cls"` or `"max"`; `None`: the base's own, or mean pooling for a plain checkpoint.
         mini_batch_size: Pairs whose activations are held at a time (gradient caching); `None` holds the whole batch.
         mined_negatives: Hard negatives per pair, mined from the other pairs' positives with the base.
         mining_margin: How far below its positive's cosine a mined negative must be, as a share of it, in [0, 1).
@@ -84,7 +68,6 @@ class AdaptationConfig:
     dropout: float | None = None
     temperature: float = 0.05
     max_tokens: int = 128
-    pooling: Pooling | None = None
     mini_batch_size: int | None = None
     mined_negatives: int = 0
     mining_margin: float = 0.05
@@ -106,14 +89,13 @@ class AdaptationConfig:
         object.__setattr__(self, "output_dir", fspath(self.output_dir))
         for name, check in _CHECKS.items():
             value = getattr(self, name)
-            if name in _NUMBERS and isinstance(value, str):
-                raise ArgumentError(f"`{name}` must be a number, got {value!r}; in YAML write a point, as in 2.0e-5")
+            if isinstance(value, str):
+                raise ArgumentError(f"`{name}` must not be a text, got {value!r}; YAML needs a point, as in 2.0e-5")
             if value is not None or getattr(type(self), name) is not None:
                 check(name, value)
         if self.patience is not None and self.measure_steps is None:
             raise ArgumentError("`patience` counts measurements during training; give `measure_steps`, too")
         if self.patience and self.measure_steps and self.save_steps and self.save_steps % self.measure_steps:
             raise ArgumentError(
-                f"`save_steps` must be a multiple of `measure_steps` where `patience` keeps the best model, "
-                f"got {self.save_steps} and {self.measure_steps}"
+                f"with `patience`, `save_steps` must be a multiple of `measure_steps`: {self.save_steps} is not"
             )

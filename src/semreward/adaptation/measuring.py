@@ -60,11 +60,9 @@ def measure_encoder(
 ) -> Measures:
     """Measure retrieval in both directions, separation, anisotropy, and agreement with grades.
 
-    Time and memory grow with the square of the number of pairs: some thousands are plenty.
-
     Args:
-        encoder: The encoder to measure.
-        pairs: `N` translation pairs that it was not trained on, `N` at least 1.
+        encoder: Any encoder.
+        pairs: `N` translation pairs that it was not trained on. Time and memory grow with the square of `N`.
         graded: Graded pairs, see `semreward.evaluation.retrieval`.
 
     Raises:

@@ -1,16 +1,15 @@
 """The model that is trained: loaded, checked against its tokenizer, and measured. Loads torch."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.evaluation import SentenceEvaluator
-from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
+from sentence_transformers.sentence_transformer.modules import Normalize, Transformer
 
 from semreward.adaptation.config import AdaptationConfig
 from semreward.adaptation.measuring import Measures, measure_encoder
@@ -20,43 +19,16 @@ from semreward.encoders.local import limit_tokens
 from semreward.errors import ArgumentError
 from semreward.evaluation.retrieval import GradedPair
 
-logger = logging.getLogger(__name__)
-
-
-class LengthReport(NamedTuple):
-    """How many of the training texts have more tokens than the encoder's window; it does not see their ends."""
-
-    too_long: int
-    texts: int
-    window: int
-    mean: float
-
 
 def new_model(config: AdaptationConfig) -> SentenceTransformer:
-    """The base, checked, with pooling, unit length and dropout, ready to be trained.
-
-    Unit length becomes part of the model, so that everyone who loads the folder gets the vectors that rewards see.
-    """
+    """The base, checked, with unit length (so that everyone gets the vectors that rewards see) and dropout."""
     device = "cpu" if config.use_cpu else None
     model = SentenceTransformer(config.base, device=device, model_kwargs={"dtype": torch.float32})
     if not isinstance(model[0], Transformer):
         raise ArgumentError(f"`base` must be a transformer, got a {type(model[0]).__name__} in {config.base!r}")
-    if config.pooling is not None:
-        pooling = Pooling(model.get_embedding_dimension(), config.pooling)
-        model = SentenceTransformer(modules=[model[0], pooling], device=device)
     if not any(isinstance(module, Normalize) for module in model):
         model.append(Normalize())
     limit_tokens(model, config.max_tokens)
-    _check_vocabulary(model)
-    if config.dropout is not None:
-        for module in model.modules():
-            if isinstance(module, torch.nn.Dropout):
-                module.p = config.dropout
-    return model
-
-
-def _check_vocabulary(model: SentenceTransformer) -> None:
-    """Raise if the tokenizer knows a token that the model has no embedding for."""
     embeddings = model[0].auto_model.get_input_embeddings().num_embeddings
     token, number = max(model.tokenizer.get_vocab().items(), key=lambda entry: entry[1])
     if number >= embeddings:
@@ -64,19 +36,11 @@ def _check_vocabulary(model: SentenceTransformer) -> None:
             f"`base` must have an embedding for each token, but its tokenizer knows {token!r} as number {number} and "
             f"the model has {embeddings} embeddings; correct the checkpoint, or resize the embeddings"
         )
-
-
-def text_lengths(model: SentenceTransformer, texts: Sequence[str]) -> LengthReport:
-    """Count the texts that a model's window cuts, special tokens included, and log it."""
-    window = int(model.max_seq_length)
-    counts: list[int] = []
-    for start in range(0, len(texts), 1000):  # in portions, to bound the memory
-        portion = list(texts[start : start + 1000])
-        counts += map(len, model.tokenizer(portion, truncation=False, padding=False, verbose=False)["input_ids"])
-    report = LengthReport(sum(count > window for count in counts), len(counts), window, float(np.mean(counts)))
-    if report.too_long:
-        logger.warning("%d of %d training texts are longer than %d tokens: their ends are not seen", *report[:3])
-    return report
+    if config.dropout is not None:
+        for module in model.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = config.dropout
+    return model
 
 
 class HeldOutEvaluator(SentenceEvaluator):  # type: ignore[misc] # the library is untyped

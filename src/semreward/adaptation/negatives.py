@@ -26,12 +26,7 @@ def pair_rows(
 ) -> tuple[dict[str, list[str]], dict[str, int]]:
     """Texts by column (`anchor`, `positive`, `negative_1` and on), and how many negatives were mined, made and filled.
 
-    Every row of a batch needs equally many negatives. Where too few are found or made, the positive of a random other
-    pair fills the gap, but never one that translates the anchor in some row.
-
-    Raises:
-        ArgumentError: No other pair's positive can fill in for a missing negative.
-        ArgumentTypeError: `make_negatives` did not return a list of texts.
+    Every row needs equally many. The positive of a random other pair, never a translation of the anchor, fills a gap.
     """
     rng = random.Random(config.seed)  # noqa: S311 - a choice of texts, no cryptography
     columns = config.mined_negatives + config.made_negatives
@@ -81,8 +76,7 @@ def _made(pair: Pair, make_negatives: MakeNegatives, wanted: int, rng: random.Ra
     returned: Any = make_negatives(pair, rng)
     if not isinstance(returned, (list, tuple)) or not all(isinstance(text, str) for text in returned):
         raise ArgumentTypeError(
-            f"`make_negatives` must return a list of texts, empty where it makes none; got {str(returned)[:80]!r} "
-            f"({type(returned).__name__}) for the pair {str(tuple(pair))[:120]}"
+            f"`make_negatives` must return a list of texts, possibly empty, got {str(returned)[:80]!r} for {pair[0]!r}"
         )
     usable = [text for text in dict.fromkeys(map(normalise, returned)) if text and text not in pair]
     return rng.sample(usable, min(wanted, len(usable)))

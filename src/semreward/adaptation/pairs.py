@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from os import PathLike
-from typing import Any, NamedTuple, TypeAlias, overload
+from typing import Any, NamedTuple, TypeAlias
 
 from semreward.arguments import check_count
 from semreward.errors import ArgumentError
@@ -16,7 +16,6 @@ Columns: TypeAlias = tuple[str, str] | tuple[int, int]
 """Names of the two columns, or their positions counted from 0, for files without a header."""
 
 _NAMED = 5  # bad rows that a report names
-_NOT_UNICODE = "not valid UTF-8"
 _EQUAL_SIDES = "with equal sides"
 
 
@@ -53,14 +52,8 @@ class PairData(Sequence[Pair]):
     pairs: tuple[Pair, ...]
     report: PairReport
 
-    @overload
-    def __getitem__(self, place: int) -> Pair: ...
-    @overload
-    def __getitem__(self, place: slice) -> "PairData": ...
-    def __getitem__(self, place: int | slice) -> "Pair | PairData":
-        if isinstance(place, slice):
-            return PairData(self.pairs[place], self.report)
-        return self.pairs[place]
+    def __getitem__(self, place: Any) -> Any:
+        return PairData(self.pairs[place], self.report) if isinstance(place, slice) else self.pairs[place]
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -79,10 +72,8 @@ def read_pairs(
     sides are equal. Duplicates stay: `adapt_encoder` removes and reports them.
 
     Args:
-        source: A file (`.tsv`, `.csv`, `.jsonl`, `.parquet`; also compressed: `.gz`, `.bz2`, `.xz`, `.zst`), a hub data
-            set's id, or an iterable of pairs or of mappings.
-        columns: Names of the anchor's and the positive's column; or their positions, counted from 0, if a TSV or CSV
-            has no header. TSV knows no quoting: a quotation mark is text.
+        source: What `semreward.files.read_rows` reads, or an iterable of pairs or of mappings.
+        columns: Names of the anchor's and the positive's column; or positions, from 0, of a file without a header.
         split: Split of a hub data set.
         limit: Read at most so many rows; `None`: all of them.
 
@@ -90,10 +81,8 @@ def read_pairs(
         The pairs, normalised (NFC, no outer white space), in order, and the report.
 
     Raises:
-        ArgumentError: The file does not exist, has another ending, is damaged or holds no pair; or `columns` or
-            `limit` is invalid.
+        ArgumentError: The file cannot be read or holds no pair; or `columns` or `limit` is invalid.
         MissingColumnError: The first row has no such column. Later rows without it are dropped.
-        MissingDependencyError: A format's library is not installed.
 
     Example:
         >>> data = read_pairs([("马", "རྟ"), ("山", " "), ("水",)])
@@ -128,16 +117,12 @@ def read_pairs(
 
 
 def checked_pairs(pairs: Sequence[tuple[str, str]], name: str) -> list[Pair]:
-    """Normalised pairs; raises `ArgumentError` with the row unless each is two non-blank strings of valid Unicode."""
+    """Normalised pairs; an `ArgumentError` names the row that is not two non-blank strings of valid Unicode."""
     checked = []
     for row, pair in enumerate(pairs):
         fault = _fault(pair)
-        if fault == _NOT_UNICODE:
-            raise ArgumentError(
-                f"`{name}` must be valid Unicode, got a lone surrogate in {pair!a} at row {row}; drop it"
-            )
         if fault and fault != _EQUAL_SIDES:
-            raise ArgumentError(f"`{name}` must be pairs of non-empty strings, got {pair!r} at row {row}; drop the row")
+            raise ArgumentError(f"`{name}` must be pairs of non-empty strings, got one {fault} at row {row}: {pair!a}")
         checked.append(Pair(*map(normalise, pair)))
     return checked
 
@@ -178,7 +163,7 @@ def _fault(sides: Any) -> str:
     if not all(isinstance(side, str) for side in sides):
         return "with a side that is no text"
     if any("\ud800" <= character <= "\udfff" for side in sides for character in side):
-        return _NOT_UNICODE
+        return "not valid UTF-8"
     first, second = map(normalise, sides)
     if not first or not second:
         return "with a blank side"

@@ -4,16 +4,14 @@ import hashlib
 import json
 import logging
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile, ZipFile
 
 import datasets
 import torch
-from safetensors import SafetensorError, safe_open
 from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer, SentenceTransformerTrainingArguments
 from sentence_transformers.base.sampler import NoDuplicatesBatchSampler
 from sentence_transformers.sentence_transformer import losses
@@ -22,21 +20,13 @@ from transformers import EarlyStoppingCallback, PrinterCallback
 from semreward.adaptation.config import AdaptationConfig
 from semreward.adaptation.models import HeldOutEvaluator
 from semreward.errors import ArgumentError, TrainingDivergedError
+from semreward.files import read_json
 
-CHECKPOINTS = "training"
-"""Folder of the checkpoints, within the encoder's, until the encoder is written."""
+CHECKPOINTS = "training"  # their folder, within the encoder's, until the encoder is written
 
 logger = logging.getLogger(__name__)
 
 _FREE = ("output_dir", "resume", "use_cpu", "save_steps")  # may differ between a run and its continuation
-_OPENERS: Mapping[str, Callable[[Path], Any]] = {  # they raise if the file was cut off
-    ".json": lambda path: json.loads(path.read_bytes()),
-    ".safetensors": lambda path: safe_open(path, "np"),
-    ".pt": ZipFile,
-    ".pth": ZipFile,
-}
-_LOGGING_STEPS = 20
-_START_OVER = "start over with resume=False"
 _EMBEDDINGS = r"(word_embeddings|embed_tokens|tok_embeddings|\bembedding)\.weight$"
 
 
@@ -46,16 +36,7 @@ def train(
     rows: Mapping[str, list[str]],
     evaluator: HeldOutEvaluator | None,
 ) -> list[Mapping[str, float]]:
-    """Train a model in place; afterwards it holds the last weights, or with `patience` the best.
-
-    Returns:
-        The losses and measures in the trainer's log, which checkpoints carry along.
-
-    Raises:
-        ArgumentError: No batch can be filled without duplicates, or the checkpoint to resume from belongs to other
-            settings or is damaged.
-        TrainingDivergedError: The loss is not finite.
-    """
+    """Train a model in place, to the last weights, or with `patience` the best; returns losses and measures."""
     arguments = training_arguments(config, measures=evaluator is not None)
     checkpoint = _prepared_folder(arguments, config, rows)
     trainer = ContrastiveTrainer(
@@ -70,8 +51,8 @@ def train(
     trainer.train(resume_from_checkpoint=checkpoint)
     if not trainer.state.global_step:
         raise ArgumentError(
-            f"`train_pairs` must hold {config.batch_size} rows that share no text, to fill a batch, but no batch could "
-            "be filled; lower `batch_size` or add pairs"
+            f"`train_pairs` must hold {config.batch_size} rows that share no text, to fill a batch; "
+            "lower `batch_size` or add pairs"
         )
     return [entry for entry in trainer.state.log_history if {"loss", "eval_precision"} & entry.keys()]
 
@@ -103,7 +84,7 @@ def training_arguments(config: AdaptationConfig, *, measures: bool) -> SentenceT
         metric_for_best_model="eval_precision" if keeps_best else None,
         greater_is_better=True if keeps_best else None,
         report_to="none",
-        logging_steps=config.measure_steps or _LOGGING_STEPS,
+        logging_steps=config.measure_steps or 20,
         logging_nan_inf_filter=False,
         dataloader_drop_last=True,
         disable_tqdm=True,
@@ -115,14 +96,13 @@ def contrastive_loss(model: SentenceTransformer, config: AdaptationConfig) -> to
     make_loss: Any = losses.MultipleNegativesRankingLoss
     if config.mini_batch_size is not None:
         make_loss = partial(losses.CachedMultipleNegativesRankingLoss, mini_batch_size=config.mini_batch_size)
-    loss: torch.nn.Module = make_loss(
+    return make_loss(  # type: ignore[no-any-return] # the library is untyped
         model,
         scale=1.0 / config.temperature,
         directions=("query_to_doc", "doc_to_query"),
         partition_mode="per_direction",
         gather_across_devices=torch.distributed.is_available() and torch.distributed.is_initialized(),
     )
-    return loss
 
 
 class LongestFirstSampler(NoDuplicatesBatchSampler):  # type: ignore[misc] # the library is untyped
@@ -161,69 +141,34 @@ class ContrastiveTrainer(SentenceTransformerTrainer):  # type: ignore[misc] # th
 def _prepared_folder(
     arguments: SentenceTransformerTrainingArguments, config: AdaptationConfig, rows: Mapping[str, list[str]]
 ) -> str | None:
-    """Clear the folder of checkpoints, or find the one in it to continue from."""
+    """Clear the folder of checkpoints, or find the last one in it that was written to its end."""
     folder = Path(config.output_dir, CHECKPOINTS)
     settings = folder / "settings.json"
+    data = hashlib.sha256(json.dumps(dict(rows), ensure_ascii=False).encode()).hexdigest()
+    decisive = {name: value for name, value in asdict(config).items() if name not in _FREE} | {"data": data[:16]}
     with arguments.main_process_first(local=False, desc="clearing old checkpoints"):
         if config.resume and settings.is_file():
-            _check_same(settings, _decisive(config, rows))
+            _check_same(settings, decisive)
         elif arguments.process_index == 0:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
-            settings.write_text(json.dumps(_decisive(config, rows)), encoding="utf-8")
-        checkpoint = _last_checkpoint(folder)
-    if checkpoint is None:
-        return None
-    _check_whole(checkpoint)
-    logger.info("resuming from %s", checkpoint)
-    return str(checkpoint)
-
-
-def _last_checkpoint(folder: Path) -> Path | None:
-    """The checkpoint of the most steps that was written to its end; the trainer writes its state last."""
+            settings.write_text(json.dumps(decisive), encoding="utf-8")
     for path in sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]), reverse=True):
-        if isinstance(_read_json(path / "trainer_state.json"), dict):
-            return path
-        logger.warning("%s was not written to its end: passed over", path)
+        try:
+            read_json(path / "trainer_state.json")  # which the trainer writes last
+        except ArgumentError:  # noqa: PERF203 - of a few files
+            logger.warning("%s was not written to its end: passed over", path)
+        else:
+            logger.info("resuming from %s", path)
+            return str(path)
     return None
 
 
-def _check_whole(checkpoint: Path) -> None:
-    """Raise if a file of a checkpoint was cut off."""
-    file = checkpoint
-    try:
-        for file in checkpoint.rglob("*.*"):
-            _OPENERS.get(file.suffix, Path.stat)(file)
-    except (ValueError, BadZipFile, SafetensorError) as error:
-        raise ArgumentError(
-            f"`resume` must find a whole checkpoint, but {checkpoint} cannot be loaded: {file.name}: {error}; "
-            f"remove it to continue from the one before, or {_START_OVER}"
-        ) from error
-
-
-def _read_json(path: Path) -> Any:
-    """What a file holds; `None` if it is missing or damaged."""
-    try:
-        return json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return None
-
-
-def _decisive(config: AdaptationConfig, rows: Mapping[str, list[str]]) -> dict[str, Any]:
-    """All settings and data that decide the weights, as JSON gives them back."""
-    data = hashlib.sha256(json.dumps(dict(rows), ensure_ascii=False).encode()).hexdigest()
-    return {name: value for name, value in asdict(config).items() if name not in _FREE} | {"data": data[:16]}
-
-
 def _check_same(settings: Path, new: Mapping[str, Any]) -> None:
-    old = _read_json(settings)
-    if not isinstance(old, dict):
-        raise ArgumentError(
-            f"`resume` must find whole settings in {settings}, but that file is damaged or cut off; {_START_OVER}"
-        )
+    old = read_json(settings)
     changed = [f"{name} {old.get(name)!r} -> {value!r}" for name, value in new.items() if old.get(name) != value]
     if changed:
         raise ArgumentError(
             f"`resume` must use the settings and data of the checkpoints in {settings.parent}, but these differ: "
-            f"{'; '.join(changed)}; restore them, or {_START_OVER}"
+            f"{'; '.join(changed)}; restore them, or start over with resume=False"
         )

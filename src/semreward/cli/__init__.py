@@ -9,13 +9,12 @@ import warnings
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Sequence
 from typing import Any
-from warnings import formatwarning
 
 import semreward
 from semreward.cli.streams import ReaderGoneError, say
-from semreward.errors import MissingColumnError, SemRewardError, SemRewardWarning
+from semreward.errors import MissingColumnError, SemRewardError
 
-FINE, FINDINGS, WRONG, BUG = 0, 1, 2, 3
+WRONG, BUG = 2, 3
 INTERRUPTED, READER_GONE = 130, 141  # as a shell reports Ctrl-C and a closed pipe
 
 _DESCRIPTION = "Score, calibrate, audit and check rewards of meaning. FILE holds rows: .jsonl, .csv, .tsv or .parquet."
@@ -24,20 +23,13 @@ _REPEATED: dict[str, Any] = {"action": "append", "default": []}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command.
+    """Run one command, and return its exit code.
 
     Args:
         arguments: The words after `semreward`; by default those of this process.
 
-    Returns:
-        The exit code: `FINE`, `FINDINGS`, `WRONG`, `BUG`, `INTERRUPTED` or `READER_GONE`.
-
     Raises:
         SystemExit: From argparse, for `--help`, `--version` and wrong usage.
-
-    Example:
-        >>> main(["audit", "nowhere.jsonl", "--reward", "semreward:paper_reward"])
-        2
     """
     options = _parser().parse_args(arguments)
     for stream in (sys.stdout, sys.stderr):
@@ -48,11 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         stdout = sys.stdout
         # Rewards and the modules that make them may print; stdout holds results only.
         with warnings.catch_warnings(), contextlib.redirect_stdout(sys.stderr):
-            warnings.showwarning = _show_warning
+            warnings.showwarning = lambda message, *_, **__: say(f"semreward: warning: {message}")
             return int(getattr(commands, options.command)(options, stdout))
     except SemRewardError as error:
-        if options.traceback:
-            say(traceback.format_exc())
         remedy = ". On the command line: --column NAME=COLUMN" if isinstance(error, MissingColumnError) else ""
         say(f"semreward: error: {error}{remedy}")
         return WRONG
@@ -65,45 +55,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return BUG
 
 
-def _show_warning(
-    message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: Any, **__: Any
-) -> None:
-    """Show a warning of ours on one line, and any other as Python does."""
-    is_ours = issubclass(category, SemRewardWarning)
-    say(f"semreward: warning: {message}" if is_ours else formatwarning(message, category, filename, lineno))
-
-
 def _parser() -> ArgumentParser:
     parser = ArgumentParser("semreward", description=_DESCRIPTION, epilog=_EXIT_CODES, allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"semreward {semreward.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
     def add(name: str, summary: str, file: str, **more: Any) -> Any:
-        command = commands.add_parser(
-            name, help=summary, description=f"{summary}.", epilog=_EXIT_CODES, allow_abbrev=False
-        )
+        command = commands.add_parser(name, help=summary, description=summary, epilog=_EXIT_CODES, allow_abbrev=False)
         option = command.add_argument
         option("file", metavar="FILE", help=f"{file}; - for JSON lines on stdin", **more)
         option("--column", metavar="NAME=COLUMN", type=_pair, **_REPEATED, help="take NAME from the file's COLUMN")
-        option("--traceback", action="store_true", help="show where an error comes from")
         which = command.add_argument_group("the reward").add_mutually_exclusive_group(required=True)
         which.add_argument("--reward", metavar="TARGET", help="module:attribute, or path/to/file.py:attribute")
         which.add_argument("--encoder", metavar="PATH_OR_ID", help="sentence encoder: a folder, or a hub id")
-        option(
-            "--reasoning",
-            choices=("remove", "keep", "prefilled"),
-            default="remove",
-            help="with --encoder: <think> blocks",
-        )
         if name != "calibrate":
             option("--language", metavar="TAG", help="with --encoder, and for an audit: language of the answers")
             option("--threshold", metavar="TAU", help="with --encoder: a number, or what `calibrate` wrote")
-            option("--recommended", action="store_true", help="with --encoder: recommended_reward, not paper_reward")
-            option("--source-column", metavar="NAME", help="with --recommended: what answers must not copy")
         return option
 
     option = add("score", "score the rows of a file", "rows with `completion` and what the reward needs")
-    option("--out", metavar="FILE", help="write there instead of to stdout")
     option("--batch-size", type=_count, default=256, metavar="N", help="rows per call (default: 256)")
 
     samples = "rows with `completion` and `reference`, the samples of a prompt side by side"
@@ -117,16 +87,13 @@ def _parser() -> ArgumentParser:
     pairs = "rows with `reference`, and if possible `weak`, `source`, `prompt`, `paraphrase`"
     option = add("audit", "attack a reward with answers that nobody wants", pairs)
     option("--out", metavar="FILE", **_REPEATED, help="write the report: .json, .md or .html; repeatable")
-    rules = (
-        "beats_weak (default), matches_gold; or, of one attack or kind: form=beats_weak, source_copy=0.05 (win rate)"
-    )
+    rules = "beats_weak (default) or matches_gold; of one attack or kind: form=beats_weak, source_copy=0.05 (win rate)"
     option("--fail-on", metavar="RULE", **_REPEATED, help=rules)
     option("--seed", type=int, default=0, help="decides the attacks' draws (default: 0)")
 
     examples = "rows with `completion` and what the reward needs, as examples"
     option = add("check", "check a reward against the reward contract", examples, nargs="?")
     option("--examples", type=_count, default=20, metavar="N", help="take the first N rows (default: 20)")
-    option("--ordered", metavar="FILE", help="rows with `completions`, best to worst, as cases")
     option("--fixtures", metavar="FILE", help="JSON lines with the value that each row is `expected` to earn")
     option("--tolerance", type=float, default=1e-5, help="largest difference of two calls (default: 1e-5)")
     option("--no-spawn", action="store_true", help="leave out the checks that start a new process")
@@ -134,10 +101,9 @@ def _parser() -> ArgumentParser:
 
 
 def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
+    if int(text) < 1:
         raise ArgumentTypeError(f"must be at least 1, got {text}")
-    return value
+    return int(text)
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -15,104 +15,65 @@ from numpy.typing import NDArray
 from semreward import calibration, testing
 from semreward.audit.auditing import audit_reward
 from semreward.cli.rewards import load, number_or_text, reward_of, similarity_of
-from semreward.cli.streams import (
-    ABOUT_ROWS,
-    ReaderGoneError,
-    Row,
-    check_target,
-    located,
-    name_of,
-    opened,
-    put,
-    refusals,
-    rows_of,
-    say,
-)
-from semreward.errors import (
-    ArgumentError,
-    EncoderNotFoundError,
-    EncoderUnavailableError,
-    MissingDependencyError,
-    SemRewardError,
-)
+from semreward.cli.streams import ABOUT_ROWS, Row, check_target, located, name_of, put, refusals, rows_of, say
+from semreward.errors import ArgumentError, EncoderUnavailableError, SemRewardError
 from semreward.files import is_file
 from semreward.rewards.composite import CompositeReward
-from semreward.testing.checking import RESERVED_COLUMNS, argument_of
-from semreward.testing.probe import is_completion
+from semreward.testing.checking import argument_of, check_row
 
 Values: TypeAlias = Mapping[str, NDArray[np.float64]]
 
 _REWARDS = "rewards"
-_NOT_ABOUT_ROWS = (EncoderUnavailableError, EncoderNotFoundError, MissingDependencyError)
-_QUANTILES = (10, 50, 90)
 _REPORTS = (".json", ".md", ".html")
 
 
 def score(options: Namespace, stdout: TextIO) -> int:
     """Write all rows with what a reward pays them; those before an error are written."""
-    check_target(options.out, options)
-    rows = _scorable(rows_of(options.file, options.column, needed=("completion",)), name_of(options.file))
-    first = next(rows)  # a wrong file shows before an encoder is loaded
+    faults: list[SemRewardError] = []
+    rows = _scorable(rows_of(options.file, options.column, needed=("completion",)), name_of(options.file), faults)
+    batch = list(islice(rows, options.batch_size))
+    if not batch:
+        raise faults[0]  # before an encoder is loaded
     reward = reward_of(options)
     composite = reward if isinstance(reward, CompositeReward) else CompositeReward([(reward, 1.0)])
     found: defaultdict[str, list[NDArray[np.float64]]] = defaultdict(list)
     columns: dict[str, None] = {}  # of all rows so far, in order
-    faults: list[SemRewardError] = []
-    rows = _until_fault(chain([first], rows), faults)
     done = 0
-    with opened(options.out, stdout) as write:
-        try:
-            while batch := list(islice(rows, options.batch_size)):
-                columns.update(dict.fromkeys(chain.from_iterable(batch)))
-                for scored, values in _scored(composite, batch, columns, options.file, done):
-                    write("".join(_line(row, values, index) for index, row in enumerate(scored)))
-                    for name, column in values.items():
-                        found[name].append(column)
-                done += len(batch)
-        except ReaderGoneError:
-            found.clear()
-            raise
-        finally:
-            if found:
-                say(_summary({name: np.concatenate(parts) for name, parts in found.items()}))
+    while batch:
+        columns.update(dict.fromkeys(chain.from_iterable(batch)))
+        for scored, values in _scored(composite, batch, columns, options.file, done):
+            put("".join(_line(row, values, index) for index, row in enumerate(scored)), stdout)
+            for name, column in values.items():
+                found[name].append(column)
+        done += len(batch)
+        batch = list(islice(rows, options.batch_size))
+    say(_summary({name: np.concatenate(parts) for name, parts in found.items()}))
     if faults:
         raise faults[0]
     return 0
 
 
-def _until_fault(rows: Iterable[Row], faults: list[SemRewardError]) -> Iterator[Row]:
-    """The rows before the first one that cannot be read; its error goes into `faults`."""
+def _scorable(rows: Iterable[Row], name: str, faults: list[SemRewardError]) -> Iterator[Row]:
+    """The rows before the first that cannot be read or scored; its error goes into `faults`."""
     try:
-        yield from rows
+        for number, row in enumerate(rows, start=1):
+            check_row(row, f"{name}: row {number}")
+            if _REWARDS in row:
+                raise ArgumentError(f"{name} must not have a column `{_REWARDS}`, as the result has; rename it")
+            yield row
     except SemRewardError as error:
         faults.append(error)
-
-
-def _scorable(rows: Iterable[Row], name: str) -> Iterator[Row]:
-    """The rows, as long as a reward can be called with them."""
-    for number, row in enumerate(rows, start=1):
-        if reserved := (RESERVED_COLUMNS | {_REWARDS}) & row.keys():
-            raise ArgumentError(
-                f"{name} must not have a column `{min(reserved)}`, which trainers and this command write themselves, "
-                f"got one at row {number}; rename it, or leave it out"
-            )
-        if not is_completion(row["completion"]):
-            raise ArgumentError(
-                f"{name}: `completion` must be a string or a list of messages, got {str(row['completion'])[:80]!r} at "
-                f"row {number}; correct or drop the row"
-            )
-        yield row
 
 
 def _scored(
     reward: CompositeReward, batch: Sequence[Row], columns: Iterable[str], source: str, first: int
 ) -> Iterator[tuple[Sequence[Row], Values]]:
     """The rows with their values; a batch that fails is halved until the row is found that fails alone."""
-    # A reward may change what it is called with, and the rows are still to be written.
+    # Copies: a reward may change what it is called with.
     call: dict[str, Any] = {argument_of(name): [deepcopy(row.get(name)) for row in batch] for name in columns}
     try:
         values = reward.breakdown(**call)
-    except _NOT_ABOUT_ROWS:
+    except EncoderUnavailableError:  # which took its time
         raise
     except (Exception, SystemExit) as error:
         failure = repr(error)
@@ -127,8 +88,7 @@ def _scored(
     half = len(batch) // 2
     yield from _scored(reward, batch[:half], columns, source, first)
     yield from _scored(reward, batch[half:], columns, source, first + half)
-    rows = f"rows {first + 1} to {first + len(batch)}"
-    say(f"semreward: warning: {rows} failed together ({failure}), but not in smaller batches")
+    say(f"semreward: warning: rows {first + 1} to {first + len(batch)} failed together ({failure}), but not apart")
 
 
 def _line(row: Row, values: Values, index: int) -> str:
@@ -140,21 +100,19 @@ def _line(row: Row, values: Values, index: int) -> str:
 
 def _summary(values: Values) -> str:
     """A table: for each component the mean, quantiles, and how many rows are `None`."""
-    width = max(map(len, values))
-    rows = len(next(iter(values.values())))
-    count = f"{rows} row{'s' * (rows != 1)}"
-    lines = [f"{count:<{width}}{'mean':>10}" + "".join(f"{f'P{q}':>10}" for q in _QUANTILES) + f"{'None':>8}"]
+    table = [[f"{len(values['total'])} rows", "mean", "P10", "P50", "P90", "None"]]
     for name, column in values.items():
         present = column[~np.isnan(column)]
-        numbers = [present.mean(), *np.percentile(present, _QUANTILES)] if present.size else []
-        cells = [f" {number:>9.4f}" for number in numbers] or [f"{'-':>10}"] * (1 + len(_QUANTILES))
-        lines.append(f"{name:<{width}}{''.join(cells)}{column.size - present.size:>8}")
-    return "\n".join(lines)
+        numbers = [present.mean(), *np.percentile(present, (10, 50, 90))] if present.size else [np.nan] * 4
+        table.append([name, *(f"{number:.4f}" for number in numbers), str(column.size - present.size)])
+    width = max(len(cells[0]) for cells in table)
+    return "\n".join(f"{name:<{width}}" + "".join(f" {cell:>9}" for cell in cells) for name, *cells in table)
 
 
 def calibrate(options: Namespace, stdout: TextIO) -> int:
     """Print the threshold that fits an encoder and a policy, and save it where `--out` says."""
-    check_target(options.out, options)
+    if options.out is not None:
+        check_target(options.out, options)
     reward = similarity_of(options)
     column, per_prompt = reward.reference_column, options.samples_per_prompt
     rows = list(rows_of(options.file, options.column, needed=("completion", column)))
@@ -214,12 +172,7 @@ def audit(options: Namespace, stdout: TextIO) -> int:
 
 
 def limits_of(rules: Sequence[str]) -> Any:
-    """The `--fail-on` rules for `AuditReport.failures`: one verdict, or names with their verdicts and win rates.
-
-    Example:
-        >>> limits_of(["form=beats_weak", "source_copy=0.05"])
-        {'form': 'beats_weak', 'source_copy': 0.05}
-    """
+    """The `--fail-on` rules for `AuditReport.failures`: one verdict, or names with their verdicts and win rates."""
     pairs = [rule.partition("=") for rule in rules]
     limits: Any = {name: number_or_text(limit) for name, _, limit in pairs}
     if len(limits) < len(rules):
@@ -233,27 +186,21 @@ def limits_of(rules: Sequence[str]) -> Any:
 
 def check(options: Namespace, stdout: TextIO) -> int:
     """Print what the conformance kit and the fixtures found."""
-    if options.ordered is not None and options.file is None:
-        raise ArgumentError("--ordered needs FILE with examples beside it")
     if options.file is None and options.fixtures is None:
         raise ArgumentError("check needs FILE with examples, --fixtures, or both")
     if options.fixtures is not None and not is_file(options.fixtures):
         raise ArgumentError(f"--fixtures must be a file, and {options.fixtures!r} does not exist")
-    examples, ordered, passed = [], [], True
+    examples, passed = [], True
     if options.file is not None:
         found = list(islice(rows_of(options.file, options.column, needed=("completion",)), options.examples))
         names = dict.fromkeys(chain.from_iterable(found))
         examples = [{name: row.get(name) for name in names} for row in found]  # what a row lacks is None, as in `score`
-    if options.ordered is not None:
-        columns = [pair for pair in options.column if pair[0] != "completion"]  # cases have `completions`
-        ordered = list(rows_of(options.ordered, columns, needed=("completions",)))
     reward = reward_of(options)
     if examples:
-        spawn, tolerance = not options.no_spawn, options.tolerance
         try:
-            report = testing.check_reward(reward, examples, tolerance=tolerance, ordered=ordered, spawn=spawn)
+            report = testing.check_reward(reward, examples, tolerance=options.tolerance, spawn=not options.no_spawn)
         except ABOUT_ROWS as error:
-            raise located(error, f"{options.file}, {options.ordered}" if ordered else options.file) from error
+            raise located(error, options.file) from error
         put(f"{report}\n", stdout)
         passed = report.passed
     if options.fixtures is not None:

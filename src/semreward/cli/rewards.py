@@ -12,42 +12,27 @@ from semreward.encoders.local import SentenceTransformerEncoder
 from semreward.errors import ArgumentError, ArgumentTypeError, SemRewardError
 from semreward.files import is_file
 from semreward.protocols import RewardFunction
-from semreward.rewards.recipes import paper_reward, recommended_reward
+from semreward.rewards.recipes import paper_reward
 from semreward.rewards.similarity import SemanticSimilarityReward
-from semreward.testing.checking import argument_of
-from semreward.text import Answer
 
 
 def reward_of(options: Namespace) -> RewardFunction:
     """The reward of `--reward`, or that of `--encoder`, which is loaded."""
     if options.reward is not None:
-        of_encoder = {
-            "--language": options.command != "audit" and options.language,
-            "--threshold": options.threshold,
-            "--recommended": options.recommended,
-            "--source-column": options.source_column,
-            "--reasoning": options.reasoning != "remove",
-        }
-        if given := [name for name, value in of_encoder.items() if value]:
-            raise ArgumentError(f"{given[0]} goes with --encoder, not with --reward; set it where the reward is made")
+        for name in ("threshold",) if options.command == "audit" else ("threshold", "language"):
+            if getattr(options, name) is not None:
+                raise ArgumentError(f"--{name} goes with --encoder, not with --reward; set it where the reward is made")
         return named_reward(options.reward)
     for name in ("language", "threshold"):
         if getattr(options, name) is None:
             raise ArgumentError(f"--encoder needs --{name}; for a reward without, name it by --reward")
-    if options.source_column and not options.recommended:
-        raise ArgumentError("--source-column goes with --recommended; paper_reward does not look at the source")
     encoder = SentenceTransformerEncoder(options.encoder)
     threshold: Any = number_or_text(options.threshold)
     if isinstance(threshold, str):
         if not is_file(threshold):
             raise ArgumentError(f"--threshold must be a number or the file of a calibration, got {threshold[:80]!r}")
         threshold = Calibration.load(threshold)
-    answer = Answer(options.reasoning)
-    if options.recommended:
-        source = options.source_column and argument_of(options.source_column)
-        reward = recommended_reward(encoder, options.language, threshold, source_column=source, answer=answer)
-    else:
-        reward = paper_reward(encoder, options.language, threshold, answer=answer)
+    reward = paper_reward(encoder, options.language, threshold)
     load(encoder)
     if isinstance(threshold, Calibration):
         threshold.check(encoder)
@@ -57,14 +42,11 @@ def reward_of(options: Namespace) -> RewardFunction:
 def similarity_of(options: Namespace) -> SemanticSimilarityReward:
     """The reward to calibrate; its encoder is not loaded."""
     if options.reward is None:
-        encoder = SentenceTransformerEncoder(options.encoder)
-        return SemanticSimilarityReward(encoder, threshold=0.0, answer=Answer(options.reasoning))
+        return SemanticSimilarityReward(SentenceTransformerEncoder(options.encoder), threshold=0.0)
     reward = named_reward(options.reward)
     if not isinstance(reward, SemanticSimilarityReward):
-        raise ArgumentTypeError(
-            f"--reward must be a SemanticSimilarityReward to calibrate it, got {type(reward).__name__}; of a "
-            "composite, name that component"
-        )
+        kind = type(reward).__name__
+        raise ArgumentTypeError(f"--reward must be a SemanticSimilarityReward to calibrate it, got {kind}")
     return reward
 
 
@@ -77,43 +59,30 @@ def number_or_text(text: str) -> Any:
 
 
 def named_reward(target: str) -> RewardFunction:
-    """The reward function that `module:attribute` or `path/to/file.py:attribute` names.
-
-    Modules are found in the working folder first. A file is imported under its name, in its package if it is in one,
-    with its folder on the path: it finds its neighbours, and new processes find it.
-    """
-    module, colon, attribute = target.rpartition(":")
-    if not (module and colon and attribute):
+    """The reward function that `module:attribute` or `path/to/file.py:attribute` names."""
+    module, _, attribute = target.rpartition(":")
+    is_file_name = module.endswith(".py")
+    if not (module and attribute) or (module.startswith(".") and not is_file_name):
         raise ArgumentError(f"--reward must be module:attribute or path/to/file.py:attribute, got {target!r}")
-    found: Any = _module_of_file(Path(module)) if module.endswith(".py") else _module(module, Path.cwd())
+    found: Any = _module_of_file(Path(module)) if is_file_name else _module(module, Path.cwd())
     for name in attribute.split("."):
         if not hasattr(found, name):
             raise ArgumentError(f"--reward names {attribute!r}, which {module} does not have; correct the name")
         found = getattr(found, name)
-    if isinstance(found, type) or not callable(found) or not _takes_completions(found):
-        kind = "a class" if isinstance(found, type) else type(found).__name__
+    try:
+        inspect.signature(found).bind_partial(completions=[])
+    except (TypeError, ValueError) as error:
         raise ArgumentTypeError(
-            f"--reward must name a function that takes `completions`, got {kind} {attribute!r}; if it makes a reward, "
-            f"call it in a module, and name the result: reward = {attribute}(...)"
-        )
+            f"--reward must name a function that takes `completions`, got {type(found).__name__} {attribute!r}; if it "
+            f"makes a reward, call it in a module, and name the result: reward = {attribute}(...)"
+        ) from error
     return found  # type: ignore[no-any-return] # callable is all that can be known
 
 
-def _takes_completions(function: Any) -> bool:
-    try:
-        inspect.signature(function).bind_partial(completions=[])
-    except TypeError:
-        return False
-    except ValueError:  # the signature is not known
-        return True
-    return True
-
-
 def _module_of_file(path: Path) -> Any:
+    """A file's module, in its package if it is in one: it finds its neighbours, and new processes find it."""
     if not is_file(path):
         raise ArgumentError(f"--reward names the file {str(path)!r}, which does not exist; correct the path")
-    if "." in path.stem:
-        raise ArgumentError(f"--reward must name a file without a further dot, got {path.name!r}; rename it")
     folder, name = path.resolve().parent, path.stem
     while (folder / "__init__.py").is_file():
         folder, name = folder.parent, f"{folder.name}.{name}"
@@ -127,8 +96,6 @@ def _module_of_file(path: Path) -> Any:
 
 
 def _module(name: str, folder: Path) -> Any:
-    if name.startswith("."):
-        raise ArgumentError(f"--reward must name a module, got {name!r}; leave out the dot")
     sys.path.insert(0, str(folder))
     try:
         return importlib.import_module(name)
@@ -136,13 +103,13 @@ def _module(name: str, folder: Path) -> Any:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
             raise  # the module is there, and misses another one
         raise ArgumentError(
-            f"--reward names the module {name!r}, and there is no {error.name!r} in this folder or among the installed "
-            "packages; correct it, or give a file: path/to/file.py:attribute"
+            f"--reward names the module {name!r}, and there is no {error.name!r} in this folder or installed; "
+            "correct it, or give a file: path/to/file.py:attribute"
         ) from error
 
 
 def load(encoder: Any) -> None:
-    """Load an encoder now: whatever the libraries raise for a wrong model is wrong input."""
+    """Load an encoder; what the libraries raise for a wrong model is wrong input."""
     try:
         encoder.warmup()
     except SemRewardError:
@@ -150,6 +117,5 @@ def load(encoder: Any) -> None:
     except Exception as error:
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise ArgumentError(
-            f"--encoder must be a folder with a model or a hub id, and {encoder.name_or_path!r} cannot be loaded: "
-            f"{reason}; --traceback says more"
+            f"--encoder must be a folder with a model or a hub id; {encoder.name_or_path!r} cannot be loaded: {reason}"
         ) from error

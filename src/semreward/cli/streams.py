@@ -5,8 +5,7 @@ import os
 import re
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO, TypeAlias
 
@@ -26,9 +25,6 @@ class ReaderGoneError(Exception):
 def rows_of(source: str, columns: Sequence[tuple[str, str]], *, needed: Sequence[str]) -> Iterator[Row]:
     """The rows of a file, with each column NAME that `--column NAME=COLUMN` takes from another one."""
     taken = dict(columns)
-    if len(taken) < len(columns):
-        given = " ".join(f"--column {name}={column}" for name, column in columns)
-        raise ArgumentError(f"--column must name each column once, got {given}")
     required = [*taken.values(), *(name for name in needed if name not in taken)]
     is_empty = True
     for row in read_rows(source if source == STDIN else Path(source), required):
@@ -44,12 +40,7 @@ def name_of(source: str) -> str:
 
 
 def located(error: SemRewardError, source: str, *, first: int | None = None) -> SemRewardError:
-    """An error that counts rows as the file does: from 1, the call's first row being the file's row `first` (from 0).
-
-    Example:
-        >>> print(located(ArgumentError("`reference` must be a text, got 3 at row 2"), "data.csv", first=10))
-        data.csv: `reference` must be a text, got 3 at row 13
-    """
+    """An error that counts rows as the file does: from 1. `first`: how many rows come before the call's first one."""
     message, named = str(error), 0
     if isinstance(error, ABOUT_ROWS):
         message, named = re.subn(r"\brow (\d+)\b", lambda found: f"row {int(found[1]) + (first or 0) + 1}", message)
@@ -68,59 +59,26 @@ def put(text: str, stdout: TextIO) -> None:
     try:
         stdout.write(text)
         stdout.flush()
-    except OSError as error:
-        # The interpreter flushes once more at its end, and would complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
-        if isinstance(error, BrokenPipeError):
-            raise ReaderGoneError from error
-        raise ArgumentError(f"stdout cannot be written: {error}; make room") from error
+    except BrokenPipeError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())  # the interpreter flushes once more at its end
+        raise ReaderGoneError from error
 
 
 @contextlib.contextmanager
 def refusals() -> Iterator[None]:
-    """Turn what the system says about a file that cannot be written into an `ArgumentError`."""
+    """Turns an `OSError` of writing a file into an `ArgumentError`."""
     try:
         yield
     except OSError as error:
         raise ArgumentError(f"--out cannot be written: {error}; give another path, or make room") from error
 
 
-def check_target(path: str | None, options: Namespace) -> None:
+def check_target(path: str, options: Namespace) -> None:
     """Raise, before the work begins, if its result could not be written, or would replace what is read."""
-    if path is None:
-        return
-    if path == "-":
-        raise ArgumentError("--out must name a file, got '-'; leave it out to write to stdout")
     target = Path(path)
-    source = "/dev/stdin" if options.file == STDIN else options.file
-    read = (source, getattr(options, "threshold", None), (options.reward or "").rpartition(":")[0])
+    read = (options.file, getattr(options, "threshold", None), (options.reward or "").rpartition(":")[0])
     with refusals():
         if target.is_dir() or not os.access(target if target.exists() else target.parent, os.W_OK):
-            raise ArgumentError(
-                f"--out must name a file that may be written, in an existing folder, got {path!r}; give another path"
-            )
+            raise ArgumentError(f"--out must name a file that may be written, in an existing folder, got {path!r}")
         if target.exists() and any(source and Path(source).exists() and target.samefile(source) for source in read):
             raise ArgumentError(f"--out must not be a file that is read, got {path!r}; give another name")
-
-
-@contextlib.contextmanager
-def opened(path: str | None, stdout: TextIO) -> Iterator[Callable[[str], None]]:
-    """A function that writes to stdout, or beside a file, which is replaced at the end, if anything was written."""
-    if path is None:
-        yield partial(put, stdout=stdout)
-        return
-    target = Path(path).resolve()
-    is_replaced = target.is_file() or not target.exists()  # a device is not
-    beside = target.with_name(f"{target.name}.partial") if is_replaced else target
-
-    def write(text: str) -> None:
-        with refusals(), beside.open("a", encoding="utf-8") as file:
-            file.write(text)
-
-    if is_replaced:
-        beside.unlink(missing_ok=True)
-    try:
-        yield write
-    finally:
-        if is_replaced and beside.exists():
-            beside.replace(target)
