@@ -15,7 +15,7 @@ from typing import Any
 from babel import Locale
 
 from miniature.grammar import Judgement, judge, parse, realise
-from miniature.headlines import judge_headline, lead_of, main_fact, realise_headline
+from miniature.headlines import judge_headline, lead_of, main_fact
 from semreward.errors import ArgumentError
 from semreward.evaluation import ChatServer, JudgePrompt, headline_prompt, pairwise_scores, translation_prompt
 from tables.cells import cell_path, read_cell
@@ -156,7 +156,7 @@ def _judged(source: str, candidate: str, data: DataArguments) -> Judgement:
     if data.task == "headline":
         lead = lead_of(source, "zh" if data.source_column.endswith("zh") else "bo")
         if lead is not None:
-            return judge_headline(candidate, realise_headline(main_fact([lead]), target, rng), target)
+            return judge_headline(candidate, realise(main_fact([lead]), target, rng), target)
     else:
         meaning = parse(source, data.source_column)
         if meaning is not None:

@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from miniature.grammar import Meaning, realise
-from miniature.headlines import Fact, main_fact, realise_headline, sample_article
+from miniature.grammar import Fact, Meaning, realise
+from miniature.headlines import main_fact, sample_article
 from semreward.errors import ArgumentError
 from semreward.evaluation import ChatServer, pairwise_scores, verdict_of
 from tables.judging import language_name, parser_server, prompt_of, served, verdict
@@ -52,14 +52,14 @@ def test_wrong_language_loses() -> None:
 def test_headline_is_judged_by_the_lead() -> None:
     article = sample_article(random.Random(1))
     source = "".join(realise(meaning, "bo", RNG) for meaning in article)
-    right, other = (realise_headline(main_fact(article[start:]), "bo", RNG) for start in (0, 1))
+    right, other = (realise(main_fact(article[start:]), "bo", RNG) for start in (0, 1))
     assert decided(other, right, source=source, data=HEADLINE) == 2
 
 
 def test_whole_lead_is_no_headline() -> None:
     fact = Fact("teacher", "market", "apple", "buy")
     source = RIGHT * 2
-    assert decided(realise_headline(fact, "bo", RNG), RIGHT, source=source, data=HEADLINE) == 1
+    assert decided(realise(fact, "bo", RNG), RIGHT, source=source, data=HEADLINE) == 1
 
 
 @pytest.mark.parametrize("data", [TRANSLATION, HEADLINE])
