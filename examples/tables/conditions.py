@@ -5,7 +5,6 @@ the presets.
 """
 
 import dataclasses
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -111,17 +110,3 @@ def tradeoff_conditions(sweep: Sweep, task: str) -> list[Condition]:
                 made = dataclasses.replace(plain, name=name, rate=rate, length=length)
                 found.append(next((condition for condition in known if condition.same_as(made)), made))
     return found
-
-
-def with_starts(conditions: Iterable[Condition]) -> list[Condition]:
-    """Conditions and what they start from, each once, starts first."""
-    ordered: dict[tuple[str, str], Condition] = {}
-
-    def add(condition: Condition) -> None:
-        if condition.start is not None:
-            add(condition.start)
-        ordered.setdefault((condition.task, condition.name), condition)
-
-    for condition in conditions:
-        add(condition)
-    return list(ordered.values())

@@ -1,5 +1,6 @@
 """The trade-off: what a method gives up for quality, over all its learning rates and lengths, as Markdown and SVG."""
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -73,8 +74,7 @@ def frontier(found: Iterable[Point], *, by: str) -> list[Point]:
     """The points of one method that no other one beats in both quality and cost (`drift` or `reading`)."""
     merits = {}
     for point in found:
-        cost = point.drift.mean if by == "drift" else -point.reading.mean
-        merits[point] = (point.quality.mean, -cost)
+        merits[point] = (point.quality.mean, -point.drift.mean if by == "drift" else point.reading.mean)
     kept = [
         point
         for point, merit in merits.items()
@@ -83,26 +83,19 @@ def frontier(found: Iterable[Point], *, by: str) -> list[Point]:
     return sorted(kept, key=lambda point: point.quality.mean)
 
 
-def cheapest(found: Iterable[Point], quality: float) -> tuple[Point, Point] | None:
-    """The points with the least drift and with the best reading, of those that reach a quality."""
-    reached = [point for point in found if point.quality.mean >= quality]
-    if not reached:
-        return None
-    return min(reached, key=lambda point: point.drift.mean), max(reached, key=lambda point: point.reading.mean)
-
-
 def tell(by_base: Mapping[str, Sequence[Point]], *, quality: str) -> str:
     """What each method pays for a quality, and every point, as Markdown: RL and SFT compare where equally good."""
     parts = []
     for base, found in by_base.items():
         rows = []
-        for least in QUALITIES:
-            for method in dict.fromkeys(point.method for point in found):
-                best = cheapest([point for point in found if point.method == method], least)
-                row = [f"{least:g}", method, "not reached | | |"]
-                if best is not None:
-                    row[2:] = [best[0].drift.shown(4), best[0].setting, best[1].reading.shown(1), best[1].setting]
-                rows.append(row)
+        for least, method in itertools.product(QUALITIES, dict.fromkeys(point.method for point in found)):
+            reached = [point for point in found if point.method == method and point.quality.mean >= least]
+            row = [f"{least:g}", method, "not reached | | |"]
+            if reached:
+                calm = min(reached, key=lambda point: point.drift.mean)
+                reads = max(reached, key=lambda point: point.reading.mean)
+                row[2:] = [calm.drift.shown(4), calm.setting, reads.reading.shown(1), reads.setting]
+            rows.append(row)
         head = [f"{quality}, at least", "method", "least KL", "its rate, length", "best CMRC EM", "its rate, length"]
         parts += [f"## Base {base}: the least that a method pays for a quality", markdown(head, rows, before=1)]
         rows = []
@@ -146,18 +139,11 @@ def _panel(axis: Any, found: Sequence[Point], by: str, *, x: str, y: str) -> Non
         own = [point for point in found if point.method == method]
         if not own:
             continue
-        estimates = [getattr(point, by) for point in own]
-        axis.errorbar(
-            [point.quality.mean for point in own],
-            [estimate.mean for estimate in estimates],
-            xerr=[point.quality.half_width or 0 for point in own],
-            yerr=[estimate.half_width or 0 for estimate in estimates],
-            fmt=marker,
-            color=colour,
-            alpha=0.45,
-            markersize=5,
-            elinewidth=0.6,
-        )
+        qualities, costs = [point.quality for point in own], [getattr(point, by) for point in own]
+        x_means, y_means = ([estimate.mean for estimate in estimates] for estimates in (qualities, costs))
+        x_error, y_error = ([estimate.half_width or 0 for estimate in estimates] for estimates in (qualities, costs))
+        light = {"alpha": 0.45, "markersize": 5, "elinewidth": 0.6}
+        axis.errorbar(x_means, y_means, xerr=x_error, yerr=y_error, fmt=marker, color=colour, **light)
         best = frontier(own, by=by)
         heights = [getattr(point, by).mean for point in best]
         axis.plot([point.quality.mean for point in best], heights, color=colour, marker=marker, label=method)

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats  # type: ignore[import-untyped] # sentence-transformers brings scipy
 
 from semreward.arguments import check_count, check_share
@@ -56,15 +55,10 @@ def paired_difference(
     """Difference of exact match between two policies, question by question.
 
     Differences are averaged over the seeds for each question; then questions are drawn anew. The interval tells how far
-    the mean would move with other questions, for these trainings.
-
-    Args:
-        after: One string per seed, with `1` (right) or `0` for each question.
-        before: Likewise, as many seeds or a single one to compare all with.
-        resamples: Bootstrap samples.
-        seed: Seed of these samples.
+    the mean would move with other questions, for these trainings. `after` has one string per seed, with `1` (right) or
+    `0` for each question; `before` likewise, or a single one to compare all with.
     """
-    right_after, right_before = _table(after), _table(before)
+    right_after, right_before = (np.array([[float(sign) for sign in row] for row in rows]) for rows in (after, before))
     differences = (right_after - right_before).mean(axis=0)
     items = len(differences)
     values, counts = np.unique(differences, return_counts=True)  # few distinct values: draw how often each occurs
@@ -75,27 +69,22 @@ def paired_difference(
     return PairedDifference(over_seeds(by_seed.tolist()), float(low), float(high), discordant, items)
 
 
-def _table(rows: Sequence[str]) -> NDArray[np.float64]:
-    return np.array([[float(right) for right in row] for row in rows])
-
-
 def detectable_difference(items: int, discordant: float) -> float | None:
     r"""The smallest difference of exact match between two policies that a test of paired answers finds.
 
-    Both policies answer the same questions. With psi the share of questions that exactly one of them gets right and d
-    the difference of their exact matches, McNemar's test (two-sided, 5 %) rejects equality with a power of 80 % where
+    With psi the share of questions that exactly one of them gets right and d the difference of their exact matches,
+    McNemar's test (two-sided, 5 %) rejects equality with a power of 80 % where
 
     $$d \sqrt{n} = z_{1-\alpha/2} \sqrt{\psi} + z_{power} \sqrt{\psi - d^2}$$
 
-    which is solved for d. Only the choice of questions is random here: how much a policy changes from one training to
-    another is not in it, so comparisons of methods need several seeds beside it.
+    Only the choice of questions is random here: comparisons of methods need several trainings beside it.
 
     Args:
         items: Number of questions n, at least 1.
-        discordant: Share psi of questions with exactly one right answer, in [0, 1].
+        discordant: Share psi, in [0, 1].
 
     Returns:
-        The difference in [0, psi], as a share; `None` where no difference that psi allows is found with this power.
+        The difference in [0, psi]; `None` where no difference that psi allows is found with this power.
 
     Source:
         Connor 1987, Biometrics 43(1), https://doi.org/10.2307/2531961, solved for the difference.

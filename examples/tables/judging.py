@@ -36,7 +36,7 @@ _SHOWN = re.compile(
 
 def judge_cell(bench: Bench, seed: int, task: str) -> None:
     """Compare RL and strong SFT of a task and a seed, both measured, unless that was done; writes the cell."""
-    folder, data = f"seed-{seed}/{task}", bench.seeded(task, seed).data
+    folder, data = f"seed-{seed}/{task}", bench.evaluator(task, seed).settings.data
     evaluated = tuple(f"{folder}/evaluate_{system}" for system in SYSTEMS)
     prompt = prompt_of(data)
     judged = bench.stages.run(
@@ -76,16 +76,10 @@ def _judge(folder: Path, *, bench: Bench, data: DataArguments, evaluated: tuple[
     scores = pairwise_scores(asked, sources, first, second, prompt=prompt, cache=cache, names=SYSTEMS)
     if not scores.judged:
         raise ArgumentError(f"`judge` gave no parsable verdict about {len(sources)} pairs; see {folder}")
-    content = {
-        "wins": {SYSTEMS[0]: 100 * scores.wins / scores.judged, SYSTEMS[1]: 100 * scores.losses / scores.judged},
-        "ties": 100 * scores.ties / scores.judged,
-        "pairs": len(sources),
-        "unparsable": scores.unparsable,
-        "inconsistent": scores.inconsistent,
-        "margin_interval": scores.margin_interval,
-        "signature": scores.signature,
-    }
-    write_json(folder / "judge.json", content)
+    wins, losses, ties = (100 * part / scores.judged for part in (scores.wins, scores.losses, scores.ties))
+    content = {"wins": dict(zip(SYSTEMS, (wins, losses), strict=True)), "ties": ties, "pairs": len(sources)}
+    names = ("unparsable", "inconsistent", "margin_interval", "signature")
+    write_json(folder / "judge.json", content | {name: getattr(scores, name) for name in names})
 
 
 @dataclass(frozen=True)
@@ -109,13 +103,8 @@ class ParserJudge:
         if shown is None:
             raise ArgumentError(f"a judge's prompt must show a source and two candidates between tags, got {prompt!r}")
         first, second = (self._judgement(shown[1], candidate) for candidate in (shown[2], shown[3]))
-        ahead = first.slot_accuracy - second.slot_accuracy
-        if first.exact != second.exact:
-            mark = 1 if first.exact else 2
-        elif abs(ahead) > SIGNIFICANT:
-            mark = 1 if ahead > 0 else 2
-        else:
-            mark = 0
+        ahead = first.exact - second.exact or first.slot_accuracy - second.slot_accuracy
+        mark = 0 if abs(ahead) <= SIGNIFICANT else 1 if ahead > 0 else 2
         right = f"{first.slot_accuracy:.0%} and {second.slot_accuracy:.0%} of the words are right"
         return f"Reason: exact: {first.exact} and {second.exact}; {right}.\nDecision: [[{mark}]]"
 

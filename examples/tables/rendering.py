@@ -1,26 +1,31 @@
-"""Tables 1 to 6 from the cells alone, the paper's values beside ours, and a table of the tax that the paper lacks."""
+"""Tables 1 to 6 from the cells alone, beside the values in `published.yaml`, and a table of the tax."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import NamedTuple
+
+import yaml
 
 from tables.cells import Cell, values_of
 from tables.intervals import Estimate, PairedDifference, detectable_difference, over_seeds, paired_difference
 
-# Columns: from their names to where the numbers are in a cell's scores.
-TRANSLATED = {"BLEU-4": "bleu.value", "similarity": "similarity.value"}
-SUMMARISED = {"ROUGE-L": "rouge_l.value", "similarity": "similarity.value"}
-INDEPENDENT = {
-    "held-out similarity": "held_out_similarity.value",
-    "exact meaning": "exact_meaning.value",
-    "language": "language_consistency.value",
+COLUMNS = {
+    "translated": {"BLEU-4": "bleu.value", "similarity": "similarity.value"},
+    "summarised": {"ROUGE-L": "rouge_l.value", "similarity": "similarity.value"},
+    "independent": {
+        "held-out similarity": "held_out_similarity.value",
+        "exact meaning": "exact_meaning.value",
+        "language": "language_consistency.value",
+    },
+    "reading": {"CMRC Avg": "reading.average", "CMRC F1": "reading.f1", "CMRC EM": "reading.exact_match"},
+    "judged": {"win %": "judge.wins"},
+    "drift": {
+        f"{label} {name}": f"drift.{key}.{name.lower()}"
+        for label, key in (("NLL", "nll"), ("KL", "kl_to_base"))
+        for name in ("mean", "median", "P10", "P90")
+    },
 }
-READING = {"CMRC Avg": "reading.average", "CMRC F1": "reading.f1", "CMRC EM": "reading.exact_match"}
-JUDGED = {"win %": "judge.wins"}
-DRIFT = {
-    f"{label} {name}": f"drift.{key}.{name.lower()}"
-    for label, key in (("NLL", "nll"), ("KL", "kl_to_base"))
-    for name in ("mean", "median", "P10", "P90")
-}
+"""Groups of columns: from their names to where the numbers are in a cell's scores."""
 
 
 class Table(NamedTuple):
@@ -28,78 +33,11 @@ class Table(NamedTuple):
 
     title: str
     task: str
-    columns: Mapping[str, str]
-    paper: Mapping[str, str]  # its rows: condition, and the paper's values (arXiv 2605.14366) of the first columns
+    columns: list[str]  # groups of columns
+    rows: dict[str, str]  # from condition to the paper's values of the first columns
 
 
-TABLES = (
-    Table(
-        "Table 1: translation, RL from a cold start",
-        "mt",
-        TRANSLATED | INDEPENDENT,
-        {"cold_start": "0.3953 0.5593", "rl": "0.4519 0.7164"},
-    ),
-    Table(
-        "Table 2: headlines, RL from a cold start",
-        "hg",
-        SUMMARISED | INDEPENDENT,
-        {"cold_start": "0.2204 0.5774", "rl": "0.2530 0.6404"},
-    ),
-    Table(
-        "Table 3, task 1: translation, quality and tax",
-        "mt",
-        TRANSLATED | READING | JUDGED | INDEPENDENT,
-        {
-            "base": "",
-            "strong_sft": "0.6006 0.8282 41.82 62.99 - 59.2",
-            "rl": "0.4519 0.7164 46.97 65.79 - 33.5",
-            "forgetting_sft": "",
-        },
-    ),
-    Table(
-        "Table 3, task 2: headlines, quality and tax",
-        "hg",
-        SUMMARISED | READING | JUDGED | INDEPENDENT,
-        {
-            "base": "",
-            "strong_sft": "0.3095 0.6499 44.20 65.30 - 35.1",
-            "rl": "0.2530 0.6404 45.10 65.20 - 51.2",
-        },
-    ),
-    Table(
-        "Table 4: few-shot transfer from translation to headlines",
-        "hg",
-        SUMMARISED | INDEPENDENT,
-        {"transfer_base": "0.1585 0.4695", "transfer_sft": "0.1935 0.5456", "transfer_rl": "0.1918 0.5690"},
-    ),
-    Table(
-        "Table 5: what the reward is made of (translation)",
-        "mt",
-        TRANSLATED | INDEPENDENT | READING,
-        {
-            "cold_start": "",
-            "rl": "- 0.7164",
-            "rl_bleu_language": "- 0.6375",
-            "rl_bleu_embedding_language": "- 0.6175",
-            "rl_bleu_embedding": "- 0.2312",
-            "rl_embedding": "",
-            "rl_length": "",
-            "rl_no_cold_start": "",
-        },
-    ),
-    Table(
-        "Table 6: drift on out-of-domain text, in nats a token (translation)",
-        "mt",
-        DRIFT,
-        {  # the paper does not say which task's policies these are
-            "base": "2.6097 1.4285 0.3636 5.8844",
-            "cold_start": "- - - - 0.0471 0.0099 0.0000 0.0912",
-            "rl": "2.8533 1.5543 0.3848 6.5000 0.0410 0.0073 0.0000 0.0839",
-            "strong_sft": "3.2504 1.7390 0.4636 7.3188 0.0404 0.0113 0.0000 0.0932",
-            "forgetting_sft": "",
-        },
-    ),
-)
+TABLES = [Table(**table) for table in yaml.safe_load((Path(__file__).parent / "published.yaml").read_text("utf-8"))]
 
 TAXED = ("cold_start", "rl", "strong_sft", "forgetting_sft", "rl_embedding")
 """Conditions whose reading is compared with the base's, beside the difference of RL and strong SFT."""
@@ -121,9 +59,10 @@ def render(cells: Sequence[Cell]) -> str:
 
 def render_table(table: Table, cells: Iterable[Cell]) -> str:
     """One table as Markdown, without columns that no cell has; empty where no condition of it was measured."""
-    own = [cell for cell in cells if cell.task == table.task and cell.condition in table.paper]
-    columns = {name: path for name, path in table.columns.items() if values_of(own, path)}
-    paper = {row: dict(zip(table.columns, values.split(), strict=False)) for row, values in table.paper.items()}
+    own = [cell for cell in cells if cell.task == table.task and cell.condition in table.rows]
+    every = {name: path for group in table.columns for name, path in COLUMNS[group].items()}
+    columns = {name: path for name, path in every.items() if values_of(own, path)}
+    paper = {row: dict(zip(every, values.split(), strict=False)) for row, values in table.rows.items()}
     reported = {name for row in paper.values() for name, value in row.items() if value != "-"}
     head = ["model"]
     for name in columns:
@@ -173,25 +112,18 @@ def tax_rows(task: str, cells: Iterable[Cell]) -> list[tuple[str, PairedDifferen
 
 
 def _render_tax(task: str, cells: Sequence[Cell]) -> str:
+    taxes = tax_rows(task, cells)
     rows = []
-    items = 0
-    for compared, found in tax_rows(task, cells):
-        items = found.items
-        detectable = detectable_difference(items, found.discordant / 100)
-        rows.append(
-            [
-                compared,
-                found.estimate.shown(1),
-                f"{found.low:.1f} to {found.high:.1f}",
-                f"{found.discordant:.1f}",
-                f"{100 * detectable:.1f}" if detectable else "–",  # no answers differ, or no difference shows
-            ]
-        )
+    for compared, found in taxes:
+        detectable = detectable_difference(found.items, found.discordant / 100)
+        shown = f"{100 * detectable:.1f}" if detectable else "–"  # no answers differ, or no difference shows
+        interval = f"{found.low:.1f} to {found.high:.1f}"
+        rows.append([compared, found.estimate.shown(1), interval, f"{found.discordant:.1f}", shown])
     if not rows:
         return ""
     head = ["difference of CMRC EM", "points", "interval over questions", "discordant %", "detectable"]
     note = (
-        f"{items} questions, answered by both policies. Interval over questions: 95 %, bootstrap of the "
+        f"{taxes[0][1].items} questions, answered by both policies. Interval over questions: 95 %, bootstrap of the "
         "differences averaged over seeds. Detectable: the smallest difference that one pair of policies with this many "
         "discordant answers shows with 80 % power (McNemar's test, two-sided 5 %)."
     )
@@ -210,12 +142,11 @@ def _estimated(estimate: Estimate, name: str) -> str:
 
 
 def _provenance(cells: Sequence[Cell]) -> str:
+    machines, versions = set(), set()
+    for cell in cells:
+        accelerator = cell.machine["accelerator"] or "no GPU"
+        machines.add(f"{cell.machine['cores']} cores of {cell.machine['cpu']}, {accelerator}")
+        versions.add(f"semreward {cell.versions['semreward']}, trl {cell.versions['trl']}")
     days = sorted({cell.date for cell in cells})
-    machines = sorted(
-        {
-            f"{cell.machine['cores']} cores of {cell.machine['cpu']}, {cell.machine['accelerator'] or 'no GPU'}"
-            for cell in cells
-        }
-    )
-    versions = sorted({f"semreward {cell.versions['semreward']}, trl {cell.versions['trl']}" for cell in cells})
-    return f"{len(cells)} cells; {'; '.join(machines)}; {'; '.join(versions)}; {days[0]} to {days[-1]}."
+    parts = [f"{len(cells)} cells", *sorted(machines), *sorted(versions), f"{days[0]} to {days[-1]}."]
+    return "; ".join(parts)

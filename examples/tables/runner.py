@@ -8,6 +8,7 @@ import copy
 import dataclasses
 import functools
 import importlib.metadata
+import itertools
 import json
 import random
 from collections.abc import Callable, Mapping
@@ -48,13 +49,10 @@ class Bench:
     encoder: SentenceTransformerEncoder  # pays
     held_out: SentenceTransformerEncoder | None  # only judges
 
-    def seeded(self, task: str, seed: int) -> Settings:
-        """The settings of a task for a seed."""
-        return self.settings[task].for_seed(seed, self.stages.folder / f"seed-{seed}" / task)
-
     def evaluator(self, task: str, seed: int) -> Evaluator:
-        """What measures policies."""
-        return Evaluator(self.seeded(task, seed), self.encoder, self.held_out)
+        """What measures policies, with the settings of a task for a seed."""
+        settings = self.settings[task].for_seed(seed, self.stages.folder / f"seed-{seed}" / task)
+        return Evaluator(settings, self.encoder, self.held_out)
 
 
 def set_up(sweep: Sweep, base: str) -> Bench:
@@ -72,8 +70,8 @@ def set_up(sweep: Sweep, base: str) -> Bench:
 def run_cell(bench: Bench, seed: int, condition: Condition) -> None:
     """Train a policy and measure it, unless that was done; writes the cell."""
     trained = None if condition.method == "none" else train(bench, seed, condition)
-    settings, evaluator = bench.seeded(condition.task, seed), bench.evaluator(condition.task, seed)
-    adapter = None if trained is None else bench.stages.folder / trained
+    evaluator = bench.evaluator(condition.task, seed)
+    settings, adapter = evaluator.settings, None if trained is None else bench.stages.folder / trained
     place = "base" if trained is None else f"seed-{seed}"  # no seed changes the base policy
     evaluated = bench.stages.run(
         f"{place}/{condition.task}/evaluate_{condition.name}",
@@ -99,7 +97,7 @@ def run_cell(bench: Bench, seed: int, condition: Condition) -> None:
         label=condition.label,
         seed=None if trained is None else seed,
         scores=json.loads((evaluated / "scores.json").read_text(encoding="utf-8")),
-        correct=exact_by_question(evaluated / "reading_answers.json", bench.settings[condition.task].data),
+        correct=exact_by_question(evaluated / "reading_answers.json", settings.data),
         training=training,
         arguments={**bench.sweep.tasks[condition.task], **bench.sweep.bases[bench.name]},
         versions={name: importlib.metadata.version(name) for name in PACKAGES},
@@ -110,30 +108,24 @@ def run_cell(bench: Bench, seed: int, condition: Condition) -> None:
 
 
 def exact_by_question(answers: Path, data: DataArguments) -> str:
-    """`1` or `0` for each question of the reading test, in its order; empty where there was no test.
-
-    Args:
-        answers: File with a mapping from question id to answer.
-        data: Where the questions are, and how many of them were asked.
-    """
+    """`1` or `0` for each question of the reading test, in its order; empty where there was no test."""
     if data.reading_data is None:
         return ""
     dataset: Any = first_questions(data.reading_data, data.reading_size or 10**9)
     given = json.loads(answers.read_text(encoding="utf-8"))
-    right = []
-    for article in dataset["data"]:
-        for paragraph in article["paragraphs"]:
-            for question in paragraph["qas"]:
-                one = {"data": [{"paragraphs": [{**paragraph, "qas": [question]}]}]}
-                answer = {name: given[name] for name in [question["id"]] if name in given}
-                right.append("1" if cmrc_scores(answer, one).exact_match else "0")
-    return "".join(right)
+    right = ""
+    for paragraph in itertools.chain.from_iterable(article["paragraphs"] for article in dataset["data"]):
+        for question in paragraph["qas"]:
+            one = {"data": [{"paragraphs": [{**paragraph, "qas": [question]}]}]}
+            answer = {name: given[name] for name in [question["id"]] if name in given}
+            right += "1" if cmrc_scores(answer, one).exact_match else "0"
+    return right
 
 
 @functools.lru_cache(maxsize=16)
 def split(bench: Bench, seed: int, task: str) -> dict[str, list[Row]]:
     """Cold start, calibration, RL and test: no row in two of them."""
-    settings = bench.seeded(task, seed)
+    settings = bench.evaluator(task, seed).settings
     data, policy = settings.data, settings.policy
     prepared = bench.stages.run(
         f"seed-{seed}/{task}/data",
@@ -148,7 +140,7 @@ def train(bench: Bench, seed: int, condition: Condition) -> str:
     """Train a condition's adapter, after the one it starts from; returns its stage."""
     start = None if condition.start is None else train(bench, seed, condition.start)
     adapter = None if start is None else bench.stages.folder / start
-    settings = _changed(bench.seeded(condition.task, seed), condition)
+    settings = _changed(bench.evaluator(condition.task, seed).settings, condition)
     rows = _rows(bench, seed, condition)
     work: Callable[[Path], None]
     if condition.method == "untrained":
@@ -182,22 +174,16 @@ def _rows(bench: Bench, seed: int, condition: Condition) -> list[Row]:
     parts = split(bench, seed, condition.task)
     whole = parts["cold_start"] + parts["rl"]
     rows = {"": [], "all": whole, "few": whole[: bench.sweep.transfer_size], **parts}[condition.rows]
-    count = round(len(rows) * condition.replay / (1 - condition.replay))
-    if not count:
+    if not condition.replay:
         return rows
     world = bench.stages.folder / "world" / "replay.jsonl"
     known = list(read_rows(bench.sweep.replay_data or str(world), ["prompt", "completion"]))
     random.Random(seed).shuffle(known)  # noqa: S311 - the order of rows, no cryptography
-    replayed = []
-    for number in range(count):
-        row = known[number % len(known)]
-        prompt, completion = row["prompt"], row["completion"]
-        replayed.append(
-            {
-                "prompt": [{"role": "user", "content": prompt}],
-                "completion": [{"role": "assistant", "content": completion}],
-            }
-        )
+    count = round(len(rows) * condition.replay / (1 - condition.replay))
+    replayed: list[Row] = []
+    for row in itertools.islice(itertools.cycle(known), count):
+        prompt = [{"role": "user", "content": row["prompt"]}]
+        replayed.append({"prompt": prompt, "completion": [{"role": "assistant", "content": row["completion"]}]})
     return rows + replayed
 
 
@@ -221,38 +207,36 @@ def _reward(bench: Bench, seed: int, condition: Condition) -> CompositeReward:
 
     BLEU weighs as much as similarity, the length reward as much as language consistency: the paper states neither.
     """
-    settings, evaluator = bench.seeded(condition.task, seed), bench.evaluator(condition.task, seed)
-    given = settings.reward.threshold
+    evaluator = bench.evaluator(condition.task, seed)
+    arguments, data = evaluator.settings.reward, evaluator.settings.data
+    threshold = arguments.threshold
     whole = make_reward(
-        settings.reward,
+        arguments,
         bench.encoder,
-        load_calibration(_calibrated(bench, seed, condition.task)) if given is None else given,
-        settings.data.target_language,
+        load_calibration(_calibrated(bench, seed, condition.task)) if threshold is None else threshold,
+        data.target_language,
         held_out=bench.held_out,
         parser_language=evaluator.parser_language,
-        task=settings.data.task,
+        task=data.task,
     )
     components = [(part, weight if part.__name__ in condition.reward else 0.0) for part, weight in whole.components]
     if BLEU in condition.reward:
-        components.append((BleuReward(), settings.reward.similarity_weight))
+        components.append((BleuReward(), arguments.similarity_weight))
     if LENGTH in condition.reward:
-        components.append((LengthRatioGuard(), settings.reward.language_weight))
+        components.append((LengthRatioGuard(), arguments.language_weight))
     return whole.replace(components=components)
 
 
 def _calibrated(bench: Bench, seed: int, task: str) -> Path:
-    start = train(bench, seed, cold_start(task))
-    settings, evaluator = bench.seeded(task, seed), bench.evaluator(task, seed)
+    start, evaluator = train(bench, seed, cold_start(task)), bench.evaluator(task, seed)
     rows = split(bench, seed, task)["calibration"]
     sampling = ("temperature", "top_p", "max_completion_length", "num_generations", "seed")
+    decides = {name: getattr(evaluator.settings.grpo, name) for name in sampling}
+    decides["statistic"] = evaluator.settings.reward.threshold_statistic
     return bench.stages.run(
         f"seed-{seed}/{task}/calibration",
         partial(evaluator.calibrate, rows=rows, adapter=bench.stages.folder / start),
-        {
-            "statistic": settings.reward.threshold_statistic,
-            "encoder": bench.encoder.fingerprint,
-            **{name: getattr(settings.grpo, name) for name in sampling},
-        },
+        {**decides, "encoder": bench.encoder.fingerprint},
         inputs=(f"seed-{seed}/{task}/data", start),
     )
 

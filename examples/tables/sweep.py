@@ -3,7 +3,7 @@
 import argparse
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +15,8 @@ from tibetan.arguments import Settings, parse
 CONFIGS = Path(__file__).parent.parent / "configs"
 
 
-@dataclass(frozen=True)
-class Costs:
-    """Seconds that one unit of work in the miniature takes on one machine, from which a plan estimates times."""
-
-    machine: str = ""  # where they were measured
-    pretrain_step: float = 0.0  # of the base's pretraining
-    encoders: float = 0.0  # both encoders
-    start: float = 0.0  # what every stage costs before its first unit
-    sft_row: float = 0.0  # a row once through supervised fine-tuning
-    grpo_step: float = 0.0
-    question: float = 0.0  # of the reading test
-    answer: float = 0.0  # a test row answered and scored
-    drift_text: float = 0.0
+UNITS = ("pretrain_step", "encoders", "start", "sft_row", "grpo_step", "question", "answer", "drift_text")
+"""What `costs` gives the seconds of; `tables.yaml` says what each is."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +35,14 @@ class Sweep:
     tradeoff_rates: Sequence[float] = (0.3, 1.0, 3.0)  # factors of the learning rate
     tradeoff_lengths: Sequence[float] = (0.25, 0.5, 1.0, 2.0)  # factors of epochs or steps
     tradeoff_replay: float | None = 0.15  # share of replayed rows; `None`: no SFT with replay
-    costs: Costs | None = None  # `None` where no machine was measured: plans then give no times
+    costs: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # `machine`, and seconds of `UNITS`; empty: no times in plans
 
     def __post_init__(self) -> None:
+        check = {"machine", *UNITS}
+        if unknown := sorted(set(self.costs) - check):
+            raise ArgumentError(f"`costs` of a sweep must name {', '.join(sorted(check))}, got {', '.join(unknown)}")
         if not self.seeds or not self.tasks or not self.bases:
             raise ArgumentError("`seeds`, `tasks` and `bases` of a sweep must each name at least one, got none")
         if len(set(self.seeds)) < len(self.seeds):
@@ -71,12 +65,9 @@ class Sweep:
 
 
 def read_sweep(config: Path, **changes: Any) -> Sweep:
-    """Read a sweep file, and those that it extends.
+    """Read a YAML file with the members of `Sweep`, and change those that are given and not `None`.
 
-    Args:
-        config: A YAML file with the members of `Sweep`; `extends` names another one, beside it, whose values hold where
-            this one is silent.
-        changes: Members to replace; `None`: as the file says.
+    `extends` names another file, beside it, whose values hold where this one is silent.
 
     Raises:
         ArgumentError: The file does not exist, is no mapping, or names members that a sweep does not have.
@@ -86,20 +77,11 @@ def read_sweep(config: Path, **changes: Any) -> Sweep:
         raise ArgumentError(f"{config} must hold members of a sweep, got {', '.join(unknown)}")
     if missing := sorted({"output_dir", "seeds", "tasks", "bases"} - set(values)):
         raise ArgumentError(f"{config} must name {', '.join(missing)}")
-    if values.get("costs") is not None:
-        values["costs"] = Costs(**values["costs"])
     return Sweep(**{**values, "output_dir": Path(values["output_dir"])})
 
 
 def read_command(description: str | None, argv: Sequence[str] | None) -> tuple[Sweep, argparse.Namespace]:
-    """Read the command line that both programs share.
-
-    Args:
-        description: What `--help` says of the program.
-        argv: Arguments; those of the process by default.
-
-    Returns:
-        The sweep that they describe, and what else they say: `plan`, `render` and `task`.
+    """Read the command line that both programs share: the sweep, and `plan`, `render` and `task`.
 
     Raises:
         ArgumentError: The sweep's file is none, or has no base or task of a name that is given.

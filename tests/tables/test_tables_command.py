@@ -3,8 +3,7 @@ from pathlib import Path
 import pytest
 
 from semreward.errors import ArgumentError
-from tables.command import read_command
-from tables.sweep import CONFIGS
+from tables.sweep import CONFIGS, read_command
 
 
 def test_without_arguments_it_is_the_miniature() -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from semreward.errors import ArgumentError
-from tables.sweep import CONFIGS, Costs, Sweep, read_sweep
+from tables.sweep import CONFIGS, Sweep, read_sweep
 
 MINIATURE = CONFIGS / "tables.yaml"
 
@@ -15,10 +15,6 @@ def test_file_that_extends_another_one_wins() -> None:
 
 def test_command_line_wins_over_the_file() -> None:
     assert read_sweep(MINIATURE, seeds=[7], output_dir=None).seeds == [7]
-
-
-def test_costs_are_read_as_what_they_are() -> None:
-    assert isinstance(read_sweep(MINIATURE).costs, Costs)
 
 
 def test_base_and_task_meet_in_the_settings() -> None:
@@ -59,6 +55,10 @@ def test_presets_take_the_same_path_without_a_miniature() -> None:
         ("bases: {A: {}}\nspeed: 3", "must hold members of a sweep, got speed"),
         ("bases: {A: {}}", "must name output_dir, seeds, tasks"),
         ("{output_dir: x, seeds: [], tasks: {mt: {}}, bases: {A: {}}}", "must each name at least one"),
+        (
+            "{output_dir: x, seeds: [0], tasks: {mt: {}}, bases: {A: {}}, costs: {row: 1}}",
+            "`costs` of a sweep must name",
+        ),
         ("{output_dir: x, seeds: [1, 1], tasks: {mt: {}}, bases: {A: {}}}", "`seeds` must differ"),
     ],
 )
