@@ -8,12 +8,12 @@
 
 RL and SFT differ in learning rate, number of updates and passes over the data, so that one point of each proves little:
 where one has forgotten less, it may only have learned less. This sweeps both for SFT, GRPO and SFT with replayed
-questions (a share of rows that ask for what the base could do already), and draws quality against drift and against
-reading comprehension, each method's frontier as a line. Replay has an easy time here: the replayed questions are of the
-kind that the reading test asks, though never about its passages.
+questions (rows that ask for what the base could do already), and draws quality against drift and against reading
+comprehension, each method's frontier as a line. Replay has an easy time here: the replayed questions are of the kind
+that the reading test asks, though never about its passages.
 
-Cells are those of `paper_tables.py`, in the same folder: what both need runs once. It ends in `tradeoff_mt.svg` and
-`tradeoff_mt.md`, by the task's name; the first table of the latter tells what was found, also against the paper.
+Cells are those of `paper_tables.py`, in the same folder: what both need runs once. It writes `tradeoff_mt.svg` and
+`tradeoff_mt.md`, by the task's name.
 """
 
 from collections.abc import Sequence

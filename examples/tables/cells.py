@@ -40,15 +40,10 @@ class Cell:
     def write(self, output_dir: Path) -> Path:
         """Write it to where a sweep keeps it; returns the file."""
         place = "base" if self.seed is None else f"seed-{self.seed}"
-        path = cell_path(output_dir, self.base, self.task, self.condition, place)
+        path = output_dir / "cells" / self.base / self.task / self.condition / f"{place}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, dataclasses.asdict(self))
         return path
-
-
-def cell_path(output_dir: Path, base: str, task: str, condition: str, place: str) -> Path:
-    """The file of a cell."""
-    return output_dir / "cells" / base / task / condition / f"{place}.json"
 
 
 def values_of(cells: Iterable[Cell], path: str) -> list[float]:
@@ -67,27 +62,19 @@ def read_cells(output_dir: Path) -> list[Cell]:
     cells = [read_cell(path) for path in sorted((output_dir / "cells").rglob("*.json"))]
     if not cells:
         raise ArgumentError(f"{output_dir} must hold results in `cells`, got none; run the sweep first")
-    verdicts = {}
+    verdicts = {(cell.base, cell.task, cell.seed): cell.scores for cell in cells if cell.condition == "judge"}
+    found = []
     for cell in cells:
-        if cell.condition == "judge":
-            for system, share in cell.scores["wins"].items():
-                verdict = {"wins": share, "ties": cell.scores["ties"], "signature": cell.scores["signature"]}
-                verdicts[cell.base, cell.task, cell.seed, system] = {"judge": verdict}
-    return [
-        dataclasses.replace(
-            cell, scores={**cell.scores, **verdicts.get((cell.base, cell.task, cell.seed, cell.condition), {})}
-        )
-        for cell in cells
-        if cell.condition != "judge"
-    ]
+        verdict, scores = verdicts.get((cell.base, cell.task, cell.seed), {"wins": {}}), dict(cell.scores)
+        if cell.condition in verdict["wins"]:
+            scores["judge"] = {**verdict, "wins": verdict["wins"][cell.condition]}
+        if cell.condition != "judge":
+            found.append(dataclasses.replace(cell, scores=scores))
+    return found
 
 
 def read_cell(path: Path) -> Cell:
-    """One cell.
-
-    Raises:
-        ArgumentError: The file is none.
-    """
+    """One cell, or an `ArgumentError` where the file is none."""
     try:
         return Cell(**json.loads(path.read_text(encoding="utf-8")))
     except (json.JSONDecodeError, TypeError) as error:

@@ -5,6 +5,7 @@ the presets.
 """
 
 import dataclasses
+import itertools
 from dataclasses import dataclass
 from typing import Literal
 
@@ -34,41 +35,31 @@ class Condition:
         return dataclasses.replace(self, name="", label="") == dataclasses.replace(other, name="", label="")
 
 
-def base(task: str) -> Condition:
-    """The policy before any training."""
-    return Condition("base", "base", task, "none")
+def standard(task: str) -> dict[str, Condition]:
+    """The policy before any training, a little SFT, the paper's method and its baseline, by their names."""
+    cold_start = Condition("cold_start", "cold-start SFT", task, "sft", rows="cold_start")
+    found = (
+        Condition("base", "base", task, "none"),
+        cold_start,
+        Condition("rl", "RL", task, "grpo", start=cold_start, rows="rl", reward=(SIMILARITY, LANGUAGE)),
+        Condition("strong_sft", "strong SFT", task, "sft", rows="all"),
+    )
+    return {condition.name: condition for condition in found}
 
 
-def cold_start(task: str) -> Condition:
-    """A little SFT."""
-    return Condition("cold_start", "cold-start SFT", task, "sft", rows="cold_start")
-
-
-def rl(task: str) -> Condition:
-    """The paper's method."""
-    return Condition("rl", "RL", task, "grpo", start=cold_start(task), rows="rl", reward=(SIMILARITY, LANGUAGE))
-
-
-def strong_sft(task: str) -> Condition:
-    """The paper's baseline."""
-    return Condition("strong_sft", "strong SFT", task, "sft", rows="all")
-
-
-def ablations(task: str) -> list[Condition]:
+def ablations(rl: Condition) -> list[Condition]:
     """Table 5, and what it lacks: no language reward, no cold start; and the length reward that it reports in words."""
-    plain, untrained = rl(task), Condition("untrained", "new adapter", task, "untrained")
-    found = [
-        dataclasses.replace(plain, name=name, label=label, reward=reward)
-        for name, label, reward in (
-            ("rl_bleu_language", "BLEU + language", (BLEU, LANGUAGE)),
-            ("rl_bleu_embedding_language", "BLEU + embedding + language", (BLEU, SIMILARITY, LANGUAGE)),
-            ("rl_bleu_embedding", "BLEU + embedding", (BLEU, SIMILARITY)),
-            ("rl_embedding", "embedding", (SIMILARITY,)),
-            ("rl_length", "embedding + language + length", (SIMILARITY, LANGUAGE, LENGTH)),
-        )
-    ]
+    rewards = (
+        ("rl_bleu_language", "BLEU + language", (BLEU, LANGUAGE)),
+        ("rl_bleu_embedding_language", "BLEU + embedding + language", (BLEU, SIMILARITY, LANGUAGE)),
+        ("rl_bleu_embedding", "BLEU + embedding", (BLEU, SIMILARITY)),
+        ("rl_embedding", "embedding", (SIMILARITY,)),
+        ("rl_length", "embedding + language + length", (SIMILARITY, LANGUAGE, LENGTH)),
+    )
+    found = [dataclasses.replace(rl, name=name, label=label, reward=reward) for name, label, reward in rewards]
+    untrained = Condition("untrained", "new adapter", rl.task, "untrained")
     label = "embedding + language, no cold start"
-    return [*found, dataclasses.replace(plain, name="rl_no_cold_start", label=label, start=untrained)]
+    return [*found, dataclasses.replace(rl, name="rl_no_cold_start", label=label, start=untrained)]
 
 
 def paper_conditions(sweep: Sweep) -> list[Condition]:
@@ -77,19 +68,16 @@ def paper_conditions(sweep: Sweep) -> list[Condition]:
     One SFT is so hard that it has to forget: it shows that the tax can be seen where there is one. Table 4 fine-tunes
     each translation policy on a few headlines.
     """
-    found = [make(task) for task in sweep.tasks for make in (base, cold_start, rl, strong_sft)]
+    found = [condition for task in sweep.tasks for condition in standard(task).values()]
     if "mt" in sweep.tasks:
         rate, length = sweep.forget_rate, sweep.forget_length
         label = f"strong SFT, {rate:g} x rate, {length:g} x epochs"
         found.append(Condition("forgetting_sft", label, "mt", "sft", rows="all", rate=rate, length=length))
-        found += ablations("mt")
+        found += ablations(standard("mt")["rl"])
     if {"mt", "hg"} <= set(sweep.tasks):
-        for name, label, start in (
-            ("base", "base", None),
-            ("sft", "MT-SFT", strong_sft("mt")),
-            ("rl", "MT-RL", rl("mt")),
-        ):
-            found.append(Condition(f"transfer_{name}", label, "hg", "sft", start=start, rows="few"))
+        for name, label, start in (("base", "base", ""), ("sft", "MT-SFT", "strong_sft"), ("rl", "MT-RL", "rl")):
+            begun = standard("mt").get(start)
+            found.append(Condition(f"transfer_{name}", label, "hg", "sft", start=begun, rows="few"))
     return found
 
 
@@ -98,15 +86,16 @@ def tradeoff_conditions(sweep: Sweep, task: str) -> list[Condition]:
 
     Where a condition of the paper trains alike, its name is taken, so that its result is, too.
     """
-    known = paper_conditions(sweep)
-    methods = {"sft": strong_sft(task), "grpo": rl(task)}
+    known, plain = paper_conditions(sweep), standard(task)
+    sft = plain["strong_sft"]
+    methods = {"sft": sft, "grpo": plain["rl"]}
     if sweep.tradeoff_replay is not None:
-        methods["replay"] = dataclasses.replace(strong_sft(task), label="SFT with replay", replay=sweep.tradeoff_replay)
-    found = [base(task), cold_start(task)]
-    for method, plain in methods.items():
-        for rate in sweep.tradeoff_rates:
-            for length in sweep.tradeoff_lengths:
-                name = f"{method}_rate_{rate:g}_length_{length:g}"
-                made = dataclasses.replace(plain, name=name, rate=rate, length=length)
-                found.append(next((condition for condition in known if condition.same_as(made)), made))
+        methods["replay"] = dataclasses.replace(sft, label="SFT with replay", replay=sweep.tradeoff_replay)
+    found = [plain["base"], plain["cold_start"]]
+    for (method, whole), rate, length in itertools.product(
+        methods.items(), sweep.tradeoff_rates, sweep.tradeoff_lengths
+    ):
+        name = f"{method}_rate_{rate:g}_length_{length:g}"
+        made = dataclasses.replace(whole, name=name, rate=rate, length=length)
+        found.append(next((condition for condition in known if condition.same_as(made)), made))
     return found

@@ -30,9 +30,9 @@ LEAST_WRONG = 0.01
 
 LEGEND = (
     "Rate and length are factors of the task's learning rate and of its epochs (SFT) or steps (GRPO, which goes on "
-    "from a cold start by SFT at the plain rate). Values are "
-    "means over seeds ± half the width of the 95 % t interval (number of seeds). That the cheapest of several "
-    "settings is taken favours the method with more of them, and noise; within the intervals nothing is told."
+    "from a cold start by SFT at the plain rate). Values are means over seeds ± half the width of the 95 % t interval "
+    "(number of seeds). That the cheapest of several settings is taken favours the method with more of them, and "
+    "noise; within the intervals nothing is told."
 )
 
 
@@ -97,7 +97,7 @@ def tell(by_base: Mapping[str, Sequence[Point]], *, quality: str) -> str:
                 row[2:] = [calm.drift.shown(4), calm.setting, reads.reading.shown(1), reads.setting]
             rows.append(row)
         head = [f"{quality}, at least", "method", "least KL", "its rate, length", "best CMRC EM", "its rate, length"]
-        parts += [f"## Base {base}: the least that a method pays for a quality", markdown(head, rows, before=1)]
+        parts += [f"## Base {base}: the least that a method pays for a quality", markdown(head, rows, words=1)]
         rows = []
         for point in found:
             values = [point.quality.shown(3), point.drift.shown(4), point.reading.shown(1)]

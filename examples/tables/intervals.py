@@ -36,12 +36,7 @@ class PairedDifference(NamedTuple):
 
 
 def over_seeds(values: Sequence[float]) -> Estimate:
-    """Mean and t interval of one number per seed, at least one.
-
-    Example:
-        >>> over_seeds([0.4, 0.5, 0.6])
-        Estimate(mean=0.5, half_width=0.248..., seeds=3)
-    """
+    """Mean and t interval of one number per seed, at least one."""
     count, mean = len(values), float(np.mean(values))
     if count == 1:
         return Estimate(mean, None, 1)

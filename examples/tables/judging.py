@@ -16,7 +16,7 @@ from miniature.grammar import Judgement, judge, parse, realise
 from miniature.headlines import judge_headline, lead_of, main_fact
 from semreward.errors import ArgumentError
 from semreward.evaluation import ChatServer, JudgePrompt, headline_prompt, pairwise_scores, translation_prompt
-from tables.cells import cell_path, read_cell
+from tables.cells import read_cell
 from tables.runner import Bench
 from tibetan.arguments import DataArguments
 from tibetan.data import read_part
@@ -47,7 +47,7 @@ def judge_cell(bench: Bench, seed: int, task: str) -> None:
     )
     if process_state().is_main_process:
         scores = json.loads((judged / "judge.json").read_text(encoding="utf-8"))
-        cell = read_cell(cell_path(bench.sweep.output_dir, bench.name, task, SYSTEMS[0], f"seed-{seed}"))
+        cell = read_cell(bench.sweep.output_dir / "cells" / bench.name / task / SYSTEMS[0] / f"seed-{seed}.json")
         told = dataclasses.replace(cell, condition="judge", label="judge", scores=scores, correct="", training={})
         told.write(bench.sweep.output_dir)
 
@@ -94,11 +94,7 @@ class ParserJudge:
     signature: str = "grammar-parser"
 
     def __call__(self, prompt: str) -> str:
-        """The verdict.
-
-        Raises:
-            ArgumentError: The prompt shows no source and candidates, or a source that is not of the grammar.
-        """
+        """The verdict; an `ArgumentError` where the prompt shows no candidates, or a source outside the grammar."""
         shown = _SHOWN.search(prompt)
         if shown is None:
             raise ArgumentError(f"a judge's prompt must show a source and two candidates between tags, got {prompt!r}")
@@ -115,8 +111,6 @@ class ParserJudge:
             lead = lead_of(source, self.data.source_column[-2:])
             if lead is not None:
                 return judge_headline(candidate, realise(main_fact([lead]), target, rng), target)
-        else:
-            meaning = parse(source, self.data.source_column)
-            if meaning is not None:
-                return judge(candidate, realise(meaning, target, rng), target)
+        elif (meaning := parse(source, self.data.source_column)) is not None:
+            return judge(candidate, realise(meaning, target, rng), target)
         raise ArgumentError(f"the source must be of the grammar, got {source!r}")

@@ -1,6 +1,7 @@
 """`--plan`: which stages, in which order, how long they take, and how small a tax they can show; nothing runs."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from tables.conditions import Condition
@@ -20,12 +21,24 @@ class Step(NamedTuple):
     done: bool  # whether its result is there already
 
 
-def steps(sweep: Sweep, conditions: Sequence[Condition], *, judged: Collection[str] = ()) -> list[Step]:
+def steps(sweep: Sweep, conditions: Sequence[Condition], *, judged: Iterable[str] = ()) -> list[Step]:
     """All stages in the order in which they run; a judge compares RL and strong SFT on the tasks that are `judged`."""
-    stages = _stages(sweep, conditions, judged)
-    return [
-        Step(name, seconds if sweep.costs else None, (sweep.output_dir / name).exists()) for name, seconds in stages
-    ]
+    costs = dict.fromkeys(UNITS, 0.0) | dict(sweep.costs)
+    settings = {base: {task: sweep.settings(base, task, plan=True) for task in sweep.tasks} for base in sweep.bases}
+    seconds: dict[str, float] = {}
+    for base, by_task in settings.items():
+        first = next(iter(by_task.values()))
+        if first.run.miniature:
+            seconds[f"{base}/world"] = first.world.world_pretrain_steps * costs["pretrain_step"]
+        seconds |= dict.fromkeys((f"{base}/encoder", f"{base}/held_out_encoder"), costs["encoders"] / 2)
+    for seed, (base, by_task) in itertools.product(sweep.seeds, settings.items()):
+        for condition in conditions:
+            for name, taken in _condition_stages(sweep, by_task[condition.task], condition, costs):
+                place = "base" if name == "evaluate_base" else f"seed-{seed}"
+                seconds.setdefault(f"{base}/{place}/{condition.task}/{name}", taken)
+        seconds |= {f"{base}/seed-{seed}/{task}/judge": costs["start"] for task in judged}
+    known = bool(sweep.costs)
+    return [Step(name, taken if known else None, (sweep.output_dir / name).exists()) for name, taken in seconds.items()]
 
 
 def print_plan(sweep: Sweep, planned: Sequence[Step]) -> None:
@@ -57,50 +70,22 @@ def detectable_text(items: int) -> str:
     return f"a difference of EM shows on {items} questions (80 % power, two-sided 5 %, paired) from {', '.join(shown)}"
 
 
-def _stages(sweep: Sweep, conditions: Sequence[Condition], judged: Collection[str]) -> Iterator[tuple[str, float]]:
-    """Names and seconds; all 0 where no machine was measured."""
-    costs = dict.fromkeys(UNITS, 0.0) | dict(sweep.costs)
-    for base in sweep.bases:
-        settings = sweep.settings(base, next(iter(sweep.tasks)), plan=True)
-        if settings.run.miniature:
-            yield f"{base}/world", settings.world.world_pretrain_steps * costs["pretrain_step"]
-        for name in ("encoder", "held_out_encoder"):
-            yield f"{base}/{name}", costs["encoders"] / 2
-    for seed in sweep.seeds:
-        for base in sweep.bases:
-            known: set[str] = set()
-            for condition in conditions:
-                for name, seconds in _condition_stages(sweep, base, seed, condition, costs):
-                    if name not in known:
-                        known.add(name)
-                        yield name, seconds
-            yield from ((f"{base}/seed-{seed}/{task}/judge", costs["start"]) for task in judged)
-
-
 def _condition_stages(
-    sweep: Sweep, base: str, seed: int, condition: Condition, costs: Mapping[str, float]
+    sweep: Sweep, settings: Settings, condition: Condition, costs: Mapping[str, float]
 ) -> Iterator[tuple[str, float]]:
-    """The stages of one condition; other conditions may share them."""
-    settings = sweep.settings(base, condition.task, plan=True)
-    folder = f"{base}/seed-{seed}/{condition.task}"
-    start = costs["start"]
-    yield f"{folder}/data", start
+    """The stages of one condition and their seconds; other conditions share some of them."""
+    start, world = costs["start"], settings.world
+    yield "data", start
     if condition.method == "grpo":
         samples = settings.data.calibration_size * (settings.grpo.num_generations or 1)
-        yield f"{folder}/calibration", start + samples * costs["answer"]
+        yield "calibration", start + samples * costs["answer"]
     if condition.start is not None and condition.start.method == "untrained":
-        yield f"{folder}/{condition.start.name}", start
+        yield condition.start.name, start
     if condition.method != "none":
-        yield f"{folder}/{condition.name}", start + _training(sweep, settings, condition, costs)
-    elif seed == sweep.seeds[0]:
-        folder = f"{base}/base/{condition.task}"
-    else:
-        return
-    world = settings.world
+        yield condition.name, start + _training(sweep, settings, condition, costs)
     rows = world.world_test_pairs if settings.data.task == "translation" else world.world_test_headlines
-    texts, questions = world.world_drift_texts, _questions(settings)
-    seconds = questions * costs["question"] + rows * costs["answer"] + texts * costs["drift_text"]
-    yield f"{folder}/evaluate_{condition.name}", start + seconds
+    asked = _questions(settings) * costs["question"] + rows * costs["answer"]
+    yield f"evaluate_{condition.name}", start + asked + world.world_drift_texts * costs["drift_text"]
 
 
 def _training(sweep: Sweep, settings: Settings, condition: Condition, costs: Mapping[str, float]) -> float:

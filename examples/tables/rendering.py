@@ -9,24 +9,6 @@ import yaml
 from tables.cells import Cell, values_of
 from tables.intervals import Estimate, PairedDifference, detectable_difference, over_seeds, paired_difference
 
-COLUMNS = {
-    "translated": {"BLEU-4": "bleu.value", "similarity": "similarity.value"},
-    "summarised": {"ROUGE-L": "rouge_l.value", "similarity": "similarity.value"},
-    "independent": {
-        "held-out similarity": "held_out_similarity.value",
-        "exact meaning": "exact_meaning.value",
-        "language": "language_consistency.value",
-    },
-    "reading": {"CMRC Avg": "reading.average", "CMRC F1": "reading.f1", "CMRC EM": "reading.exact_match"},
-    "judged": {"win %": "judge.wins"},
-    "drift": {
-        f"{label} {name}": f"drift.{key}.{name.lower()}"
-        for label, key in (("NLL", "nll"), ("KL", "kl_to_base"))
-        for name in ("mean", "median", "P10", "P90")
-    },
-}
-"""Groups of columns: from their names to where the numbers are in a cell's scores."""
-
 
 class Table(NamedTuple):
     """What a table shows."""
@@ -37,7 +19,9 @@ class Table(NamedTuple):
     rows: dict[str, str]  # from condition to the paper's values of the first columns
 
 
-TABLES = [Table(**table) for table in yaml.safe_load((Path(__file__).parent / "published.yaml").read_text("utf-8"))]
+_PUBLISHED = yaml.safe_load((Path(__file__).parent / "published.yaml").read_text("utf-8"))
+COLUMNS: dict[str, dict[str, str]] = _PUBLISHED["columns"]
+TABLES = [Table(**table) for table in _PUBLISHED["tables"]]
 
 TAXED = ("cold_start", "rl", "strong_sft", "forgetting_sft", "rl_embedding")
 """Conditions whose reading is compared with the base's, beside the difference of RL and strong SFT."""
@@ -83,9 +67,9 @@ def render_table(table: Table, cells: Iterable[Cell]) -> str:
     return f"## {table.title}\n\n{markdown(head, rows)}" if rows else ""
 
 
-def markdown(head: Sequence[str], rows: Iterable[Sequence[str]], *, words: int = 1, before: int = 0) -> str:
-    """A Markdown table; `words` columns are left-aligned, after `before` columns of numbers."""
-    rules = ["---" if before <= number < before + words else "---:" for number in range(len(head))]
+def markdown(head: Sequence[str], rows: Iterable[Sequence[str]], *, words: int = 0) -> str:
+    """A Markdown table; `words` is the index of the column of words, among numbers."""
+    rules = ["---" if index == words else "---:" for index in range(len(head))]
     return "\n".join([f"| {' | '.join(head)} |", f"|{'|'.join(rules)}|", *(f"| {' | '.join(row)} |" for row in rows)])
 
 

@@ -25,7 +25,7 @@ from semreward import BleuReward, CompositeReward, LengthRatioGuard, SentenceTra
 from semreward.errors import ArgumentError
 from semreward.evaluation import cmrc_scores, first_questions
 from tables.cells import Cell
-from tables.conditions import BLEU, LENGTH, Condition, cold_start
+from tables.conditions import BLEU, LENGTH, Condition, standard
 from tables.sweep import Sweep
 from tibetan.arguments import DataArguments, Settings, decisive
 from tibetan.data import Row, file_digests, prepare, read_part, read_rows
@@ -228,7 +228,7 @@ def _reward(bench: Bench, seed: int, condition: Condition) -> CompositeReward:
 
 
 def _calibrated(bench: Bench, seed: int, task: str) -> Path:
-    start, evaluator = train(bench, seed, cold_start(task)), bench.evaluator(task, seed)
+    start, evaluator = train(bench, seed, standard(task)["cold_start"]), bench.evaluator(task, seed)
     rows = split(bench, seed, task)["calibration"]
     sampling = ("temperature", "top_p", "max_completion_length", "num_generations", "seed")
     decides = {name: getattr(evaluator.settings.grpo, name) for name in sampling}

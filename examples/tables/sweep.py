@@ -40,9 +40,10 @@ class Sweep:
     )  # `machine`, and seconds of `UNITS`; empty: no times in plans
 
     def __post_init__(self) -> None:
-        check = {"machine", *UNITS}
-        if unknown := sorted(set(self.costs) - check):
-            raise ArgumentError(f"`costs` of a sweep must name {', '.join(sorted(check))}, got {', '.join(unknown)}")
+        if self.costs and set(self.costs) != {"machine", *UNITS}:
+            raise ArgumentError(
+                f"`costs` of a sweep must name machine, {', '.join(UNITS)}; got {', '.join(self.costs)}"
+            )
         if not self.seeds or not self.tasks or not self.bases:
             raise ArgumentError("`seeds`, `tasks` and `bases` of a sweep must each name at least one, got none")
         if len(set(self.seeds)) < len(self.seeds):

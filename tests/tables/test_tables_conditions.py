@@ -1,7 +1,7 @@
 import dataclasses
 from pathlib import Path
 
-from tables.conditions import Condition, cold_start, paper_conditions, rl, strong_sft, tradeoff_conditions
+from tables.conditions import Condition, paper_conditions, standard, tradeoff_conditions
 from tables.sweep import Sweep
 
 SWEEP = Sweep(
@@ -62,7 +62,7 @@ def test_tradeoff_without_replay_has_two_methods() -> None:
 
 
 def test_name_and_label_do_not_tell_conditions_apart() -> None:
-    one = strong_sft("mt")
+    one = standard("mt")["strong_sft"]
     assert one.same_as(Condition("other", "other", "mt", "sft", rows="all"))
-    assert not one.same_as(cold_start("mt"))
-    assert not rl("mt").same_as(rl("hg"))
+    assert not one.same_as(standard("mt")["cold_start"])
+    assert not standard("mt")["rl"].same_as(standard("hg")["rl"])

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweep_cells import cell, write_cells
-from tables.conditions import rl, strong_sft
+from tables.conditions import standard
 from tables.frontier import Point, frontier, points, tell
 from tables.intervals import Estimate
 from tradeoff import main
@@ -56,7 +56,7 @@ def test_points_are_means_over_seeds_of_what_was_measured() -> None:
     cells = [cell("rl", seed, exact=0.8 + 0.1 * seed, kl=0.1, em=60.0) for seed in (0, 1)] + [
         cell("strong_sft", exact=0.7, kl=0.2)
     ]
-    (found,) = points(cells, [rl("mt"), strong_sft("mt")])  # strong SFT lacks reading
+    (found,) = points(cells, standard("mt").values())  # strong SFT lacks reading
     assert (found.method, found.quality.mean, found.quality.seeds) == ("GRPO", pytest.approx(0.85), 2)
 
 

@@ -8,7 +8,7 @@ import pytest
 from paper_tables import main, publish
 from semreward.errors import ArgumentError
 from sweep_cells import cell, write_cells
-from tables.cells import cell_path, read_cells
+from tables.cells import read_cells
 from tables.rendering import COLUMNS, TABLES, render, render_table, tax_rows
 from tables.runner import exact_by_question
 from tibetan.arguments import DataArguments
@@ -107,8 +107,7 @@ def test_no_cells_are_an_error(tmp_path: Path) -> None:
 
 
 def test_broken_cell_is_named(tmp_path: Path) -> None:
-    write_cells(tmp_path, cell())
-    path = cell_path(tmp_path, "A", "mt", "rl", "seed-0")
+    path = cell().write(tmp_path)
     path.write_text("{}", encoding="utf-8")
     with pytest.raises(ArgumentError, match="seed-0.json must be a cell"):
         read_cells(tmp_path)
