@@ -6,11 +6,11 @@
     python examples/paper_tables.py --render                        # only print the tables of what has run so far
     accelerate launch examples/paper_tables.py --config examples/configs/tables_paper.yaml    # Qwen3-4B, your data
 
-Beside what the paper compares, every base and seed also gets RL on similarity without language consistency, RL
-without a cold start, RL with a length reward, and an SFT that is meant to forget, to show that the tax can be seen
-where there is one. Every policy is measured in the same way: quality by the reward's encoder and by a second one, in
-the miniature also by the grammar's parser; 2,500 questions of reading comprehension; drift on topics that nobody
-trained on. No LLM judges offline: in the miniature the parser takes its place, and its column says so.
+Every base and seed also gets what the paper lacks: RL on similarity without language consistency, RL without a cold
+start, and an SFT that is meant to forget, to show that the tax can be seen where there is one. Every policy is measured
+in the same way: quality by the reward's encoder and by a second one, in the miniature also by the grammar's parser;
+2,500 questions of reading comprehension; drift on topics that nobody trained on. No LLM judges offline: in the
+miniature the parser takes its place, and its column says so.
 
 The miniature takes about an hour per base and core (51 and 63 minutes for A and B, side by side on two cores); its
 learning rates and sizes are those of `configs/tables.yaml`, seeds 0 to 2. To resume an interrupted run, start it

@@ -27,7 +27,6 @@ from miniature.topics import FAMILIAR, VOCABULARY, sample_text
 CHAT_TURN = "<|im_start|>user\n{prompt}<|im_end|>\n<|im_start|>assistant\n"
 """How the chat template of `miniature.models` opens the assistant's turn."""
 
-
 REQUESTS_TO_REPEAT = (
     "请复述下面的句子：{}",
     "请把下面的句子抄写一遍：{}",

@@ -22,11 +22,9 @@ STYLES = {"SFT": ("tab:orange", "s"), "SFT with replay": ("tab:green", "^"), "GR
 KL, READING = "drift.kl_to_base.mean", "reading.exact_match"
 PARSED, EMBEDDED = "exact_meaning.value", "held_out_similarity.value"
 
-QUALITIES = (0.5, 0.7, 0.8, 0.9, 0.95)
-"""What has to be reached, in the table."""
+QUALITIES = (0.5, 0.7, 0.8, 0.9, 0.95)  # what has to be reached, in the table
 QUALITY_TICKS = (0.5, 0.7, 0.9, 0.95, 0.98, 1)
-LEAST_WRONG = 0.01
-"""Wrong share up to which the quality axis stretches."""
+LEAST_WRONG = 0.01  # wrong share up to which the quality axis stretches
 
 LEGEND = (
     "Rate and length are factors of the task's learning rate and of its epochs (SFT) or steps (GRPO, which goes on "
@@ -45,11 +43,6 @@ class Point(NamedTuple):
     quality: Estimate  # exact meaning where a parser judged, else similarity by the encoder that pays nothing
     drift: Estimate  # mean KL to the base on out-of-domain text, in nats per token; lower is better
     reading: Estimate  # exact match of reading comprehension, in percent; higher is better
-
-    @property
-    def setting(self) -> str:
-        """Rate and length, as the table shows them."""
-        return f"{self.rate:g}, {self.length:g}"
 
 
 def quality_path(cells: Iterable[Cell]) -> str:
@@ -72,14 +65,13 @@ def points(cells: Sequence[Cell], conditions: Iterable[Condition]) -> list[Point
 
 def frontier(found: Iterable[Point], *, by: str) -> list[Point]:
     """The points of one method that no other one beats in both quality and cost (`drift` or `reading`)."""
-    merits = {}
-    for point in found:
-        merits[point] = (point.quality.mean, -point.drift.mean if by == "drift" else point.reading.mean)
-    kept = [
-        point
-        for point, merit in merits.items()
-        if not any(other != merit and other[0] >= merit[0] and other[1] >= merit[1] for other in merits.values())
-    ]
+    merits = {
+        point: (point.quality.mean, -point.drift.mean if by == "drift" else point.reading.mean) for point in found
+    }
+    kept = []
+    for point, (quality, merit) in merits.items():
+        if not any(one >= quality and two >= merit and (one, two) != (quality, merit) for one, two in merits.values()):
+            kept.append(point)
     return sorted(kept, key=lambda point: point.quality.mean)
 
 
@@ -93,8 +85,9 @@ def tell(by_base: Mapping[str, Sequence[Point]], *, quality: str) -> str:
             row = [f"{least:g}", method, "not reached | | |"]
             if reached:
                 calm = min(reached, key=lambda point: point.drift.mean)
-                reads = max(reached, key=lambda point: point.reading.mean)
-                row[2:] = [calm.drift.shown(4), calm.setting, reads.reading.shown(1), reads.setting]
+                row[2:] = [calm.drift.shown(4), f"{calm.rate:g}, {calm.length:g}"]
+                best = max(reached, key=lambda point: point.reading.mean)
+                row += [best.reading.shown(1), f"{best.rate:g}, {best.length:g}"]
             rows.append(row)
         head = [f"{quality}, at least", "method", "least KL", "its rate, length", "best CMRC EM", "its rate, length"]
         parts += [f"## Base {base}: the least that a method pays for a quality", markdown(head, rows, words=1)]

@@ -50,11 +50,7 @@ class Sweep:
             raise ArgumentError(f"`seeds` must differ from each other, got {list(self.seeds)}")
 
     def settings(self, base: str, task: str, *, plan: bool = False) -> Settings:
-        """The recipe's settings for a base and a task; for a plan, also where the machine cannot run them.
-
-        Raises:
-            ArgumentError: An argument is unknown to the recipe, or the task names no `config`.
-        """
+        """The recipe's settings for a base and a task; for a plan, also where the machine cannot run them."""
         given = {**self.tasks[task], **self.bases[base]}
         if "config" not in given:
             raise ArgumentError(f"task {task!r} of a sweep must name a `config`, got {', '.join(given) or 'nothing'}")
@@ -69,9 +65,6 @@ def read_sweep(config: Path, **changes: Any) -> Sweep:
     """Read a YAML file with the members of `Sweep`, and change those that are given and not `None`.
 
     `extends` names another file, beside it, whose values hold where this one is silent.
-
-    Raises:
-        ArgumentError: The file does not exist, is no mapping, or names members that a sweep does not have.
     """
     values = {**_content(config), **{name: value for name, value in changes.items() if value is not None}}
     if unknown := sorted(set(values) - {item.name for item in dataclasses.fields(Sweep)}):
@@ -82,11 +75,7 @@ def read_sweep(config: Path, **changes: Any) -> Sweep:
 
 
 def read_command(description: str | None, argv: Sequence[str] | None) -> tuple[Sweep, argparse.Namespace]:
-    """Read the command line that both programs share: the sweep, and `plan`, `render` and `task`.
-
-    Raises:
-        ArgumentError: The sweep's file is none, or has no base or task of a name that is given.
-    """
+    """Read the command line that both programs share: the sweep, and `plan`, `render` and `task`."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", type=Path, default=CONFIGS / "tables.yaml", help="The sweep's YAML file.")
     parser.add_argument("--output_dir", help="Where to write; as the file says, by default.")

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from semreward.errors import ArgumentError
-from tables.sweep import CONFIGS, Sweep, read_sweep
+from tables.sweep import CONFIGS, Sweep, read_command, read_sweep
 
 MINIATURE = CONFIGS / "tables.yaml"
 
@@ -78,3 +78,23 @@ def test_task_without_a_config_is_refused() -> None:
     sweep = Sweep(Path("x"), seeds=[0], tasks={"mt": {}}, bases={"A": {}})
     with pytest.raises(ArgumentError, match="must name a `config`, got nothing"):
         sweep.settings("A", "mt")
+
+
+def test_without_arguments_it_is_the_miniature() -> None:
+    sweep, arguments = read_command("", [])
+    assert (sweep.output_dir, list(sweep.bases), arguments.plan) == (Path("runs/tables"), ["A", "B", "C"], False)
+
+
+def test_one_process_can_take_one_base() -> None:
+    sweep, _ = read_command("", ["--bases", "B", "--seeds", "4", "5"])
+    assert (list(sweep.bases), sweep.seeds) == (["B"], [4, 5])
+
+
+def test_unknown_base_is_named() -> None:
+    with pytest.raises(ArgumentError, match="`bases` must be among A, B, C, got D"):
+        read_command("", ["--bases", "D"])
+
+
+def test_task_that_the_sweep_lacks_is_named() -> None:
+    with pytest.raises(ArgumentError, match="`task` must be one of mt, got 'hg'"):
+        read_command("", ["--config", str(CONFIGS / "tables_bo_zh.yaml"), "--task", "hg"])
