@@ -8,37 +8,24 @@
 
 RL and SFT differ in learning rate, number of updates and passes over the data, so that one point of each proves little:
 where one has forgotten less, it may only have learned less. This sweeps both for SFT, GRPO and SFT with replayed
-questions (a share of rows that ask for what the base could do already), and draws quality against drift and against
-reading comprehension, each method's frontier as a line. Replay has an easy time here: the replayed questions are of the
-kind that the reading test asks, though never about its passages.
+questions (rows that ask for what the base could do already), and draws quality against drift and against reading
+comprehension, each method's frontier as a line. Replay has an easy time here: the replayed questions are of the kind
+that the reading test asks, though never about its passages.
 
-Cells are those of `paper_tables.py`, in the same folder: what is equal in both runs once. It ends in `tradeoff_mt.svg`
-and `tradeoff_mt.md`, by the task's name; what was found, also against the paper, is in the latter's first table.
+Cells are those of `paper_tables.py`, in the same folder: what both need runs once. It writes `tradeoff_mt.svg` and
+`tradeoff_mt.md`, by the task's name.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from tables.cells import read_cells
-from tables.command import read_command
-from tables.conditions import Condition, paper_conditions, tradeoff_conditions
-from tables.figure import draw, tell
-from tables.frontier import PARSED, points, quality_path, references
+from tables.conditions import tradeoff_conditions
+from tables.frontier import PARSED, draw, points, quality_path, tell
 from tables.planning import print_plan, steps
 from tables.runner import run_cell, set_up
-from tables.sweep import Sweep
+from tables.sweep import Sweep, read_command
 from tibetan.stages import process_state
-
-
-def conditions_of(sweep: Sweep, task: str) -> list[Condition]:
-    """All settings of all methods; those that `paper_tables.py` runs, too, by its names."""
-    return tradeoff_conditions(
-        task,
-        rates=sweep.tradeoff_rates,
-        lengths=sweep.tradeoff_lengths,
-        replay=sweep.tradeoff_replay,
-        known=paper_conditions(sweep.tasks, forget_rate=sweep.forget_rate, forget_length=sweep.forget_length),
-    )
 
 
 def run(sweep: Sweep, task: str) -> None:
@@ -46,20 +33,19 @@ def run(sweep: Sweep, task: str) -> None:
     for seed in sweep.seeds:
         for base in sweep.bases:
             bench = set_up(sweep, base)
-            for condition in conditions_of(sweep, task):
+            for condition in tradeoff_conditions(sweep, task):
                 run_cell(bench, seed, condition)
 
 
 def publish(sweep: Sweep, task: str) -> tuple[Path, Path]:
-    """Write a task's figure and its Markdown from the cells that stand; returns their paths."""
+    """Write a task's figure and its Markdown from the cells that exist; returns their paths."""
     cells = [cell for cell in read_cells(sweep.output_dir) if cell.task == task]
     quality = "exact meaning" if quality_path(cells) == PARSED else "held-out similarity"
-    found, beside = {}, {}
+    found = {}
     for base in dict.fromkeys(cell.base for cell in cells):
-        own = [cell for cell in cells if cell.base == base]
-        found[base], beside[base] = points(own, conditions_of(sweep, task)), references(own, task)
+        found[base] = points([cell for cell in cells if cell.base == base], tradeoff_conditions(sweep, task))
     figure, told = (sweep.output_dir / f"tradeoff_{task}.{kind}" for kind in ("svg", "md"))
-    draw(figure, found, beside, quality=quality)
+    draw(figure, found, cells, quality=quality)
     told.write_text(tell(found, quality=quality), encoding="utf-8")
     return figure, told
 
@@ -68,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Plan, run or draw."""
     sweep, arguments = read_command(__doc__, argv)
     if arguments.plan:
-        print_plan(sweep, steps(sweep, conditions_of(sweep, arguments.task)))
+        print_plan(sweep, steps(sweep, tradeoff_conditions(sweep, arguments.task)))
         return
     if not arguments.render:
         run(sweep, arguments.task)

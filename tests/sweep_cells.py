@@ -1,11 +1,9 @@
 """Cells of a sweep that nobody measured, to make tables and figures of."""
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
-from tables.cells import Cell, cell_path
-from tibetan.results import write_json
+from tables.cells import Cell
 
 PATHS = {
     "bleu": ("bleu", "value"),
@@ -44,8 +42,5 @@ def cell(condition: str = "rl", seed: int | None = 0, **changes: Any) -> Cell:
 def write_cells(folder: Path, *cells: Cell) -> Path:
     """Write cells where a sweep keeps them; returns the folder."""
     for one in cells:
-        place = "base" if one.seed is None else f"seed-{one.seed}"
-        path = cell_path(folder, one.base, one.task, one.condition, place)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, dataclasses.asdict(one))
+        one.write(folder)
     return folder

@@ -21,12 +21,11 @@ from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
 
 from miniature.grammar import SLOTS, realise, sample_meaning
-from miniature.reading import PROMPT, sample_item
+from miniature.reading import sample_item
 from miniature.topics import FAMILIAR, VOCABULARY, sample_text
 
 CHAT_TURN = "<|im_start|>user\n{prompt}<|im_end|>\n<|im_start|>assistant\n"
 """How the chat template of `miniature.models` opens the assistant's turn."""
-
 
 REQUESTS_TO_REPEAT = (
     "请复述下面的句子：{}",
@@ -50,49 +49,28 @@ class Mix(NamedTuple):
     """How the kinds of documents are weighted, and how much code-switching they contain.
 
     Only the proportions of the first seven matter; they need not sum to 1.
-
-    Attributes:
-        captions: Chinese captions.
-        topics: Chinese about other topics.
-        reading: Reading comprehension as chat.
-        copying: A row of words and its copy.
-        echoing: A request to repeat a caption, as chat, and the reply.
-        tibetan: Tibetan captions.
-        parallel: A Chinese caption and its Tibetan translation, in either order.
-        switched_documents: Share of the Tibetan sentences that code-switch.
-        switched_slots: Share of the words that are Chinese in those.
     """
 
-    captions: float = 0.05
-    topics: float = 0.13
-    reading: float = 0.32
-    copying: float = 0.06
-    echoing: float = 0.0
-    tibetan: float = 0.06
-    parallel: float = 0.35
-    switched_documents: float = 0.4
-    switched_slots: float = 0.4
+    captions: float = 0.05  # Chinese captions
+    topics: float = 0.13  # Chinese about other topics
+    reading: float = 0.32  # reading comprehension as chat
+    copying: float = 0.06  # a row of words and its copy
+    echoing: float = 0.0  # a request to repeat a caption, as chat, and the reply
+    tibetan: float = 0.06  # Tibetan captions
+    parallel: float = 0.35  # a Chinese caption and its Tibetan translation, in either order
+    switched_documents: float = 0.4  # share of the Tibetan sentences that code-switch
+    switched_slots: float = 0.4  # share of the words that are Chinese in those
 
 
 def sample_documents(rng: random.Random, count: int, mix: Mix, excluded: Collection[str]) -> Iterator[Document]:
-    """Draw pretraining documents.
-
-    Args:
-        rng: Source of randomness.
-        count: Number of documents.
-        mix: Weights of their kinds.
-        excluded: Reading passages that must not occur, because evaluation uses them.
-
-    Yields:
-        One document after the other, kinds mixed at random.
-    """
+    """Draw pretraining documents, kinds mixed at random, without the reading passages that evaluation uses."""
     kinds: tuple[Callable[[], Document], ...] = (
         lambda: (Segment(_caption(rng)),),
         lambda: (Segment(sample_text(rng, FAMILIAR)),),
         lambda: _reading(rng, excluded),
         lambda: _copying(rng),
         lambda: _echoing(rng),
-        lambda: (Segment(_tibetan(rng, mix)),),
+        lambda: (Segment(realise(sample_meaning(rng), "bo", rng, switched=switched_slots(rng, mix))),),
         lambda: _parallel(rng, mix),
     )
     for kind in rng.choices(kinds, weights=mix[: len(kinds)], k=count):
@@ -100,7 +78,6 @@ def sample_documents(rng: random.Random, count: int, mix: Mix, excluded: Collect
 
 
 def _caption(rng: random.Random) -> str:
-    """Return a Chinese caption."""
     return realise(sample_meaning(rng), "zh", rng)
 
 
@@ -111,13 +88,7 @@ def switched_slots(rng: random.Random, mix: Mix) -> list[str]:
     return [slot for slot in SLOTS if rng.random() < mix.switched_slots]
 
 
-def _tibetan(rng: random.Random, mix: Mix) -> str:
-    """Return a Tibetan caption, possibly code-switched."""
-    return realise(sample_meaning(rng), "bo", rng, switched=switched_slots(rng, mix))
-
-
 def _parallel(rng: random.Random, mix: Mix) -> Document:
-    """Return a caption in both languages."""
     meaning = sample_meaning(rng)
     sides = [realise(meaning, "zh", rng), realise(meaning, "bo", rng, switched=switched_slots(rng, mix))]
     if rng.random() < 0.25:  # noqa: PLR2004 - most text is translated into Tibetan
@@ -127,22 +98,17 @@ def _parallel(rng: random.Random, mix: Mix) -> Document:
 
 
 def _copying(rng: random.Random) -> Document:
-    """Return a row of unrelated words followed by its copy."""
     text = "".join(rng.choices(VOCABULARY, k=rng.randint(4, 10)))
     return (Segment(f"复述：{text}\n{text}"),)
 
 
 def _echoing(rng: random.Random) -> Document:
-    """Return a request to repeat a caption and the reply."""
     text = _caption(rng)
     request = rng.choice(REQUESTS_TO_REPEAT).format(text)
     return Segment(CHAT_TURN.format(prompt=request), 0.2), Segment(text + "<|im_end|>\n", 2.0)
 
 
 def _reading(rng: random.Random, excluded: Collection[str]) -> Document:
-    """Return a question and its answer as chat."""
-    item = sample_item(rng)
-    while item.passage in excluded:
-        item = sample_item(rng)
-    prompt = CHAT_TURN.format(prompt=PROMPT.format(passage=item.passage, question=item.question))
+    item = sample_item(rng, excluded)
+    prompt = CHAT_TURN.format(prompt=item.prompt)
     return Segment(prompt, 0.2), Segment(item.answer + "<|im_end|>\n", 3.0)

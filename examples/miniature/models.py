@@ -48,17 +48,9 @@ class EncoderShape(NamedTuple):
     heads: int = 4
 
 
-def make_policy_tokenizer(texts: Iterable[str], *, vocab_size: int = 2048) -> PreTrainedTokenizerFast:
-    """Train the policy's tokenizer.
-
-    Args:
-        texts: Training texts.
-        vocab_size: Upper bound; the miniature's texts saturate at about half of the default.
-
-    Returns:
-        A tokenizer with Qwen's chat format, whose end of sequence is the end of a turn and which pads on the left.
-    """
-    tokenizer = _train_bpe(texts, vocab_size, POLICY_TOKENS)
+def make_policy_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
+    """Train a tokenizer with Qwen's chat format, whose end of sequence is the end of a turn; it pads on the left."""
+    tokenizer = _train_bpe(texts, POLICY_TOKENS)
     return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call] # transformers leaves it unannotated
         tokenizer_object=tokenizer,
         eos_token="<|im_end|>",  # noqa: S106 - a token of text, no secret
@@ -71,13 +63,11 @@ def make_policy_tokenizer(texts: Iterable[str], *, vocab_size: int = 2048) -> Pr
     )
 
 
-def make_encoder_tokenizer(texts: Iterable[str], *, vocab_size: int = 2048) -> PreTrainedTokenizerFast:
+def make_encoder_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
     """Train an encoder's tokenizer, which puts `<s>` and `</s>` around a text."""
-    tokenizer = _train_bpe(texts, vocab_size, ENCODER_TOKENS)
+    tokenizer = _train_bpe(texts, ENCODER_TOKENS)
     tokenizer.post_processor = processors.TemplateProcessing(
-        single="<s> $A </s>",
-        pair="<s> $A </s> </s> $B </s>",
-        special_tokens=[("<s>", 0), ("</s>", 2)],
+        single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
     )
     return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call] # transformers leaves it unannotated
         tokenizer_object=tokenizer,
@@ -115,14 +105,7 @@ def make_policy(tokenizer: PreTrainedTokenizerFast, shape: PolicyShape, *, seed:
 
 
 def write_encoder(folder: Path, texts: Iterable[str], shape: EncoderShape, *, seed: int) -> None:
-    """Write an untrained XLM-R checkpoint with its tokenizer.
-
-    Args:
-        folder: Where to write; made if missing.
-        texts: Training texts of the tokenizer.
-        shape: Size of the encoder.
-        seed: Seed of the weights.
-    """
+    """Write an untrained XLM-R checkpoint, with a tokenizer that was trained on texts."""
     tokenizer = make_encoder_tokenizer(texts)
     torch.manual_seed(seed)
     config = XLMRobertaConfig(
@@ -143,18 +126,15 @@ def write_encoder(folder: Path, texts: Iterable[str], shape: EncoderShape, *, se
     tokenizer.save_pretrained(folder)
 
 
-def _train_bpe(texts: Iterable[str], vocab_size: int, special_tokens: tuple[str, ...]) -> Tokenizer:
+def _train_bpe(texts: Iterable[str], special_tokens: tuple[str, ...]) -> Tokenizer:
     """Train byte-level BPE that merges within characters and syllables only."""
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(SPLIT), behavior="isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
+    by_character = pre_tokenizers.Split(Regex(SPLIT), behavior="isolated")
+    to_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([by_character, to_bytes])
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=vocab_size,
+        vocab_size=2048,  # the miniature's texts saturate at about half of it
         special_tokens=list(special_tokens),
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,

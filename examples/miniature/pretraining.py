@@ -10,15 +10,15 @@ from collections.abc import Iterator, Sequence
 
 import torch
 from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
 from tqdm.auto import tqdm
 from transformers import PreTrainedTokenizerFast, Qwen3ForCausalLM
 
 from cpu import raise_malloc_thresholds
 from miniature.documents import Document
 
-# Axes: B documents of a batch, T tokens.
-EncodedDocument = tuple[list[int], list[float]]
-Batch = tuple[torch.Tensor, torch.Tensor]
+# Axes: B documents of a batch, T tokens, V vocabulary.
+TokensAndWeights = tuple[torch.Tensor, torch.Tensor]
 
 WARMUP_STEPS = 40
 BATCHES_PER_BUCKET = 50
@@ -35,15 +35,9 @@ def pretrain(
     learning_rate: float,
     rng: random.Random,
 ) -> None:
-    """Train a policy on documents, each seen once.
+    """Train a policy in place on documents, each seen once; what does not fill a last batch is left out.
 
-    Args:
-        model: The policy; changed in place.
-        tokenizer: Its tokenizer.
-        documents: What to read. What does not fill a last batch is left out.
-        batch_size: Documents a step, >= 1.
-        learning_rate: Peak of the schedule (linear warm-up, then linear decay).
-        rng: Source of the batches' order.
+    The learning rate is the peak of the schedule: linear warm-up, then linear decay.
     """
     raise_malloc_thresholds()
     batches = list(_batches(_encode(documents, tokenizer), batch_size, rng))
@@ -67,31 +61,31 @@ def pretrain(
 
 
 def _rate(step: int, steps: int) -> float:
-    """Return the learning rate of a step as a share of the peak."""
+    """The learning rate of a step as a share of the peak."""
     if step < WARMUP_STEPS:
         return (step + 1) / WARMUP_STEPS
     done = (step - WARMUP_STEPS) / max(1, steps - WARMUP_STEPS)
     return 1 - (1 - FINAL_LEARNING_RATE) * done
 
 
-def _encode(documents: Sequence[Document], tokenizer: PreTrainedTokenizerFast) -> list[EncodedDocument]:
-    """Turn documents into token ids with a weight each; plain documents end with the end-of-text token."""
-    segments = [segment for document in documents for segment in document]
-    ids = iter(tokenizer([segment.text for segment in segments], add_special_tokens=False)["input_ids"])
-    encoded: list[EncodedDocument] = []
+def _encode(documents: Sequence[Document], tokenizer: PreTrainedTokenizerFast) -> list[TokensAndWeights]:
+    """Token ids and a weight for each; plain documents end with the end-of-text token."""
+    texts = [segment.text for document in documents for segment in document]
+    ids = iter(tokenizer(texts, add_special_tokens=False)["input_ids"])
+    encoded: list[TokensAndWeights] = []
     for document in documents:
         tokens: list[int] = []
         weights: list[float] = []
         for segment in document:
-            segment_ids = next(ids)
-            tokens += segment_ids
-            weights += [segment.weight] * len(segment_ids)
-        encoded.append(([*tokens, tokenizer.pad_token_id], [*weights, document[-1].weight]))
+            tokens += next(ids)
+            weights += [segment.weight] * (len(tokens) - len(weights))
+        tokens_t = torch.tensor([*tokens, tokenizer.pad_token_id])
+        encoded.append((tokens_t, torch.tensor([*weights, document[-1].weight])))
     return encoded
 
 
-def _batches(documents: list[EncodedDocument], batch_size: int, rng: random.Random) -> Iterator[Batch]:
-    """Yield padded batches of documents of like length, in random order.
+def _batches(documents: list[TokensAndWeights], batch_size: int, rng: random.Random) -> Iterator[TokensAndWeights]:
+    """Yield token ids and weights, both of shape (B, T), of documents of like length, in random order.
 
     Padding stands on the right with weight 0. Under causal attention no token before it can see it: no mask is needed.
     """
@@ -101,15 +95,5 @@ def _batches(documents: list[EncodedDocument], batch_size: int, rng: random.Rand
         firsts = list(range(0, len(bucket) - batch_size + 1, batch_size))
         rng.shuffle(firsts)
         for first in firsts:
-            yield _pad(bucket[first : first + batch_size])
-
-
-def _pad(documents: list[EncodedDocument]) -> Batch:
-    """Return token ids and weights, both of shape (B, T)."""
-    length = max(len(tokens) for tokens, _ in documents)
-    tokens_bt = torch.zeros(len(documents), length, dtype=torch.long)
-    weights_bt = torch.zeros(len(documents), length)
-    for row, (tokens, weights) in enumerate(documents):
-        tokens_bt[row, : len(tokens)] = torch.tensor(tokens)
-        weights_bt[row, : len(weights)] = torch.tensor(weights)
-    return tokens_bt, weights_bt
+            tokens, weights = zip(*bucket[first : first + batch_size], strict=True)
+            yield pad_sequence(list(tokens), batch_first=True), pad_sequence(list(weights), batch_first=True)

@@ -8,6 +8,7 @@ practically never met twice; training still excludes the evaluation passages exp
 """
 
 import random
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 
@@ -19,6 +20,10 @@ class Relation(NamedTuple):
     answers: tuple[str, ...]
 
 
+PROMPT = "阅读短文，用短文中的原文回答问题。\n短文：{passage}\n问题：{question}"
+"""What the user says to the policy; the same in pretraining and in evaluation."""
+
+
 class ReadingItem(NamedTuple):
     """A passage, a question about it, and the answer, a span of the passage."""
 
@@ -26,9 +31,11 @@ class ReadingItem(NamedTuple):
     question: str
     answer: str
 
+    @property
+    def prompt(self) -> str:
+        """The question as a user asks it."""
+        return PROMPT.format(passage=self.passage, question=self.question)
 
-PROMPT = "阅读短文，用短文中的原文回答问题。\n短文：{passage}\n问题：{question}"
-"""What the user says to the policy; the same in pretraining and in evaluation."""
 
 SURNAMES = tuple("王李张刘陈杨赵周吴徐孙马朱胡林郭")
 GIVEN_NAMES = tuple("伟芳娜敏静强磊军洋勇艳杰娟涛超霞平刚玲辉")
@@ -62,54 +69,40 @@ RELATIONS: tuple[Relation, ...] = (
 )
 
 
-def sample_item(rng: random.Random, *, facts: int = 4) -> ReadingItem:
-    """Draw a passage, and a question with a single right answer in it.
+def sample_item(rng: random.Random, excluded: Collection[str] = (), *, facts: int = 4) -> ReadingItem:
+    """Draw a passage that is not excluded, and a question with a single right answer in it.
 
-    Args:
-        rng: Source of randomness.
-        facts: How many facts the passage tells, between 1 and the number of relations, each of another kind.
-
-    Returns:
-        The item.
+    The passage tells `facts` facts, between 1 and the number of relations, each of another kind.
     """
-    name = rng.choice(SURNAMES) + rng.choice(GIVEN_NAMES)
-    relations = rng.sample(RELATIONS, facts)
-    answers = [rng.choice(relation.answers) for relation in relations]
-    statements = [
-        rng.choice(relation.statements).format(name=name, answer=answer)
-        for relation, answer in zip(relations, answers, strict=True)
-    ]
-    asked = rng.randrange(facts)
-    question = rng.choice(relations[asked].questions).format(name=name)
-    return ReadingItem("。".join(statements) + "。", question, answers[asked])
+    while True:
+        name = rng.choice(SURNAMES) + rng.choice(GIVEN_NAMES)
+        relations = rng.sample(RELATIONS, facts)
+        answers = [rng.choice(relation.answers) for relation in relations]
+        statements = [
+            rng.choice(relation.statements).format(name=name, answer=answer)
+            for relation, answer in zip(relations, answers, strict=True)
+        ]
+        asked = rng.randrange(facts)
+        question = rng.choice(relations[asked].questions).format(name=name)
+        passage = "。".join(statements) + "。"
+        if passage not in excluded:
+            return ReadingItem(passage, question, answers[asked])
 
 
 def sample_items(rng: random.Random, count: int) -> list[ReadingItem]:
     """Draw items whose passages all differ."""
     items: dict[str, ReadingItem] = {}
     while len(items) < count:
-        item = sample_item(rng)
-        items.setdefault(item.passage, item)
+        item = sample_item(rng, items)
+        items[item.passage] = item
     return list(items.values())
 
 
 def to_cmrc(items: list[ReadingItem]) -> dict[str, Any]:
-    """Lay items out as CMRC 2018 does, one paragraph and question each.
-
-    The value type is `Any` because it is JSON, ready to be written.
-    """
-    paragraphs = [
-        {
-            "id": f"MINI_{index}",
-            "context": item.passage,
-            "qas": [
-                {
-                    "id": f"MINI_{index}_QUERY_0",
-                    "question": item.question,
-                    "answers": [{"text": item.answer, "answer_start": item.passage.index(item.answer)}],
-                }
-            ],
-        }
-        for index, item in enumerate(items)
-    ]
+    """Lay items out as the JSON of CMRC 2018, one paragraph and question each."""
+    paragraphs = []
+    for index, item in enumerate(items):
+        answer = {"text": item.answer, "answer_start": item.passage.index(item.answer)}
+        question = {"id": f"MINI_{index}_QUERY_0", "question": item.question, "answers": [answer]}
+        paragraphs.append({"id": f"MINI_{index}", "context": item.passage, "qas": [question]})
     return {"version": "miniature", "data": [{"title": "MINI", "paragraphs": paragraphs}]}

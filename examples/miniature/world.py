@@ -6,19 +6,20 @@ data (cold start, RL, test, both encoders' pairs) have meanings of their own; no
 
 import json
 import random
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from miniature.documents import Document, Mix, sample_documents, switched_slots
+from miniature.documents import Mix, sample_documents, switched_slots
 from miniature.grammar import Meaning, realise, sample_meaning
-from miniature.headlines import main_fact, realise_headline, sample_article
+from miniature.headlines import main_fact, sample_article
 from miniature.models import EncoderShape, PolicyShape, make_policy, make_policy_tokenizer, write_encoder
 from miniature.pretraining import pretrain
-from miniature.reading import PROMPT, sample_item, sample_items, to_cmrc
+from miniature.reading import sample_item, sample_items, to_cmrc
 from miniature.topics import FAMILIAR, UNFAMILIAR, sample_text
 
 LANGUAGES = ("zh", "bo")
+HEADLINE_COLUMNS = ("article_zh", "article_bo", "headline_zh", "headline_bo")
 
 MINED = ("encoder_pairs", "held_out_encoder_pairs")
 """Pairs as they are found in large numbers, code-switched like the policy's pretraining text; the others are clean."""
@@ -26,43 +27,24 @@ MINED = ("encoder_pairs", "held_out_encoder_pairs")
 
 @dataclass(frozen=True)
 class WorldSettings:
-    """Size and seed of a world. The defaults show the paper's effects in about three minutes on two CPU cores.
+    """Size and seed of a world. The defaults show the paper's effects in about three minutes on two CPU cores."""
 
-    Attributes:
-        seed: Decides every random draw.
-        pairs: Translation pairs for cold start, RL and strong SFT together.
-        test_pairs: Translation pairs for evaluation.
-        headlines: Articles with headlines, for all training on them together.
-        test_headlines: Articles with headlines for evaluation.
-        replay: Questions and answers of the kind that the base learned in pretraining, to be mixed into fine-tuning.
-        encoder_pairs: Translation pairs for each of the two encoders.
-        questions: Reading comprehension items for evaluation.
-        drift_texts: Texts in each of the two drift sets.
-        pretrain_steps: Optimizer steps of the base policy.
-        pretrain_batch_size: Documents a step.
-        pretrain_learning_rate: Peak learning rate.
-        mix: What the base policy reads.
-        policy: Size of the policy.
-        encoder: Size of the encoder that pays the reward.
-        held_out_encoder: Size of the encoder that only evaluates; differs, so that the two err differently.
-    """
-
-    seed: int = 0
-    pairs: int = 1200
-    test_pairs: int = 200
-    headlines: int = 0
-    test_headlines: int = 0
-    replay: int = 0
-    encoder_pairs: int = 12_800
-    questions: int = 500
-    drift_texts: int = 200
-    pretrain_steps: int = 2000
-    pretrain_batch_size: int = 16
-    pretrain_learning_rate: float = 3e-3
+    seed: int = 0  # decides every random draw
+    pairs: int = 1200  # translation pairs for cold start, RL and strong SFT together
+    test_pairs: int = 200  # translation pairs for evaluation
+    headlines: int = 0  # articles with headlines, for all training on them together
+    test_headlines: int = 0  # articles with headlines for evaluation
+    replay: int = 0  # questions and answers of the pretraining's kind, to be mixed into fine-tuning
+    encoder_pairs: int = 12_800  # translation pairs for each of the two encoders
+    questions: int = 500  # reading comprehension items for evaluation
+    drift_texts: int = 200  # texts in each of the two drift sets
+    pretrain_steps: int = 2000  # of the base policy
+    pretrain_batch_size: int = 16  # documents
+    pretrain_learning_rate: float = 3e-3  # at its peak
     mix: Mix = field(default=Mix())
     policy: PolicyShape = field(default=PolicyShape())
-    encoder: EncoderShape = field(default=EncoderShape())
-    held_out_encoder: EncoderShape = field(default=EncoderShape(width=96, layers=3))
+    encoder: EncoderShape = field(default=EncoderShape())  # pays the reward
+    held_out_encoder: EncoderShape = field(default=EncoderShape(width=96, layers=3))  # only evaluates; errs differently
 
 
 SMOKE = WorldSettings(
@@ -86,8 +68,8 @@ def build_world(folder: Path, settings: WorldSettings) -> None:
     """Write a world.
 
     Args:
-        folder: Where to write; made if missing. It receives `policy/`, `encoder/` and `held_out_encoder/` (checkpoints
-            with tokenizers; the encoders are untrained), `pairs.jsonl`, `test.jsonl`, `encoder_pairs.jsonl` and
+        folder: Made if missing. It receives `policy/`, `encoder/` and `held_out_encoder/` (checkpoints with tokenizers;
+            the encoders are untrained), `pairs.jsonl`, `test.jsonl`, `encoder_pairs.jsonl` and
             `held_out_encoder_pairs.jsonl` (columns `zh`, `bo`), `headlines.jsonl` and `test_headlines.jsonl` (columns
             `article_zh`, `article_bo`, `headline_zh`, `headline_bo`), `replay.jsonl` (columns `prompt`, `completion`),
             `reading.json` (CMRC 2018 layout), `ood.jsonl` and `in_domain.jsonl` (column `text`).
@@ -100,19 +82,30 @@ def build_world(folder: Path, settings: WorldSettings) -> None:
     (folder / "reading.json").write_text(reading, encoding="utf-8")
     for name, topics in (("ood", UNFAMILIAR), ("in_domain", FAMILIAR)):
         rng = _rng(settings, name)
-        rows = [{"text": sample_text(rng, topics)} for _ in range(settings.drift_texts)]
-        _write_jsonl(folder / f"{name}.jsonl", rows)
+        _write_jsonl(
+            folder / f"{name}.jsonl", [{"text": sample_text(rng, topics)} for _ in range(settings.drift_texts)]
+        )
 
     passages = frozenset(item.passage for item in questions)
-    _write_replay(folder / "replay.jsonl", settings, passages)
+    rng = _rng(settings, "replay")
+    replayed = [sample_item(rng, passages) for _ in range(settings.replay)]
+    _write_jsonl(folder / "replay.jsonl", [{"prompt": item.prompt, "completion": item.answer} for item in replayed])
     count = settings.pretrain_steps * settings.pretrain_batch_size
     documents = list(sample_documents(_rng(settings, "documents"), count, settings.mix, passages))
-    _write_encoders(folder, documents, settings)
-    _write_policy(folder / "policy", documents, settings)
+    texts = [segment.text for document in documents for segment in document]
+    write_encoder(folder / "encoder", texts, settings.encoder, seed=settings.seed)
+    write_encoder(folder / "held_out_encoder", texts, settings.held_out_encoder, seed=settings.seed + 1_000_000)
+
+    tokenizer = make_policy_tokenizer(texts)
+    policy = make_policy(tokenizer, settings.policy, seed=settings.seed)
+    size, rate, order = settings.pretrain_batch_size, settings.pretrain_learning_rate, _rng(settings, "batches")
+    pretrain(policy, tokenizer, documents, batch_size=size, learning_rate=rate, rng=order)
+    policy.save_pretrained(folder / "policy")
+    tokenizer.save_pretrained(folder / "policy")
 
 
 def _rng(settings: WorldSettings, purpose: str) -> random.Random:
-    """Return a generator of its own for each purpose, so that changing one size leaves the other files as they are."""
+    """A generator of its own for each purpose, so that changing one size leaves the other files as they are."""
     return random.Random(f"{settings.seed}-{purpose}")  # noqa: S311 - made-up sentences, no cryptography
 
 
@@ -146,48 +139,11 @@ def _write_headlines(folder: Path, settings: WorldSettings, used: set[Meaning]) 
             article = sample_article(rng)
             if used.isdisjoint(article):
                 used.update(article)
-                rows.append(
-                    {f"article_{tag}": "".join(realise(meaning, tag, rng) for meaning in article) for tag in LANGUAGES}
-                    | {f"headline_{tag}": realise_headline(main_fact(article), tag, rng) for tag in LANGUAGES}
-                )
+                texts = ["".join(realise(meaning, tag, rng) for meaning in article) for tag in LANGUAGES]
+                titles = [realise(main_fact(article), tag, rng) for tag in LANGUAGES]
+                rows.append(dict(zip(HEADLINE_COLUMNS, texts + titles, strict=True)))
         _write_jsonl(folder / f"{name}.jsonl", rows)
 
 
-def _write_replay(path: Path, settings: WorldSettings, excluded: Collection[str]) -> None:
-    """Write questions with their right answers, none about a passage of the evaluation."""
-    rng = _rng(settings, "replay")
-    rows: list[dict[str, str]] = []
-    while len(rows) < settings.replay:
-        item = sample_item(rng)
-        if item.passage not in excluded:
-            prompt = PROMPT.format(passage=item.passage, question=item.question)
-            rows.append({"prompt": prompt, "completion": item.answer})
-    _write_jsonl(path, rows)
-
-
-def _write_encoders(folder: Path, documents: list[Document], settings: WorldSettings) -> None:
-    """Write both untrained encoders."""
-    texts = [segment.text for document in documents for segment in document]
-    write_encoder(folder / "encoder", texts, settings.encoder, seed=settings.seed)
-    write_encoder(folder / "held_out_encoder", texts, settings.held_out_encoder, seed=settings.seed + 1_000_000)
-
-
-def _write_policy(folder: Path, documents: list[Document], settings: WorldSettings) -> None:
-    """Pretrain the base policy and write it with its tokenizer."""
-    tokenizer = make_policy_tokenizer(segment.text for document in documents for segment in document)
-    model = make_policy(tokenizer, settings.policy, seed=settings.seed)
-    pretrain(
-        model,
-        tokenizer,
-        documents,
-        batch_size=settings.pretrain_batch_size,
-        learning_rate=settings.pretrain_learning_rate,
-        rng=_rng(settings, "batches"),
-    )
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-
-
 def _write_jsonl(path: Path, rows: Iterable[dict[str, str]]) -> None:
-    """Write one JSON object a line."""
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")

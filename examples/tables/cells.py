@@ -1,66 +1,60 @@
-"""Cells: one JSON file for each policy that was measured, all that tables and figures are made from."""
+"""Cells: one JSON file for each policy that was measured; all tables and figures are made from these alone."""
 
+import dataclasses
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from semreward.errors import ArgumentError
-from semreward.evaluation import cmrc_scores, first_questions
-from tibetan.arguments import DataArguments
+from tibetan.results import write_json
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What was measured of one policy.
+    """What was measured of one policy."""
 
-    Attributes:
-        base: Name of the base policy.
-        task: `mt` or `hg`.
-        condition: Name of the condition; `judge` for the verdicts about two of them.
-        label: How tables call it.
-        seed: Seed of the training; `None` where nothing was trained.
-        scores: As `tibetan.evaluate` wrote them.
-        correct: `1` or `0` a question of the reading test, in its order: answered to the letter or not. Empty where
-            there was no test.
-        training: How it was trained, and the seconds that took.
-        arguments: What the sweep says of the base and the task.
-        versions: Of the packages that matter.
-        machine: What it ran on.
-        date: Day in UTC, ISO format.
-    """
+    base: str  # name of the base policy
+    task: str  # `mt` or `hg`
+    condition: str  # its name; `judge` for the verdicts about two of them
+    label: str  # how tables call it
+    seed: int | None  # of the training; `None` where nothing was trained
+    scores: Mapping[str, Any]  # as `tibetan.evaluate` wrote them
+    correct: str  # `1` or `0` for each question of the reading test: exactly right or not; empty without a test
+    training: Mapping[str, Any]  # how it was trained, and the seconds that took
+    arguments: Mapping[str, Any]  # what the sweep says of the base and the task
+    versions: Mapping[str, str]  # of the packages that matter
+    machine: Mapping[str, Any]  # what it ran on
+    date: str  # day in UTC, ISO format
 
-    base: str
-    task: str
-    condition: str
-    label: str
-    seed: int | None
-    scores: Mapping[str, Any]
-    correct: str
-    training: Mapping[str, Any]
-    arguments: Mapping[str, Any]
-    versions: Mapping[str, str]
-    machine: Mapping[str, Any]
-    date: str
-
-    def value(self, path: Sequence[str]) -> float | None:
-        """The number at a path of keys in the scores; `None` where there is none."""
+    def value(self, path: str) -> float | None:
+        """The number at a path of keys in the scores, such as `drift.nll.mean`; `None` where there is none."""
         found: Any = self.scores
-        for key in path:
+        for key in path.split("."):
             if not isinstance(found, Mapping) or key not in found:
                 return None
             found = found[key]
         return None if found is None else float(found)
 
+    def write(self, output_dir: Path) -> Path:
+        """Write it to where a sweep keeps it; returns the file."""
+        place = "base" if self.seed is None else f"seed-{self.seed}"
+        path = output_dir / "cells" / self.base / self.task / self.condition / f"{place}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, dataclasses.asdict(self))
+        return path
 
-def cell_path(output_dir: Path, base: str, task: str, condition: str, place: str) -> Path:
-    """Where a cell's file stands."""
-    return output_dir / "cells" / base / task / condition / f"{place}.json"
+
+def values_of(cells: Iterable[Cell], path: str) -> list[float]:
+    """The numbers at a path, of those cells that have one."""
+    return [value for cell in cells if (value := cell.value(path)) is not None]
 
 
 def read_cells(output_dir: Path) -> list[Cell]:
-    """All cells of a sweep, by base, task, condition and seed; judges' verdicts are put into the cells they judge.
+    """All cells of a sweep, by base, task, condition and seed.
+
+    Judges' verdicts are put into the cells they judge, under `judge`: the share of pairs that each won, in percent.
 
     Raises:
         ArgumentError: There are none, or a file is none.
@@ -68,56 +62,20 @@ def read_cells(output_dir: Path) -> list[Cell]:
     cells = [read_cell(path) for path in sorted((output_dir / "cells").rglob("*.json"))]
     if not cells:
         raise ArgumentError(f"{output_dir} must hold results in `cells`, got none; run the sweep first")
-    return with_verdicts(cells)
+    verdicts = {(cell.base, cell.task, cell.seed): cell.scores for cell in cells if cell.condition == "judge"}
+    found = []
+    for cell in cells:
+        verdict, scores = verdicts.get((cell.base, cell.task, cell.seed), {"wins": {}}), dict(cell.scores)
+        if cell.condition in verdict["wins"]:
+            scores["judge"] = {**verdict, "wins": verdict["wins"][cell.condition]}
+        if cell.condition != "judge":
+            found.append(dataclasses.replace(cell, scores=scores))
+    return found
 
 
 def read_cell(path: Path) -> Cell:
-    """One cell.
-
-    Raises:
-        ArgumentError: The file is none.
-    """
+    """One cell, or an `ArgumentError` where the file is none."""
     try:
         return Cell(**json.loads(path.read_text(encoding="utf-8")))
     except (json.JSONDecodeError, TypeError) as error:
         raise ArgumentError(f"{path} must be a cell, got {error}; delete it and run the sweep again") from error
-
-
-def with_verdicts(cells: Iterable[Cell]) -> list[Cell]:
-    """Cells with the shares of pairs that each won, in percent, under `judge`; the judge's own cells are gone."""
-    found = list(cells)
-    verdicts = {
-        (cell.base, cell.task, cell.seed, system): {
-            "judge": {"wins": share, **{key: cell.scores[key] for key in ("ties", "signature")}}
-        }
-        for cell in found
-        if cell.condition == "judge"
-        for system, share in cell.scores["wins"].items()
-    }
-    return [
-        replace(cell, scores={**cell.scores, **verdicts.get((cell.base, cell.task, cell.seed, cell.condition), {})})
-        for cell in found
-        if cell.condition != "judge"
-    ]
-
-
-def exact_by_question(answers: Path, data: DataArguments) -> str:
-    """`1` or `0` for each question of the reading test, in its order; empty where there was no test.
-
-    Args:
-        answers: File with a mapping from question id to answer.
-        data: Where the questions are, and how many of them were asked.
-    """
-    if data.reading_data is None:
-        return ""
-    dataset: Any = first_questions(data.reading_data, data.reading_size or 10**9)
-    given = json.loads(answers.read_text(encoding="utf-8"))
-    signs = []
-    for article in dataset["data"]:
-        for paragraph in article["paragraphs"]:
-            for question in paragraph["qas"]:
-                one = {"data": [{"paragraphs": [{**paragraph, "qas": [question]}]}]}
-                name = question["id"]
-                scores = cmrc_scores({name: given[name]} if name in given else {}, one)
-                signs.append("1" if scores.exact_match else "0")
-    return "".join(signs)

@@ -1,289 +1,136 @@
-"""Tables 1 to 6 from the cells alone, the paper's figures beside ours, and a table of the tax that the paper lacks."""
+"""Tables 1 to 6 from the cells alone, beside the values in `published.yaml`, and a table of the tax."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
-from tables import published
-from tables.cells import Cell
-from tables.intervals import Estimate, over_seeds, paired_difference
-from tables.power import detectable_difference
-from tables.published import Key
+import yaml
 
-Columns = Mapping[str, tuple[str, ...]]
-"""From a column's name to where its number is in a cell's scores."""
-
-NOT_AN_LLM = "win % (parser, not LLM)"
-
-TRANSLATED: Columns = {"BLEU-4": ("bleu", "value"), "similarity": ("similarity", "value")}
-SUMMARISED: Columns = {"ROUGE-L": ("rouge_l", "value"), "similarity": ("similarity", "value")}
-INDEPENDENT: Columns = {
-    "held-out similarity": ("held_out_similarity", "value"),
-    "exact meaning": ("exact_meaning", "value"),
-    "language": ("language_consistency", "value"),
-}
-READING: Columns = {
-    "CMRC Avg": ("reading", "average"),
-    "CMRC F1": ("reading", "f1"),
-    "CMRC EM": ("reading", "exact_match"),
-}
-JUDGED: Columns = {"win %": ("judge", "wins")}
-DRIFT: Columns = {
-    f"{label} {name}": ("drift", key, name.lower())
-    for label, key in (("NLL", "nll"), ("KL", "kl_to_base"))
-    for name in ("mean", "median", "P10", "P90")
-}
-
-TRAINED = ("cold_start", "rl", "strong_sft")
-ABLATED = (
-    "cold_start",
-    "rl",
-    "rl_bleu_language",
-    "rl_bleu_embedding_language",
-    "rl_bleu_embedding",
-    "rl_embedding",
-    "rl_length",
-    "rl_no_cold_start",
-)
+from tables.cells import Cell, values_of
+from tables.intervals import Estimate, PairedDifference, detectable_difference, over_seeds, paired_difference
 
 
-@dataclass(frozen=True)
-class Table:
-    """What a table shows.
-
-    Attributes:
-        title: Its heading.
-        task: The task of its cells.
-        conditions: Its rows.
-        columns: Its columns.
-        paper: The paper's figures.
-    """
+class Table(NamedTuple):
+    """What a table shows."""
 
     title: str
     task: str
-    conditions: Sequence[str]
-    columns: Columns
-    paper: Mapping[Key, float]
+    columns: list[str]  # groups of columns
+    rows: dict[str, str]  # from condition to the paper's values of the first columns
 
 
-TABLES = (
-    Table(
-        "Table 1: translation, RL from a cold start",
-        "mt",
-        TRAINED[:2],
-        {**TRANSLATED, **INDEPENDENT},
-        published.TABLE_1,
-    ),
-    Table(
-        "Table 2: headlines, RL from a cold start", "hg", TRAINED[:2], {**SUMMARISED, **INDEPENDENT}, published.TABLE_2
-    ),
-    Table(
-        "Table 3, task 1: translation, quality and tax",
-        "mt",
-        ("base", "strong_sft", "rl", "forgetting_sft"),
-        {**TRANSLATED, **READING, **JUDGED, **INDEPENDENT},
-        published.TABLE_3,
-    ),
-    Table(
-        "Table 3, task 2: headlines, quality and tax",
-        "hg",
-        ("base", "strong_sft", "rl"),
-        {**SUMMARISED, **READING, **JUDGED, **INDEPENDENT},
-        published.TABLE_3,
-    ),
-    Table(
-        "Table 4: few-shot transfer from translation to headlines",
-        "hg",
-        ("transfer_base", "transfer_sft", "transfer_rl"),
-        {**SUMMARISED, **INDEPENDENT},
-        published.TABLE_4,
-    ),
-    Table(
-        "Table 5: what the reward is made of (translation)",
-        "mt",
-        ABLATED,
-        {**TRANSLATED, **INDEPENDENT, **READING},
-        published.TABLE_5,
-    ),
-    Table(
-        "Table 6: drift on out-of-domain text, in nats a token (translation)",
-        "mt",
-        ("base", *TRAINED, "forgetting_sft"),
-        DRIFT,
-        published.TABLE_6,
-    ),
-)
+_PUBLISHED = yaml.safe_load((Path(__file__).parent / "published.yaml").read_text("utf-8"))
+COLUMNS: dict[str, dict[str, str]] = _PUBLISHED["columns"]
+TABLES = [Table(**table) for table in _PUBLISHED["tables"]]
 
 TAXED = ("cold_start", "rl", "strong_sft", "forgetting_sft", "rl_embedding")
-"""Conditions whose tax is set against the base's reading, beside the difference of RL and strong SFT."""
-
-
-class TaxRow(NamedTuple):
-    """A difference of exact match between two conditions, in points of percent.
-
-    Attributes:
-        compared: Which conditions.
-        estimate: Mean and t interval over seeds.
-        low: Lower end of the bootstrap interval over questions.
-        high: Upper end.
-        discordant: Share, in percent, of questions that exactly one of both answers.
-        detectable: Smallest difference that this many questions with this discordance show, `None` if there is none.
-        items: Number of questions.
-    """
-
-    compared: str
-    estimate: Estimate
-    low: float
-    high: float
-    discordant: float
-    detectable: float | None
-    items: int
+"""Conditions whose reading is compared with the base's, beside the difference of RL and strong SFT."""
 
 
 def render(cells: Sequence[Cell]) -> str:
-    """All tables as Markdown, one set a base.
-
-    Args:
-        cells: As `read_cells` reads them.
-    """
-    bases = list(dict.fromkeys(cell.base for cell in cells))
+    """All tables as Markdown, one set per base, of cells as `read_cells` reads them."""
     legend = (
         "Mean over seeds ± half the width of the 95 % t interval over seeds (number of seeds). *paper*: the value that "
         f"the paper reports, for other data, policy and encoder. {_provenance(cells)}"
     )
     parts = [legend]
-    for base in bases:
+    for base in dict.fromkeys(cell.base for cell in cells):
         own = [cell for cell in cells if cell.base == base]
-        parts.append(f"# Base {base}")
-        parts += [part for table in TABLES if (part := render_table(table, own))]
-        parts += [part for task in ("mt", "hg") if (part := _render_tax(task, own))]
+        tables = [render_table(table, own) for table in TABLES] + [_render_tax(task, own) for task in ("mt", "hg")]
+        parts += [f"# Base {base}", *filter(None, tables)]
     return "\n\n".join(parts) + "\n"
 
 
 def render_table(table: Table, cells: Iterable[Cell]) -> str:
-    """One table as Markdown; empty where no condition of it was measured.
-
-    Columns that no cell has are left out.
-    """
-    rows = {
-        condition: found
-        for condition in table.conditions
-        if (found := [cell for cell in cells if (cell.task, cell.condition) == (table.task, condition)])
-    }
-    if not rows:
-        return ""
-    columns = {
-        name: path
-        for name, path in table.columns.items()
-        if any(cell.value(path) is not None for found in rows.values() for cell in found)
-    }
-    in_paper = {name for _, _, name in table.paper}
-    head = [
-        "model",
-        *(part for name in columns for part in ([_headed(name, rows), "*paper*"] if name in in_paper else [name])),
-    ]
-    lines = [f"| {' | '.join(head)} |", "|---" + "|---:" * (len(head) - 1) + "|"]
-    for condition, found in rows.items():
-        shown = [found[0].label]
+    """One table as Markdown, without columns that no cell has; empty where no condition of it was measured."""
+    own = [cell for cell in cells if cell.task == table.task and cell.condition in table.rows]
+    every = {name: path for group in table.columns for name, path in COLUMNS[group].items()}
+    columns = {name: path for name, path in every.items() if values_of(own, path)}
+    paper = {row: dict(zip(every, values.split(), strict=False)) for row, values in table.rows.items()}
+    reported = {name for row in paper.values() for name, value in row.items() if value != "-"}
+    head = ["model"]
+    for name in columns:
+        head += [_heading(name, own), "*paper*"] if name in reported else [_heading(name, own)]
+    rows = []
+    for condition, published in paper.items():
+        found = [cell for cell in own if cell.condition == condition]
+        if not found:
+            continue
+        row = [found[0].label]
         for name, path in columns.items():
-            values = [value for cell in found if (value := cell.value(path)) is not None]
-            shown.append(_estimated(over_seeds(values), name) if values else "–")
-            if name in in_paper:
-                reported = table.paper.get((table.task, condition, name))
-                shown.append("–" if reported is None else f"{reported:g}")
-        lines.append(f"| {' | '.join(shown)} |")
-    return f"## {table.title}\n\n" + "\n".join(lines)
+            values = values_of(found, path)
+            row.append(_estimated(over_seeds(values), name) if values else "–")
+            if name in reported:
+                value = published.get(name, "-")
+                row.append("–" if value == "-" else f"{float(value):g}")
+        rows.append(row)
+    return f"## {table.title}\n\n{markdown(head, rows)}" if rows else ""
 
 
-def tax_rows(task: str, cells: Iterable[Cell]) -> list[TaxRow]:
+def markdown(head: Sequence[str], rows: Iterable[Sequence[str]], *, words: int = 0) -> str:
+    """A Markdown table; `words` is the index of the column of words, among numbers."""
+    rules = ["---" if index == words else "---:" for index in range(len(head))]
+    return "\n".join([f"| {' | '.join(head)} |", f"|{'|'.join(rules)}|", *(f"| {' | '.join(row)} |" for row in rows)])
+
+
+def tax_rows(task: str, cells: Iterable[Cell]) -> list[tuple[str, PairedDifference]]:
     """What each condition of a task reads less, or more, than the base; and RL against strong SFT.
 
     Seeds that one of the two conditions lacks are left out.
     """
-    right = {
-        condition: {
-            cell.seed: cell.correct
-            for cell in cells
-            if (cell.task, cell.condition) == (task, condition) and cell.correct
-        }
-        for condition in ("base", *TAXED)
-    }
-    labels = {cell.condition: cell.label for cell in cells if cell.task == task}
+    labels: dict[str, str] = {}
+    right: dict[str, dict[int | None, str]] = {}
+    for cell in cells:
+        if cell.task == task and cell.correct:
+            labels[cell.condition] = cell.label
+            right.setdefault(cell.condition, {})[cell.seed] = cell.correct
     rows = []
     for after, before in (*((name, "base") for name in TAXED), ("rl", "strong_sft")):
-        seeds = [seed for seed in right[after] if before == "base" or seed in right[before]]
-        if not seeds or not right[before]:
-            continue
-        one, other = (
-            [right[after][seed] for seed in seeds],
-            [right[before].get(seed) or right[before][None] for seed in seeds],
-        )
-        by_seed = [paired_difference([a], [b], resamples=1).mean * 100 for a, b in zip(one, other, strict=True)]
-        pooled = paired_difference(one, other)
-        found = detectable_difference(pooled.items, pooled.discordant)
-        rows.append(
-            TaxRow(
-                f"{labels[after]} less {labels[before]}",
-                over_seeds(by_seed),
-                pooled.low * 100,
-                pooled.high * 100,
-                pooled.discordant * 100,
-                None if found is None else found * 100,
-                pooled.items,
-            )
-        )
+        one, other = right.get(after, {}), right.get(before, {})
+        if before == "base" and other:
+            other = dict.fromkeys(one, next(iter(other.values())))
+        if both := [seed for seed in one if seed in other]:
+            difference = paired_difference([one[seed] for seed in both], [other[seed] for seed in both])
+            rows.append((f"{labels[after]} less {labels[before]}", difference))
     return rows
 
 
 def _render_tax(task: str, cells: Sequence[Cell]) -> str:
-    rows = tax_rows(task, cells)
+    taxes = tax_rows(task, cells)
+    rows = []
+    for compared, found in taxes:
+        detectable = detectable_difference(found.items, found.discordant / 100)
+        shown = f"{100 * detectable:.1f}" if detectable else "–"  # no answers differ, or no difference shows
+        interval = f"{found.low:.1f} to {found.high:.1f}"
+        rows.append([compared, found.estimate.shown(1), interval, f"{found.discordant:.1f}", shown])
     if not rows:
         return ""
-    lines = [
-        "| difference of CMRC EM | points | interval over questions | discordant % | detectable |",
-        "|---|---:|---:|---:|---:|",
-    ]
-    for row in rows:
-        detectable = f"{row.detectable:.1f}" if row.detectable else "–"  # no answers differ, or no difference shows
-        lines.append(
-            f"| {row.compared} | {_estimated(row.estimate, 'CMRC EM')} | {row.low:.1f} to {row.high:.1f} | "
-            f"{row.discordant:.1f} | {detectable} |"
-        )
+    head = ["difference of CMRC EM", "points", "interval over questions", "discordant %", "detectable"]
     note = (
-        f"{rows[0].items} questions, answered by both policies. Interval over questions: 95 %, bootstrap of the "
+        f"{taxes[0][1].items} questions, answered by both policies. Interval over questions: 95 %, bootstrap of the "
         "differences averaged over seeds. Detectable: the smallest difference that one pair of policies with this many "
         "discordant answers shows with 80 % power (McNemar's test, two-sided 5 %)."
     )
-    return f"## Alignment tax ({task})\n\n" + "\n".join(lines) + f"\n\n{note}"
+    return f"## Alignment tax ({task})\n\n{markdown(head, rows)}\n\n{note}"
 
 
-def _headed(name: str, rows: Mapping[str, Sequence[Cell]]) -> str:
+def _heading(name: str, cells: Iterable[Cell]) -> str:
     """A column's heading; it says so where the judge is no LLM."""
-    if name != "win %":
-        return name
-    signatures = {
-        str(cell.scores["judge"].get("signature"))
-        for found in rows.values()
-        for cell in found
-        if "judge" in cell.scores
-    }
-    return NOT_AN_LLM if any("grammar-parser" in signature for signature in signatures) else name
+    signatures = [str(cell.scores["judge"]["signature"]) for cell in cells if "judge" in cell.scores]
+    by_parser = any("grammar-parser" in signature for signature in signatures)
+    return "win % (parser, not LLM)" if name == "win %" and by_parser else name
 
 
 def _estimated(estimate: Estimate, name: str) -> str:
-    digits = 1 if name.startswith(("CMRC", "win")) else 4 if name.startswith(("KL", "NLL")) else 3
-    if estimate.half_width is None:
-        return f"{estimate.mean:.{digits}f} (1)"
-    return f"{estimate.mean:.{digits}f} ± {estimate.half_width:.{digits}f} ({estimate.seeds})"
+    return estimate.shown(1 if name.startswith(("CMRC", "win")) else 4 if name.startswith(("KL", "NLL")) else 3)
 
 
 def _provenance(cells: Sequence[Cell]) -> str:
+    machines, versions = set(), set()
+    for cell in cells:
+        accelerator = cell.machine["accelerator"] or "no GPU"
+        machines.add(f"{cell.machine['cores']} cores of {cell.machine['cpu']}, {accelerator}")
+        versions.add(f"semreward {cell.versions['semreward']}, trl {cell.versions['trl']}")
     days = sorted({cell.date for cell in cells})
-    machines = sorted(
-        {
-            f"{cell.machine['cores']} cores of {cell.machine['cpu']}, {cell.machine['accelerator'] or 'no GPU'}"
-            for cell in cells
-        }
-    )
-    versions = sorted({f"semreward {cell.versions['semreward']}, trl {cell.versions['trl']}" for cell in cells})
-    return f"{len(cells)} cells; {'; '.join(machines)}; {'; '.join(versions)}; {days[0]} to {days[-1]}."
+    parts = [f"{len(cells)} cells", *sorted(machines), *sorted(versions), f"{days[0]} to {days[-1]}."]
+    return "; ".join(parts)

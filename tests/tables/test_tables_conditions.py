@@ -1,34 +1,37 @@
-from tables.conditions import (
-    Condition,
-    cold_start,
-    paper_conditions,
-    rl,
-    strong_sft,
-    tradeoff_conditions,
-    with_starts,
-)
+import dataclasses
+from pathlib import Path
 
-PAPER = paper_conditions(["mt", "hg"], forget_rate=10, forget_length=3)
+from tables.conditions import Condition, paper_conditions, standard, tradeoff_conditions
+from tables.sweep import Sweep
+
+SWEEP = Sweep(
+    Path("runs"),
+    seeds=[0],
+    tasks={"mt": {}, "hg": {}},
+    bases={"A": {}},
+    forget_rate=10,
+    forget_length=3,
+    tradeoff_rates=[0.3, 1.0],
+    tradeoff_lengths=[0.5, 1.0],
+    tradeoff_replay=0.1,
+)
+PAPER = paper_conditions(SWEEP)
 
 
 def tradeoff(**changes: object) -> list[Condition]:
-    given = {"rates": [0.3, 1.0], "lengths": [0.5, 1.0], "replay": 0.1, "known": PAPER, **changes}
-    return tradeoff_conditions("mt", **given)  # type: ignore[arg-type] # as a test changes them
+    return tradeoff_conditions(dataclasses.replace(SWEEP, **changes), "mt")  # type: ignore[arg-type]
 
 
 def test_no_two_conditions_of_a_task_share_a_name() -> None:
-    names = [(condition.task, condition.name) for condition in (*PAPER, *tradeoff(known=()))]
-    own = [(condition.task, condition.name) for condition in PAPER]
-    assert len(own) == len(set(own))
-    assert len(set(names)) == len(names) - 2  # base and cold start are in both
+    made = {condition for condition in (*PAPER, *tradeoff()) if condition.start is None or condition.start in PAPER}
+    names = [(condition.task, condition.name) for condition in made]
+    assert len(set(names)) == len(names)
 
 
 def test_everything_starts_before_what_goes_on_from_it() -> None:
-    ordered = [(one.task, one.name) for one in with_starts(reversed(PAPER))]
-    for condition in PAPER:
-        if condition.start is not None:
-            start = ordered.index((condition.start.task, condition.start.name))
-            assert start < ordered.index((condition.task, condition.name))
+    for number, condition in enumerate(PAPER):
+        start = condition.start
+        assert start is None or start.method == "untrained" or start in PAPER[:number]
 
 
 def test_ablation_has_what_the_papers_table_lacks() -> None:
@@ -39,7 +42,7 @@ def test_ablation_has_what_the_papers_table_lacks() -> None:
 
 
 def test_one_task_alone_has_no_transfer() -> None:
-    names = {condition.name for condition in paper_conditions(["mt"], forget_rate=10, forget_length=3)}
+    names = {condition.name for condition in paper_conditions(dataclasses.replace(SWEEP, tasks={"mt": {}}))}
     assert not {name for name in names if name.startswith("transfer")}
 
 
@@ -55,11 +58,11 @@ def test_tradeoff_has_every_rate_and_length_of_every_method() -> None:
 
 
 def test_tradeoff_without_replay_has_two_methods() -> None:
-    assert not [condition for condition in tradeoff(replay=None) if condition.replay]
+    assert not [condition for condition in tradeoff(tradeoff_replay=None) if condition.replay]
 
 
 def test_name_and_label_do_not_tell_conditions_apart() -> None:
-    one = strong_sft("mt")
+    one = standard("mt")["strong_sft"]
     assert one.same_as(Condition("other", "other", "mt", "sft", rows="all"))
-    assert not one.same_as(cold_start("mt"))
-    assert not rl("mt").same_as(rl("hg"))
+    assert not one.same_as(standard("mt")["cold_start"])
+    assert not standard("mt")["rl"].same_as(standard("hg")["rl"])

@@ -5,12 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweep_cells import cell, write_cells
-from tables.conditions import rl, strong_sft, tradeoff_conditions
-from tables.frontier import Point, frontier, matched, points
+from tables.conditions import standard
+from tables.frontier import Point, frontier, points, tell
 from tables.intervals import Estimate
 from tradeoff import main
-
-CONDITIONS = tradeoff_conditions("mt", rates=[1.0], lengths=[1.0, 2.0], replay=0.1, known=[rl("mt"), strong_sft("mt")])
 
 
 def point(quality: float, drift: float, reading: float = 50.0, *, method: str = "SFT") -> Point:
@@ -47,17 +45,18 @@ def test_beaten_points_are_left_out() -> None:
 
 
 def test_methods_are_compared_where_they_are_equally_good() -> None:
-    found = [point(0.6, 0.1), point(0.9, 0.4), point(0.7, 0.2, method="GRPO")]
-    (sft, grpo) = matched(found, [0.65])
-    assert (sft.least_drift, grpo.least_drift) == (found[1], found[2])
-    assert [one.least_drift for one in matched(found, [0.8]) if one.method == "GRPO"] == [None]
+    found = [point(0.6, 0.1), point(0.9, 0.4), point(0.75, 0.2, method="GRPO")]
+    told = tell({"A": found}, quality="exact meaning").splitlines()
+    assert "| 0.7 | SFT | 0.4000 (1) | 1, 1 | 50.0 (1) | 1, 1 |" in told
+    assert "| 0.7 | GRPO | 0.2000 (1) | 1, 1 | 50.0 (1) | 1, 1 |" in told
+    assert "| 0.8 | GRPO | not reached | | | |" in told
 
 
 def test_points_are_means_over_seeds_of_what_was_measured() -> None:
     cells = [cell("rl", seed, exact=0.8 + 0.1 * seed, kl=0.1, em=60.0) for seed in (0, 1)] + [
         cell("strong_sft", exact=0.7, kl=0.2)
     ]
-    (found,) = points(cells, CONDITIONS)  # strong SFT lacks reading
+    (found,) = points(cells, standard("mt").values())  # strong SFT lacks reading
     assert (found.method, found.quality.mean, found.quality.seeds) == ("GRPO", pytest.approx(0.85), 2)
 
 

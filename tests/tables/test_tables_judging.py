@@ -4,11 +4,11 @@ import random
 
 import pytest
 
-from miniature.grammar import Meaning, realise
-from miniature.headlines import Fact, main_fact, realise_headline, sample_article
+from miniature.grammar import Fact, Meaning, realise
+from miniature.headlines import main_fact, sample_article
 from semreward.errors import ArgumentError
 from semreward.evaluation import ChatServer, pairwise_scores, verdict_of
-from tables.judging import language_name, parser_server, prompt_of, served, verdict
+from tables.judging import ParserJudge, judge_of, prompt_of
 from tibetan.arguments import DataArguments
 
 TRANSLATION = DataArguments(source_column="zh", target_column="bo", target_language="bo")
@@ -22,7 +22,7 @@ FOUR_WRONG = realise(MEANING._replace(colour="blue", object="hat", verb="sell", 
 
 
 def decided(first: str, second: str, *, source: str = SOURCE, data: DataArguments = TRANSLATION) -> int | None:
-    return verdict_of(verdict(prompt_of(data).text(source, first, second), data))
+    return verdict_of(ParserJudge(data)(prompt_of(data).text(source, first, second)))
 
 
 def test_right_meaning_wins_in_either_place() -> None:
@@ -52,14 +52,14 @@ def test_wrong_language_loses() -> None:
 def test_headline_is_judged_by_the_lead() -> None:
     article = sample_article(random.Random(1))
     source = "".join(realise(meaning, "bo", RNG) for meaning in article)
-    right, other = (realise_headline(main_fact(article[start:]), "bo", RNG) for start in (0, 1))
+    right, other = (realise(main_fact(article[start:]), "bo", RNG) for start in (0, 1))
     assert decided(other, right, source=source, data=HEADLINE) == 2
 
 
 def test_whole_lead_is_no_headline() -> None:
     fact = Fact("teacher", "market", "apple", "buy")
     source = RIGHT * 2
-    assert decided(realise_headline(fact, "bo", RNG), RIGHT, source=source, data=HEADLINE) == 1
+    assert decided(realise(fact, "bo", RNG), RIGHT, source=source, data=HEADLINE) == 1
 
 
 @pytest.mark.parametrize("data", [TRANSLATION, HEADLINE])
@@ -70,41 +70,30 @@ def test_source_that_is_not_of_the_grammar_is_refused(data: DataArguments) -> No
 
 def test_prompt_without_candidates_is_refused() -> None:
     with pytest.raises(ArgumentError, match="must show a source and two candidates"):
-        verdict("Which is better?", TRANSLATION)
+        ParserJudge(TRANSLATION)("Which is better?")
 
 
-def test_parser_answers_through_the_judges_client() -> None:
-    with served("parser", TRANSLATION) as server:
-        scores = pairwise_scores(
-            server, [SOURCE] * 3, [RIGHT, ONE_WRONG, RIGHT], [ONE_WRONG, RIGHT, RIGHT], prompt=prompt_of(TRANSLATION)
-        )
+def test_parser_takes_the_judges_place() -> None:
+    first, second = [RIGHT, ONE_WRONG, RIGHT], [ONE_WRONG, RIGHT, RIGHT]
+    scores = pairwise_scores(
+        judge_of("parser", TRANSLATION), [SOURCE] * 3, first, second, prompt=prompt_of(TRANSLATION)
+    )
     assert (scores.wins, scores.losses, scores.ties, scores.inconsistent, scores.unparsable) == (1, 1, 1, 0, 0)
     assert "judge:grammar-parser" in scores.signature
 
 
-def test_server_refuses_what_cannot_be_judged() -> None:
-    from semreward.evaluation import ChatError
-
-    with parser_server(TRANSLATION) as address:
-        server = ChatServer(address, "grammar-parser", api_key="none", max_retries=0)
-        with pytest.raises(ChatError, match="must show a source"):
-            server("hello")
-
-
-def test_endpoint_is_taken_as_it_stands() -> None:
-    with served({"base_url": "http://127.0.0.1:1/v1", "model": "a-model"}, TRANSLATION) as server:
-        assert server == ChatServer("http://127.0.0.1:1/v1", "a-model")
+def test_endpoint_is_taken_as_it_is() -> None:
+    asked = {"base_url": "http://127.0.0.1:1/v1", "model": "a-model"}
+    assert judge_of(asked, TRANSLATION) == ChatServer("http://127.0.0.1:1/v1", "a-model")
 
 
 def test_other_judges_are_refused() -> None:
-    with (
-        pytest.raises(ArgumentError, match="`judge` must be 'parser' or arguments of ChatServer"),
-        served("oracle", TRANSLATION),
-    ):
-        pass
+    with pytest.raises(ArgumentError, match="`judge` must be 'parser' or arguments of ChatServer"):
+        judge_of("oracle", TRANSLATION)
 
 
 def test_prompts_name_the_languages() -> None:
     assert prompt_of(TRANSLATION).name == "translation-Chinese-Tibetan"
     assert prompt_of(HEADLINE).name == "headline-Tibetan"
-    assert language_name("xx-unknown") == "xx-unknown"
+    unknown = DataArguments(source_column="xx-unknown", target_column="bo", target_language="bo")
+    assert prompt_of(unknown).name == "translation-xx-unknown-Tibetan"

@@ -14,7 +14,7 @@ from tables.conditions import Condition, paper_conditions
 from tables.planning import detectable_text, steps
 from tables.rendering import TABLES
 from tables.runner import Bench, run_cell
-from tables.sweep import CONFIGS, Costs, Sweep, read_sweep
+from tables.sweep import CONFIGS, Sweep, read_sweep
 
 SMOKE = CONFIGS / "tables_smoke.yaml"
 CELLS_BEFORE_INTERRUPTION = 4
@@ -48,12 +48,12 @@ def stage_times(folder: Path) -> dict[str, int]:
 def interrupted(folder: Path) -> None:
     done = 0
 
-    def stopping(bench: Bench, seed: int, condition: Condition) -> Path:
+    def stopping(bench: Bench, seed: int, condition: Condition) -> None:
         nonlocal done
         if done == CELLS_BEFORE_INTERRUPTION:
             raise SweepStoppedError
         done += 1
-        return run_cell(bench, seed, condition)
+        run_cell(bench, seed, condition)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(paper_tables, "run_cell", stopping)
@@ -79,7 +79,7 @@ def sweep(ran: Ran) -> Sweep:
 
 
 def conditions(sweep: Sweep) -> list[Condition]:
-    return paper_conditions(sweep.tasks, forget_rate=sweep.forget_rate, forget_length=sweep.forget_length)
+    return paper_conditions(sweep)
 
 
 def test_what_stood_at_the_interruption_is_not_done_again(ran: Ran) -> None:
@@ -171,15 +171,14 @@ def test_replay_adds_its_share_of_rows(ran: Ran) -> None:
 def test_plan_names_every_stage_that_runs_and_sees_that_it_stands(ran: Ran, sweep: Sweep) -> None:
     planned = steps(sweep, conditions(sweep), judged=["mt", "hg"])
     assert {step.name for step in planned} == set(ran.last)
-    assert all(step.stands for step in planned)
+    assert all(step.done for step in planned)
 
 
 def test_plan_of_what_has_not_run_estimates_every_stage(tmp_path: Path) -> None:
     sweep = read_sweep(SMOKE, output_dir=str(tmp_path))
     planned = steps(sweep, conditions(sweep), judged=["mt"])
-    assert not any(step.stands for step in planned)
+    assert not any(step.done for step in planned)
     assert all(step.seconds is not None and step.seconds >= 0 for step in planned)
-    assert isinstance(sweep.costs, Costs)
 
 
 def test_plan_tells_the_smallest_tax_before_anything_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

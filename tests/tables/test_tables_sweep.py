@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from semreward.errors import ArgumentError
-from tables.sweep import CONFIGS, Costs, Sweep, read_sweep
+from tables.sweep import CONFIGS, Sweep, read_command, read_sweep
 
 MINIATURE = CONFIGS / "tables.yaml"
 
@@ -15,10 +15,6 @@ def test_file_that_extends_another_one_wins() -> None:
 
 def test_command_line_wins_over_the_file() -> None:
     assert read_sweep(MINIATURE, seeds=[7], output_dir=None).seeds == [7]
-
-
-def test_costs_are_read_as_what_they_are() -> None:
-    assert isinstance(read_sweep(MINIATURE).costs, Costs)
 
 
 def test_base_and_task_meet_in_the_settings() -> None:
@@ -59,6 +55,10 @@ def test_presets_take_the_same_path_without_a_miniature() -> None:
         ("bases: {A: {}}\nspeed: 3", "must hold members of a sweep, got speed"),
         ("bases: {A: {}}", "must name output_dir, seeds, tasks"),
         ("{output_dir: x, seeds: [], tasks: {mt: {}}, bases: {A: {}}}", "must each name at least one"),
+        (
+            "{output_dir: x, seeds: [0], tasks: {mt: {}}, bases: {A: {}}, costs: {row: 1}}",
+            "`costs` of a sweep must name",
+        ),
         ("{output_dir: x, seeds: [1, 1], tasks: {mt: {}}, bases: {A: {}}}", "`seeds` must differ"),
     ],
 )
@@ -78,3 +78,23 @@ def test_task_without_a_config_is_refused() -> None:
     sweep = Sweep(Path("x"), seeds=[0], tasks={"mt": {}}, bases={"A": {}})
     with pytest.raises(ArgumentError, match="must name a `config`, got nothing"):
         sweep.settings("A", "mt")
+
+
+def test_without_arguments_it_is_the_miniature() -> None:
+    sweep, arguments = read_command("", [])
+    assert (sweep.output_dir, list(sweep.bases), arguments.plan) == (Path("runs/tables"), ["A", "B", "C"], False)
+
+
+def test_one_process_can_take_one_base() -> None:
+    sweep, _ = read_command("", ["--bases", "B", "--seeds", "4", "5"])
+    assert (list(sweep.bases), sweep.seeds) == (["B"], [4, 5])
+
+
+def test_unknown_base_is_named() -> None:
+    with pytest.raises(ArgumentError, match="`bases` must be among A, B, C, got D"):
+        read_command("", ["--bases", "D"])
+
+
+def test_task_that_the_sweep_lacks_is_named() -> None:
+    with pytest.raises(ArgumentError, match="`task` must be one of mt, got 'hg'"):
+        read_command("", ["--config", str(CONFIGS / "tables_bo_zh.yaml"), "--task", "hg"])
