@@ -1,12 +1,8 @@
-import builtins
 import re
 
 import pytest
 
-from semreward.errors import MissingDependencyError
 from semreward.report import Report, markdown_table
-
-CURVES = {"a": [(0.0, 0.1), (1.0, 0.5)], "b": [(0.0, 0.2), (1.0, 0.3)]}
 
 
 @pytest.mark.parametrize("add", [Report.text, Report.heading])
@@ -60,26 +56,10 @@ def test_a_table_of_sentences_is_marked_as_prose():
     assert '<table class="text">' in report.render()
 
 
-def test_curves_are_drawn_into_the_page():
+def test_a_figure_stands_in_the_page_with_its_caption():
     report = Report("run")
-    report.curves("rewards <", CURVES, x="step")
+    report.figure("<svg></svg>", "rewards <")
     assert re.search(r"<figure><svg.*</svg>\s*<figcaption>rewards &lt;</figcaption>", report.render(), re.DOTALL)
-
-
-@pytest.mark.parametrize(("labels", "shown"), [(["a"], False), (["a", "b"], True)])
-def test_only_several_curves_have_a_legend(labels, shown):
-    report = Report("run")
-    report.curves("rewards", {label: CURVES[label] for label in labels}, x="step")
-    assert ("legend" in report.render()) == shown
-
-
-def test_the_same_plot_gives_the_same_page():
-    pages = []
-    for _ in range(2):
-        report = Report("run")
-        report.curves("rewards", CURVES, x="step")
-        pages.append(report.render())
-    assert pages[0] == pages[1]
 
 
 def test_a_markdown_table_has_all_columns_and_reads_well_in_a_terminal():
@@ -93,7 +73,7 @@ def test_a_markdown_table_has_all_columns_and_reads_well_in_a_terminal():
 
 def test_a_page_loads_nothing_from_elsewhere():
     report = Report("run")
-    report.curves("rewards", CURVES, x="step")
+    report.table([{"a": "b"}], note="c")
     assert not re.search(r"<(script|link|img|iframe)|@import|(src|href)=\"(?!#)|url\((?!#)", report.render())
 
 
@@ -101,16 +81,3 @@ def test_the_written_file_holds_the_page(tmp_path):
     report = Report("བོད")
     report.write(tmp_path / "report.html")
     assert (tmp_path / "report.html").read_text(encoding="utf-8") == report.render()
-
-
-def test_a_plot_without_matplotlib_names_the_install_command(monkeypatch):
-    real_import = builtins.__import__
-
-    def without_matplotlib(name, *args, **kwargs):
-        if name.startswith("matplotlib"):
-            raise ModuleNotFoundError("No module named 'matplotlib'", name="matplotlib")
-        return real_import(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", without_matplotlib)
-    with pytest.raises(MissingDependencyError, match=r"pip install 'semreward\[train\]'"):
-        Report("run").curves("rewards", CURVES, x="step")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.metadata
+import io
 import json
 import os
 import platform
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from matplotlib.figure import Figure
 
 from semreward import files
 from semreward.report import Report
@@ -256,7 +258,22 @@ def _add_curves(report: Report, log: Sequence[Row]) -> None:
             if found := [(line["step"], line[key]) for line in log if line.get(key) is not None]:
                 points[label] = found
         if points:
-            report.curves(title, points, x="step")
+            report.figure(_drawn(points), title)
+
+
+def _drawn(curves: Mapping[str, Sequence[tuple[float, float]]]) -> str:
+    """Curves over the steps, as an SVG element."""
+    figure = Figure(figsize=(7, 3.2), layout="constrained")
+    axes = figure.subplots()
+    for label, points in curves.items():
+        axes.plot(*zip(*points, strict=True), label=label)
+    axes.set_xlabel("step")
+    axes.grid(alpha=0.3)
+    if len(curves) > 1:
+        axes.legend()
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return buffer.getvalue()[buffer.getvalue().index("<svg") :]
 
 
 def _samples(folder: Path, model: str) -> list[Row]:

@@ -140,13 +140,7 @@ class Calibration:
 
     @classmethod
     def load(cls, path: str | Path) -> "Calibration":
-        """Read what `save` wrote, in this version of the package or another.
-
-        Fields that an older version did not know are `None`; those that this one does not know are left out.
-
-        Raises:
-            ArgumentError: There is no such file, it cannot be read, or it holds something else.
-        """
+        """Read what `save` wrote, in this version of the package or another; an `ArgumentError` for any other file."""
         try:
             content = json.loads(Path(path).read_text(encoding="utf-8"))
             known = {field.name for field in dataclasses.fields(cls)}
@@ -188,9 +182,8 @@ def calibrate(
         The calibration, with the encoder's fingerprint.
 
     Raises:
-        ArgumentTypeError: `encoder` is no encoder, or a row has the wrong type.
-        ArgumentError: The numbers of completions do not fit, a reference is missing or shares a text with all others,
-            or as `calibrate_threshold` raises it.
+        ArgumentError, ArgumentTypeError: Numbers of rows do not fit, a reference is missing or shares a text with all
+            others, or as `calibrate_threshold` raises it.
         EncoderUnavailableError: The encoder cannot be reached.
 
     Example:
@@ -429,12 +422,8 @@ def equal_share(rewards_PM: ArrayLike, group_size: int, *, value: float | None =
 def mismatched_references(references: Sequence[str | Sequence[str]]) -> list[str | Sequence[str]]:
     """For each row the reference of another row that shares no text with the row's own; see `calibrate`.
 
-    Args:
-        references: N references, a string or a list of strings each.
-
     Raises:
-        ArgumentError: A reference is missing, or shares a text with all others.
-        ArgumentTypeError: A reference is neither a string nor a list of strings.
+        ArgumentError, ArgumentTypeError: A reference breaks a rule, or shares a text with all others.
     """
     texts = [reference_texts(reference, "references", row) for row, reference in enumerate(references)]
     rows: dict[Texts, int] = {}

@@ -1,14 +1,11 @@
 """One look for every report: tables in Markdown, and self-contained HTML files that open offline."""
 
-import io
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import jinja2
-
-from semreward.errors import MissingDependencyError
 
 _PAGE = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string("""\
 <!DOCTYPE html>
@@ -63,7 +60,7 @@ def _cells(rows: Sequence[Row]) -> list[list[str]]:
 
 
 class Report:
-    """Collects sections in order and writes them as one HTML file. All text is escaped. Plots need matplotlib."""
+    """Collects sections in order and writes them as one HTML file. All text is escaped."""
 
     def __init__(self, title: str) -> None:
         self._title = title
@@ -82,26 +79,9 @@ class Report:
         head, *body = _cells(rows)
         self._parts.append({"head": head, "body": body, "note": note, "prose": prose})
 
-    def curves(self, title: str, curves: Mapping[str, Sequence[tuple[float, float]]], *, x: str) -> None:
-        """Add a plot of curves, from label to points; `x` names their horizontal axis, with its unit."""
-        try:
-            import matplotlib as mpl
-            from matplotlib.figure import Figure
-        except ImportError as error:
-            raise MissingDependencyError(f"{error}; install it with: pip install 'semreward[train]'") from error
-        figure = Figure(figsize=(7, 3.2), layout="constrained")
-        axes = figure.subplots()
-        for label, points in curves.items():
-            axes.plot([point[0] for point in points], [point[1] for point in points], label=label)
-        axes.set_xlabel(x)
-        axes.grid(alpha=0.3)
-        if len(curves) > 1:
-            axes.legend()
-        buffer = io.StringIO()
-        with mpl.rc_context({"svg.hashsalt": "semreward"}):  # the same figure gives the same text
-            figure.savefig(buffer, format="svg", metadata={"Date": None})
-        drawing = buffer.getvalue()
-        self._parts.append({"drawing": drawing[drawing.index("<svg") :], "caption": title})
+    def figure(self, drawing: str, caption: str) -> None:
+        """Add a drawing, an SVG element as it is, and a line below it."""
+        self._parts.append({"drawing": drawing, "caption": caption})
 
     def render(self) -> str:
         """The whole page."""

@@ -213,8 +213,7 @@ def expand_scripts(scripts: Iterable[str]) -> frozenset[str]:
     """Check ISO 15924 codes, in any case, and expand those that stand for several scripts.
 
     Raises:
-        ArgumentError: No code was given.
-        ArgumentTypeError: `scripts` is a string.
+        ArgumentError, ArgumentTypeError: No code was given, or a string instead of a collection.
         UnknownLanguageError: A code is unknown to Unicode.
 
     Example:

@@ -97,8 +97,7 @@ def break_even_similarity(
 ) -> float:
     r"""By how much more similarity an answer in the wrong language beats one in the right language under a plain sum.
 
-    Of two answers that earn $a S + b L$, the one in the wrong language ($L = 0$) earns more than the one in the right
-    language ($L = 1$) as soon as its $S$ is higher by more than
+    Of two answers that earn $a S + b L$, the one with $L = 0$ earns more as soon as its $S$ is higher by more than
 
     $$\Delta = \frac{b}{a}, \qquad \text{in cosine above } \tau: \quad \Delta_{cos} = (1 - \tau) \frac{b}{a}$$
 

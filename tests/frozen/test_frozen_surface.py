@@ -263,7 +263,7 @@ def yaml_keys():
             **{name: value for part in parts for name, value in defaults(part).items()},
         },
         "sweep": {"extends": "another file", **defaults(sweep.Sweep)},
-        "costs of the sweep": defaults(sweep.Costs),
+        "costs of the sweep": dict.fromkeys(sorted({"machine", *sweep.UNITS}), "required"),
     }
 
 

@@ -86,10 +86,7 @@ class ChatServer(ServedModel):
             raise ChatUnavailableError(
                 f"{what}; is the server running? Otherwise ask fewer at a time, or raise `timeout_s` or `max_retries`"
             )
-        remedy = "check `base_url`, `model` and `extra_body`"
-        if outcome.status in {401, 403}:
-            remedy = f"give the right key as `api_key`, or set the environment variable {self.api_key_env}"
-        raise ChatError(f"{what}; {remedy}")
+        raise ChatError(self._refusal(outcome, "check `base_url`, `model` and `extra_body`"))
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_client"}

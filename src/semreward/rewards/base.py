@@ -117,9 +117,7 @@ class Reward(ABC):
             `N` values in order, a finite float or `None` each; see the class.
 
         Raises:
-            MissingColumnError: A column that the reward names is absent.
-            ArgumentError: Lengths differ, or a row breaks a rule.
-            ArgumentTypeError: `completions` or a row has the wrong type.
+            ArgumentError, ArgumentTypeError: A column is missing, lengths differ, or a row breaks a rule.
             EncoderUnavailableError: An encoder cannot be reached, and `on_error="raise"`.
         """
         hooks = {"log_metric": log_metric, "log_extra": log_extra}
@@ -169,9 +167,8 @@ class Reward(ABC):
 class AsyncReward:
     """A reward whose `__call__` is a coroutine. It runs in a thread, so the event loop stays free.
 
-    Samples that are awaited together share forward passes: the encoder's worker encodes all pending texts at once. It
-    has its reward's name, pickles, and can be a component of a `CompositeReward`. A cancelled call ends at once; its
-    thread runs to the end unseen.
+    Samples that are awaited together share forward passes. It has its reward's name, pickles, and can be a component of
+    a `CompositeReward`. A cancelled call ends at once; its thread runs to the end unseen.
 
     Example:
         >>> import asyncio
@@ -239,11 +236,7 @@ def as_values(array: NDArray[np.float64]) -> RewardValues:
 
 
 def reward_bounds(reward: object) -> tuple[float, float] | None:
-    """The range that a reward function of any kind declares by an attribute `bounds` (a partial's: its function's).
-
-    Returns:
-        Two finite numbers, low <= high; `None` if it declares none.
-    """
+    """The range, low <= high, that a reward function of any kind declares by an attribute `bounds`; or `None`."""
     while isinstance(reward, functools.partial):
         reward = reward.func
     try:

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from semreward.arguments import check_choice, is_column, is_finite_number
+from semreward.arguments import check_choice, check_number, is_column, is_finite_number
 from semreward.batch import Batch
 from semreward.errors import ArgumentError, ArgumentTypeError, EncoderUnavailableError, RewardOutputError
 from semreward.protocols import Completion, RewardFunction
@@ -58,9 +58,7 @@ class CompositeReward(Reward):
         gate_threshold: Least value that passes a gate, finite; a value of 0 or less never does.
         floor: What a row that fails a gate receives, finite. By default the lowest possible total: 0 could be a prize
             if there are penalties in the sum.
-        name: Metric key of the whole.
-        answer: How the answer is found in a completion, for all components.
-        on_error: What becomes of rows whose encoder cannot be reached; see `Reward`.
+        name, answer, on_error: As for every `Reward`; they hold for the whole.
 
     Raises:
         ArgumentError: No component, a weight that is not finite, two components of one name, a component with an
@@ -116,10 +114,9 @@ class CompositeReward(Reward):
 
     def _check_mode(self) -> None:
         check_choice("mode", self.mode, MODES)
-        if not is_finite_number(self.gate_threshold):
-            raise ArgumentError(f"`gate_threshold` must be a finite number, got {self.gate_threshold!r}")
-        if self.floor is not None and not is_finite_number(self.floor):
-            raise ArgumentError(f"`floor` must be a finite number or None, got {self.floor!r}")
+        check_number("gate_threshold", self.gate_threshold)
+        if self.floor is not None:
+            check_number("floor", self.floor)
         if self.mode == "gate":
             if not self.gates:
                 raise ArgumentError("mode='gate' needs `gates`: name the components that a row must not fail")

@@ -35,8 +35,7 @@ def probabilities_of(detector: LanguageDetector, texts: Sequence[str], languages
         `N` probabilities in [0, 1], summed over the labels that name the language; 1 or 0 for a single label.
 
     Raises:
-        ArgumentError: The detector does not return one finding per text, or a probability is outside [0, 1].
-        ArgumentTypeError: It returns no list, or a finding is neither a label nor a mapping from labels to numbers.
+        ArgumentError, ArgumentTypeError: The detector returns something other than one finding per text.
 
     Example:
         >>> probabilities_of(lambda texts: [{"zho_Hans": 0.5, "zho_Hant": 0.25} for _ in texts], ["你好"], ["zh"])
@@ -122,10 +121,8 @@ class FastTextDetector:
     """A fastText language identifier, loaded on first use: GlotLID, OpenLID, NLLB's, lid.176.
 
     The object holds no model: it compares, hashes, prints and pickles by its parameters, and equal ones share one
-    loaded model per process. Threads take turns. Line breaks become spaces, because fastText reads one line.
-
-    Detectors err most on short and on mixed texts. Measure one on texts whose language you know before it decides over
-    rewards.
+    loaded model per process. Line breaks become spaces, because fastText reads one line. Detectors err most on short
+    and on mixed texts: measure one before it decides over rewards.
 
     Args:
         path: File of the model (`model_v3.bin`, `lid.176.ftz`).
@@ -133,7 +130,6 @@ class FastTextDetector:
 
     Raises:
         ArgumentError: There is no such file, or `labels` is out of its range.
-        ArgumentTypeError: `path` is no path.
         MissingDependencyError: At the first call, the fasttext library is not installed.
         ValueError: At the first call, fastText cannot read the file.
 

@@ -28,8 +28,7 @@ class Guard(Reward):
     Args:
         reference_column: Name of the column with a string, or a list of strings, per row.
         on_missing: `"raise"`, or `"none"` to let rows pass without a value if their reference or source is missing.
-        name: Metric key.
-        answer: How the answer is found in a completion.
+        name, answer, on_error: As for every `Reward`.
 
     Raises:
         ArgumentError: A parameter is out of its range.

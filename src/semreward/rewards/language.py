@@ -54,7 +54,6 @@ class LanguageConsistencyReward(Reward):
         language_column: For data in several languages, the column with a tag (or a list of scripts) per row. Rows with
             `None` fall back to `language` or `scripts`, if given.
         on_missing: `"raise"`, or `"none"` to let rows without a language pass without a reward.
-        name: Metric key.
         shape: How the foreign share becomes a reward.
         tolerance: Foreign share that is forgiven, in [0, 0.5).
         allowed: Terms (strings: whole words, case matters) and patterns (compiled with `re`) whose letters, own or
@@ -64,11 +63,10 @@ class LanguageConsistencyReward(Reward):
         detector: A second stage for rows that passed by their letters: a callable from `N` texts (without what was left
             out) to `N` labels, or mappings from labels to probabilities; `FastTextDetector` is one.
         detector_threshold: Probability of the row's language, in [0, 1], below which a row earns 0 after all.
-        answer: How the answer is found in a completion.
+        name, answer, on_error: As for every `Reward`.
 
     Raises:
-        ArgumentError: Both or none of the ways to name a language are used, or an option is out of its range.
-        ArgumentTypeError: `allowed` holds something other than terms and patterns.
+        ArgumentError, ArgumentTypeError: Not one way to name a language is used, or an option breaks its rule.
         UnknownLanguageError: A tag has no known script, or a script code does not exist.
 
     Source:

@@ -56,19 +56,14 @@ def recommended_reward(
     does not repeat itself or copy its source, and not all of its numbers are wrong; else 0. docs/guards.md has what
     each gate costs honest answers.
 
-    Args:
-        encoder: As for `SemanticSimilarityReward`.
-        language: BCP-47 tag of the language that the policy must answer in.
-        threshold: tau, measured on the cold-start policy: a number, or what `calibrate` returns.
-        source_column: For translation, the column of the source texts, or `"prompts"`: answers must not copy from it.
-            Leave it out where copying is legitimate, as in headlines and summaries.
-        reference_column: Column of the reference texts.
-        length: Least and greatest length in proportion to the reference's, see `LengthRatioGuard`; widen it for
-            headlines and summaries.
-        written_out: Whether numbers in words (Chinese, Tibetan, English) must be right, too, see `NumberRecallReward`:
-            worth its cost where they carry the meaning, as in captions.
-        answer: How the answer is found in a completion.
-        on_error: What becomes of rows whose encoder cannot be reached; see `Reward`.
+    Arguments are those of `paper_reward`, and
+
+    * `source_column`: for translation, the column of the source texts, or `"prompts"`: answers must not copy from it.
+      Leave it out where copying is legitimate, as in headlines and summaries.
+    * `length`: least and greatest length in proportion to the reference's, see `LengthRatioGuard`; widen it for
+      headlines and summaries.
+    * `written_out`: whether numbers in words (Chinese, Tibetan, English) must be right, too, see `NumberRecallReward`:
+      worth its cost where they carry the meaning, as in captions.
 
     Source:
         Su et al. 2026, eq. 4, https://arxiv.org/abs/2605.14366, for the sum; the gates are ours. The paper tried a

@@ -34,9 +34,7 @@ class SemanticSimilarityReward(Reward):
             number is kept. No value fits two encoders, so there is no default; `semreward.calibrate` measures it.
         reference_column: Name of the column with a string, or a list of strings, per row.
         on_missing: `"raise"`, or `"none"` to let rows without a reference pass without a reward.
-        name: Metric key.
-        answer: How the answer is found in a completion.
-        on_error: What becomes of rows whose encoder cannot be reached; see `Reward`.
+        name, answer, on_error: As for every `Reward`.
 
     Raises:
         ArgumentError: `threshold` is outside [-1, 1), or another parameter is out of its range.
