@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import takewhile
+from itertools import chain, pairwise, takewhile
 from typing import NamedTuple
 
 import regex
@@ -85,14 +85,11 @@ def composed(text: str) -> str:
 
 def _ordered(run: "regex.Match[str]") -> str:
     """A run of marks, decomposed and in canonical order: sorted by combining class between marks of class 0."""
-    stretch = 0
-    marks: list[tuple[int, int, str]] = []
-    for mark in run[0]:
-        for part in unicodedata.normalize("NFD", mark):
-            combining_class = unicodedata.combining(part)
-            stretch += combining_class == 0
-            marks.append((stretch, combining_class, part))
-    return "".join(part for *_, part in sorted(marks, key=lambda mark: mark[:2]))
+    forms = {ord(mark): unicodedata.normalize("NFD", mark) for mark in set(run[0])}
+    marks = run[0].translate(forms)
+    starts = [0, *(index for index, mark in enumerate(marks) if not unicodedata.combining(mark)), len(marks)]
+    stretches = (marks[start:end] for start, end in pairwise(starts))
+    return "".join(chain.from_iterable(sorted(stretch, key=unicodedata.combining) for stretch in stretches))
 
 
 class LetterKinds(dict[str, str]):
