@@ -98,3 +98,17 @@ def test_a_missing_source_is_an_error_or_no_source():
 def test_a_source_of_another_type_is_named_by_its_row(wrong):
     with pytest.raises(ArgumentTypeError, match="`source` .*at row 1"):
         Batch(["a", "a"], {"source": ["b", wrong]}).sources("source")
+
+
+@pytest.mark.parametrize("found", [None, 3, ["a"]])
+def test_an_answer_that_is_no_text_is_an_error(found):
+    with pytest.raises(ArgumentTypeError, match="`answer` must return a text, got .* at row 0"):
+        _ = Batch(["a"], {}, answer=lambda _: found).answers
+
+
+def test_what_a_callable_finds_is_normalised():
+    assert Batch(["a"], {}, answer=lambda _: " cafe\u0301 ").answers == ["café"]
+
+
+def test_a_source_that_is_nan_is_missing():
+    assert Batch(["a"], {"source": [math.nan]}).sources("source", "none") == [None]

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
+from numbers import Real
 from typing import Any, Literal, TypeAlias
 
 from semreward.arguments import is_column
@@ -71,9 +72,12 @@ class Batch:
         answers = []
         for row, completion in enumerate(self.completions):
             try:
-                answers.append(self.answer(completion))
-            except ArgumentTypeError as error:  # noqa: PERF203 - names the row
+                found: Any = self.answer(completion)
+            except ArgumentTypeError as error:
                 raise ArgumentTypeError(f"`completions` at row {row}: {error}") from None
+            if not isinstance(found, str):
+                raise ArgumentTypeError(f"`answer` must return a text, got {found!r} at row {row}")
+            answers.append(found if isinstance(self.answer, Answer) else normalise(found))
         return answers
 
     def column(self, name: str) -> Sequence[Any]:
@@ -103,7 +107,8 @@ class Batch:
         key = (f"{name} as source", on_missing)
         if key not in self._texts:
             sources = [
-                None if value is None else source_text(value, name, row) for row, value in enumerate(self.column(name))
+                None if is_nothing(value) else source_text(value, name, row)
+                for row, value in enumerate(self.column(name))
             ]
             if on_missing == "raise" and None in sources:
                 raise ArgumentError(
@@ -149,9 +154,14 @@ def _texts_or_none(reference: object, name: str, row: int) -> Texts | None:
 def _is_missing(reference: object) -> bool:
     """Whether a reference is `None` (or NaN, as pandas has it), blank, or a list of nothing but such."""
     return all(
-        (isinstance(text, float) and math.isnan(text)) or text is None or (isinstance(text, str) and not text.strip())
+        is_nothing(text) or (isinstance(text, str) and not text.strip())
         for text in (_items(reference) if is_column(reference) else [reference])
     )
+
+
+def is_nothing(value: object) -> bool:
+    """Whether a value is `None`, or NaN, as pandas has it."""
+    return value is None or (isinstance(value, Real) and math.isnan(value))
 
 
 def _items(column: Any) -> Collection[Any]:

@@ -178,9 +178,6 @@ def calibrate(
         mismatched: Whether to compare with mismatched references; they are encoded anyway.
         statistic: As for `calibrate_threshold`.
 
-    Returns:
-        The calibration, with the encoder's fingerprint.
-
     Raises:
         ArgumentError, ArgumentTypeError: Numbers of rows do not fit, a reference is missing or shares a text with all
             others, or as `calibrate_threshold` raises it.
@@ -252,9 +249,6 @@ def calibrate_threshold(
         group_size: G, the completions of a prompt that training compares, from 2 to M (the default); without known
             prompts, from 2 to N.
         encoder_fingerprint: `encoder.fingerprint`, stored beside the threshold.
-
-    Returns:
-        The threshold, and what it does to samples, groups and negatives.
 
     Raises:
         ArgumentError: A number is out of its range, the threshold would be 1, rows have different lengths, or no

@@ -146,6 +146,9 @@ class Failure:
     retry_after_s: float = 0.0
 
 
+_clients: "weakref.WeakSet[Client]" = weakref.WeakSet()
+
+
 @dataclass(eq=False)
 class Client:
     """Posts JSON to one address. Threads may share it, and a forked process connects anew."""
@@ -162,11 +165,10 @@ class Client:
         limits = httpx2.Limits(max_connections=None, max_keepalive_connections=None)
         self._http = httpx2.AsyncClient(limits=limits, timeout=None)
         weakref.finalize(self, _close, self._http, self._loop, self._process).atexit = False
+        _clients.add(self)
 
     def run(self, coroutine: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """The result of a coroutine that posts; it is cancelled when the caller is interrupted."""
-        if self._process != os.getpid():
-            self.__post_init__()
         future = asyncio.run_coroutine_threadsafe(coroutine(), self._loop)
         try:
             return future.result()
@@ -244,3 +246,13 @@ def _shown(text: str, key: str | None) -> str:
     for secret in (key, json.dumps(key)[1:-1]) if key else ():
         text = text.replace(secret, "***")
     return " ".join(text.split())[:200]
+
+
+def _connect_anew() -> None:
+    """A forked child has no thread for its parent's event loop."""
+    for client in list(_clients):
+        client.__post_init__()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_connect_anew)

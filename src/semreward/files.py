@@ -155,9 +155,10 @@ def _table_rows(records: Iterable[tuple[int, Sequence[str]]], *, is_numbered: bo
     for line, values in records:
         if not names and not is_numbered:
             names = list(_distinct(zip(values, values, strict=True)))
+        elif not any(values) and len(values) <= 1:
+            continue  # a blank line
         elif names and len(values) != len(names):
-            if any(values) or len(values) > 1:  # else a blank line
-                yield BadRow(line, "another number of columns", str(values))
+            yield BadRow(line, "another number of columns", str(values))
         elif _NOT_UTF8.search("".join(values)):
             yield BadRow(line, "not valid UTF-8", str(values))
         else:

@@ -244,8 +244,7 @@ class Writing:
     """How a language is written.
 
     Attributes:
-        alternatives: Sets of scripts that a text may mix; a text keeps to one of the sets. All but Serbian, Bosnian and
-            Montenegrin have one.
+        alternatives: Sets of scripts that a text may mix; a text keeps to one of the sets.
 
     Example:
         >>> tibetan = writing_of("bo")
@@ -285,10 +284,7 @@ def _count(text: str, scripts: frozenset[str]) -> LetterCounts:
 
 @lru_cache(maxsize=1024)
 def writing_of(language: str) -> Writing:
-    """How a language is written: in the scripts of `scripts_of`.
-
-    Serbian, Bosnian and Montenegrin have two alternatives, unless the tag names a script: a text that mixes Cyrillic
-    and Latin is not consistent.
+    """How a language is written; Serbian, Bosnian and Montenegrin in Cyrillic or Latin, unless the tag names a script.
 
     Example:
         >>> [sorted(scripts) for scripts in writing_of("sr").alternatives]

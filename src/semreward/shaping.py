@@ -25,12 +25,11 @@ def threshold_rescale(s: ArrayLike, threshold: float) -> float | NDArray[np.floa
     $$R(s) = 0 \text{ for } s \le \tau, \qquad R(s) = \frac{s - \tau}{1 - \tau} \text{ for } s > \tau$$
 
     Args:
-        s: Similarities, any shape, in [-1, 1]; what rounding adds beyond (up to 0.001) is clipped.
+        s: Similarities, any shape, in [-1, 1]; up to 0.001 beyond is clipped.
         threshold: tau, in [-1, 1).
 
     Returns:
-        Rewards in [0, 1]: a float for a scalar, else a float64 array of the same shape. Non-decreasing and continuous
-        in `s`; 1 exactly at `s = 1`.
+        Rewards in [0, 1]: a float for a scalar, else a float64 array of the same shape; 1 exactly at `s = 1`.
 
     Raises:
         ArgumentError: `threshold` is outside [-1, 1), or a similarity is not a number in [-1, 1].
@@ -68,14 +67,9 @@ def check_threshold(threshold: float) -> None:
 
 
 def weighted_sum(values_NK: ArrayLike, weights_K: ArrayLike) -> NDArray[np.float64]:  # noqa: N803 - axes in names
-    """Combine K rewards per row into one; missing ones add nothing.
+    """Combine K rewards per row, shape (N, K), into one, shape (N,); missing ones (NaN) add nothing.
 
-    Args:
-        values_NK: Rewards of N rows, shape (N, K), NaN where a reward does not apply.
-        weights_K: Finite weights, shape (K,).
-
-    Returns:
-        Shape (N,), float64; NaN if every reward of the row is NaN, infinite if the sum overflows.
+    The result is NaN if every reward of the row is NaN, and infinite if the sum overflows.
 
     Source:
         Su et al. 2026, eq. 4, https://arxiv.org/abs/2605.14366; the treatment of NaN is TRL's.
@@ -101,16 +95,8 @@ def break_even_similarity(
 
     $$\Delta = \frac{b}{a}, \qquad \text{in cosine above } \tau: \quad \Delta_{cos} = (1 - \tau) \frac{b}{a}$$
 
-    Args:
-        similarity_weight: a, finite and > 0.
-        language_weight: b, finite and >= 0.
-        threshold: tau in [-1, 1), for a gap in cosine; `None` for one in similarity after `threshold_rescale`.
-
-    Returns:
-        The gap, >= 0. From 1 on (1 - tau in cosine) no similarity makes up for the language.
-
-    Raises:
-        ArgumentError: A weight or the threshold is out of its range.
+    with a = `similarity_weight` > 0 and b = `language_weight` >= 0; in cosine if a `threshold` in [-1, 1) is given.
+    From a gap of 1 on (1 - tau in cosine) no similarity makes up for the language.
 
     Source:
         Follows from Su et al. 2026, eq. 4, https://arxiv.org/abs/2605.14366; the paper does not state it.

@@ -324,3 +324,16 @@ def test_checking_an_encoder_does_not_read_its_fingerprint():
             raise AssertionError("it may hash gigabytes")
 
     assert check_encoder(Large()) is None
+
+
+def test_an_encoder_may_reuse_its_array():
+    class Reusing(BigramEncoder):
+        buffer = np.zeros((64, 48), dtype=np.float32)
+
+        def encode(self, texts, /):
+            self.buffer[: len(texts)] = super().encode(texts)
+            return self.buffer[: len(texts)]
+
+    texts = [f"{number} texts" for number in range(100)]
+    plain = BigramEncoder(48)
+    assert np.array_equal(engine_of(Reusing(48)).encode(texts), plain.encode(texts))

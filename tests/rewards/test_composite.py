@@ -478,3 +478,31 @@ def test_a_component_with_an_option_of_the_outermost_reward_is_refused(option, f
 def test_a_composite_that_a_trainers_sum_cannot_replace_is_not_taken_apart(options):
     with pytest.raises(ArgumentError, match="cannot be taken apart"):
         CompositeReward([(LanguageConsistencyReward("bo"), 1.0)], **options).rewards  # noqa: B018 - a property
+
+
+def test_a_component_must_not_be_called_as_the_whole():
+    inner = CompositeReward([(length, 1.0)])
+    with pytest.raises(ArgumentError, match="rename one"):
+        CompositeReward([(inner, 1.0)])
+
+
+def test_async_components_run_together_under_as_async_too():
+    encoding, judged = threading.Event(), threading.Event()
+
+    class Waiting(BigramEncoder):
+        """Encodes once the judge has run."""
+
+        def encode(self, texts, /):
+            encoding.set()
+            assert judged.wait(10)
+            return super().encode(texts)
+
+    async def judge(completions, **columns):
+        while not encoding.is_set():  # noqa: ASYNC110 - set by a thread
+            await asyncio.sleep(0.001)
+        judged.set()
+        return [1.0 for _ in completions]
+
+    similarity = SemanticSimilarityReward(Waiting(80), threshold=0.5)
+    reward = CompositeReward([(similarity.as_async(), 1.0), (judge, 1.0)])
+    assert asyncio.run(reward.as_async()(completions=["a b"], reference=["a b"])) == [2.0]

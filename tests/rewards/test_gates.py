@@ -232,7 +232,7 @@ def test_a_sum_has_no_gates(options):
 
 
 def test_a_component_must_not_be_called_gated():
-    with pytest.raises(ArgumentError, match="other than 'total' and 'gated'"):
+    with pytest.raises(ArgumentError, match="other than 'total', 'gated' and 'composite'"):
         CompositeReward([(returning(1.0, name="gated"), 1.0)])
 
 

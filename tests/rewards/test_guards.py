@@ -419,3 +419,8 @@ def test_a_number_beyond_all_floats_is_no_ratio():
 def test_a_missing_reference_of_pandas_is_missing():
     guard = LengthRatioGuard(on_missing="none")
     assert guard(completions=["a", "b"], reference=[float("nan"), "b"]) == [None, 1.0]
+
+
+def test_numbers_of_numpy_are_part_of_the_signature():
+    first, second = (LengthRatioGuard(np.float32(low)).signature() for low in (0.3, 0.6))
+    assert first != second

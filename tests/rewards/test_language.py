@@ -324,7 +324,7 @@ def test_a_reward_with_patterns_can_be_replaced_and_hashed():
 
 def test_the_signature_renders_patterns_and_their_flags():
     reward = LanguageConsistencyReward("bo", allowed=["GPT", re.compile("a", re.IGNORECASE)], strip=["urls", "code"])
-    assert "|allowed:(GPT,re.compile('a', re.IGNORECASE))|" in reward.signature()
+    assert "|allowed:(GPT,re:34:'a')|" in reward.signature()
     assert "|strip:(urls,code)|" in reward.signature()
 
 
@@ -364,3 +364,13 @@ def test_one_term_with_a_comma_is_not_two_in_the_signature():
 def test_kinds_of_spans_that_are_none_are_refused():
     with pytest.raises(ArgumentError, match="`strip` must be a collection of"):
         LanguageConsistencyReward("bo", strip=[["code"]])
+
+
+def test_terms_may_come_from_a_generator():
+    reward = LanguageConsistencyReward("bo", allowed=(term for term in ["GPT"]))
+    assert reward(completions=["བོད་ཡིག GPT"]) == [1.0]
+
+
+def test_a_language_that_is_nan_is_missing():
+    reward = LanguageConsistencyReward(language_column="language", on_missing="none")
+    assert reward(completions=["བོད"], language=[float("nan")]) == [None]

@@ -189,9 +189,12 @@ def model_folder(name_or_path: str, revision: str | None = None) -> Path:
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(name_or_path, revision=revision, local_files_only=True))
+        folder = Path(snapshot_download(name_or_path, revision=revision, local_files_only=True))
+        if any(path for pattern in _WEIGHTS for path in folder.rglob(pattern)):  # else only its configuration is here
+            return folder
     except LocalEntryNotFoundError:
-        return Path(snapshot_download(name_or_path, revision=revision))
+        pass
+    return Path(snapshot_download(name_or_path, revision=revision))
 
 
 def _relevant_files(folder: Path) -> Iterator[Path]:
@@ -303,7 +306,7 @@ def _rows_of(features: Features, rows: "torch.Tensor", longest: int, mask_NT: "t
     """Some rows of tokenised texts, without the padding that none of them needs."""
     import torch
 
-    padded_left = bool((mask_NT[:, 0] == 0).any())
+    padded_left = bool(((mask_NT[:, 0] == 0) & (mask_NT[:, -1] != 0)).any())  # a text may have no token at all
     window = slice(mask_NT.shape[1] - longest, None) if padded_left else slice(longest)
     part = dict(features)
     for name, value in features.items():

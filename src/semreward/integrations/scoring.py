@@ -93,13 +93,20 @@ def as_composite(reward: RewardFunction) -> CompositeReward:
     if isinstance(inner, CompositeReward):
         composite = inner
     elif isinstance(inner, Reward):  # the outermost reward decides about answers and errors
-        plain = inner.replace(answer=DEFAULT_ANSWER, on_error="raise")
-        composite = CompositeReward([(plain, 1.0)], answer=inner.answer, on_error=inner.on_error)
+        options: dict[str, Any] = {"answer": inner.answer, "on_error": inner.on_error}
+        composite = CompositeReward([(_with_defaults(inner), 1.0)], name="adapted", **options)
     else:
         composite = CompositeReward([(inner, 1.0)])
     if SCORE in composite.names:
         raise ArgumentError(f"no component may be called {SCORE!r}, the key of the total; rename it: replace(name=...)")
     return composite
+
+
+def _with_defaults(reward: Reward) -> Reward:
+    """A reward without options of its own that belong to the outermost one; of a monitored one, also inside."""
+    if isinstance(inside := getattr(reward, "reward", None), Reward):
+        reward = reward.replace(reward=_with_defaults(inside))
+    return reward.replace(answer=DEFAULT_ANSWER, on_error="raise")
 
 
 def call_of(completion: Any, fields: Mapping[str, Any], **others: Any) -> dict[str, Any]:

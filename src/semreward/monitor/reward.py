@@ -132,7 +132,7 @@ class MonitoredReward(Reward):
         if self.judges:
             quiet = copy.copy(batch)
             quiet.hooks = {}  # judges log nothing of their own
-            panel = _composite(self.judges).replace(name=self.metric("judges"), on_error=self.on_error)
+            panel = _composite(self.judges).replace(name=self.metric("judges"), on_error="none")
             judged = panel.decided(quiet).extras
             for name in panel.names:
                 columns[name] = outcome.extras[self.metric(name)] = judged[name]
@@ -158,7 +158,7 @@ class MonitoredReward(Reward):
 
 def _composite(rewards: Sequence[RewardFunction]) -> CompositeReward:
     """Rewards of any kind as one, which checks them and what they return."""
-    return CompositeReward([(reward, 1.0) for reward in rewards])
+    return CompositeReward([(reward, 1.0) for reward in rewards], name="judges")
 
 
 def _is_language(reward: RewardFunction) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
@@ -41,19 +42,12 @@ _Item = TypeVar("_Item")
 
 @dataclass
 class Outcome:
-    """What a reward found for the `N` rows of a batch.
+    """What a reward found for the `N` rows of a batch."""
 
-    Attributes:
-        values: Shape (N,), float64; NaN where the reward does not apply, or could not be computed.
-        metrics: Numbers about the whole batch, by the full name under which they are logged.
-        extras: Columns of `N` values, likewise; the same ones in every call.
-        errors: Why rows could not be computed, by row.
-    """
-
-    values: NDArray[np.float64]
-    metrics: dict[str, float] = field(default_factory=dict)
-    extras: dict[str, list[Any]] = field(default_factory=dict)
-    errors: Mapping[int, EncoderUnavailableError] = field(default_factory=dict)
+    values: NDArray[np.float64]  # shape (N,); NaN where the reward does not apply, or could not be computed
+    metrics: dict[str, float] = field(default_factory=dict)  # by the full name under which they are logged
+    extras: dict[str, list[Any]] = field(default_factory=dict)  # columns, likewise; the same ones in every call
+    errors: Mapping[int, EncoderUnavailableError] = field(default_factory=dict)  # why rows have no value
 
 
 @dataclass(frozen=True)
@@ -211,8 +205,8 @@ _on_async_thread: ContextVar[bool] = ContextVar("semreward_on_async_thread", def
 
 
 async def _in_thread(call: Callable[[], Any]) -> Any:
-    if _on_async_thread.get():  # nested: if every thread waited for another one, none would end
-        return call()
+    if _on_async_thread.get():  # nested: if every thread of the pool waited for another one, none would end
+        return await asyncio.get_running_loop().run_in_executor(None, copy_context().run, call)
     context = copy_context()
     context.run(_on_async_thread.set, True)
     return await asyncio.get_running_loop().run_in_executor(_async_threads(), context.run, call)
@@ -258,7 +252,11 @@ def _rendered(value: object) -> str:
         return "(" + ",".join(_quoted(item) if isinstance(item, str) else _rendered(item) for item in value) + ")"
     if isinstance(value, (set, frozenset)):
         return "{" + ",".join(sorted(map(str, value))) + "}"
-    if isinstance(value, (str, int, float, Answer, re.Pattern)) or value is None:
+    if isinstance(value, re.Pattern):
+        value = f"re:{value.flags}:{value.pattern!r}"
+    elif isinstance(value, Real) and type(value) not in {bool, int, float}:
+        value = float(value)
+    if isinstance(value, (str, int, float, Answer)) or value is None:
         return str(value)
     return value.fingerprint if isinstance(value, Encoder) else reward_name(value)
 

@@ -104,10 +104,10 @@ class CompositeReward(Reward):
         object.__setattr__(self, "names", tuple(reward_name(reward) for reward, _ in self.components))
         names = [name for reward, _ in self.components for name in _logged_names(reward)]
         for name in names:
-            if names.count(name) > 1 or name in {TOTAL, GATED}:
+            if names.count(name) > 1 or name in {TOTAL, GATED, self.name}:
                 raise ArgumentError(
-                    f"`components`, and theirs, must have distinct names other than {TOTAL!r} and {GATED!r}, got "
-                    f"{', '.join(names)}; rename one: reward.replace(name=...)"
+                    f"`components`, and theirs, must have distinct names other than {TOTAL!r}, {GATED!r} and "
+                    f"{self.name!r}, got {', '.join(names)}; rename one: reward.replace(name=...)"
                 )
         object.__setattr__(self, "gates", _checked_gates(self.gates, self.names))
         self._check_mode()

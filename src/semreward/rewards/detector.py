@@ -60,8 +60,8 @@ def probabilities_of(detector: LanguageDetector, texts: Sequence[str], languages
 def names_language(label: str, language: str) -> bool:
     """Whether a detector's label names a language.
 
-    Codes of two and three letters agree (`bod` is `bo`), and so do macrolanguages with the member that CLDR takes for
-    them (`cmn` is `zh`, `arb` is `ar`; `yue` is not `zh`). Scripts must agree if both name one, or a region does.
+    Codes of two and three letters agree (`bod` is `bo`), and macrolanguages with their member in CLDR (`cmn` is `zh`;
+    `yue` is not). Scripts must agree if both name one, or a region does.
 
     Example:
         >>> names_language("__label__bod_Tibt", "bo"), names_language("dzo_Tibt", "bo")

@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 
 from semreward.arguments import check_choice, check_share, is_column
-from semreward.batch import MISSING_POLICIES, Batch, MissingPolicy
+from semreward.batch import MISSING_POLICIES, Batch, MissingPolicy, is_nothing
 from semreward.errors import ArgumentError, ArgumentTypeError
 from semreward.rewards.base import Outcome, Reward, in_one_order
 from semreward.rewards.detector import LanguageDetector, probabilities_of
@@ -175,7 +175,7 @@ class LanguageConsistencyReward(Reward):
         return [self._row_target(tag, row, default) for row, tag in enumerate(tags)]
 
     def _row_target(self, language: object, row: int, default: "_Target | None") -> "_Target | None":
-        if language is None:
+        if is_nothing(language):
             if default is None and self.on_missing == "raise":
                 raise ArgumentError(
                     f"`{self.language_column}` must be a language tag, got None at row {row}; drop the row, give a "

@@ -82,9 +82,8 @@ def decimal_value(sign: str) -> int:
 def written_numbers(text: str) -> frozenset[str]:
     """The values that a text writes out: Chinese numerals, and Tibetan and English words up to 99.
 
-    Words of other languages are not known, nor are fractions, ordinals of their own (`third`) and Tibetan compounds
-    from a hundred on. What looks like a number need not be one (一些 "some" holds 一), so these values serve to
-    recognise a number that is looked for, not to demand one.
+    Fractions, ordinals (`third`) and Tibetan compounds from a hundred on are not known. What looks like a number need
+    not be one (一些 "some" holds 一): use these values to recognise a number, not to demand one.
 
     Example:
         >>> sorted(written_numbers("三百零五, སུམ་ཅུ་སོ་གཉིས།, twenty-one"))

@@ -37,7 +37,7 @@ class SemanticSimilarityReward(Reward):
         name, answer, on_error: As for every `Reward`.
 
     Raises:
-        ArgumentError: `threshold` is outside [-1, 1), or another parameter is out of its range.
+        ArgumentError: A parameter is out of its range.
         EncoderNotFoundError: `encoder` is a path without a model.
 
     Source:
@@ -160,11 +160,7 @@ def _raise_first(errors: Mapping[int, EncoderUnavailableError]) -> None:
 
 
 def as_encoder(encoder: object) -> Encoder:
-    """An encoder, from a path, a hub id or an encoder.
-
-    Raises:
-        ArgumentTypeError: It is none of them, for example a loaded SentenceTransformer.
-    """
+    """An encoder, from a path, a hub id or an encoder; an `ArgumentTypeError` for anything else."""
     if isinstance(encoder, str) or hasattr(encoder, "__fspath__"):
         return SentenceTransformerEncoder(encoder)  # type: ignore[arg-type] # a path becomes a string in there
     check_encoder(encoder)

@@ -103,7 +103,8 @@ def as_terms(allowed: Any) -> tuple[Any, ...]:
     """
     if isinstance(allowed, (str, bytes)) or not hasattr(allowed, "__iter__"):
         raise ArgumentTypeError(f"`allowed` must be a collection of terms and compiled patterns, got {allowed!r}")
-    for term in allowed:
+    terms = tuple(sorted(allowed, key=str) if isinstance(allowed, (set, frozenset)) else allowed)
+    for term in terms:
         is_pattern = isinstance(term, re.Pattern) and isinstance(term.pattern, str)
         if not is_pattern and not isinstance(term, str):
             raise ArgumentTypeError(
@@ -111,7 +112,7 @@ def as_terms(allowed: Any) -> tuple[Any, ...]:
             )
         if isinstance(term, str) and not visible(term).strip():
             raise ArgumentError(f"`allowed` must hold terms with visible characters, got {term!r}; leave it out")
-    return tuple(sorted(allowed, key=str) if isinstance(allowed, (set, frozenset)) else allowed)
+    return terms
 
 
 def without_terms(text: str, terms: tuple[Any, ...]) -> str:
