@@ -154,11 +154,15 @@ def test_only_the_first_bad_rows_are_named():
         ("a.jsonl", JSONL + b"[1]\n", "not a JSON object"),
         ("a.jsonl", JSONL + b"[" * 100_000 + b"]" * 100_000, "not valid JSON"),
         ("a.tsv", TSV + b"alone\n", "missing column"),
-        ("a.tsv", TSV + b"\n", "missing column"),
     ],
 )
 def test_a_bad_line_of_a_file_is_counted(tmp_path, name, content, reason):
     assert read_pairs(written(tmp_path / name, content)).report.dropped == {reason: 1}
+
+
+def test_a_blank_line_is_no_row(tmp_path):
+    report = read_pairs(written(tmp_path / "a.tsv", TSV + b"\n")).report
+    assert (report.rows, report.dropped) == (3, {})
 
 
 def test_a_line_with_another_number_of_columns_is_counted(tmp_path):
