@@ -17,7 +17,7 @@ def is_finite_number(value: Any) -> bool:
 
 
 def is_column(value: object) -> bool:
-    """Whether a value can be a column: it has a length and positions, and is no text, mapping or 0-d array."""
+    """Whether a value can be a column: it has a length and positions, and is not a text, a mapping or a 0-d array."""
     if getattr(value, "ndim", 1) == 0:
         return False
     return hasattr(value, "__len__") and hasattr(value, "__getitem__") and not isinstance(value, (str, bytes, Mapping))

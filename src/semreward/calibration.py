@@ -253,7 +253,7 @@ def calibrate_threshold(
     Raises:
         ArgumentError: A number is out of its range, the threshold would be 1, rows have different lengths, or no
             threshold tells the negatives from the samples.
-        ArgumentTypeError: Similarities are no numbers.
+        ArgumentTypeError: Similarities are not numbers.
 
     Source:
         Su et al. 2026, section 3.4.1, https://arxiv.org/abs/2605.14366. Youden 1950, "Index for rating diagnostic

@@ -26,7 +26,7 @@ class EncoderNotFoundError(SemRewardError, FileNotFoundError):
 
 
 class EncoderError(SemRewardError, RuntimeError):
-    """An encoder returned something that is no unit vector a text."""
+    """An encoder did not return one unit vector per text."""
 
 
 class EncoderUnavailableError(SemRewardError, ConnectionError):
@@ -34,7 +34,7 @@ class EncoderUnavailableError(SemRewardError, ConnectionError):
 
 
 class ChatError(SemRewardError, RuntimeError):
-    """A chat model's server refuses what it is asked, or sends something that is no answer."""
+    """A chat model's server refuses a request, or sends something other than an answer."""
 
 
 class ChatUnavailableError(SemRewardError, ConnectionError):

@@ -161,7 +161,7 @@ def scripts_of(language: str) -> frozenset[str]:
             script that it names counts, or else CLDR's likely one (from Babel); combinations are expanded.
 
     Raises:
-        ArgumentTypeError: `language` is no string.
+        ArgumentTypeError: `language` is not a string.
         UnknownLanguageError: CLDR knows no script for the tag.
 
     Example:
@@ -347,7 +347,7 @@ def language_report(text: str, language: str | None = None) -> LanguageReport:
     scripts (Serbian), the one with most of the text's letters is taken.
 
     Raises:
-        ArgumentTypeError: `text` is no text.
+        ArgumentTypeError: `text` is not a string.
         UnknownLanguageError: CLDR knows no script for the tag.
 
     Example:
@@ -372,7 +372,7 @@ def language_report(text: str, language: str | None = None) -> LanguageReport:
 def _foreign_spans(text: str, scripts: frozenset[str]) -> Iterator[ForeignSpan]:
     """The foreign runs of a text, cut where the script changes."""
     kinds = letter_kinds(scripts)
-    start, script = 0, ""  # no run is open while there is no script
+    start, script = 0, ""  # an empty script: no run is open
     for index, character in enumerate(text):
         letter_script = script_of_letter(character) if kinds[character] == "foreign" else ""
         ends = letter_script != script and not (not letter_script and _ATTACHED.match(character))

@@ -21,7 +21,7 @@ _UNIT = regex.compile(
     r"\p{sc=Han}"  # Chinese writes no spaces: each character is a unit
     r"|[\p{L}\p{M}\p{N}&&[^\p{sc=Han}]]+"  # Tibetan syllables end at the tsheg, other words at spaces and punctuation
     r"|[^\s\p{Po}\p{L}\p{M}\p{N}\p{C}]"  # symbols and brackets stand alone
-    r"|[\p{Po}&&[^\u0F0B\u0F0C]]",  # so does punctuation, but for the tsheg, which only separates syllables
+    r"|[\p{Po}&&[^\u0F0B\u0F0C]]",  # so does punctuation, except the tsheg, which only separates syllables
     regex.V1,
 )
 

@@ -66,7 +66,7 @@ def read_pairs(
     split: str = "train",
     limit: int | None = None,
 ) -> PairData:
-    """Read translation pairs. Rows that are no pair are dropped, counted and named, never repaired.
+    """Read translation pairs. Other rows are dropped, counted and named, never repaired.
 
     A row is dropped if it lacks a side, if a side is blank or no text, if it is not valid UTF-8 (or JSON), or if its
     sides are equal. Duplicates stay: `adapt_encoder` removes and reports them.
@@ -157,7 +157,7 @@ def _rows(source: Any, columns: Sequence[Any], split: str) -> Iterator[tuple[Any
 
 
 def _fault(sides: Any) -> str:
-    """Why two sides are no training pair; empty if they are."""
+    """Why two sides cannot be a training pair; empty if they can."""
     if not isinstance(sides, (tuple, list)) or len(sides) != 2:  # noqa: PLR2004
         return "without two sides"
     if not all(isinstance(side, str) for side in sides):

@@ -89,7 +89,7 @@ class AlarmLimits:
         agreement: Lowest correlation of the reward and a judge within groups.
 
     Raises:
-        ArgumentError: `window` is no whole number of at least 3, or a limit is no number in its range.
+        ArgumentError: `window` or a limit is out of its range.
     """
 
     window: int = 10

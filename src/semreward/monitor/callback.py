@@ -77,7 +77,7 @@ class RewardMonitor(TrainerCallback):
         """Read the log of a finished run, such as `trainer.state.log_history`; returns its alarms without a warning.
 
         Raises:
-            ArgumentError: An entry with metrics of the reward has no `step`, or a metric that is no number.
+            ArgumentError: An entry with metrics of the reward has no `step`, or a metric that is not a number.
             ArgumentTypeError: It is not a list of log entries.
         """
         if not is_column(log_history):

@@ -52,7 +52,7 @@ def measure(
         totals: Their rewards, shape (N,), NaN for `None`.
         components: The paying components by name.
         judges: Values of the rewards that watch without paying, by name, shape (N,) each, NaN for `None`.
-        references: `N` tuples of reference texts, empty where a row has none; or nothing.
+        references: `N` tuples of reference texts, empty for rows without one; or nothing.
         prompts: `N` prompts as text, by which rows are grouped; or `None`.
 
     Returns:

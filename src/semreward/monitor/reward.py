@@ -39,7 +39,7 @@ class MonitoredReward(Reward):
 
     Raises:
         ArgumentError: Two judges or components have one name, or `ignore` names neither.
-        ArgumentTypeError: A reward is not callable, or is a `torch.nn.Module`; `judges` or `ignore` is no list.
+        ArgumentTypeError: A reward is not callable, or is a `torch.nn.Module`; `judges` or `ignore` is not a list.
 
     Example:
         >>> from semreward import LanguageConsistencyReward
@@ -92,7 +92,7 @@ class MonitoredReward(Reward):
 
     @property
     def _parts(self) -> list[tuple[str, RewardFunction, float]]:
-        """Name, reward and weight of each component (of a reward that is no composite: itself) and of each judge."""
+        """Name, reward and weight of each component (a reward other than a composite: itself) and of each judge."""
         pairs = self.reward.components if isinstance(self.reward, CompositeReward) else [(self.reward, 1.0)]
         pairs = [*pairs, *((judge, 0.0) for judge in self.judges)]
         return [(reward_name(part), part, weight) for part, weight in pairs]

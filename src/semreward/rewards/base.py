@@ -234,7 +234,7 @@ def reward_bounds(reward: object) -> tuple[float, float] | None:
     while isinstance(reward, functools.partial):
         reward = reward.func
     try:
-        low, high = map(float, getattr(reward, "bounds", None))  # type: ignore[arg-type] # what is no pair is caught
+        low, high = map(float, getattr(reward, "bounds", None))  # type: ignore[arg-type] # anything but a pair is caught
     except (TypeError, ValueError):
         return None
     return (low, high) if math.isfinite(low) and math.isfinite(high) and low <= high else None

@@ -62,7 +62,7 @@ class CompositeReward(Reward):
 
     Raises:
         ArgumentError: No component, a weight that is not finite, two components of one name, a component with an
-            `answer` or `on_error` of its own, a gate that is no component, or no `floor` and unknown bounds.
+            `answer` or `on_error` of its own, a gate that is not a component, or no `floor` and unknown bounds.
         ArgumentTypeError: A component is not callable, or is a `torch.nn.Module`.
 
     Source:
@@ -185,7 +185,7 @@ class CompositeReward(Reward):
         """What each component says, before its weight, and the total, for the arguments of a call.
 
         Returns:
-            A float64 array of shape (N,) for each component's name, and for `"total"`; NaN stands for `None`. With
+            A float64 array of shape (N,) for each component's name, and for `"total"`; NaN means `None`. With
             gates, also for `"<gate>/failed"` and `"gated"`: 1 if a row failed, or received the floor, else 0.
         """
         given = {"prompts": None, "completion_ids": None, **columns}

@@ -118,7 +118,7 @@ class LanguageConsistencyReward(Reward):
         if self.scripts is not None:
             given: Any = self.scripts
             codes = given if isinstance(given, str) else in_one_order(given)
-            expand_scripts(codes)  # refuses what are no codes, and a string
+            expand_scripts(codes)  # refuses wrong codes, and a string
             object.__setattr__(self, "scripts", codes)
             if self.detector is not None:
                 raise ArgumentError("`detector` needs a `language` to look for, got `scripts`; name the language")

@@ -28,7 +28,7 @@ _HAN_DIGITS = {sign: value for value, sign in enumerate("零一二三四五六�
 _HAN_TENS = {"十": 10, "百": 100, "千": 1000}
 _HAN_MYRIADS = {"万": 10**4, "亿": 10**8}
 _HAN_RUN = regex.compile("[零一二三四五六七八九十百千万亿]+")
-_LONGEST_HAN_RUN = 24  # "九千九百九十九万亿..." ends before; longer runs are no numbers, and would make long integers
+_LONGEST_HAN_RUN = 24  # "九千九百九十九万亿..." ends before; longer runs are not numbers, and would make long integers
 
 _TIBETAN_ONES = ["གཅིག", "གཉིས", "གསུམ", "བཞི", "ལྔ", "དྲུག", "བདུན", "བརྒྱད", "དགུ"]
 _TIBETAN_TEENS = ["བཅུ་གཅིག", "བཅུ་གཉིས", "བཅུ་གསུམ", "བཅུ་བཞི", "བཅོ་ལྔ", "བཅུ་དྲུག", "བཅུ་བདུན", "བཅོ་བརྒྱད", "བཅུ་དགུ"]

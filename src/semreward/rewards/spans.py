@@ -98,7 +98,7 @@ def as_terms(allowed: Any) -> tuple[Any, ...]:
     """Terms and compiled patterns as a tuple; a set's in one order.
 
     Raises:
-        ArgumentTypeError: `allowed` is no collection, or holds something other than strings and patterns of strings.
+        ArgumentTypeError: `allowed` is not a collection, or holds something other than strings and patterns of strings.
         ArgumentError: A term is blank.
     """
     if isinstance(allowed, (str, bytes)) or not hasattr(allowed, "__iter__"):

@@ -121,7 +121,7 @@ class Contract(Probe):
 
     def _not_finite(self, values: Iterable[tuple[str, Any]]) -> Iterator[str]:
         for where, value in values:
-            number = attempt(float, value)  # `python_floats` tells of what is no number
+            number = attempt(float, value)  # `python_floats` reports anything else
             if isinstance(number, float) and not abs(number) <= _LARGEST_FLOAT32:
                 yield f"{where} earned {value}, which is not a finite float32"
 
