@@ -4,7 +4,7 @@ import asyncio
 import functools
 import inspect
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextvars import copy_context
 from typing import Any
 
@@ -30,18 +30,9 @@ def is_async(reward: object) -> bool:
     return inspect.iscoroutinefunction(reward) or inspect.iscoroutinefunction(getattr(reward, "__call__", None))  # noqa: B004 - its method is looked at
 
 
-def call_all(rewards: Sequence[RewardFunction], arguments: Mapping[str, Any]) -> list[Any]:
-    """Call sync rewards one after the other, then all async ones together; returns their outputs in order."""
-    outputs: list[Any] = [None if is_async(reward) else reward(**arguments) for reward in rewards]
-    pending = [place for place, reward in enumerate(rewards) if is_async(reward)]
-    if pending:
-
-        async def gather() -> list[Any]:
-            return await asyncio.gather(*(rewards[place](**arguments) for place in pending))  # type: ignore[arg-type]
-
-        for place, output in zip(pending, run_to_end(gather), strict=True):
-            outputs[place] = output
-    return outputs
+def call_one(reward: RewardFunction, arguments: Mapping[str, Any]) -> Any:
+    """What a reward function of any kind returns, awaited if it is async."""
+    return run_to_end(lambda: reward(**arguments)) if is_async(reward) else reward(**arguments)
 
 
 def run_to_end(make_coroutine: Callable[[], Any]) -> Any:

@@ -16,7 +16,7 @@ from semreward.batch import check_column
 from semreward.errors import ArgumentError, ContractError
 from semreward.files import read_rows
 from semreward.protocols import RewardFunction
-from semreward.rewards.calling import call_all, reward_name
+from semreward.rewards.calling import call_one, reward_name
 from semreward.testing.contract import RULES, Contract, Rule, is_range
 from semreward.testing.probe import Arguments, NotApplicableError, agree, attempt, described, is_completion, shortened
 
@@ -270,7 +270,7 @@ def _check_fixture(row: Mapping[str, Any], where: str) -> None:
 def _value_of(reward: RewardFunction, row: Mapping[str, Any]) -> Any:
     """What a reward returns for a copy of a row."""
     call = {argument_of(name): [copy.deepcopy(row[name])] for name in row if name not in _NOT_COLUMNS}
-    values = list(call_all([reward], call)[0])
+    values = list(call_one(reward, call))
     return values[0] if len(values) == 1 else values
 
 

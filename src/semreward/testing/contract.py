@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from semreward.arguments import is_column
-from semreward.rewards.calling import call_all, is_async, is_torch_module, reward_name, run_to_end
+from semreward.rewards.calling import call_one, is_async, is_torch_module, reward_name, run_to_end
 from semreward.testing.probe import (
     HOSTILE_TEXTS,
     THOUGHT,
@@ -194,7 +194,7 @@ class Contract(Probe):
             given = copy.deepcopy(batch)
             with np.printoptions(threshold=sys.maxsize, floatmode="unique"):
                 before = {name: repr(column) for name, column in given.items()}
-                attempt(call_all, [self.reward], given)  # other rules tell of calls that raise
+                attempt(call_one, self.reward, given)  # other rules tell of calls that raise
                 changed = [name for name, text in before.items() if repr(given[name]) != text]
             yield from (f"`{name}` was another one after the call" for name in changed)
 
@@ -416,7 +416,7 @@ class Contract(Probe):
         twin = self._twin()
         if reward_name(twin) != self.name:
             yield f"{self.name!r} came back as {reward_name(twin)!r}"
-        yield from self.differences(list(call_all([twin], copy.deepcopy(self.batch))[0]))
+        yield from self.differences(list(call_one(twin, copy.deepcopy(self.batch))))
 
     @rule("keep what a call finds out in the call, and what calls share out of __getstate__", after="pickles")
     def unchanged_by_calls(self) -> Iterator[str]:

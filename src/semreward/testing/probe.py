@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 from semreward.protocols import RewardFunction
-from semreward.rewards.calling import call_all, is_async, reward_name
+from semreward.rewards.calling import call_one, is_async, reward_name
 
 T = TypeVar("T")
 
@@ -90,7 +90,7 @@ class Probe:
 
     def call(self, batch: Arguments) -> Any:
         """What the reward returns for a copy of a batch."""
-        return call_all([self.reward], copy.deepcopy(batch))[0]
+        return call_one(self.reward, copy.deepcopy(batch))
 
     def values(self, batch: Arguments) -> list[Any]:
         """The same as a list."""
@@ -223,7 +223,7 @@ def answer_parent() -> None:
     reward, batch, concurrent = pickle.loads(sys.stdin.buffer.read())  # noqa: S301 - written by the parent
     answers = attempt(asyncio.run, call_together(reward, concurrent))
     found = described(answers) if isinstance(answers, Exception) else answers
-    Path(sys.argv[1]).write_bytes(pickle.dumps((reward_name(reward), list(call_all([reward], batch)[0]), found)))
+    Path(sys.argv[1]).write_bytes(pickle.dumps((reward_name(reward), list(call_one(reward, batch)), found)))
 
 
 async def call_together(reward: RewardFunction, calls: Iterable[Arguments]) -> list[list[Any]]:
