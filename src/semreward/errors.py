@@ -29,6 +29,10 @@ class EncoderError(SemRewardError, RuntimeError):
     """An encoder did not return one unit vector per text."""
 
 
+class UnreadableTextError(EncoderError):
+    """An encoder's tokenizer knows nothing of a text: every token is unknown."""
+
+
 class EncoderUnavailableError(SemRewardError, ConnectionError):
     """An encoder behind a server gave no vectors in time; the one error that `on_error="none"` turns into `None`."""
 
