@@ -165,7 +165,7 @@ def test_a_missing_attack_is_named(report):
     ("part", "fields"),
     [
         ("levels", "name rows unscored mean win_rate components"),
-        ("attacks", f"name kind description applied unscored {MEASURED} verdict components break_even example"),
+        ("attacks", f"name kind description applied unscored {MEASURED} verdict components example"),
     ],
 )
 def test_json_has_the_fields_of_version_1(report, part, fields):
@@ -202,10 +202,10 @@ def test_without_attacks_no_table_is_printed(report):
 def test_every_line_of_a_markdown_table_has_as_many_cells(report):
     tables = re.findall(r"(?:^\|.*\n?)+", report.to_markdown(), re.MULTILINE)
     counts = [{len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()} for table in tables]
-    assert [len(count) for count in counts] == [1] * 5
+    assert [len(count) for count in counts] == [1] * 4
 
 
-@pytest.mark.parametrize("part", ["Honest answers", "Attacks", "Break-even weights", "Components", "look like"])
+@pytest.mark.parametrize("part", ["Honest answers", "Attacks", "Components", "look like"])
 def test_a_report_has_all_parts(report, page, part):
     assert (part in report.to_markdown(), part in page) == (True, True)
 
@@ -234,9 +234,9 @@ def test_a_reward_that_punishes_paraphrases_is_reported(report):
     assert "Attention: honest paraphrases beat the weak answer on 25%" in str(strict)
 
 
-def test_a_reward_without_components_has_neither_weights_nor_break_even_points():
+def test_a_reward_without_components_has_no_weights():
     plain = audit_reward(lambda completions, **columns: [0.0 for _ in completions], [{"reference": "a b"}])
-    assert not re.search("Composite, mode|Break-even|Components", plain.to_markdown() + plain.to_html())
+    assert not re.search("Composite, mode|Components", plain.to_markdown() + plain.to_html())
 
 
 def test_attacks_that_did_not_apply_have_no_example(report):

@@ -172,26 +172,6 @@ def test_gated_rows_are_reported(encoder):
     assert audit_reward(reward, PAIRS, language="en")["source_copy"].components["gated"] == 1.0
 
 
-@pytest.mark.parametrize(("added", "difference"), [(0.0, 0), (0.1, -1), (-0.1, 1)])
-def test_at_the_break_even_weight_attack_and_weak_answer_earn_the_same(encoder, added, difference):
-    similarity = SemanticSimilarityReward(encoder, threshold=0.1)
-    reward = CompositeReward([(similarity, 3.0), (LanguageConsistencyReward("en"), 0.1)])
-    before = audit_reward(reward, PAIRS, language="en")["half_and_half"]
-    point = next(point for point in before.break_even if point.component == "language_consistency")
-    components = [(similarity, 3.0), (LanguageConsistencyReward("en"), point.weight + added)]
-    after = audit_reward(CompositeReward(components), PAIRS, language="en")["half_and_half"]
-    assert (point.attack_loses, np.sign(round(after.mean - after.weak, 6))) == ("above", difference)
-
-
-def test_where_every_component_falls_no_weight_breaks_even(encoder):
-    assert audit_reward(paper_reward(encoder, "en", 0.1), PAIRS, language="en")["empty"].break_even == ()
-
-
-def test_a_gate_has_no_break_even_weights(encoder):
-    reward = paper_reward(encoder, "en", 0.2).replace(mode="gate", gates=("language_consistency",))
-    assert all(result.break_even == () for result in audit_reward(reward, PAIRS, language="en").attacks)
-
-
 def test_a_component_that_does_not_apply_breaks_nothing(encoder):
     def none(completions, **columns):
         return [None for _ in completions]

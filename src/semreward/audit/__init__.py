@@ -2,7 +2,7 @@
 
 from semreward.audit.attacks import DEFAULT_ATTACKS, KINDS, WRONG_ANSWERS, Attack, AttackNegatives, AuditRow, Corpus
 from semreward.audit.auditing import audit_reward
-from semreward.audit.results import SCHEMA, AttackResult, AuditReport, BreakEven, Level
+from semreward.audit.results import SCHEMA, AttackResult, AuditReport, Level
 from semreward.audit.tables import CHINESE, ENGLISH, TABLES, TIBETAN, LanguageTable
 
 __all__ = [
@@ -19,7 +19,6 @@ __all__ = [
     "AttackResult",
     "AuditReport",
     "AuditRow",
-    "BreakEven",
     "Corpus",
     "LanguageTable",
     "Level",

@@ -11,7 +11,7 @@ import semreward
 from semreward.arguments import check_count, is_column
 from semreward.audit import edits
 from semreward.audit.attacks import DEFAULT_ATTACKS, HUB, Attack, AuditRow, Corpus, check_attacks
-from semreward.audit.results import AttackResult, AuditReport, BreakEven, Level, verdict_of
+from semreward.audit.results import AttackResult, AuditReport, Level, verdict_of
 from semreward.audit.tables import LanguageTable, table_of
 from semreward.batch import reference_texts
 from semreward.errors import ArgumentError, ArgumentTypeError
@@ -211,24 +211,7 @@ def _attacked(attack: Attack, corpus: Corpus, scorer: _Scorer, honest: Mapping[s
         win_rate=wins,
         verdict=verdict_of(mean, low, high, wins),
         components=scored.means(rows),
-        break_even=_break_even(scorer, scored, weak, rows) if scorer.mode == "sum" else (),
     )
-
-
-def _break_even(scorer: _Scorer, scored: _Scored, weak: _Scored, rows: NDArray[np.bool_]) -> tuple[BreakEven, ...]:
-    """Where the weighted difference of the means is 0, for each weight alone; a missing component adds nothing."""
-    differences = {
-        name: float((np.nan_to_num(scored.parts[name][rows]) - np.nan_to_num(weak.parts[name][rows])).mean())
-        for name in scorer.weights
-    }
-    total = sum(scorer.weights[name] * difference for name, difference in differences.items())
-    points = []
-    for name, difference in differences.items():
-        if abs(difference) > _TIE:
-            weight = scorer.weights[name] - total / difference
-            if weight > _TIE:
-                points.append(BreakEven(name, _rounded(weight), "above" if difference < 0 else "below"))
-    return tuple(points)
 
 
 def _level(name: str, scored: _Scored, weak: _Scored) -> Level:

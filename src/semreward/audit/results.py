@@ -50,15 +50,6 @@ class Level:
 
 
 @dataclass(frozen=True)
-class BreakEven:
-    """The weight of one component, the others unchanged, at which attack and weak answer earn the same on average."""
-
-    component: str
-    weight: float
-    attack_loses: Literal["above", "below"]
-
-
-@dataclass(frozen=True)
 class AttackResult:
     """What one attack earns. Means and rates are over the rows on which attack, weak answer and gold all have a value.
 
@@ -68,7 +59,6 @@ class AttackResult:
         position: (mean - weak) / (gold - weak); `None` where gold earns no more than weak.
         win_rate: Share of rows on which it earns more than the row's weak answer, a tie counting half.
         components: Mean of each component of a composite.
-        break_even: For a sum, one entry per component whose weight alone can change who wins.
         example: One of its answers, shortened.
     """
 
@@ -84,7 +74,6 @@ class AttackResult:
     win_rate: float | None = None
     verdict: Verdict = "not_tested"
     components: dict[str, float] = field(default_factory=dict)
-    break_even: tuple[BreakEven, ...] = ()
     example: str = ""
 
 
@@ -205,11 +194,6 @@ _READING = (
     "position above 0.05, or wins above 50%."
 )
 
-_BREAK_EVEN = (
-    "The weight of one component, the others unchanged, at which attack and weak answer earn the same on average. "
-    "`> w`: the attack loses above w. A dash, or no line: no weight of that component alone changes who wins."
-)
-
 
 def _breaks(result: AttackResult, limit: str | float) -> bool:
     if isinstance(limit, str):
@@ -252,13 +236,10 @@ def _sections(report: AuditReport) -> list[tuple[str, list[Row], str]]:
     for level in report.levels:
         row = {"answer": level.name, "rows": level.rows, "without a reward": level.unscored, "mean": level.mean}
         levels.append({**row, "beats weak": _shown(level.win_rate, ".0%"), **_without_gates(level.components)})
-    points: list[Row] = []
     components: list[Row] = []
     examples: list[Row] = []
     for result in report.attacks:
         name: Row = {"attack": result.name}
-        if result.break_even:
-            points.append({**name, "verdict": _verdict(result), **_points(result, report.weights)})
         if result.components:
             components.append({**name, **_without_gates(result.components)})
         if result.applied:
@@ -266,7 +247,6 @@ def _sections(report: AuditReport) -> list[tuple[str, list[Row], str]]:
     sections = [
         ("Honest answers", levels, ""),
         ("Attacks", _attack_rows(report), f"{_summary(report)} {_READING}"),
-        ("Break-even weights", points, _BREAK_EVEN),
         ("Components", components, ""),
         ("What the attacks look like", examples, ""),
     ]
@@ -281,14 +261,6 @@ def _attack_rows(report: AuditReport) -> list[Row]:
         rates = {"position": _shown(result.position, ".2f"), "wins": _shown(result.win_rate, ".0%")}
         rows.append({**row, **means, **rates, "verdict": _verdict(result)})
     return rows
-
-
-def _points(result: AttackResult, weights: Mapping[str, float]) -> Row:
-    sides = {"above": ">", "below": "<"}
-    return {
-        f"{point.component} (is {weights[point.component]:g})": f"{sides[point.attack_loses]} {point.weight:.3g}"
-        for point in result.break_even
-    }
 
 
 def _without_gates(components: Mapping[str, float]) -> dict[str, float]:
