@@ -210,7 +210,7 @@ ENGLISH = writing_of("en")
 
 
 @pytest.mark.parametrize("text", ["ཁོང་གིས་ཀུ་ཤུ་གསུམ་ཉོས།", "༡༢ བོད", "ཀ 3.5 %", "「ཀ」", "ཀ😀", "ཀ\u0301"])
-def test_tibetan_with_neutral_signs_is_consistent(text):
+def test_tibetan_with_neutral_characters_is_consistent(text):
     assert TIBETAN.is_consistent(text)
 
 

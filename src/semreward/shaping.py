@@ -47,9 +47,9 @@ def threshold_rescale(s: ArrayLike, threshold: float) -> float | NDArray[np.floa
     similarity = np.asarray(s, dtype=np.float64)
     legal = np.abs(similarity) <= 1 + COSINE_SLACK  # False for NaN
     if not legal.all():
-        place = int(np.flatnonzero(~legal)[0])
+        position = int(np.flatnonzero(~legal)[0])
         raise ArgumentError(
-            f"similarities must be numbers in [-1, 1], got {similarity.reshape(-1)[place]} at position {place}; "
+            f"similarities must be numbers in [-1, 1], got {similarity.reshape(-1)[position]} at position {position}; "
             "are the vectors of unit norm?"
         )
     tau = float(threshold)  # one precision above and below, so that a similarity of 1 earns exactly 1

@@ -30,7 +30,7 @@ def test_the_first_half_is_no_shorter_than_the_second(text):
 
 
 @given(TEXTS, SEEDS)
-def test_shuffling_keeps_all_signs(text, seed):
+def test_shuffling_keeps_all_characters(text, seed):
     shuffled = edits.shuffled(text, random.Random(seed))
     assert shuffled is None or sorted(shuffled) == sorted(normalise(text))
 

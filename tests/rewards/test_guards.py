@@ -5,7 +5,7 @@ import pytest
 
 from semreward.errors import ArgumentError, ArgumentTypeError, MissingColumnError
 from semreward.rewards.guards import LengthRatioGuard, NumberRecallReward, RepetitionGuard, SourceCopyGuard
-from semreward.rewards.ngrams import copied_share, repeated_share, sign_length
+from semreward.rewards.ngrams import copied_share, repeated_share, weighted_length
 from semreward.testing import check_reward
 
 TIBETAN = "ཁོང་གིས་ཁྲོམ་ལ་ཀུ་ཤུ་གསུམ་ཉོས།"
@@ -128,7 +128,7 @@ def test_slack_lets_long_texts_be_shorter_by_so_many_characters():
     [("abc", 3), ("བོད་ཡིག", 7), ("字", 4), ("한국", 8), ("a b\n", 2), ("12", 2), ("།", 4), ("\u200b", 4)],
 )
 def test_what_a_sign_is_worth(text, length):
-    assert sign_length(text) == length
+    assert weighted_length(text) == length
 
 
 def test_slack_does_not_let_an_empty_answer_pass():

@@ -52,8 +52,8 @@ class PairData(Sequence[Pair]):
     pairs: tuple[Pair, ...]
     report: PairReport
 
-    def __getitem__(self, place: Any) -> Any:
-        return PairData(self.pairs[place], self.report) if isinstance(place, slice) else self.pairs[place]
+    def __getitem__(self, index: Any) -> Any:
+        return PairData(self.pairs[index], self.report) if isinstance(index, slice) else self.pairs[index]
 
     def __len__(self) -> int:
         return len(self.pairs)

@@ -147,10 +147,10 @@ def _missing_units(split: Sequence[Units], wanted: Sequence[Sequence[Units]], gr
     """Share of the references' units that no completion of their group has; of several references, the lowest."""
     shares = []
     for rows in groups:
-        said = {unit for row in rows for unit in split[row]}
+        present = {unit for row in rows for unit in split[row]}
         references = [wanted[row] for row in rows if wanted[row]]
         if references:
-            shares.append(min(sum(unit not in said for unit in text) / len(text) for text in references[-1]))
+            shares.append(min(sum(unit not in present for unit in text) / len(text) for text in references[-1]))
     return _mean(shares)
 
 

@@ -15,7 +15,7 @@ from semreward.arguments import check_choice, check_count, check_number, check_s
 from semreward.batch import MISSING_POLICIES, Batch, MissingPolicy, Texts
 from semreward.errors import ArgumentError
 from semreward.rewards.base import Outcome, Reward
-from semreward.rewards.ngrams import copied_share, repeated_share, sign_length
+from semreward.rewards.ngrams import copied_share, repeated_share, weighted_length
 from semreward.rewards.numerals import digit_numbers, written_numbers
 
 _ARTICLES = {"0", "1"}  # 一, གཅིག and "one" are articles and pronouns more often than numbers
@@ -102,9 +102,9 @@ class LengthRatioGuard(Guard):
         return batch.references(self.reference_column, self.on_missing)
 
     def _value(self, answer: str, row: Texts) -> float:
-        length = sign_length(answer)
+        length = weighted_length(answer)
         for reference in row:
-            wanted = sign_length(reference)
+            wanted = weighted_length(reference)
             if self.low * wanted - self.slack <= length <= self.high * wanted + self.slack:
                 return 1.0
         return 0.0
@@ -266,14 +266,14 @@ class NumberRecallReward(Guard):
         return best
 
     def _match(self, answer: str, reference: str, source: str) -> float:
-        wanted, said = self._counted(reference), self._counted(answer)
-        missing, invented = wanted - said, said - wanted
+        wanted, given = self._counted(reference), self._counted(answer)
+        missing, invented = wanted - given, given - wanted
         if missing:
             missing -= written_numbers(answer)
         if invented:
             invented -= written_numbers(reference) | digit_numbers(source) | written_numbers(source)
         recall = 1.0 - len(missing) / len(wanted) if wanted else 1.0
-        precision = 1.0 - len(invented) / len(said) if said else 1.0
+        precision = 1.0 - len(invented) / len(given) if given else 1.0
         return 2.0 * precision * recall / (precision + recall) if precision + recall else 0.0
 
     def _counted(self, text: str) -> frozenset[str]:

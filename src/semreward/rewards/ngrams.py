@@ -1,10 +1,10 @@
 """How long a text is, and what of it lies in n-grams: those that it repeats, those that it has from another text.
 
-All is counted in characters, since Tibetan and Chinese write no spaces; white space does not count. Letters, marks,
-digits and the tsheg count one. An ideograph or a Hangul syllable says about as much as four of them, so it counts four:
-a Tibetan translation of a Chinese text has between one and one and a half times its length. All other signs count four,
-too, that nobody may pad with them. N-grams are told in ideographs: an n-gram of 5 is 5 ideographs, or 20 letters, marks
-and tshegs, which are about five Tibetan syllables or four English words.
+All is counted in characters, because Tibetan and Chinese write no spaces; white space does not count. Letters, marks,
+digits and the tsheg count one. An ideograph or a Hangul syllable carries about as much as four of them and counts four,
+so a Tibetan translation of a Chinese text has 1 to 1.5 times its length. All other characters count four, too, so that
+nobody pads with them. N-grams are counted in ideographs: an n-gram of 5 is 5 ideographs, or 20 letters, marks and
+tshegs, which are about five Tibetan syllables or four English words.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,11 +18,11 @@ _SPACE = regex.compile(r"\s+")
 _NO_LETTER = regex.compile(r"[^\p{L}\p{M}]+")
 
 
-def sign_length(text: str) -> int:
+def weighted_length(text: str) -> int:
     """Length of a text: letters, marks, digits and tshegs count one, white space nothing, all else four.
 
     Example:
-        >>> sign_length("three hats"), sign_length("ཞྭ་མོ་གསུམ།"), sign_length("三顶帽子")
+        >>> weighted_length("three hats"), weighted_length("ཞྭ་མོ་གསུམ།"), weighted_length("三顶帽子")
         (9, 14, 16)
     """
     return len(_DENSE.sub(_FOURFOLD, _SPACE.sub("", text)))
@@ -37,15 +37,15 @@ def repeated_share(text: str, ngram: int = 5) -> float:
         >>> repeated_share("不要停下来，" * 4)
         0.75
     """
-    signs, size = _DENSE.sub(_FOURFOLD, _SPACE.sub("", text)), ngram * _IDEOGRAPH
+    characters, size = _DENSE.sub(_FOURFOLD, _SPACE.sub("", text)), ngram * _IDEOGRAPH
     seen: set[str] = set()
     repeated = []
-    for start in range(len(signs) - size + 1):
-        gram = signs[start : start + size]
+    for start in range(len(characters) - size + 1):
+        gram = characters[start : start + size]
         if gram in seen:
             repeated.append(start)
         seen.add(gram)
-    return _covered_share(repeated, size, len(signs))
+    return _covered_share(repeated, size, len(characters))
 
 
 def copied_share(answer: str, source: str, references: Sequence[str] = (), *, ngram: int = 5) -> float:
@@ -58,19 +58,19 @@ def copied_share(answer: str, source: str, references: Sequence[str] = (), *, ng
         >>> copied_share("今天天气很好，我们走吧", "今天天气很好，出去走走", ngram=3)
         0.6
     """
-    signs = _letters(answer)
-    size = min(ngram * _IDEOGRAPH, len(signs))
+    characters = _letters(answer)
+    size = min(ngram * _IDEOGRAPH, len(characters))
     if not size:
         return 0.0
     copied = _grams(source, size)
     for text in references:
         copied -= _grams(text, size)
-    found = [start for start in range(len(signs) - size + 1) if signs[start : start + size] in copied]
-    return _covered_share(found, size, len(signs))
+    found = [start for start in range(len(characters) - size + 1) if characters[start : start + size] in copied]
+    return _covered_share(found, size, len(characters))
 
 
 def _covered_share(starts: Iterable[int], size: int, length: int) -> float:
-    """Share of `length` places that lie in windows of a size, given where those start, in rising order."""
+    """Share of `length` positions that lie in windows of a size, given where those start, in rising order."""
     covered = end = 0
     for start in starts:
         covered += start + size - max(start, end)

@@ -20,7 +20,7 @@ SpanKind: TypeAlias = Literal["code", "urls", "latex", "tags"]
 # In the order in which they are removed: what stands in code is neither a formula nor a tag.
 SPAN_KINDS: tuple[SpanKind, ...] = ("code", "latex", "urls", "tags")
 
-# Only closed spans: an opening sign without its closing one would hide the rest of an answer.
+# Only closed spans: an opening mark without its closing one would hide the rest of an answer.
 _SPANS: "dict[SpanKind, regex.Pattern[str]]" = {
     "code": regex.compile(r"```.*?```|~~~.*?~~~|``[^\n]*?``|`[^`\n]++`", regex.DOTALL),
     "latex": regex.compile(
@@ -38,13 +38,13 @@ _SPANS: "dict[SpanKind, regex.Pattern[str]]" = {
         r"</?[a-z][\w:.-]*+"
         r"""(?:\s++[\w:.-]++\s*+=\s*+(?:"[^"<>]*+"|'[^'<>]*+'|[^\s<>"'=]++))*+"""  # attributes have values
         r"\s*+/?>"
-        r"|<\|\w++\|>"  # a chat template's signs
+        r"|<\|\w++\|>"  # a chat template's special tokens
         r"|&(?:[a-z]{2,31}+|\#\d{1,7}+|\#x[0-9a-f]{1,6}+);",
         regex.IGNORECASE | regex.ASCII,
     ),
 }
-# Signs without which a text has no such span; looking for them first makes most texts cheap.
-_SIGNS: dict[SpanKind, tuple[str, ...]] = {
+# Substrings without which a text has no such span; looking for them first makes most texts cheap.
+_HINTS: dict[SpanKind, tuple[str, ...]] = {
     "code": ("`", "~~~"),
     "latex": ("$", "\\"),
     "urls": ("://", "@", "w.", "W."),
@@ -72,7 +72,7 @@ def without_spans(text: str, kinds: Iterable[SpanKind]) -> str:
     """
     wanted = set(kinds)
     for kind in SPAN_KINDS:
-        if kind in wanted and any(sign in text for sign in _SIGNS[kind]):
+        if kind in wanted and any(hint in text for hint in _HINTS[kind]):
             if kind == "latex":
                 text = _without_environments(text)
             text = _SPANS[kind].sub(" ", text)
@@ -82,15 +82,15 @@ def without_spans(text: str, kinds: Iterable[SpanKind]) -> str:
 def _without_environments(text: str) -> str:
     r"""A text without `\begin{...}` to its `\end{...}`, nested ones included."""
     kept, depth, start, last = [], 0, 0, 0
-    for sign in _ENVIRONMENT.finditer(text):
-        if sign[1] == "begin":
-            start = sign.start() if depth == 0 else start
+    for mark in _ENVIRONMENT.finditer(text):
+        if mark[1] == "begin":
+            start = mark.start() if depth == 0 else start
             depth += 1
         elif depth > 0:
             depth -= 1
             if depth == 0:
                 kept += [text[last:start], " "]
-                last = sign.end()
+                last = mark.end()
     return "".join([*kept, text[last:]])
 
 
