@@ -36,7 +36,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from semreward.adaptation import AdaptationConfig, Measures, Pair, adapt_encoder, measure_encoder, read_pairs
+from semreward.adaptation import AdaptationConfig, Pair, adapt_encoder, measure_encoder, read_pairs
 from semreward.evaluation.retrieval import GradedPair, pair_auc, rank_correlation, retrieval_scores
 
 PARTS = ("counts", "bag", "encoder", "sizes", "languages")
@@ -245,14 +245,14 @@ def adapted(config: AdaptationConfig, pairs: Sequence[Pair], data: Data, **more:
     watched = data.watched if config.measure_steps else ()
     adaptation = adapt_encoder(config, pairs, watched, **more)
     seconds = time.perf_counter() - start
-    measures: Measures = measure_encoder(adaptation.encoder, data.test, data.graded)
+    measures = measure_encoder(adaptation.encoder, data.test, data.graded)
     adaptation.encoder.close()
     curve = [(point["step"], point["epoch"], measures_of(point)) for point in adaptation.curve]
-    return {**measures.flat(), "seconds": seconds, "pairs": adaptation.pairs, "epochs": config.epochs, "curve": curve}
+    return {**measures, "seconds": seconds, "pairs": adaptation.pairs, "epochs": config.epochs, "curve": curve}
 
 
 def measures_of(point: Mapping[str, float]) -> dict[str, float]:
-    """An entry of the trainer's log, by the names of `Measures`."""
+    """An entry of the trainer's log, by the names of `measure_encoder`."""
     return {name.removeprefix("eval_"): value for name, value in point.items()}
 
 
@@ -295,7 +295,7 @@ def train_languages(base: Path, out: Path, data: Data, options: argparse.Namespa
     alone = bag_config(base, out / "monolingual", options, epochs=epochs, dropout=options.view_dropout)
     both = bag_config(base, out / "bilingual", options, epochs=epochs)
     return {
-        "untrained": measure_encoder(untrained(base), data.test, data.graded).flat(),
+        "untrained": measure_encoder(untrained(base), data.test, data.graded),
         "monolingual": adapted(alone, [Pair(text, text) for text in sentences], data),
         "bilingual": adapted(both, pairs, data),
         "overlap of surfaces": surface_correlations(data.graded),

@@ -102,11 +102,11 @@ def main() -> None:
         ),
     }
     untrained = SentenceTransformerEncoder(str(base), device="cpu")
-    results: dict[str, Any] = {"untrained": measure_encoder(untrained, test, graded).flat()}
+    results: dict[str, Any] = {"untrained": measure_encoder(untrained, test, graded)}
     for name, run in runs.items():
         start = time.perf_counter()
         encoder = run().encoder
-        results[name] = {**measure_encoder(encoder, test, graded).flat(), "seconds": time.perf_counter() - start}
+        results[name] = {**measure_encoder(encoder, test, graded), "seconds": time.perf_counter() - start}
         encoder.close()
     for name, found in results.items():
         print(name, ", ".join(f"{key} {value:.3f}" for key, value in found.items()), flush=True)

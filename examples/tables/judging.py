@@ -15,7 +15,7 @@ from babel import Locale
 from miniature.grammar import Judgement, judge, parse, realise
 from miniature.headlines import judge_headline, lead_of, main_fact
 from semreward.errors import ArgumentError
-from semreward.evaluation import ChatServer, JudgePrompt, headline_prompt, pairwise_scores, translation_prompt
+from semreward.evaluation import ChatServer, headline_prompt, pairwise_scores, translation_prompt
 from tables.cells import read_cell
 from tables.runner import Bench
 from tibetan.arguments import DataArguments
@@ -42,7 +42,7 @@ def judge_cell(bench: Bench, seed: int, task: str) -> None:
     judged = bench.stages.run(
         f"{folder}/judge",
         partial(_judge, bench=bench, data=data, evaluated=evaluated, prompt=prompt),
-        {"judge": bench.sweep.judge, "prompt": prompt.signature},
+        {"judge": bench.sweep.judge, "prompt": prompt},
         inputs=evaluated,
     )
     if process_state().is_main_process:
@@ -52,7 +52,7 @@ def judge_cell(bench: Bench, seed: int, task: str) -> None:
         told.write(bench.sweep.output_dir)
 
 
-def prompt_of(data: DataArguments) -> JudgePrompt:
+def prompt_of(data: DataArguments) -> str:
     """What the judge is asked: appendix B's prompt for the task, with the languages' English names (or their tags)."""
     names = Locale("en").languages
     target, source = (names.get(tag, tag) for tag in (data.target_language, data.source_column))
@@ -68,12 +68,12 @@ def judge_of(asked: str | Mapping[str, Any] | None, data: DataArguments) -> "Cha
     raise ArgumentError(f"`judge` must be 'parser' or arguments of ChatServer, got {asked!r}")
 
 
-def _judge(folder: Path, *, bench: Bench, data: DataArguments, evaluated: tuple[str, ...], prompt: JudgePrompt) -> None:
+def _judge(folder: Path, *, bench: Bench, data: DataArguments, evaluated: tuple[str, ...], prompt: str) -> None:
     samples = [read_part(bench.stages.folder / stage, "samples") for stage in evaluated]
     sources = [row["source"] for row in samples[0]]
     first, second = ([row["answer"] for row in rows] for rows in samples)
     asked, cache = judge_of(bench.sweep.judge, data), folder / "answers.jsonl"
-    scores = pairwise_scores(asked, sources, first, second, prompt=prompt, cache=cache, names=SYSTEMS)
+    scores = pairwise_scores(asked, sources, first, second, prompt=prompt, cache=cache)
     if not scores.judged:
         raise ArgumentError(f"`judge` gave no parsable verdict about {len(sources)} pairs; see {folder}")
     wins, losses, ties = (100 * part / scores.judged for part in (scores.wins, scores.losses, scores.ties))

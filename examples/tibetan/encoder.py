@@ -59,8 +59,7 @@ def adapt(folder: Path, *, base: str, pairs_name: str, settings: Settings) -> No
         use_cpu=settings.grpo.use_cpu,
     )
     adaptation = adapt_encoder(config, pairs[held_out:], pairs[:held_out])
-    before, after = adaptation.before, adaptation.after
-    measured = {"before": before and before._asdict(), "after": after and after._asdict()}
+    measured = {"before": adaptation.before, "after": adaptation.after}
     if process_state().is_main_process:
         (folder / "retrieval.json").write_text(json.dumps({"pairs": adaptation.pairs, **measured}, indent=2))
         print(f"retrieval precision@1 of {held_out} held-out pairs: {measured}")

@@ -1,4 +1,3 @@
-import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,19 +17,23 @@ class Lookup:
         return np.stack([np.eye(26, dtype=np.float32)[ord(text[0]) - ord("a")] for text in texts])
 
 
+def precisions(measures):
+    return measures["forward"], measures["backward"]
+
+
 PAIRS = [("a1", "a2"), ("b1", "b2"), ("c1", "x2"), ("d1", "y2")]
 
 
 def test_retrieval_counts_translations_that_are_nearest():
-    assert measure_encoder(Lookup(), PAIRS)[:2] == (0.5, 0.5)
+    assert precisions(measure_encoder(Lookup(), PAIRS)) == (0.5, 0.5)
 
 
 def test_retrieval_is_measured_in_both_directions():
-    assert measure_encoder(Lookup(), [("a1", "a2"), ("a3", "b2"), ("c1", "c2")])[:2] == (2 / 3, 1 / 3)
+    assert precisions(measure_encoder(Lookup(), [("a1", "a2"), ("a3", "b2"), ("c1", "c2")])) == (2 / 3, 1 / 3)
 
 
 def test_ties_are_misses():
-    assert measure_encoder(Lookup(), [("a1", "a2"), ("a3", "a4")])[:2] == (0.0, 0.0)
+    assert precisions(measure_encoder(Lookup(), [("a1", "a2"), ("a3", "a4")])) == (0.0, 0.0)
 
 
 def test_measuring_on_no_pairs_is_an_error(encoder):
@@ -40,7 +43,7 @@ def test_measuring_on_no_pairs_is_an_error(encoder):
 
 def test_all_measures_of_a_perfect_encoder():
     measures = measure_encoder(Lookup(), [("a1", "a2"), ("b1", "b2")], [("a", "a", 2), ("a", "b", 1)])
-    assert measures.flat() == {
+    expected = {
         "forward": 1.0,
         "backward": 1.0,
         "mrr_forward": 1.0,
@@ -50,23 +53,19 @@ def test_all_measures_of_a_perfect_encoder():
         "precision": 1.0,
         "graded": 1.0,
     }
+    assert measures == pytest.approx(expected)
 
 
 def test_grades_are_measured_by_group():
     graded = [("a", "a", 2, "bo-bo"), ("a", "b", 1, "bo-bo"), ("a", "a", 1, "zh-bo"), ("a", "b", 2, "zh-bo")]
-    flat = measure_encoder(Lookup(), PAIRS, graded).flat()
-    assert (flat["graded"], flat["graded_bo-bo"], flat["graded_zh-bo"]) == pytest.approx((0.0, 1.0, -1.0))
+    measures = measure_encoder(Lookup(), PAIRS, graded)
+    assert (measures["graded"], measures["graded_bo-bo"], measures["graded_zh-bo"]) == pytest.approx((0.0, 1.0, -1.0))
 
 
 def test_a_single_pair_has_no_mismatched_ones():
     measures = measure_encoder(Lookup(), [("a1", "a2")])
-    assert (measures.forward, measures.auc, measures.anisotropy) == (1.0, None, None)
+    assert (measures["forward"], "auc" in measures, "anisotropy" in measures) == (1.0, False, False)
 
 
 def test_precision_is_the_mean_of_both_directions():
-    assert measure_encoder(Lookup(), [("a1", "a2"), ("a3", "b2"), ("c1", "c2")]).precision == pytest.approx(0.5)
-
-
-def test_measures_are_json():
-    measures = measure_encoder(Lookup(), PAIRS, [("a", "a", 2), ("a", "b", 1)])
-    assert json.loads(json.dumps(measures._asdict()))["forward"] == 0.5
+    assert measure_encoder(Lookup(), [("a1", "a2"), ("a3", "b2"), ("c1", "c2")])["precision"] == pytest.approx(0.5)

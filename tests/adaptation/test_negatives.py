@@ -9,7 +9,7 @@ from semreward.errors import ArgumentError, ArgumentTypeError
 
 def rows_of(pairs, make_negatives=lambda pair, rng: [], *, seed=0):
     config = AdaptationConfig("org/model", "out", made_negatives=2, seed=seed)
-    return pair_rows([Pair(*pair) for pair in pairs], config, None, make_negatives)[0]
+    return pair_rows([Pair(*pair) for pair in pairs], config, make_negatives)[0]
 
 
 @pytest.mark.parametrize(

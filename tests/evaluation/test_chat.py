@@ -8,12 +8,7 @@ import pytest
 from judge_server import completion, failure, judge_of, judge_server
 from judging import counts, judged
 from semreward.errors import ArgumentError
-from semreward.evaluation import (
-    ChatError,
-    ChatServer,
-    ChatUnavailableError,
-    JudgingInterruptedError,
-)
+from semreward.evaluation import ChatError, ChatServer, ChatUnavailableError
 
 
 def test_a_judge_behind_a_server_judges():
@@ -135,7 +130,7 @@ def test_a_server_that_goes_down_keeps_the_answers_and_goes_on(tmp_path):
     cache = tmp_path / "answers.jsonl"
     with (
         judge_server(respond=lambda number, request: failure(500, "gone") if number >= 4 else None) as state,
-        pytest.raises(JudgingInterruptedError, match="after 4 of 6 answers, because ChatUnavailableError"),
+        pytest.raises(ChatUnavailableError, match="gone"),
     ):
         judged(judge_of(state), cache=cache)
     with judge_server() as state:
@@ -159,14 +154,9 @@ def test_a_key_shows_in_no_error_log_cache_or_repr(tmp_path, caplog):
 
     with judge_server(respond=echo_the_key) as state:
         judge = judge_of(state, api_key="secret-key")
-        with pytest.raises(JudgingInterruptedError, match=r"wrong key: Bearer \*\*\*") as raised:
+        with pytest.raises(ChatError, match=r"wrong key: Bearer \*\*\*") as raised:
             judged(judge, cache=cache)
-    errors = [
-        raised.value,
-        raised.value.__cause__,
-        raised.value.__cause__.__cause__,
-        raised.value.__cause__.__context__,
-    ]
+    errors = [raised.value, raised.value.__cause__, raised.value.__context__]
     shown = [*map(repr, errors), caplog.text, cache.read_text(encoding="utf-8"), repr(judge), judge.signature]
     assert "secret-key" not in "\n".join(shown)
 

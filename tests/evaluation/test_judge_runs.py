@@ -8,11 +8,7 @@ import pytest
 from judge_server import judge_of, judge_server, prefer_longer
 from judging import FIRST, SECOND, SOURCES, CountingJudge, judged
 from semreward.errors import ArgumentError, ArgumentTypeError
-from semreward.evaluation import (
-    JudgingInterruptedError,
-    headline_prompt,
-    pairwise_scores,
-)
+from semreward.evaluation import headline_prompt, pairwise_scores
 from semreward.evaluation.asking import AnswerFile
 
 
@@ -24,7 +20,7 @@ def test_a_second_call_asks_nothing(tmp_path):
 
 
 def test_an_interrupted_call_asks_only_for_what_is_missing(tmp_path):
-    with pytest.raises(JudgingInterruptedError):
+    with pytest.raises(RuntimeError, match="fell asleep"):
         judged(CountingJudge(fails_at=4), cache=tmp_path / "answers.jsonl")
     again = CountingJudge()
     assert judged(again, cache=tmp_path / "answers.jsonl") == judged(CountingJudge())
@@ -173,27 +169,9 @@ def test_requests_at_a_time_are_bounded():
 # A judge that fails
 
 
-def test_a_failing_judge_is_a_named_error_with_its_cause():
-    with pytest.raises(
-        JudgingInterruptedError, match=r"after 2 of 6 answers, because RuntimeError: the judge fell"
-    ) as raised:
-        judged(CountingJudge(fails_at=3))
-    assert isinstance(raised.value.__cause__, RuntimeError)
-
-
-def test_the_error_says_where_the_answers_are(tmp_path):
-    with pytest.raises(JudgingInterruptedError, match=r"kept in '.*answers.jsonl': the same call goes on from there"):
-        judged(CountingJudge(fails_at=3), cache=tmp_path / "answers.jsonl")
-
-
-def test_the_error_says_when_nothing_is_kept():
-    with pytest.raises(JudgingInterruptedError, match="nothing is kept, because there is no `cache`"):
-        judged(CountingJudge(fails_at=3))
-
-
 def test_after_a_failure_no_more_is_asked():
     judge = CountingJudge(fails_at=1)
-    with pytest.raises(JudgingInterruptedError):
+    with pytest.raises(RuntimeError, match="fell asleep"):
         judged(judge)
     assert len(judge.prompts) == 1
 
@@ -213,7 +191,7 @@ def test_an_interrupt_from_the_keyboard_passes_and_keeps_the_answers(tmp_path):
 
 
 def test_a_judge_that_returns_no_text_is_told():
-    with pytest.raises(JudgingInterruptedError, match="`judge` must return a text, got int"):
+    with pytest.raises(ArgumentTypeError, match="`judge` must return a text, got int"):
         judged(lambda prompt: 1)
 
 
@@ -251,18 +229,9 @@ def test_a_concurrency_that_is_none_is_refused(value):
         judged(CountingJudge(), concurrency=value)
 
 
-@pytest.mark.parametrize("names", [("a",), ("a", "b", "c"), ("a", 1), "ab", None])
-def test_names_that_are_not_two_texts_show_before_anything_is_asked(names):
-    judge = CountingJudge()
-    with pytest.raises(ArgumentTypeError, match="`names` must be two strings"):
-        judged(judge, names=names)
-    assert judge.prompts == []
-
-
-@pytest.mark.parametrize("prompt", [None, "{source} {candidate_1} {candidate_2}"])
-def test_a_prompt_that_is_none_is_refused(prompt):
-    with pytest.raises(ArgumentTypeError, match="`prompt` must be a JudgePrompt"):
-        pairwise_scores(CountingJudge(), SOURCES, FIRST, SECOND, prompt=prompt)
+def test_a_prompt_that_is_no_text_is_refused():
+    with pytest.raises(ArgumentTypeError, match="`prompt` must be a string, got NoneType"):
+        pairwise_scores(CountingJudge(), SOURCES, FIRST, SECOND, prompt=None)
 
 
 def test_a_wrong_answer_argument_shows_before_any_request():

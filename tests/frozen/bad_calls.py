@@ -432,8 +432,7 @@ BAD_CALLS = {
         "judged(second=('a', 'b'))": "second",
         "judged(first=(3,))": "first row 0",
         "judged(prompt='Which is better?')": "prompt",
-        "evaluation.JudgePrompt('p', '{source}{candidate_1}{candidate_2}')": "template",
-        "judged(names=('a', 'b', 'c'))": "names",
+        "judged(prompt='{source}{candidate_1}{candidate_2}')": "prompt",
         "judged(concurrency=0)": "concurrency",
     },
     "ChatServer": {
@@ -464,7 +463,6 @@ BAD_CALLS = {
         "config(bf16='no')": "bf16",
         "config(pooling='sum')": "pooling",
         "config(patience=2)": "patience",
-        "config(patience=2, measure_steps=4, save_steps=6)": "save_steps",
     },
     "adapt_encoder": {
         "adaptation.adapt_encoder(None, [('a', 'b')])": "config",

@@ -22,7 +22,7 @@ FOUR_WRONG = realise(MEANING._replace(colour="blue", object="hat", verb="sell", 
 
 
 def decided(first: str, second: str, *, source: str = SOURCE, data: DataArguments = TRANSLATION) -> int | None:
-    return verdict_of(ParserJudge(data)(prompt_of(data).text(source, first, second)))
+    return verdict_of(ParserJudge(data)(prompt_of(data).format(source=source, candidate_1=first, candidate_2=second)))
 
 
 def test_right_meaning_wins_in_either_place() -> None:
@@ -42,7 +42,7 @@ def test_other_direction_is_judged_too() -> None:
     data = DataArguments(source_column="bo", target_column="zh", target_language="zh")
     wrong = realise(MEANING._replace(verb="sell"), "zh", RNG)
     assert decided(wrong, SOURCE, source=RIGHT, data=data) == 2
-    assert prompt_of(data).name == "translation-Tibetan-Chinese"
+    assert "two translations of it into Chinese" in prompt_of(data)
 
 
 def test_wrong_language_loses() -> None:
@@ -93,7 +93,7 @@ def test_other_judges_are_refused() -> None:
 
 
 def test_prompts_name_the_languages() -> None:
-    assert prompt_of(TRANSLATION).name == "translation-Chinese-Tibetan"
-    assert prompt_of(HEADLINE).name == "headline-Tibetan"
+    assert "a text in Chinese and two translations of it into Tibetan" in prompt_of(TRANSLATION)
+    assert "a news article in Tibetan" in prompt_of(HEADLINE)
     unknown = DataArguments(source_column="xx-unknown", target_column="bo", target_language="bo")
-    assert prompt_of(unknown).name == "translation-xx-unknown-Tibetan"
+    assert "a text in xx-unknown and" in prompt_of(unknown)

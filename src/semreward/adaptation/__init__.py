@@ -2,7 +2,7 @@
 
 from semreward.adaptation.adapting import Adaptation, adapt_encoder
 from semreward.adaptation.config import AdaptationConfig
-from semreward.adaptation.measuring import Measures, measure_encoder
+from semreward.adaptation.measuring import measure_encoder
 from semreward.adaptation.negatives import MakeNegatives
 from semreward.adaptation.pairs import Pair, PairData, PairReport, read_pairs
 from semreward.errors import TrainingDivergedError
@@ -11,7 +11,6 @@ __all__ = [
     "Adaptation",
     "AdaptationConfig",
     "MakeNegatives",
-    "Measures",
     "Pair",
     "PairData",
     "PairReport",

@@ -1,15 +1,16 @@
 """Makes a sentence encoder out of a pretrained one, measures both, and writes the folder."""
 
+import json
 import logging
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from semreward.adaptation.card import write_card
+import semreward
 from semreward.adaptation.config import AdaptationConfig
-from semreward.adaptation.measuring import Measures
 from semreward.adaptation.negatives import MakeNegatives, pair_rows
 from semreward.adaptation.pairs import Pair, PairReport, checked_pairs, without_leaks
 from semreward.encoders.local import SentenceTransformerEncoder
@@ -19,26 +20,41 @@ from semreward.evaluation.retrieval import GradedPair, checked_graded
 logger = logging.getLogger(__name__)
 
 
-class Adaptation(NamedTuple):
-    """An adapted encoder, not loaded yet, and its measures on the held-out pairs.
+_CARD = """---
+library_name: sentence-transformers
+pipeline_tag: sentence-similarity
+tags: [sentence-transformers, semreward]
+---
 
-    Attributes:
-        encoder: The encoder.
-        pairs: How many pairs it was trained on.
-        before: Measures of the base; `None` without held-out pairs.
-        after: Measures of the adapted encoder.
-        curve: The trainer's log of losses and measures, with `step` and `epoch`.
-        report: Where the pairs come from, and which rows were dropped.
-        negatives: How many hard negatives were mined, made, and filled with other pairs' positives.
-    """
+# Sentence encoder, adapted with semreward
+
+Made from `{base}` by contrastive training on pairs. A threshold of another encoder does not fit it.
+
+```python
+from semreward import SentenceTransformerEncoder
+
+encoder = SentenceTransformerEncoder("path/of/this/folder")
+assert encoder.fingerprint == "{fingerprint}"
+```
+
+How it was made, and how it measured on held-out pairs before and after (`adaptation.json` also has the training curve):
+
+```json
+{numbers}
+```
+"""
+
+
+class Adaptation(NamedTuple):
+    """An adapted encoder, not loaded yet, and its measures on the held-out pairs, as of `measure_encoder`."""
 
     encoder: SentenceTransformerEncoder
-    pairs: int
-    before: Measures | None
-    after: Measures | None
-    curve: Sequence[Mapping[str, float]]
-    report: PairReport
-    negatives: Mapping[str, int]
+    pairs: int  # how many it was trained on
+    before: dict[str, float] | None  # measures of the base; `None` without held-out pairs
+    after: dict[str, float] | None
+    curve: Sequence[Mapping[str, float]]  # the trainer's log of losses and measures, with `step` and `epoch`
+    report: PairReport  # where the pairs come from, and which rows were dropped
+    negatives: Mapping[str, int]  # how many hard negatives were made, and filled with other pairs' positives
 
 
 def adapt_encoder(
@@ -89,14 +105,14 @@ def adapt_encoder(
         from accelerate import PartialState
     except ImportError as error:
         raise MissingDependencyError(f"{error}; install it with: pip install 'semreward[train]'") from error
-    from semreward.adaptation import models, training
+    from semreward.adaptation import training
 
-    model = models.new_model(config)
-    evaluator = models.HeldOutEvaluator(held_out, grades) if held_out else None
-    before = evaluator.measures(model) if evaluator else None
-    rows, negatives = pair_rows(pairs, config, model, make_negatives)
+    model = training.new_model(config)
+    evaluator = training.HeldOutEvaluator(held_out, grades) if held_out else None
+    before = evaluator(model) if evaluator else None
+    rows, negatives = pair_rows(pairs, config, make_negatives)
     curve = training.train(model, config, rows, evaluator)
-    after = evaluator.measures(model) if evaluator else None
+    after = evaluator(model) if evaluator else None
     if PartialState().is_main_process:
         model.save_pretrained(config.output_dir, create_model_card=False)
         shutil.rmtree(Path(config.output_dir, training.CHECKPOINTS))
@@ -105,7 +121,7 @@ def adapt_encoder(
     encoder.close()  # an earlier run's model from this folder may still be loaded
     adaptation = Adaptation(encoder, len(pairs), before, after, curve, report, negatives)
     if PartialState().is_main_process:
-        write_card(config, adaptation, held_out=len(held_out))
+        _write_card(config, adaptation, held_out=len(held_out))
     return adaptation
 
 
@@ -120,3 +136,27 @@ def _check_amounts(config: AdaptationConfig, pairs: Sequence[Pair], make_negativ
             "`made_negatives` says how many of `make_negatives` a pair gets: give both or neither, got "
             f"{config.made_negatives} and {make_negatives!r}"
         )
+
+
+def _write_card(config: AdaptationConfig, adaptation: Adaptation, *, held_out: int) -> None:
+    """Write `README.md` for people and `adaptation.json` for programs into the encoder's folder."""
+    settings = {**asdict(config), "base": Path(config.base).name if Path(config.base).is_absolute() else config.base}
+    del settings["output_dir"], settings["resume"]  # nothing of this machine
+    numbers = {
+        "fingerprint": adaptation.encoder.fingerprint,
+        "semreward": semreward.__version__,
+        "config": settings,
+        "data": {**asdict(adaptation.report), "kept": adaptation.report.kept},
+        "held_out": held_out,
+        "negatives": adaptation.negatives,
+        "before": adaptation.before,
+        "after": adaptation.after,
+    }
+    card = _CARD.format(base=settings["base"], fingerprint=numbers["fingerprint"], numbers=_json(numbers))
+    folder = Path(config.output_dir)
+    (folder / "README.md").write_text(card, encoding="utf-8")
+    (folder / "adaptation.json").write_text(_json({**numbers, "curve": adaptation.curve}), encoding="utf-8")
+
+
+def _json(numbers: Mapping[str, Any]) -> str:
+    return json.dumps(numbers, ensure_ascii=False, indent=2)

@@ -11,13 +11,12 @@ from semreward.encoders.local import resolved_name
 from semreward.errors import ArgumentError
 
 _CHECKS: Mapping[str, Callable[[str, Any], None]] = {
-    **dict.fromkeys(("epochs", "learning_rate", "embedding_learning_rate"), partial(check_number, above=0)),
-    "temperature": partial(check_number, above=0),
-    "weight_decay": partial(check_number, at_least=0),
-    **dict.fromkeys(("warmup_ratio", "dropout", "mining_margin"), partial(check_share, below_one=True)),
+    **dict.fromkeys(("epochs", "temperature"), partial(check_number, above=0)),
+    **dict.fromkeys(("learning_rate", "embedding_learning_rate"), partial(check_number, above=0)),
+    **dict.fromkeys(("warmup_ratio", "dropout"), partial(check_share, below_one=True)),
     **dict.fromkeys(("batch_size", "max_tokens", "mini_batch_size"), check_count),
-    **dict.fromkeys(("measure_steps", "patience", "save_steps"), check_count),
-    **dict.fromkeys(("mined_negatives", "made_negatives", "seed"), partial(check_count, at_least=0)),
+    **dict.fromkeys(("measure_steps", "patience"), check_count),
+    **dict.fromkeys(("made_negatives", "seed"), partial(check_count, at_least=0)),
     **dict.fromkeys(("bf16", "resume", "use_cpu"), partial(check_choice, choices=(True, False))),
 }
 
@@ -34,19 +33,15 @@ class AdaptationConfig:
         learning_rate: Peak of a cosine schedule, > 0.
         embedding_learning_rate: Peak for the word embeddings; `None`: the same.
         warmup_ratio: Share of the steps during which the learning rate rises, in [0, 1).
-        weight_decay: AdamW's, >= 0.
         dropout: Dropout during training, in [0, 1); `None`: the base's own.
         temperature: Divides cosines before the softmax, > 0.
         max_tokens: Longest input in tokens.
         mini_batch_size: Pairs whose activations are held at a time (gradient caching); `None` holds the whole batch.
-        mined_negatives: Hard negatives per pair, mined from the other pairs' positives with the base.
-        mining_margin: How far below its positive's cosine a mined negative must be, as a share of it, in [0, 1).
         made_negatives: Hard negatives per pair, drawn from what `make_negatives` returns for it.
         bf16: Train in bfloat16 (autocast).
-        measure_steps: Measure on the held-out pairs every so many steps; `None`: before and after training only.
+        measure_steps: Measure on the held-out pairs and write a checkpoint every so many steps; `None`: measure before
+            and after training only, and write none.
         patience: Stop after so many measurements without a better one, and keep the best; needs `measure_steps`.
-        save_steps: Write a checkpoint every so many steps, with `patience` a multiple of `measure_steps`; `None`:
-            never, or with `patience` at each measurement.
         resume: Continue from the last checkpoint in `output_dir`, if there is one.
         seed: Order of the pairs, dropout, choice of made negatives.
         use_cpu: Train on the CPU even if there is an accelerator.
@@ -64,18 +59,14 @@ class AdaptationConfig:
     learning_rate: float = 2e-5
     embedding_learning_rate: float | None = None
     warmup_ratio: float = 0.1
-    weight_decay: float = 0.0
     dropout: float | None = None
     temperature: float = 0.05
     max_tokens: int = 128
     mini_batch_size: int | None = None
-    mined_negatives: int = 0
-    mining_margin: float = 0.05
     made_negatives: int = 0
     bf16: bool = False
     measure_steps: int | None = None
     patience: int | None = None
-    save_steps: int | None = None
     resume: bool = False
     seed: int = 0
     use_cpu: bool = False
@@ -95,7 +86,3 @@ class AdaptationConfig:
                 check(name, value)
         if self.patience is not None and self.measure_steps is None:
             raise ArgumentError("`patience` counts measurements during training; give `measure_steps`, too")
-        if self.patience and self.measure_steps and self.save_steps and self.save_steps % self.measure_steps:
-            raise ArgumentError(
-                f"with `patience`, `save_steps` must be a multiple of `measure_steps`: {self.save_steps} is not"
-            )

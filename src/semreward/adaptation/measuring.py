@@ -1,69 +1,34 @@
 """How well an encoder does on held-out pairs; measured before, during and after its adaptation."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from semreward.adaptation.pairs import checked_pairs
 from semreward.encoders.engine import engine_of
 from semreward.errors import ArgumentError
-from semreward.evaluation.retrieval import (
-    GradedPair,
-    GradedScores,
-    graded_scores,
-    mean_cosine,
-    pair_auc,
-    retrieval_scores,
-)
+from semreward.evaluation.retrieval import GradedPair, graded_scores, mean_cosine, pair_auc, retrieval_scores
 from semreward.protocols import Encoder
-
-
-class Measures(NamedTuple):
-    """Measurements on `N` held-out pairs. All lie in [0, 1], except the mean cosine and the correlations: [-1, 1].
-
-    Attributes:
-        forward: Precision at 1: how often an anchor's nearest neighbour among all N positives is its own. Ties miss.
-        backward: The same from positive to anchor.
-        mrr_forward: Mean reciprocal rank of the positive.
-        mrr_backward: Mean reciprocal rank of the anchor.
-        auc: Probability that a true pair's cosine is above a mismatched one's; `None` for a single pair.
-        anisotropy: Mean cosine of two different texts of one side, over both sides; `None` for a single pair.
-        graded: Correlations with a graded set; `None` without one.
-    """
-
-    forward: float
-    backward: float
-    mrr_forward: float
-    mrr_backward: float
-    auc: float | None
-    anisotropy: float | None
-    graded: GradedScores | None = None
-
-    @property
-    def precision(self) -> float:
-        """Mean precision at 1 of both directions, which selects the best model."""
-        return (self.forward + self.backward) / 2
-
-    def flat(self) -> dict[str, float]:
-        """All numbers that are not `None`, by name, as trainers log them."""
-        numbers: dict[str, Any] = {**self._asdict(), "precision": self.precision}
-        graded = numbers.pop("graded")
-        if graded is not None:
-            numbers["graded"] = graded.overall
-            numbers |= {f"graded_{name}": value for name, value in graded.groups.items() if name}
-        return {name: float(value) for name, value in numbers.items() if value is not None}
 
 
 def measure_encoder(
     encoder: Encoder, pairs: Sequence[tuple[str, str]], graded: Sequence[GradedPair | tuple[Any, ...]] = ()
-) -> Measures:
+) -> dict[str, float]:
     """Measure retrieval in both directions, separation, anisotropy, and agreement with grades.
 
     Args:
         encoder: Any encoder.
-        pairs: `N` translation pairs that it was not trained on. Time and memory grow with the square of `N`.
+        pairs: `N` translation pairs that it was not trained on. Time grows with the square of `N`.
         graded: Graded pairs, see `semreward.evaluation.retrieval`.
+
+    Returns:
+        Numbers by name. `forward`, `backward`, in [0, 1]: precision at 1, how often an anchor's nearest among all N
+        positives is its own (ties miss), and the same from positive to anchor. `precision`: their mean, which selects
+        the best model. `mrr_forward`, `mrr_backward`, in (0, 1]: mean reciprocal ranks. With several pairs `auc`, in
+        [0, 1]: probability that a true pair's cosine is above a mismatched one's; and `anisotropy`, in [-1, 1]: mean
+        cosine of two different texts of one side, over both sides. With graded pairs `graded` and `graded_<group>`, in
+        [-1, 1]: rank correlations, where they are defined.
 
     Raises:
         ArgumentError: There are no pairs, a pair lacks a side, or a graded row is invalid.
@@ -76,13 +41,21 @@ def measure_encoder(
     anchors = engine.encode([pair.anchor for pair in checked])
     positives = engine.encode([pair.positive for pair in checked])
     forward, backward = retrieval_scores(anchors, positives)
-    several = len(checked) > 1
-    return Measures(
-        forward=forward.precision_at_1,
-        backward=backward.precision_at_1,
-        mrr_forward=forward.reciprocal_rank,
-        mrr_backward=backward.reciprocal_rank,
-        auc=pair_auc(anchors, positives) if several else None,
-        anisotropy=float(np.mean([mean_cosine(anchors), mean_cosine(positives)])) if several else None,
-        graded=graded_scores(encoder, graded) if graded else None,
-    )
+    measures = {
+        "forward": forward.precision_at_1,
+        "backward": backward.precision_at_1,
+        "precision": (forward.precision_at_1 + backward.precision_at_1) / 2,
+        "mrr_forward": forward.reciprocal_rank,
+        "mrr_backward": backward.reciprocal_rank,
+    }
+    if len(checked) > 1:
+        measures["auc"] = pair_auc(anchors, positives)
+        measures["anisotropy"] = float(np.mean([mean_cosine(anchors), mean_cosine(positives)]))
+    if graded:
+        scores = graded_scores(encoder, graded)
+        correlations = {
+            "graded": scores.overall,
+            **{f"graded_{name}": of for name, of in scores.groups.items() if name},
+        }
+        measures |= {name: value for name, value in correlations.items() if value is not None}
+    return measures

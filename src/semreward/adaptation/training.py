@@ -1,13 +1,17 @@
-"""Contrastive training with sentence-transformers' trainer. Loads torch; `adapting` imports it when training starts."""
+"""Contrastive training with sentence-transformers' trainer. Loads torch; `adapting` imports it when training starts.
+
+The model is checked against its tokenizer, and measured on the held-out pairs as it is trained.
+"""
 
 import hashlib
 import json
 import logging
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import datasets
@@ -15,19 +19,64 @@ import torch
 from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer, SentenceTransformerTrainingArguments
 from sentence_transformers.base.sampler import NoDuplicatesBatchSampler
 from sentence_transformers.sentence_transformer import losses
+from sentence_transformers.sentence_transformer.evaluation import SentenceEvaluator
+from sentence_transformers.sentence_transformer.modules import Normalize, Transformer
 from transformers import EarlyStoppingCallback, PrinterCallback
 
 from semreward.adaptation.config import AdaptationConfig
-from semreward.adaptation.models import HeldOutEvaluator
+from semreward.adaptation.measuring import measure_encoder
+from semreward.adaptation.pairs import Pair
+from semreward.encoders.engine import close_engine
+from semreward.encoders.local import limit_tokens
 from semreward.errors import ArgumentError, TrainingDivergedError
+from semreward.evaluation.retrieval import GradedPair
 from semreward.files import read_json
 
 CHECKPOINTS = "training"  # their folder, within the encoder's, until the encoder is written
 
 logger = logging.getLogger(__name__)
 
-_FREE = ("output_dir", "resume", "use_cpu", "save_steps")  # may differ between a run and its continuation
+_FREE = ("output_dir", "resume", "use_cpu")  # may differ between a run and its continuation
 _EMBEDDINGS = r"(word_embeddings|embed_tokens|tok_embeddings|\bembedding)\.weight$"
+
+
+def new_model(config: AdaptationConfig) -> SentenceTransformer:
+    """The base, checked, with unit length (so that everyone gets the vectors that rewards see) and dropout."""
+    device = "cpu" if config.use_cpu else None
+    model = SentenceTransformer(config.base, device=device, model_kwargs={"dtype": torch.float32})
+    if not isinstance(model[0], Transformer):
+        raise ArgumentError(f"`base` must be a transformer, got a {type(model[0]).__name__} in {config.base!r}")
+    if not any(isinstance(module, Normalize) for module in model):
+        model.append(Normalize())
+    limit_tokens(model, config.max_tokens)
+    embeddings = model[0].auto_model.get_input_embeddings().num_embeddings
+    token, number = max(model.tokenizer.get_vocab().items(), key=lambda entry: entry[1])
+    if number >= embeddings:
+        raise ArgumentError(
+            f"`base` must have an embedding for each token, but its tokenizer knows {token!r} as number {number} and "
+            f"the model has {embeddings} embeddings; correct the checkpoint, or resize the embeddings"
+        )
+    if config.dropout is not None:
+        for module in model.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = config.dropout
+    return model
+
+
+class HeldOutEvaluator(SentenceEvaluator):  # type: ignore[misc] # the library is untyped
+    """Measures a model on held-out pairs, as it is at this moment."""
+
+    def __init__(self, pairs: Sequence[Pair], graded: Sequence[GradedPair]) -> None:
+        super().__init__()
+        self._pairs, self._graded = pairs, graded
+
+    def __call__(self, model: SentenceTransformer, *_: Any, **__: Any) -> dict[str, float]:
+        """The measures as the trainer logs them."""
+        encoder: Any = SimpleNamespace(fingerprint="in training", encode=partial(model.encode, show_progress_bar=False))
+        try:
+            return measure_encoder(encoder, self._pairs, self._graded)
+        finally:
+            close_engine(encoder)  # drops the vectors of these weights
 
 
 def train(
@@ -60,7 +109,6 @@ def train(
 def training_arguments(config: AdaptationConfig, *, measures: bool) -> SentenceTransformerTrainingArguments:
     """The trainer's own arguments."""
     keeps_best = measures and config.patience is not None
-    saves = config.save_steps or (config.measure_steps if config.patience is not None else None)
     rates = {} if config.embedding_learning_rate is None else {_EMBEDDINGS: config.embedding_learning_rate}
     return SentenceTransformerTrainingArguments(
         output_dir=str(Path(config.output_dir, CHECKPOINTS)),
@@ -70,15 +118,14 @@ def training_arguments(config: AdaptationConfig, *, measures: bool) -> SentenceT
         learning_rate_mapping=rates,
         lr_scheduler_type="cosine",
         warmup_steps=config.warmup_ratio,
-        weight_decay=config.weight_decay,
         batch_sampler=NoDuplicatesBatchSampler if config.mini_batch_size is None else LongestFirstSampler,
         seed=config.seed,
         bf16=config.bf16,
         use_cpu=config.use_cpu,
         eval_strategy="steps" if measures and config.measure_steps else "no",
         eval_steps=config.measure_steps,
-        save_strategy="steps" if saves else "no",
-        save_steps=saves or 1,
+        save_strategy="steps" if config.measure_steps else "no",
+        save_steps=config.measure_steps or 1,
         save_total_limit=2,
         load_best_model_at_end=keeps_best,
         metric_for_best_model="eval_precision" if keeps_best else None,

@@ -11,9 +11,9 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from semreward.arguments import check_count, is_column
+from semreward.arguments import check_count
 from semreward.batch import check_column
-from semreward.errors import ArgumentError, ArgumentTypeError, SemRewardError
+from semreward.errors import ArgumentError, ArgumentTypeError
 from semreward.evaluation.asking import AnswerFile, answerer_name, check_fields, key_of
 from semreward.evaluation.score import evaluated_answers, signature_of
 from semreward.protocols import Completion
@@ -63,36 +63,10 @@ Decision: <the mark>
 """
 
 
-@dataclass(frozen=True)
-class JudgePrompt:
-    """A prompt that shows a judge a source and two candidates and asks for `[[1]]`, `[[2]]` or `[[0]]`.
-
-    Its `template` has exactly the fields `{source}`, `{candidate_1}` and `{candidate_2}`, and all three marks (else an
-    `ArgumentError`); other braces are doubled.
-    """
-
-    name: str
-    template: str
-
-    def __post_init__(self) -> None:
-        check_fields(self.template, ("source", "candidate_1", "candidate_2"), argument="template")
-        if missing := [mark for mark in ("[[1]]", "[[2]]", "[[0]]") if mark not in self.template]:
-            raise ArgumentError(f"`template` must tell the judge to answer [[1]], [[2]] or [[0]], got no {missing[0]}")
-
-    @property
-    def signature(self) -> str:
-        """Name and hash: 12 hexadecimal digits of the template's SHA-256."""
-        return f"{self.name}@{hashlib.sha256(self.template.encode()).hexdigest()[:12]}"
-
-    def text(self, source: str, candidate_1: str, candidate_2: str) -> str:
-        """The prompt about one pair; braces and fields inside the three texts stay as they are."""
-        return self.template.format(source=source, candidate_1=candidate_1, candidate_2=candidate_2)
-
-
 def translation_prompt(
     source_language: str = "Tibetan", target_language: str = "Chinese", *, reasons_in: str = "English"
-) -> JudgePrompt:
-    """The prompt that compares two translations of a source text; arguments are English names of languages.
+) -> str:
+    """The template that compares two translations of a source text; arguments are English names of languages.
 
     Source:
         Su et al. 2026, appendix B.2 and Figure 3, https://arxiv.org/abs/2605.14366, in other words. We add that texts
@@ -100,20 +74,18 @@ def translation_prompt(
     """
     languages = f"{source_language} and {target_language}"
     task = f"Below stand a text in {source_language} and two translations of it into {target_language}"
-    template = _PAIR.format(languages=languages, task=task, candidate="translation", reasons_in=reasons_in)
-    return JudgePrompt(f"translation-{source_language}-{target_language}", template)
+    return _PAIR.format(languages=languages, task=task, candidate="translation", reasons_in=reasons_in)
 
 
-def headline_prompt(language: str = "Tibetan", *, reasons_in: str = "Chinese") -> JudgePrompt:
-    """The prompt that compares two headlines of an article; arguments are English names of languages.
+def headline_prompt(language: str = "Tibetan", *, reasons_in: str = "Chinese") -> str:
+    """The template that compares two headlines of an article; arguments are English names of languages.
 
     Source:
         Su et al. 2026, appendix B.1 and Figure 2, https://arxiv.org/abs/2605.14366, adapted as in `translation_prompt`.
     """
     languages = " and ".join(dict.fromkeys([language, reasons_in]))
     task = f"You also know the press in {language}. Below stand a news article in {language} and two headlines for it"
-    template = _PAIR.format(languages=languages, task=task, candidate="headline", reasons_in=reasons_in)
-    return JudgePrompt(f"headline-{language}", template)
+    return _PAIR.format(languages=languages, task=task, candidate="headline", reasons_in=reasons_in)
 
 
 def verdict_of(answer: str) -> Verdict | None:
@@ -121,10 +93,6 @@ def verdict_of(answer: str) -> Verdict | None:
     marks = _MARK.findall(remove_reasoning(answer))
     verdicts: dict[str, Verdict] = {"0": 0, "1": 1, "2": 2}
     return verdicts.get(marks[0]) if len(marks) == 1 else None
-
-
-class JudgingInterruptedError(SemRewardError, RuntimeError):
-    """A judge failed before everything was judged; the answers so far are in the cache, if there is one."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +103,6 @@ class PairwiseScores:
     intervals are `None`.
     """
 
-    names: tuple[str, str]  # the two systems
     wins: int  # pairs that the first system won
     ties: int  # pairs that nobody won: the judge said so, its two decisions differ, or the candidates are equal
     losses: int  # pairs that the second system won
@@ -151,20 +118,6 @@ class PairwiseScores:
     signature: str  # everything that decides the numbers
     verdicts: Sequence[Verdicts] = field(repr=False)  # of each row
 
-    def __str__(self) -> str:
-        first, second = self.names
-        lines = [
-            f"{first} better: {self.wins}, {second} better: {self.losses}, unparsable: {self.unparsable}",
-            f"ties: {self.ties}, of these by order: {self.inconsistent}, of equal candidates: {self.identical}",
-        ]
-        rates = [("better", self.win_rate, self.win_interval), (f"less {second}", self.margin, self.margin_interval)]
-        for name, rate, interval in rates:
-            if rate is not None and interval is not None:
-                lines.append(f"{first} {name}: {rate:.1%}, 95 % interval {interval[0]:.1%} to {interval[1]:.1%}")
-        if self.shown_first is not None:
-            lines.append(f"decided for the one shown first: {self.shown_first:.1%}")
-        return "\n".join([*lines, self.signature])
-
 
 def pairwise_scores(
     judge: Judge,
@@ -172,14 +125,13 @@ def pairwise_scores(
     first: Sequence[Completion],
     second: Sequence[Completion],
     *,
-    prompt: JudgePrompt,
+    prompt: str,
     cache: str | os.PathLike[str] | None = None,
     judge_name: str | None = None,
-    names: tuple[str, str] = ("first", "second"),
     concurrency: int = 8,
     answer: Answer = DEFAULT_ANSWER,
 ) -> PairwiseScores:
-    """How often a judge prefers the first system's completions to the second's.
+    """How often a judge prefers the first system's completions to the second's; whatever the judge raises passes.
 
     The judge sees the source and two candidates without their names, once in each order. A system wins a pair if the
     judge decides for it in both orders; other pairs with two decisions are ties. Equal candidates tie unasked.
@@ -189,58 +141,48 @@ def pairwise_scores(
         sources: `N` non-blank texts, such as what was translated; `N` at least 1.
         first: `N` completions of the first system, texts or lists of messages; empty ones are judged, too.
         second: `N` completions of the second system.
-        prompt: `translation_prompt()`, `headline_prompt()`, or your own.
+        prompt: `translation_prompt()`, `headline_prompt()`, or your own text with the fields `{source}`,
+            `{candidate_1}` and `{candidate_2}` that asks for `[[1]]`, `[[2]]` or `[[0]]`; other braces are doubled.
         cache: JSON lines file that keeps the answers; the judge is asked only for those that it lacks.
         judge_name: Name of a judge without a `signature`.
-        names: Names of the two systems in the table.
         concurrency: Requests at the same time.
         answer: How the answer is found in a completion.
 
     Raises:
-        JudgingInterruptedError: The judge raised an error, which is the cause.
-        ArgumentError: There are no rows, lengths differ, a source is blank, or a judge with a cache has no name.
-        ArgumentTypeError: A row, the judge, `prompt` or `names` has the wrong type.
+        ArgumentError: There are no rows, lengths differ, a source is blank, the prompt lacks a field or a mark, or a
+            judge with a cache has no name.
+        ArgumentTypeError: A row, the judge or `prompt` has the wrong type, or the judge returns no text.
 
     Source:
         Su et al. 2026, appendix B, https://arxiv.org/abs/2605.14366, which does not say whether both orders were asked.
         Wins in both orders: Zheng et al. 2023, section 3.4, https://arxiv.org/abs/2306.05685
     """
     check_count("concurrency", concurrency)
-    if not is_column(names) or [isinstance(name, str) for name in names] != [True, True]:
-        raise ArgumentTypeError(f"`names` must be two strings, one per system, got {names!r}")
     name = answerer_name(judge, judge_name, argument="judge", keeps=cache is not None)
     rows = _prompts(prompt, sources, _answers("first", first, answer), _answers("second", second, answer))
     keys = {text: key_of(name, text) for row in rows for text in row}
     answers = AnswerFile(cache)
     todo = [text for text, key in keys.items() if key not in answers]
-    try:
-        _ask_all(judge, todo, keys, answers, concurrency)
-    except Exception as error:
-        kept = "nothing is kept, because there is no `cache`"
-        if answers.path is not None:
-            kept = f"the answers are kept in {os.fspath(answers.path)!r}: the same call goes on from there"
-        answered = sum(keys[text] in answers for text in todo)
-        raise JudgingInterruptedError(
-            f"judging stopped after {answered} of {len(todo)} answers, because {type(error).__name__}: {error}; {kept}"
-        ) from error
+    _ask_all(judge, todo, keys, answers, concurrency)
     verdicts = [tuple(verdict_of(answers[keys[text]]) for text in row) for row in rows]
-    asked: dict[str, object] = {"judge": name, "prompt": prompt.signature, "orders": "both"}
-    return scores_of(verdicts, names, signature_of("pairwise", **asked, bootstrap=_RESAMPLES, seed=_SEED))
+    prompt_hash = hashlib.sha256(prompt.encode()).hexdigest()[:12]
+    asked = signature_of("pairwise", judge=name, prompt=prompt_hash, orders="both", bootstrap=_RESAMPLES, seed=_SEED)
+    return scores_of(verdicts, asked)
 
 
-def _prompts(prompt: JudgePrompt, sources: Sequence[str], ones: list[str], others: list[str]) -> list[list[str]]:
+def _prompts(prompt: str, sources: Sequence[str], ones: list[str], others: list[str]) -> list[list[str]]:
     """The prompts of both orders for each row; none for equal candidates."""
-    if not isinstance(prompt, JudgePrompt):
-        raise ArgumentTypeError(
-            f"`prompt` must be a JudgePrompt, got {type(prompt).__name__}; try translation_prompt()"
-        )
+    check_fields(prompt, ("source", "candidate_1", "candidate_2"), argument="prompt")
+    if missing := [mark for mark in ("[[1]]", "[[2]]", "[[0]]") if mark not in prompt]:
+        raise ArgumentError(f"`prompt` must tell the judge to answer [[1]], [[2]] or [[0]], got no {missing[0]}")
     check_column("second", others, len(ones))
     check_column("sources", sources, len(ones))
     rows = []
     for row, (source, one, other) in enumerate(zip(sources, ones, others, strict=True)):
         if not isinstance(source, str) or not source.strip():
             raise ArgumentError(f"`sources` must be non-blank strings, got {source!r} at row {row}; drop the row")
-        rows.append([] if one == other else [prompt.text(source, one, other), prompt.text(source, other, one)])
+        orders = [] if one == other else [(one, other), (other, one)]
+        rows.append([prompt.format(source=source, candidate_1=shown[0], candidate_2=shown[1]) for shown in orders])
     return rows
 
 
@@ -273,7 +215,7 @@ def _ask_all(judge: Judge, prompts: list[str], keys: dict[str, str], answers: An
     thread_map(ask, prompts, max_workers=concurrency, desc="judging", unit="request", disable=None)
 
 
-def scores_of(rows: Sequence[Verdicts], names: tuple[str, str], signature: str) -> PairwiseScores:
+def scores_of(rows: Sequence[Verdicts], signature: str) -> PairwiseScores:
     """Count outcomes, and bootstrap their shares over pairs: percentile intervals of Efron 1979.
 
     To resample N pairs and count outcomes is to draw from a multinomial distribution with the measured shares.
@@ -290,7 +232,6 @@ def scores_of(rows: Sequence[Verdicts], names: tuple[str, str], signature: str) 
         win_interval, margin_interval = _interval(drawn[:, 0]), _interval(drawn[:, 0] - drawn[:, 2])
     decisions = [verdict for verdicts in rows for verdict in verdicts if verdict]
     return PairwiseScores(
-        names=names,
         wins=wins,
         ties=ties,
         losses=losses,

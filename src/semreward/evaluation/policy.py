@@ -10,18 +10,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import KW_ONLY, dataclass, field
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from torch.nn.functional import cross_entropy, log_softmax
+from transformers import DynamicCache, PreTrainedTokenizerBase
 
 from semreward.arguments import check_count, check_text, is_column
 from semreward.errors import ArgumentError, ArgumentTypeError
 from semreward.evaluation.reading import Dataset, reading_prompts
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
 
 _CHUNK = 64  # positions that become float32 log-probabilities at once: 64 x 150,000 x 4 bytes = 38 MB
 _NUMBERS_PER_WEIGHT = 64  # sampled for a model's signature
@@ -41,7 +39,7 @@ class Distribution:
 
 
 def token_nll(
-    model: torch.nn.Module, tokenizer: "PreTrainedTokenizerBase", texts: Sequence[str], *, max_tokens: int = 1024
+    model: torch.nn.Module, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], *, max_tokens: int = 1024
 ) -> Distribution:
     r"""Negative log-likelihood, in [0, inf), of all tokens but the first of each text, with default special tokens.
 
@@ -69,7 +67,7 @@ def token_nll(
 def token_kl(
     model: torch.nn.Module,
     base: torch.nn.Module | None,
-    tokenizer: "PreTrainedTokenizerBase",
+    tokenizer: PreTrainedTokenizerBase,
     texts: Sequence[str],
     *,
     contexts: Sequence[str] | None = None,
@@ -136,7 +134,7 @@ def _logits(model: torch.nn.Module, ids: list[int]) -> torch.Tensor:
 
 
 def _token_ids(
-    tokenizer: "PreTrainedTokenizerBase", texts: Sequence[str], contexts: Sequence[str] | None, max_tokens: int
+    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], contexts: Sequence[str] | None, max_tokens: int
 ) -> Iterator[tuple[list[int], int]]:
     """Token ids of each text with its context, and the position that predicts the first token that counts."""
     check_count("max_tokens", max_tokens, at_least=2)
@@ -202,7 +200,7 @@ class ChoiceScores:
 
 def choice_scores(
     model: torch.nn.Module,
-    tokenizer: "PreTrainedTokenizerBase",
+    tokenizer: PreTrainedTokenizerBase,
     dataset: Dataset,
     *,
     question_format: str = "\nQuestion: {question}\nAnswer:",
@@ -259,8 +257,6 @@ def _log_likelihoods(
     model: Any, tokenizer: Any, passage: str, endings: Sequence[str], answers: Sequence[str]
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Summed log-likelihood of each answer after passage and ending, (Q, A), and tokens per answer, (A,)."""
-    from transformers import DynamicCache
-
     device = next(model.parameters()).device
     before = torch.tensor([tokenizer(passage)["input_ids"]], device=device)
     cache = DynamicCache(config=model.config)
@@ -306,7 +302,7 @@ class ChatModel:
     """
 
     model: torch.nn.Module
-    tokenizer: "PreTrainedTokenizerBase"
+    tokenizer: PreTrainedTokenizerBase
     _: KW_ONLY
     max_tokens: int = 64
     template_options: Mapping[str, Any] = field(default_factory=dict)

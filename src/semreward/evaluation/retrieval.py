@@ -131,10 +131,8 @@ def graded_scores(encoder: Encoder, pairs: Sequence[GradedPair | tuple[Any, ...]
     engine = engine_of(encoder)
     firsts, seconds, grades, groups = (list(column) for column in zip(*checked, strict=True))
     cosines = (engine.encode(firsts).astype(np.float64) * engine.encode(seconds)).sum(axis=1)
-    by_group: dict[str, float | None] = {}
-    for group in dict.fromkeys(groups):
-        rows = [row for row, name in enumerate(groups) if name == group]
-        by_group[group] = rank_correlation(cosines[rows], np.array(grades)[rows])
+    of_group = {group: np.array([name == group for name in groups]) for group in dict.fromkeys(groups)}
+    by_group = {group: rank_correlation(cosines[rows], np.array(grades)[rows]) for group, rows in of_group.items()}
     return GradedScores(rank_correlation(cosines, grades), by_group, len(checked))
 
 
@@ -156,13 +154,10 @@ def checked_graded(pairs: Sequence[GradedPair | tuple[Any, ...]]) -> list[Graded
 
 def rank_correlation(first: ArrayLike, second: ArrayLike) -> float | None:
     """Spearman's rank correlation, in [-1, 1]; `None` if one side's values are all equal, or fewer than two."""
-    from scipy.stats import rankdata  # type: ignore[import-untyped]
+    from scipy.stats import spearmanr  # type: ignore[import-untyped]
 
-    ranks = [rankdata(values) for values in (first, second)]
-    if ranks[0].size != ranks[1].size:
-        raise ArgumentError(f"`second` must have as many values as `first`: {ranks[0].size}, got {ranks[1].size}")
-    if ranks[0].size == 0:
+    if np.size(first) != np.size(second):
+        raise ArgumentError(f"`second` must have as many values as `first`: {np.size(first)}, got {np.size(second)}")
+    if min(np.unique(first).size, np.unique(second).size) < 2:  # noqa: PLR2004 - without two values nothing is ranked
         return None
-    x, y = (values - values.mean() for values in ranks)
-    norm = float(np.sqrt((x**2).sum() * (y**2).sum()))
-    return float(np.clip((x * y).sum() / norm, -1.0, 1.0)) if norm else None
+    return float(spearmanr(first, second).statistic)
