@@ -7,8 +7,8 @@ import pytest
 
 from judge_server import completion, failure, judge_of, judge_server
 from judging import counts, judged
-from semreward.errors import ArgumentError
-from semreward.evaluation import ChatError, ChatServer, ChatUnavailableError
+from semreward.errors import ArgumentError, ChatError, ChatUnavailableError
+from semreward.evaluation import ChatServer
 
 
 def test_a_judge_behind_a_server_judges():

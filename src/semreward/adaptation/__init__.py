@@ -7,15 +7,5 @@ from semreward.adaptation.negatives import MakeNegatives
 from semreward.adaptation.pairs import Pair, PairData, PairReport, read_pairs
 from semreward.errors import TrainingDivergedError
 
-__all__ = [
-    "Adaptation",
-    "AdaptationConfig",
-    "MakeNegatives",
-    "Pair",
-    "PairData",
-    "PairReport",
-    "TrainingDivergedError",
-    "adapt_encoder",
-    "measure_encoder",
-    "read_pairs",
-]
+__all__ = ["Adaptation", "AdaptationConfig", "TrainingDivergedError", "adapt_encoder", "measure_encoder"]
+__all__ += ["MakeNegatives", "Pair", "PairData", "PairReport", "read_pairs"]

@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -152,11 +153,8 @@ def _write_card(config: AdaptationConfig, adaptation: Adaptation, *, held_out: i
         "before": adaptation.before,
         "after": adaptation.after,
     }
-    card = _CARD.format(base=settings["base"], fingerprint=numbers["fingerprint"], numbers=_json(numbers))
+    as_json = partial(json.dumps, ensure_ascii=False, indent=2)
+    card = _CARD.format(base=settings["base"], fingerprint=numbers["fingerprint"], numbers=as_json(numbers))
     folder = Path(config.output_dir)
     (folder / "README.md").write_text(card, encoding="utf-8")
-    (folder / "adaptation.json").write_text(_json({**numbers, "curve": adaptation.curve}), encoding="utf-8")
-
-
-def _json(numbers: Mapping[str, Any]) -> str:
-    return json.dumps(numbers, ensure_ascii=False, indent=2)
+    (folder / "adaptation.json").write_text(as_json({**numbers, "curve": adaptation.curve}), encoding="utf-8")

@@ -165,7 +165,7 @@ class ContrastiveTrainer(SentenceTransformerTrainer):  # type: ignore[misc] # th
     """The trainer, with an error instead of a ruined model where the loss is not finite, and logs instead of prints."""
 
     def add_model_card_callback(self, default_args_dict: Any) -> None:
-        """Skip the library's card, which computes examples at every start: `card` writes our own."""
+        """Skip the library's card, which computes examples at every start: `adapting` writes our own."""
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Log losses and measures."""

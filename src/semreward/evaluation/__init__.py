@@ -3,7 +3,6 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from semreward.errors import ChatError, ChatUnavailableError
 from semreward.evaluation.asking import ChatServer
 from semreward.evaluation.judge import headline_prompt, pairwise_scores, translation_prompt, verdict_of
 from semreward.evaluation.reading import READING_PROMPT, CmrcScores, cmrc_scores, first_questions, reading_answers
@@ -30,8 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Score", "bleu_score", "chrf_score", "language_consistency_score", "rouge_l_score", "similarity_score"]
 __all__ += ["READING_PROMPT", "CmrcScores", "cmrc_scores", "first_questions", "reading_answers"]
 __all__ += ["ChatModel", "Distribution", "choice_scores", "token_kl", "token_nll"]
-__all__ += ["headline_prompt", "pairwise_scores", "translation_prompt", "verdict_of"]
-__all__ += ["ChatError", "ChatServer", "ChatUnavailableError"]
+__all__ += ["ChatServer", "headline_prompt", "pairwise_scores", "translation_prompt", "verdict_of"]
 __all__ += ["GradedPair", "graded_scores", "mean_cosine", "pair_auc", "rank_correlation", "retrieval_scores"]
 
 
