@@ -90,7 +90,7 @@ def check_reward(
     expected_failures: Mapping[str, str] | None = None,
     spawn: bool = True,
 ) -> ConformanceReport:
-    """Check any reward function, sync or async, against the reward contract, in about `2 * N + 60` calls.
+    """Check any reward function, sync or async, against the reward contract, in about `2 * N + 80` calls.
 
     Args:
         reward: The reward function, as a trainer would receive it.
@@ -105,7 +105,8 @@ def check_reward(
         spawn: Whether to call the reward in a new Python process, too. That takes as long as its imports.
 
     Returns:
-        One result per check. A check whose call raises fails.
+        One result per check. A check whose call raises fails, `SystemExit` included. After a `KeyboardInterrupt`, the
+        remaining checks are skipped.
 
     Raises:
         ArgumentError: `reward` cannot be called, a row is malformed, or another argument is out of its range.
@@ -132,14 +133,20 @@ def check_reward(
 
 def _result(rule: Rule, contract: Contract, found: Mapping[str, CheckResult]) -> CheckResult:
     """What one rule finds: its first breach, if any."""
-    if rule.after is not None and found[rule.after].status != "passed":
-        return CheckResult(rule.name, "skipped", f"not run, because `{rule.after}` did not pass")
+    if contract.is_interrupted:
+        return CheckResult(rule.name, "skipped", "not run, because of a KeyboardInterrupt")
+    for name in rule.after.split():
+        if found[name].status != "passed":
+            return CheckResult(rule.name, "skipped", f"not run, because `{name}` did not pass")
     try:
         breach = next(rule.check(contract), None)
     except NotApplicableError as reason:
         return CheckResult(rule.name, "skipped", f"not checked: {reason}")
     except Exception as error:  # noqa: BLE001 - a reward may raise anything
         breach = f"it raised {described(error)}"
+    except BaseException as error:  # noqa: BLE001 - sys.exit(0) would end the caller's script as if all were well
+        breach = f"it raised {described(error)}, which ends the process; raise an Exception instead"
+        contract.is_interrupted = isinstance(error, KeyboardInterrupt)  # which may be the user's
     if breach is None:
         return CheckResult(rule.name, "passed", rule.clause)
     return CheckResult(rule.name, "failed", f"{rule.clause}, but {breach}; {rule.remedy}")
@@ -270,7 +277,10 @@ def _check_fixture(row: Mapping[str, Any], where: str) -> None:
 def _value_of(reward: RewardFunction, row: Mapping[str, Any]) -> Any:
     """What a reward returns for a copy of a row."""
     call = {argument_of(name): [copy.deepcopy(row[name])] for name in row if name not in _NOT_COLUMNS}
-    values = list(call_one(reward, call))
+    try:
+        values = list(call_one(reward, call))
+    except (SystemExit, GeneratorExit) as error:
+        raise ContractError(f"a call ended the process with {described(error)}") from error
     return values[0] if len(values) == 1 else values
 
 

@@ -38,17 +38,21 @@ HOSTILE_TEXTS = (
 THOUGHT = "Hmm, 我想 that བོད means Tibet: 42."
 REASONING = f"<think>{THOUGHT}</think>\n"
 _TOOL_CALL = {"type": "function", "function": {"name": "look_up", "arguments": {"word": "བོད"}}}
+_TOOL_RESULT = {"role": "tool", "name": "look_up", "content": "Tibet 西藏 42"}
 
 FORMS: Mapping[str, Callable[[str, str], Any]] = {
-    "plain": lambda text, _: text,
+    "text": lambda text, _: text,
     "message": lambda text, role: [{"role": role, "content": text}],
-    "reasoned": lambda text, role: [{"role": role, "content": text, "reasoning_content": REASONING}],
-    "parts": lambda text, role: [{"role": role, "content": [{"type": "text", "text": text}]}],
-    "after_a_tool": lambda text, role: [
+    "message with its reasoning in a separate field": lambda text, role: [
+        {"role": role, "content": text, "reasoning_content": REASONING}
+    ],
+    "message of content parts": lambda text, role: [{"role": role, "content": [{"type": "text", "text": text}]}],
+    "message after a tool's": lambda text, role: [
         {"role": role, "content": "", "tool_calls": [_TOOL_CALL]},
-        {"role": "tool", "name": "look_up", "content": "Tibet 西藏 42"},
+        dict(_TOOL_RESULT),
         {"role": role, "content": text},
     ],
+    "message before a tool's": lambda text, role: [{"role": role, "content": text}, dict(_TOOL_RESULT)],
 }
 """Each makes a completion or a prompt out of a text and a role."""
 
@@ -80,6 +84,8 @@ class Probe:
     def __post_init__(self) -> None:
         self.rows = range(len(self.batch["completions"]))
         self.first_signature = self.current_signature()
+        self.is_interrupted = False
+        self.first_environment = dict(os.environ)
         self.first_pickle = attempt(pickle.dumps, self.reward)
         name = attempt(reward_name, self.reward)
         self.name = name if isinstance(name, str) else type(self.reward).__name__
@@ -173,10 +179,31 @@ class Probe:
                 timeout=_CHILD_TIMEOUT_S,
                 check=False,
             )
-            if done.returncode:
+            if done.returncode or not answer.exists():
                 lines = done.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
                 return f"it ended with status {done.returncode}: {lines[-1]}"
             return pickle.loads(answer.read_bytes())  # noqa: S301 - written by that process
+
+    @property
+    def settings(self) -> dict[str, tuple[Callable[[], Any], Callable[[Any], Any], Any]]:
+        """Settings of the process: how each is read and written, and a value that no call gives it."""
+        found: dict[str, Any] = {
+            # that before the first call, which may import what sets variables
+            "os.environ": (lambda: dict(os.environ), _write_environment, self.first_environment),
+            "os.getcwd()": (os.getcwd, os.chdir, Path(__file__).parent),
+        }
+        if torch := sys.modules.get("torch"):
+            used, other = torch.get_default_dtype(), torch.float64
+            found |= {
+                "torch.is_grad_enabled()": (torch.is_grad_enabled, torch.set_grad_enabled, not torch.is_grad_enabled()),
+                "torch.get_default_dtype()": (
+                    torch.get_default_dtype,
+                    torch.set_default_dtype,
+                    torch.float32 if used == other else other,
+                ),
+                "torch.get_num_threads()": (torch.get_num_threads, torch.set_num_threads, torch.get_num_threads() + 1),
+            }
+        return found
 
     def of_rows(self, rows: Iterable[int]) -> Arguments:
         """A batch of the given examples."""
@@ -218,6 +245,12 @@ class Probe:
                 yield f"{where}row {row} earned {shortened(value)} instead of {shortened(wanted)}"
 
 
+def _write_environment(environment: Mapping[str, str]) -> None:
+    for name in os.environ.keys() - environment.keys():
+        del os.environ[name]
+    os.environ.update(environment)
+
+
 def answer_parent() -> None:
     """In the new process: write the reward's name, its values, and those of concurrent calls (first) or their error."""
     reward, batch, concurrent = pickle.loads(sys.stdin.buffer.read())  # noqa: S301 - written by the parent
@@ -241,7 +274,7 @@ def as_trainers_call(batch: Arguments) -> Arguments:
 
 
 def _form_of(completion: Any) -> str:
-    return "plain" if isinstance(completion, str) else "message"
+    return "text" if isinstance(completion, str) else "message"
 
 
 def _text_of(value: Any) -> str | None:
@@ -287,6 +320,6 @@ def shortened(value: object) -> str:
     return text if len(text) <= 80 else text[:77] + "..."  # noqa: PLR2004 - stated above
 
 
-def described(error: Exception) -> str:
+def described(error: BaseException) -> str:
     """An exception's type and message."""
     return f"{type(error).__name__}: {error}"
