@@ -80,7 +80,7 @@ def test_after_an_interrupt_nothing_is_called_any_more():
 def test_a_row_of_fixtures_that_ends_the_process_fails(tmp_path, error, expected):
     file = tmp_path / "fixtures.jsonl"
     file.write_text(f'{{"completion": "a", "reference": "b", "expected": {expected}}}\n')
-    report = check_fixtures(misbehaving.Ends(error), file, update=True)
+    report = check_fixtures(misbehaving.Ends(error), file)
     assert f"ended the process with {type(error).__name__}" in report.results[0].message
     with pytest.raises(ContractError):
         report.raise_on_failure()

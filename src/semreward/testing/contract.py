@@ -143,11 +143,12 @@ class Contract(Probe):
             if value is not None and (value < low or value > high):
                 yield f"{where} earned {shortened(value)}, outside [{low}, {high}]"
 
-    @rule("give examples that earn a number", after="one_value_a_completion")
+    @rule("give examples that earn a number, and look for a swallowed exception", after="one_value_a_completion")
     def applies_to_examples(self) -> Iterator[str]:
-        """A reward must apply to at least one example, or nothing is checked."""
-        if all(value is None for value in self.expected):
-            yield "every row earned None"
+        """A reward must apply to an example, and must not pay the same for every text."""
+        values = [value for _, value in self.earned]
+        if all(value is None for value in self.expected) or all(value == values[0] for value in values[1:] or [None]):
+            yield f"all {len(values)} texts earned {shortened(values[0])}"
 
     @rule("seed or drop what is random, keep no state", after="one_value_a_completion")
     def deterministic(self) -> Iterator[str]:
@@ -420,7 +421,7 @@ class Contract(Probe):
     @rule("leave it alone, or put it back in a `finally`")
     def process_settings(self) -> Iterator[str]:
         """Calls must leave grad mode, default dtype and threads of torch, the environment and the folder alone."""
-        for name, (read, write, another) in self.settings.items():
+        for name, read, write, another in self.settings():
             usual = read()
             write(another)
             try:

@@ -125,10 +125,7 @@ class Probe:
     def without(self) -> dict[str, Exception | list[Any]]:
         """The outcome without each of the columns beside completions and prompts."""
         columns = [name for name in self.batch if name not in {"completions", "prompts"}]
-        return {
-            left_out: self.outcome({name: column for name, column in self.batch.items() if name != left_out})
-            for left_out in columns
-        }
+        return {name: self.outcome({key: self.batch[key] for key in self.batch if key != name}) for name in columns}
 
     @cached_property
     def used_columns(self) -> list[str]:
@@ -184,26 +181,17 @@ class Probe:
                 return f"it ended with status {done.returncode}: {lines[-1]}"
             return pickle.loads(answer.read_bytes())  # noqa: S301 - written by that process
 
-    @property
-    def settings(self) -> dict[str, tuple[Callable[[], Any], Callable[[Any], Any], Any]]:
-        """Settings of the process: how each is read and written, and a value that no call gives it."""
-        found: dict[str, Any] = {
-            # that before the first call, which may import what sets variables
-            "os.environ": (lambda: dict(os.environ), _write_environment, self.first_environment),
-            "os.getcwd()": (os.getcwd, os.chdir, Path(__file__).parent),
-        }
+    def settings(self) -> Iterator[tuple[str, Callable[[], Any], Callable[[Any], Any], Any]]:
+        """Settings of the process: name, how it is read and written, and a value that no call gives it."""
+        # The environment before the first call, which may import what sets variables.
+        yield "os.environ", lambda: dict(os.environ), _write_environment, self.first_environment
+        yield "os.getcwd()", os.getcwd, os.chdir, Path(__file__).parent
         if torch := sys.modules.get("torch"):
-            used, other = torch.get_default_dtype(), torch.float64
-            found |= {
-                "torch.is_grad_enabled()": (torch.is_grad_enabled, torch.set_grad_enabled, not torch.is_grad_enabled()),
-                "torch.get_default_dtype()": (
-                    torch.get_default_dtype,
-                    torch.set_default_dtype,
-                    torch.float32 if used == other else other,
-                ),
-                "torch.get_num_threads()": (torch.get_num_threads, torch.set_num_threads, torch.get_num_threads() + 1),
-            }
-        return found
+            grad, dtype, threads = torch.is_grad_enabled, torch.get_default_dtype, torch.get_num_threads
+            another = torch.float32 if dtype() == torch.float64 else torch.float64
+            yield "torch.is_grad_enabled()", grad, torch.set_grad_enabled, not grad()
+            yield "torch.get_default_dtype()", dtype, torch.set_default_dtype, another
+            yield "torch.get_num_threads()", threads, torch.set_num_threads, threads() + 1
 
     def of_rows(self, rows: Iterable[int]) -> Arguments:
         """A batch of the given examples."""
