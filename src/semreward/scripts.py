@@ -16,12 +16,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import chain, pairwise, takewhile
+from itertools import chain, pairwise
 from typing import NamedTuple
 
 import regex
 from babel import Locale
 from babel.core import get_global
+from babel.localedata import locale_identifiers
 
 from semreward.errors import ArgumentError, ArgumentTypeError, UnknownLanguageError
 
@@ -44,6 +45,12 @@ _COMBINED_SCRIPTS = {
 # Languages written in two scripts by the same people; each text keeps to one. Other such languages (Uzbek, Azerbaijani,
 # Mongolian, Punjabi) are taken in their likely script; a tag can name another.
 _TWO_SCRIPTS = dict.fromkeys(("bs", "cnr", "sr"), ("Cyrl", "Latn"))
+
+_TAG = regex.compile(
+    "(?P<language>[a-z]{2,8})(-(?P<extended>[a-z]{3}))?(-(?P<script>[a-z]{4}))?(-(?P<region>[a-z]{2}|[0-9]{3}))?"
+    "(-(?P<variant>[a-z0-9]{5,8}|[0-9][a-z0-9]{3}))*(-[a-wyz0-9](-[a-z0-9]{2,8})+)*(-x(-[a-z0-9]{1,8})+)?"
+)
+_EXTENDED = {"ar", "kok", "lv", "ms", "sgn", "sw", "uz", "zh"}  # languages before another of their own (`zh-yue`)
 
 _SHARED = r"[\p{sc=Zyyy}\p{sc=Zinh}]"
 _NEUTRAL = regex.compile(rf"[{_SHARED}&&[\p{{scx=Zyyy}}\p{{scx=Zinh}}]]", regex.V1)
@@ -174,22 +181,42 @@ def scripts_of(language: str) -> frozenset[str]:
 def tag_parts(language: str) -> tuple[str, str | None, str | None]:
     """The language by its preferred code, and the script and the region that a tag names.
 
+    Raises:
+        ArgumentTypeError, UnknownLanguageError: Not a BCP-47 tag, or CLDR does not know its region or variant.
+
     Example:
-        >>> tag_parts("cmn_Hant"), tag_parts("zh-tw")
-        (('zh', 'Hant', None), ('zh', None, 'TW'))
+        >>> tag_parts("cmn_Hant"), tag_parts("zh-tw"), tag_parts("zh-yue")
+        (('zh', 'Hant', None), ('zh', None, 'TW'), ('yue', None, None))
     """
     if not isinstance(language, str):
         raise ArgumentTypeError(f"`language` must be a BCP-47 tag such as 'bo', got {language!r}")
-    subtags = regex.split("[-_]", language.strip())
-    if not all(regex.fullmatch(r"[A-Za-z0-9]{1,8}", subtag) for subtag in subtags):
+    tag = _TAG.fullmatch(language.strip().lower().replace("_", "-"))
+    if tag is None:
         raise UnknownLanguageError(f"`language` must be a BCP-47 tag such as 'bo' or 'zh-Hant', got {language!r}")
-    # A single letter begins an extension (`ar-u-nu-latn`: Latin digits), which says nothing about the script.
-    details = list(takewhile(lambda tag: len(tag) > 1, subtags[1:]))
-    script = next((tag.title() for tag in details if regex.fullmatch("[A-Za-z]{4}", tag)), None)
-    region = next((tag.upper() for tag in details if regex.fullmatch("[A-Za-z]{2}|[0-9]{3}", tag)), None)
-    base = subtags[0].lower()
+    base, extended, script, region = tag.group("language", "extended", "script", "region")
+    if extended and base in _EXTENDED and scripts_of(extended) == scripts_of(base):
+        base, extended = extended, None
+    for part in filter(None, (extended, region, *tag.captures("variant"))):
+        if not _is_known(part.upper(), base, script):
+            raise UnknownLanguageError(
+                f"`language` {language!r} must not contain {part!r}: CLDR knows no such part of {base!r}; leave it "
+                "out, or, for a translation direction, name the language of the answers alone"
+            )
     alias = get_global("language_aliases").get(base, base)  # of a three-letter code or an old one: bod, cmn, sh
-    return alias.split("_")[0], script, region
+    return alias.split("_")[0], script and script.title(), region and region.upper()
+
+
+@lru_cache(maxsize=1024)
+def _is_known(part: str, language: str, script: str | None) -> bool:
+    """Whether CLDR knows a region or variant, and that region for that language if `zh-bo` could be a direction."""
+    english, likely, aliases = Locale("en"), get_global("likely_subtags"), get_global("language_aliases")
+    if part not in {*english.territories, *get_global("territory_aliases"), *english.variants}:
+        return False
+    if script or not {part.lower()} & (likely.keys() | aliases.keys()):
+        return True
+    ends = f"{aliases.get(language, language)}_", f"_{part}"
+    tags = (*likely, *likely.values(), *locale_identifiers())
+    return any(tag.startswith(ends[0]) and tag.endswith(ends[1]) for tag in tags)
 
 
 def script_code(language: str) -> str:

@@ -237,6 +237,14 @@ class NeverApplies(Sound):
     log_metrics = log_columns = lambda self, *arguments: None
 
 
+class SwallowsATypo(Sound):
+    def values(self, answers, columns):
+        try:
+            return super().values(answers, {"reference": columns["refrence"]})
+        except KeyError:
+            return [0.0] * len(answers)
+
+
 class Moody(Sound):
     moods = itertools.count()
 
@@ -314,6 +322,15 @@ class ChangesMessages(Sound):
         return answers
 
 
+class ChangesParts(Sound):
+    def answers(self, completions):
+        answers = super().answers(completions)
+        for completion in completions:
+            if not isinstance(completion, str) and isinstance(completion[-1]["content"], list):
+                completion[-1]["content"][0]["text"] = ""
+        return answers
+
+
 def no_further_columns(*, completions, reference, prompts=None, completion_ids=None, trainer_state=None, **hooks):
     if not hooks.keys() <= {"log_metric", "log_extra", "environments"}:
         raise TypeError(f"unexpected {sorted(hooks)}")
@@ -357,6 +374,11 @@ class FirstRowWins(Sound):
 class MinusMean(Sound):
     def finish(self, values):
         return [value - sum(values) / len(values) for value in values]
+
+
+class ForgetsAfter64(Sound):
+    def finish(self, values):
+        return [value if row < 64 else 0.0 for row, value in enumerate(values)]
 
 
 class SharedAmongCopies(Sound):
@@ -444,6 +466,19 @@ class NeedsTheOpeningTag(Sound):
     def answers(self, completions):
         texts = [answer_text(completion, reasoning="keep") for completion in completions]
         return [re.sub("<think>.*?(</think>|$)", "", text, flags=re.DOTALL).strip() for text in texts]
+
+
+class ReadsTheLastMessage(Sound):
+    def answers(self, completions):
+        last = [completion if isinstance(completion, str) else completion[-1]["content"] for completion in completions]
+        return [answer_text([{"role": "assistant", "content": content}]) for content in last]
+
+
+class RemovesOneThought(Sound):
+    def answers(self, completions):
+        texts = [answer_text(completion, reasoning="keep") for completion in completions]
+        after = [text.partition("</think>")[2] if "</think>" in text else text for text in texts]
+        return ["" if text.startswith(("<think>cut", "<think>Hmm")) else text.strip() for text in after]
 
 
 class ZeroWithoutColumn(Sound):

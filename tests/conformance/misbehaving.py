@@ -1,13 +1,18 @@
 """Rewards that break the contract in what they do: in threads, processes and event loops, in logs, by exceptions."""
 
 import asyncio
+import importlib
 import itertools
 import math
 import os
+import random
 import signal
+import tempfile
 import threading
 import time
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from conformance.broken import Sound, SoundAsync, overlap
 
@@ -200,6 +205,37 @@ class SignedWithNumber(Sound):
         return 7
 
 
+# ---- what a process shares
+
+
+def _torch(name, *values):  # not imported above: processes start sooner
+    getattr(importlib.import_module("torch"), name)(*values)
+
+
+MEDDLING = {
+    "random": lambda: random.seed(7),
+    "numpy": lambda: np.random.seed(7),  # noqa: NPY002 - the generator that all share
+    "torch": lambda: _torch("manual_seed", 7),
+    "gradients off": lambda: _torch("set_grad_enabled", False),
+    "gradients on": lambda: _torch("set_grad_enabled", True),
+    "half precision": lambda: _torch("set_default_dtype", importlib.import_module("torch").float16),
+    "one thread": lambda: _torch("set_num_threads", 1),
+    "environment": lambda: os.environ.update(CONFORMANCE_VARIABLE="1"),
+    "folder": lambda: os.chdir(tempfile.gettempdir()),
+}
+
+
+class Meddles(Sound):
+    """Changes one thing that all code of a process shares."""
+
+    def __init__(self, what):
+        self.what = what
+
+    def finish(self, values):
+        MEDDLING[self.what]()
+        return values
+
+
 # ---- logging
 
 
@@ -248,9 +284,31 @@ class Wrapper(Sound):
 # ---- exceptions
 
 
-class Interrupts(Sound):
+class Ends(Sound):
+    """Raises what ends a process."""
+
+    def __init__(self, error):
+        self.error = error
+
     def finish(self, values):
-        raise KeyboardInterrupt
+        raise self.error
+
+
+class EndsForBlank(Ends):
+    def value(self, answer, reference):
+        if not answer:
+            raise self.error
+        return overlap(answer, reference)
+
+    def finish(self, values):
+        return values
+
+
+class EndsOtherProcesses(BoundToItsProcess):
+    def value(self, answer, reference):
+        if os.getpid() != self.process:
+            raise SystemExit(0)
+        return overlap(answer, reference)
 
 
 class AlwaysRaises(Sound):

@@ -41,7 +41,6 @@ REFUSED = [
     ({"examples": [ROW, {**ROW, "completion": ["text"]}]}, NO_COMPLETION),
     ({"examples": [ROW, {"reference": "text"}]}, NO_COMPLETION),
     ({"examples": [ROW, {"completion": "text"}]}, r"got \['completion'\] at row 1 .* fill in None"),
-    ({"expected_failures": {"speed": "slow"}}, "`expected_failures` must be one of not_a_module, .*; got 'speed'"),
     ({"tolerance": -1e-3}, NO_NUMBER),
     ({"tolerance": float("nan")}, NO_NUMBER),
     ({"tolerance": float("inf")}, NO_NUMBER),

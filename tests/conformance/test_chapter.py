@@ -33,7 +33,7 @@ def run_tests(folder, *arguments, **environment):
 
 
 def test_the_chapter_has_all_files():
-    assert FILES.keys() == {"glossary.py", "test_glossary.py", "glossary.jsonl", "conftest.py"}
+    assert FILES.keys() == {"glossary.py", "test_glossary.py", "glossary.jsonl"}
 
 
 def test_the_tests_of_the_chapter_pass(folder):
@@ -47,25 +47,6 @@ def test_the_tests_of_the_chapter_notice_a_broken_reward(folder):
     done = run_tests(folder)
     assert "reasoning_ignored: a closed <think> block before the answer must not matter" in done.stdout
     assert "row 4: the row must earn 0.0, but it earned 1.0" in done.stdout
-
-
-def test_the_fixtures_of_the_chapter_can_be_updated(folder):
-    fixtures = folder / "glossary.jsonl"
-    right = fixtures.read_text()
-    fixtures.write_text(right.replace('"expected": 0.5', '"expected": 0.25'))
-    assert "1 passed" in run_tests(folder, "-k", "earns", SEMREWARD_UPDATE="1").stdout
-    assert fixtures.read_text() == right
-
-
-def test_the_switch_of_the_chapter_updates(folder):
-    test = folder / "test_glossary.py"
-    changed = test.read_text().replace("what_it_should():", "what_it_should(update):")
-    test.write_text(changed.replace('"glossary.jsonl"))', '"glossary.jsonl"), update=update)'))
-    fixtures = folder / "glossary.jsonl"
-    right = fixtures.read_text()
-    fixtures.write_text(right.replace('"expected": 0.5', '"expected": 0.25'))
-    assert "1 passed" in run_tests(folder, "-k", "earns", "--update").stdout
-    assert fixtures.read_text() == right
 
 
 def test_the_table_of_the_chapter_states_every_rule():

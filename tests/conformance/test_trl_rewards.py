@@ -98,7 +98,11 @@ CASES = {
             "ordered": [{"completions": [message(f"hm</think>{THIRD}"), *ANSWERS], "solution": SOLUTIONS[0]}],
             "bounds": (0.0, 1.0),
         },
-        {**ONE_MESSAGE, **FOREIGN_COLUMNS},
+        {
+            **ONE_MESSAGE,
+            **FOREIGN_COLUMNS,
+            "second_reasoning": "reasoning after the answer that is cut off counts as no answer",
+        },
     ),
     "cosine_scaled_reward": (
         rewards.get_cosine_scaled_reward(max_len=100),
@@ -128,8 +132,8 @@ def report_of():
 
     def find(name):
         if name not in reports:
-            reward, arguments, reasons = CASES[name]
-            reports[name] = check_reward(reward, **arguments, expected_failures=reasons)
+            reward, arguments, _ = CASES[name]
+            reports[name] = check_reward(reward, **arguments)
         return reports[name]
 
     return find
@@ -146,7 +150,7 @@ def documented(name):
 def test_the_failures_are_those_that_are_expected(name, report_of):
     report = report_of(name)
     assert report.reward == name
-    assert report.passed, str(report)
+    assert {result.name for result in report.with_status("failed")} == set(CASES[name][2])
 
 
 @pytest.mark.parametrize("name", EACH)
@@ -155,7 +159,7 @@ def test_the_document_tells_what_the_kit_finds(name, report_of):
     passed, failed, skipped = documented(name)
     assert passed == len(report.with_status("passed"))
     assert failed == set(CASES[name][2])
-    assert {result.name for result in report.with_status("skipped")} == failed | skipped | NEVER_CHECKED
+    assert {result.name for result in report.with_status("skipped")} == skipped | NEVER_CHECKED
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -339,8 +339,6 @@ BAD_CALLS = {
         "kit(ordered={'completions': [BO, '']})": "ordered",
         "kit(ordered=[{'completions': [BO]}])": "ordered row 0",
         "kit(secrets='key')": "secrets",
-        "kit(expected_failures={'speed': 'slow'})": "expected_failures",
-        "kit(expected_failures=['deterministic'])": "expected_failures",
     },
     "check_fixtures": {
         "fixtures('nowhere.jsonl')": "path",

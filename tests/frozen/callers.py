@@ -53,7 +53,7 @@ FILES = {
     "bad_rewards.py": _REWARDS,
     "blank_reference.jsonl": '{"completion": "a", "reference": "a"}\n{"completion": "a", "reference": ""}\n',
     "broken.json": "{",
-    "broken.jsonl": '{"completion": "a", "reference": "a"}\n{"completion"\n',
+    "broken.jsonl": '{"completion": "a", "reference": "a", "expected": 1}\n{"completion"\n',
     "broken.jsonl.gz": "this is not compressed",
     "circle.yaml": "extends: circle.yaml\n",
     "empty.jsonl": "",

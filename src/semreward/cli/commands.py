@@ -205,6 +205,6 @@ def check(options: Namespace, stdout: TextIO) -> int:
         passed = report.passed
     if options.fixtures is not None:
         fixtures = testing.check_fixtures(reward, options.fixtures, tolerance=options.tolerance)
-        put(f"{fixtures}\n{fixtures.diff}", stdout)
+        put(f"{fixtures}\n", stdout)
         passed = passed and fixtures.passed
     return int(not passed)

@@ -1,17 +1,13 @@
 """The two checks of a reward, against the rules of the contract and against expected values, and their report."""
 
 import copy
-import difflib
 import json
-import logging
-import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
-from semreward.arguments import check_choice, check_number, is_column, is_finite_number
+from semreward.arguments import check_number, is_column, is_finite_number
 from semreward.batch import check_column
 from semreward.errors import ArgumentError, ContractError
 from semreward.files import read_rows
@@ -26,11 +22,7 @@ CHECK_NAMES: tuple[str, ...] = tuple(rule.name for rule in RULES)
 # What trainers pass themselves, so that no column of a data set can have such a name.
 RESERVED_COLUMNS = {"completions", "prompts", "environments", "trainer_state", "log_metric", "log_extra", "self"}
 
-_UPDATE = "SEMREWARD_UPDATE"
-_REWRITE = f"correct the reward, or run with {_UPDATE}=1"
 _NOT_COLUMNS = {"expected", "tolerance", "comment"}
-
-_logger = logging.getLogger(__name__)
 
 Status: TypeAlias = Literal["passed", "failed", "skipped"]
 
@@ -46,14 +38,10 @@ class CheckResult:
 
 @dataclass(frozen=True)
 class ConformanceReport:
-    """What all checks found about a reward, in order. Prints as a table.
-
-    `diff` is what the reward would change in a file of fixtures, or has changed, as a unified diff.
-    """
+    """What all checks found about a reward, in order. Prints as a table."""
 
     reward: str
     results: tuple[CheckResult, ...]
-    diff: str = ""
 
     @property
     def passed(self) -> bool:
@@ -68,9 +56,7 @@ class ConformanceReport:
         """Raise a `ContractError` that lists every check that failed; do nothing if none did."""
         if failed := self.with_status("failed"):
             listed = "\n".join(f"- {result.name}: {result.message}" for result in failed)
-            raise ContractError(
-                f"`{self.reward}` fails {len(failed)} of {len(self.results)} checks:\n{listed}\n{self.diff}"
-            )
+            raise ContractError(f"`{self.reward}` fails {len(failed)} of {len(self.results)} checks:\n{listed}")
 
     def __str__(self) -> str:
         counts = ", ".join(f"{len(self.with_status(status))} {status}" for status in get_args(Status))
@@ -87,10 +73,9 @@ def check_reward(
     bounds: tuple[float, float] | None = None,
     ordered: Sequence[Mapping[str, Any]] = (),
     secrets: Sequence[str] = (),
-    expected_failures: Mapping[str, str] | None = None,
     spawn: bool = True,
 ) -> ConformanceReport:
-    """Check any reward function, sync or async, against the reward contract, in about `2 * N + 60` calls.
+    """Check any reward function, sync or async, against the reward contract, in about `2 * N + 80` calls.
 
     Args:
         reward: The reward function, as a trainer would receive it.
@@ -101,11 +86,11 @@ def check_reward(
         ordered: Rows with `completions` (and `completion_ids`, if any), from best to worst. No answer may earn more
             than a better one, and the best must earn more than the worst.
         secrets: Texts that must not show in the reward's repr, signature and pickle, such as its API key.
-        expected_failures: Reasons by check. These checks count as skipped if they fail, and as failed if they pass.
         spawn: Whether to call the reward in a new Python process, too. That takes as long as its imports.
 
     Returns:
-        One result per check. A check whose call raises fails.
+        One result per check. A check whose call raises fails, `SystemExit` included. After a `KeyboardInterrupt`, the
+        remaining checks are skipped.
 
     Raises:
         ArgumentError: `reward` cannot be called, a row is malformed, or another argument is out of its range.
@@ -115,9 +100,6 @@ def check_reward(
     check_number("tolerance", tolerance, at_least=0)
     if bounds is not None and not is_range(bounds):
         raise ArgumentError(f"`bounds` must be (low, high) with low <= high, got {bounds!r}")
-    reasons = dict(expected_failures or {})
-    for name in reasons:
-        check_choice("expected_failures", name, CHECK_NAMES)
     if not is_column(secrets) or not all(isinstance(secret, str) and secret for secret in secrets):
         raise ArgumentError("`secrets` must be a list of non-empty strings")  # and the message does not show them
     if not is_column(ordered):
@@ -127,34 +109,28 @@ def check_reward(
     found: dict[str, CheckResult] = {}
     for rule in RULES:
         found[rule.name] = _result(rule, contract, found)
-    return ConformanceReport(contract.name, tuple(_excused(result, reasons) for result in found.values()))
+    return ConformanceReport(contract.name, tuple(found.values()))
 
 
 def _result(rule: Rule, contract: Contract, found: Mapping[str, CheckResult]) -> CheckResult:
     """What one rule finds: its first breach, if any."""
-    if rule.after is not None and found[rule.after].status != "passed":
-        return CheckResult(rule.name, "skipped", f"not run, because `{rule.after}` did not pass")
+    if contract.is_interrupted:
+        return CheckResult(rule.name, "skipped", "not run, because of a KeyboardInterrupt")
+    for name in rule.after.split():
+        if found[name].status != "passed":
+            return CheckResult(rule.name, "skipped", f"not run, because `{name}` did not pass")
     try:
         breach = next(rule.check(contract), None)
     except NotApplicableError as reason:
         return CheckResult(rule.name, "skipped", f"not checked: {reason}")
     except Exception as error:  # noqa: BLE001 - a reward may raise anything
         breach = f"it raised {described(error)}"
+    except BaseException as error:  # noqa: BLE001 - sys.exit(0) would end the caller's script as if all were well
+        breach = f"it raised {described(error)}, which ends the process; raise an Exception instead"
+        contract.is_interrupted = isinstance(error, KeyboardInterrupt)  # which may be the user's
     if breach is None:
         return CheckResult(rule.name, "passed", rule.clause)
     return CheckResult(rule.name, "failed", f"{rule.clause}, but {breach}; {rule.remedy}")
-
-
-def _excused(result: CheckResult, reasons: Mapping[str, str]) -> CheckResult:
-    """The result of a check, the other way round if it was expected to fail."""
-    reason = reasons.get(result.name)
-    if reason is None or result.status == "skipped":
-        return result
-    if result.status == "failed":
-        return CheckResult(result.name, "skipped", f"expected failure ({reason}): {result.message}")
-    return CheckResult(
-        result.name, "failed", f"passed, though expected to fail ({reason}); take it out of `expected_failures`"
-    )
 
 
 def _batch_of(examples: Sequence[Mapping[str, Any]]) -> Arguments:
@@ -202,93 +178,67 @@ def argument_of(column: str) -> str:
 
 
 def check_fixtures(
-    reward: RewardFunction, path: str | os.PathLike[str], *, tolerance: float = 1e-5, update: bool | None = None
+    reward: RewardFunction, path: str | os.PathLike[str], *, tolerance: float = 1e-5
 ) -> ConformanceReport:
-    """Compare what a reward earns, row by row, with the expected values in a file, or write the file anew.
+    """Compare what a reward earns, row by row, with the expected values in a file.
 
-    Each line is a JSON object: `completion`, `prompt` and columns as the reward needs them; `expected`, the value, or
-    `null` where the reward does not apply, or the class name of an exception (or of one of its bases) if the row must
-    be refused; optionally `tolerance`, for this row, and `comment`. An update never writes exceptions, NaN and
-    infinities, nor replaces the name of an exception: such rows still fail.
+    Each row holds `completion`, `prompt` and columns as the reward needs them; `expected`, the value, or `null` where
+    the reward does not apply, or the class name of an exception (or of one of its bases) if the row must be refused;
+    optionally `tolerance`, for this row, and `comment`.
 
     Args:
         reward: The reward function, sync or async.
-        path: The file, `.jsonl`, in UTF-8.
+        path: The file, JSON lines in UTF-8.
         tolerance: Largest difference between a value and the expected one, >= 0.
-        update: Whether to write missing and wrong values. `None`: if `SEMREWARD_UPDATE` is set, but not to `0`.
 
     Returns:
-        One result per row, and the difference to the file as a diff.
+        One result per row.
 
     Raises:
         ArgumentError: The file cannot be read, has no rows, or has a malformed one; the message names it by number.
     """
     check_number("tolerance", tolerance, at_least=0)
-    if update is None:
-        update = os.environ.get(_UPDATE, "0") not in {"", "0"}
-    file = Path(path)
-    if file.suffix != ".jsonl":
-        raise ArgumentError(f"`path` must be a .jsonl file, got {str(file)!r}; rename or convert it")
-    rows = list(read_rows(file, ("completion",)))
-    for number, row in enumerate(rows, start=1):
-        _check_fixture(row, f"{file}, row {number}")
+    rows = list(read_rows(path, ("completion", "expected")))
     if not rows:
-        raise ArgumentError(f'{file} holds no row; write one per line: {{"completion": ..., "expected": ...}}')
-    before = [_line(row) for row in rows]
-    results: list[CheckResult] = []
+        raise ArgumentError(f'{path} holds no row; write one per line: {{"completion": ..., "expected": ...}}')
     for number, row in enumerate(rows, start=1):
-        outcome: Any = attempt(_value_of, reward, row)
-        message, remedy = _judged(row, outcome, row.get("tolerance", tolerance))
-        if remedy == _REWRITE:
-            row["expected"] = None if outcome is None else float(outcome)
-            remedy = None if update else remedy
-        results.append(CheckResult(f"row {number}", "failed" if remedy else "passed", message))
-    after = [_line(row) for row in rows]
-    diff = "".join(difflib.unified_diff(before, after, f"{file} (expected)", f"{file} (earned)", n=0))
-    if update and diff:
-        beside = file.with_name(f"{file.name}.new")  # so that an interrupted run leaves the old file
-        beside.write_text("".join(after), encoding="utf-8", newline="\n")
-        beside.replace(file)
-        _logger.warning("%s was updated:\n%s", file, diff)
-    return ConformanceReport(reward_name(reward), tuple(results), diff)
-
-
-def _line(row: Mapping[str, Any]) -> str:
-    return json.dumps(row, ensure_ascii=False) + "\n"
+        _check_fixture(row, f"{path}, row {number}")
+    results = [
+        _fixture_result(reward, {"tolerance": tolerance} | row, number) for number, row in enumerate(rows, start=1)
+    ]
+    return ConformanceReport(reward_name(reward), tuple(results))
 
 
 def _check_fixture(row: Mapping[str, Any], where: str) -> None:
     """Raise unless a row's `expected` and `tolerance` are well formed, too."""
     check_row(row, where)
-    expected, tolerance = row.get("expected"), row.get("tolerance", 0)
+    expected, tolerance = row["expected"], row.get("tolerance", 0)
     if not isinstance(expected, (str, type(None))) and not is_finite_number(expected):
         raise ArgumentError(f"{where}: `expected` must be a finite number, null or an exception, got {expected!r}")
     if not is_finite_number(tolerance) or tolerance < 0:
         raise ArgumentError(f"{where}: `tolerance` must be a finite number of at least 0, got {tolerance!r}")
 
 
+def _fixture_result(reward: RewardFunction, row: Mapping[str, Any], number: int) -> CheckResult:
+    """What a row must earn, with what it earned instead, if anything."""
+    expected = row["expected"]
+    outcome: Any = attempt(_value_of, reward, row)
+    if isinstance(outcome, Exception):
+        earned, is_right = f"raised {described(outcome)}", expected in {base.__name__ for base in type(outcome).__mro__}
+    else:
+        earned = f"earned {shortened(outcome)}"
+        is_value = outcome is None or is_finite_number(outcome)
+        is_right = is_value and not isinstance(expected, str) and agree(outcome, expected, row["tolerance"])
+    demand = f"raise {expected}" if isinstance(expected, str) else f"earn {json.dumps(expected)}"
+    fault = "" if is_right else f", but it {earned}; correct the reward or, if that is right, the row"
+    return CheckResult(f"row {number}", "passed" if is_right else "failed", f"the row must {demand}{fault}")
+
+
 def _value_of(reward: RewardFunction, row: Mapping[str, Any]) -> Any:
     """What a reward returns for a copy of a row."""
     call = {argument_of(name): [copy.deepcopy(row[name])] for name in row if name not in _NOT_COLUMNS}
-    values = list(call_one(reward, call))
+    try:
+        values = list(call_one(reward, call))
+    except (SystemExit, GeneratorExit) as error:
+        raise ContractError(f"a call ended the process with {described(error)}") from error
     return values[0] if len(values) == 1 else values
-
-
-def _judged(row: Mapping[str, Any], outcome: Any, tolerance: float) -> tuple[str, str | None]:
-    """What a row must earn, with what it earned instead and the remedy, if any; and that remedy."""
-    expected = row.get("expected", math.nan)
-    demand = f"raise {expected}" if isinstance(expected, str) else f"earn {json.dumps(expected)}"
-    demand = f"the row must {demand if 'expected' in row else 'have an expected value'}"
-    if isinstance(outcome, Exception):
-        earned, remedy = (
-            f"raised {described(outcome)}",
-            "correct the reward; write the name of a meant exception by hand",
-        )
-        is_right = any(base.__name__ == expected for base in type(outcome).__mro__)
-    else:
-        earned, remedy, is_right = f"earned {shortened(outcome)}", _REWRITE, agree(outcome, expected, tolerance)
-        if isinstance(expected, str):
-            remedy = "correct the reward; if the row is legal after all, write its value by hand"
-        elif outcome is not None and not is_finite_number(outcome):
-            is_right, remedy = False, "a value must be one finite float or None, and nothing else is ever written"
-    return (demand, None) if is_right else (f"{demand}, but it {earned}; {remedy}", remedy)

@@ -8,11 +8,13 @@ import dataclasses
 import inspect
 import math
 import pickle
+import random
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
+from itertools import chain, cycle, islice
 from types import SimpleNamespace
 from typing import Any, NamedTuple, TypeAlias
 
@@ -21,6 +23,7 @@ import numpy as np
 from semreward.arguments import is_column
 from semreward.rewards.calling import call_one, is_async, is_torch_module, reward_name, run_to_end
 from semreward.testing.probe import (
+    FORMS,
     HOSTILE_TEXTS,
     THOUGHT,
     Arguments,
@@ -37,6 +40,8 @@ from semreward.text import remove_reasoning
 Check: TypeAlias = Callable[["Contract"], Iterator[str]]
 
 _LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
+_LARGE_BATCH = 130  # rows: more than twice the 64 that a buffer may have
+_BLOCK = 13  # rows
 _OF_A_WRAPPER = 2  # rewards: itself and the one it wraps
 _READ_WITH = "read completions with semreward.text.answer_text"
 _TRAINER = {
@@ -47,17 +52,17 @@ _TRAINER = {
 
 
 class Rule(NamedTuple):
-    """One rule: its clause without a full stop, how to keep it, and the rule that must pass before."""
+    """One rule: its clause without a full stop, how to keep it, and the rules that must pass before."""
 
     name: str
     clause: str
     remedy: str
-    after: str | None
+    after: str
     check: Check
 
 
-def rule(remedy: str, *, after: str | None = "deterministic") -> Callable[[Check], Rule]:
-    """Make a method a rule."""
+def rule(remedy: str, *, after: str = "deterministic") -> Callable[[Check], Rule]:
+    """Make a method a rule; `after` names rules, separated by blanks."""
 
     def made(check: Check) -> Rule:
         clause = (check.__doc__ or check.__name__).rstrip(".")  # python -OO strips docstrings
@@ -76,19 +81,19 @@ class Contract(Probe):
         rows = [f"row {row}" for row in self.rows] + [f"the completion {shortened(text)}" for text in HOSTILE_TEXTS]
         return list(zip(rows, [*self.expected, *values], strict=False))  # `hostile_texts` tells of another length
 
-    @rule("hold the model in a plain class that calls it", after=None)
+    @rule("hold the model in a plain class that calls it", after="")
     def not_a_module(self) -> Iterator[str]:
         """A reward must not be a torch.nn.Module, which trainers take for a sequence classifier."""
         if is_torch_module(self.reward):
             yield f"{type(self.reward).__name__} derives from it"
 
-    @rule("accept `completions`, the columns it needs and **kwargs, and check the examples", after=None)
+    @rule("accept `completions`, the columns it needs and **kwargs, and check the examples", after="")
     def called_by_keyword(self) -> Iterator[str]:
         """A reward must be callable by keyword: completions, prompts where there are any, and the columns."""
         _ = self.output  # raises what the reward raises
         yield from ()
 
-    @rule("give it a `__name__`, or define it with `def`", after=None)
+    @rule("give it a `__name__`, or define it with `def`", after="")
     def stable_name(self) -> Iterator[str]:
         """A reward's name becomes a metric key: a constant string without blanks and angle brackets."""
         name = getattr(self.reward, "__name__", self.name)
@@ -138,11 +143,12 @@ class Contract(Probe):
             if value is not None and (value < low or value > high):
                 yield f"{where} earned {shortened(value)}, outside [{low}, {high}]"
 
-    @rule("give examples that earn a number", after="one_value_a_completion")
+    @rule("give examples that earn a number, and look for a swallowed exception", after="one_value_a_completion")
     def applies_to_examples(self) -> Iterator[str]:
-        """A reward must apply to at least one example, or nothing is checked."""
-        if all(value is None for value in self.expected):
-            yield "every row earned None"
+        """A reward must apply to an example, and must not pay the same for every text."""
+        values = [value for _, value in self.earned]
+        if all(value is None for value in self.expected) or all(value == values[0] for value in values[1:] or [None]):
+            yield f"all {len(values)} texts earned {shortened(values[0])}"
 
     @rule("seed or drop what is random, keep no state", after="one_value_a_completion")
     def deterministic(self) -> Iterator[str]:
@@ -189,8 +195,8 @@ class Contract(Probe):
     @rule("copy before changing, get() not pop()", after="one_value_a_completion")
     def inputs_unchanged(self) -> Iterator[str]:
         """A reward must not change its inputs."""
-        as_messages = attempt(self.in_form, "message")  # or a NotApplicableError
-        for batch in [self.batch, as_messages] if isinstance(as_messages, dict) else [self.batch]:
+        forms = [attempt(self.in_form, form) for form in FORMS]  # or NotApplicableErrors
+        for batch in [self.batch, *(batch for batch in forms if isinstance(batch, dict))]:
             given = copy.deepcopy(batch)
             with np.printoptions(threshold=sys.maxsize, floatmode="unique"):
                 before = {name: repr(column) for name, column in given.items()}
@@ -248,6 +254,15 @@ class Contract(Probe):
         batch = {name: [*column, *neighbours[name]] for name, column in self.batch.items()}
         yield from self.differences(self.values(batch)[: len(self.rows)])
 
+    @rule("score every row by itself, in blocks that cover all rows", after="identical_rows hostile_neighbours")
+    def large_batch(self) -> Iterator[str]:
+        """A batch of 130 distinct rows must earn what they earn in small batches."""
+        rows = list(islice(cycle(self.texts), _LARGE_BATCH))
+        batch = self.with_texts(rows, [f"{self.texts[row]} {number}" for number, row in enumerate(rows)])
+        blocks = [slice(start, start + _BLOCK) for start in range(0, len(rows), _BLOCK)]
+        small = [self.values({name: column[block] for name, column in batch.items()}) for block in blocks]
+        yield from self.differences(self.values(batch), list(chain.from_iterable(small)))
+
     @rule("look it up and raise, give no default")
     def missing_column(self) -> Iterator[str]:
         """A needed column that is absent must raise an error that names it."""
@@ -300,32 +315,43 @@ class Contract(Probe):
     @rule(_READ_WITH)
     def plain_form(self) -> Iterator[str]:
         """A completion that is a string must earn what the same text earns as a message."""
-        yield from self.compare(self.in_form("plain"), self.texts)
+        yield from self._in_forms("text")
 
     @rule(_READ_WITH)
     def conversational_form(self) -> Iterator[str]:
         """A completion that is a list of messages must earn what its text earns."""
-        yield from self.compare(self.in_form("message"), self.texts)
-        yield from self.compare(self.in_form("reasoned"), self.texts, "with the reasoning in a separate field, ")
+        yield from self._in_forms("message", "message with its reasoning in a separate field")
 
     @rule(_READ_WITH)
     def content_parts_form(self) -> Iterator[str]:
         """A completion whose content is a list of parts must earn what its text earns."""
-        yield from self.compare(self.in_form("parts"), self.texts)
+        yield from self._in_forms("message of content parts")
 
     @rule(_READ_WITH, after="conversational_form")
     def several_messages(self) -> Iterator[str]:
         """The last assistant message must decide where there are several, with tool calls among them."""
-        yield from self.compare(self.in_form("after_a_tool"), self.texts)
+        yield from self._in_forms("message after a tool's")
+
+    @rule(_READ_WITH, after="content_parts_form several_messages")
+    def trailing_tool_message(self) -> Iterator[str]:
+        """A tool's message after the answer must not matter."""
+        yield from self._in_forms("message before a tool's")
+
+    def _in_forms(self, *forms: str) -> Iterator[str]:
+        for form in forms:
+            yield from self.compare(self.in_form(form), self.texts, f"as a {form}, ")
 
     @rule(_READ_WITH)
     def reasoning_ignored(self) -> Iterator[str]:
         """A closed <think> block before the answer must not matter, even if it holds other answers."""
+        yield from self._among_thoughts("<think>{thought}</think>\n{answer}", "{thought}</think>\n{answer}")
+
+    def _among_thoughts(self, *templates: str) -> Iterator[str]:
         answers = self.texts.values()
         thought = "\n".join([THOUGHT, *map(remove_reasoning, answers)])
-        for opening, where in (("<think>", ""), ("", "with the opening tag left to the chat template, ")):
-            texts = [f"{opening}{thought}\n</think>\n{answer}" for answer in answers]
-            yield from self.compare(self.with_texts(self.texts, texts), self.texts, where)
+        for template in templates:
+            texts = [template.format(thought=thought, answer=answer) for answer in answers]
+            yield from self.compare(self.with_texts(self.texts, texts), self.texts, f"as {template!r}, ")
 
     @rule(_READ_WITH, after="reasoning_ignored")
     def unfinished_reasoning(self) -> Iterator[str]:
@@ -335,6 +361,13 @@ class Contract(Probe):
             raise NotApplicableError(f"empty completions raise {type(empty).__name__}")
         unfinished = [f"<think>{THOUGHT}\n{remove_reasoning(answer)}" for answer in self.texts.values()]
         yield from self.differences(self.values(self.with_texts(self.texts, unfinished)), empty)
+
+    @rule(_READ_WITH, after="unfinished_reasoning")
+    def second_reasoning(self) -> Iterator[str]:
+        """A second <think> block, before or after the answer, must not matter either."""
+        twice = "<think>{thought}</think>\n" * 2 + "{answer}"
+        after = "<think>{thought}</think>\n{answer}\n<think>{thought}"
+        yield from self._among_thoughts(twice, after, f"{after}</think>")
 
     @rule("run coroutines on a separate thread, or make the reward `async def`")
     def inside_event_loop(self) -> Iterator[str]:
@@ -370,6 +403,35 @@ class Contract(Probe):
         """Where concurrent calls of the shifted batches, once or twice, earn other values than one after the other."""
         for values, expected in zip(answers, self.one_by_one * 2, strict=False):
             yield from self.differences(values, expected)
+
+    @rule("draw from a generator of its own: random.Random, numpy.random.default_rng, torch.Generator")
+    def random_generators(self) -> Iterator[str]:
+        """Calls must not reseed the global generators of random, numpy and torch."""
+        draws: dict[str, Callable[[], float]] = {"random": random.random, "numpy.random": np.random.random}
+        if torch := sys.modules.get("torch"):
+            draws["torch"] = lambda: torch.rand(()).item()
+        drawn = []
+        for _ in range(2):
+            self.call(self.batch)
+            drawn.append([draw() for draw in draws.values()])
+        for name, first, second in zip(draws, *drawn, strict=True):
+            if first == second:
+                yield f"{name} gave the same number after two calls"
+
+    @rule("leave it alone, or put it back in a `finally`")
+    def process_settings(self) -> Iterator[str]:
+        """Calls must leave grad mode, default dtype and threads of torch, the environment and the folder alone."""
+        for name, read, write, another in self.settings():
+            usual = read()
+            write(another)
+            try:
+                before = read()
+                attempt(self.call, self.batch)  # which may not work there
+                after = read()
+            finally:
+                write(usual)
+            if after != before:
+                yield f"{name} was another one after the call"
 
     @rule("log them at every call as f'{name}/{key}', None where there is no value", after="takes_trainer_arguments")
     def log_columns(self) -> Iterator[str]:
@@ -430,7 +492,7 @@ class Contract(Probe):
         if (size := len(pickle.dumps(self.reward))) > 2**20:
             yield f"it has {size} bytes"
 
-    @rule("read them from the environment where they are used, omit them in __repr__ and __getstate__", after=None)
+    @rule("read them from the environment where they are used, omit them in __repr__ and __getstate__", after="")
     def hides_secrets(self) -> Iterator[str]:
         """Secrets must not show in repr, signature and pickle."""
         if not self.secrets:

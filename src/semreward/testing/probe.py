@@ -38,17 +38,21 @@ HOSTILE_TEXTS = (
 THOUGHT = "Hmm, 我想 that བོད means Tibet: 42."
 REASONING = f"<think>{THOUGHT}</think>\n"
 _TOOL_CALL = {"type": "function", "function": {"name": "look_up", "arguments": {"word": "བོད"}}}
+_TOOL_RESULT = {"role": "tool", "name": "look_up", "content": "Tibet 西藏 42"}
 
 FORMS: Mapping[str, Callable[[str, str], Any]] = {
-    "plain": lambda text, _: text,
+    "text": lambda text, _: text,
     "message": lambda text, role: [{"role": role, "content": text}],
-    "reasoned": lambda text, role: [{"role": role, "content": text, "reasoning_content": REASONING}],
-    "parts": lambda text, role: [{"role": role, "content": [{"type": "text", "text": text}]}],
-    "after_a_tool": lambda text, role: [
+    "message with its reasoning in a separate field": lambda text, role: [
+        {"role": role, "content": text, "reasoning_content": REASONING}
+    ],
+    "message of content parts": lambda text, role: [{"role": role, "content": [{"type": "text", "text": text}]}],
+    "message after a tool's": lambda text, role: [
         {"role": role, "content": "", "tool_calls": [_TOOL_CALL]},
-        {"role": "tool", "name": "look_up", "content": "Tibet 西藏 42"},
+        dict(_TOOL_RESULT),
         {"role": role, "content": text},
     ],
+    "message before a tool's": lambda text, role: [{"role": role, "content": text}, dict(_TOOL_RESULT)],
 }
 """Each makes a completion or a prompt out of a text and a role."""
 
@@ -80,6 +84,8 @@ class Probe:
     def __post_init__(self) -> None:
         self.rows = range(len(self.batch["completions"]))
         self.first_signature = self.current_signature()
+        self.is_interrupted = False
+        self.first_environment = dict(os.environ)
         self.first_pickle = attempt(pickle.dumps, self.reward)
         name = attempt(reward_name, self.reward)
         self.name = name if isinstance(name, str) else type(self.reward).__name__
@@ -119,10 +125,7 @@ class Probe:
     def without(self) -> dict[str, Exception | list[Any]]:
         """The outcome without each of the columns beside completions and prompts."""
         columns = [name for name in self.batch if name not in {"completions", "prompts"}]
-        return {
-            left_out: self.outcome({name: column for name, column in self.batch.items() if name != left_out})
-            for left_out in columns
-        }
+        return {name: self.outcome({key: self.batch[key] for key in self.batch if key != name}) for name in columns}
 
     @cached_property
     def used_columns(self) -> list[str]:
@@ -173,10 +176,22 @@ class Probe:
                 timeout=_CHILD_TIMEOUT_S,
                 check=False,
             )
-            if done.returncode:
+            if done.returncode or not answer.exists():
                 lines = done.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
                 return f"it ended with status {done.returncode}: {lines[-1]}"
             return pickle.loads(answer.read_bytes())  # noqa: S301 - written by that process
+
+    def settings(self) -> Iterator[tuple[str, Callable[[], Any], Callable[[Any], Any], Any]]:
+        """Settings of the process: name, how it is read and written, and a value that no call gives it."""
+        # The environment before the first call, which may import what sets variables.
+        yield "os.environ", lambda: dict(os.environ), _write_environment, self.first_environment
+        yield "os.getcwd()", os.getcwd, os.chdir, Path(__file__).parent
+        if torch := sys.modules.get("torch"):
+            grad, dtype, threads = torch.is_grad_enabled, torch.get_default_dtype, torch.get_num_threads
+            another = torch.float32 if dtype() == torch.float64 else torch.float64
+            yield "torch.is_grad_enabled()", grad, torch.set_grad_enabled, not grad()
+            yield "torch.get_default_dtype()", dtype, torch.set_default_dtype, another
+            yield "torch.get_num_threads()", threads, torch.set_num_threads, threads() + 1
 
     def of_rows(self, rows: Iterable[int]) -> Arguments:
         """A batch of the given examples."""
@@ -218,6 +233,12 @@ class Probe:
                 yield f"{where}row {row} earned {shortened(value)} instead of {shortened(wanted)}"
 
 
+def _write_environment(environment: Mapping[str, str]) -> None:
+    for name in os.environ.keys() - environment.keys():
+        del os.environ[name]
+    os.environ.update(environment)
+
+
 def answer_parent() -> None:
     """In the new process: write the reward's name, its values, and those of concurrent calls (first) or their error."""
     reward, batch, concurrent = pickle.loads(sys.stdin.buffer.read())  # noqa: S301 - written by the parent
@@ -241,7 +262,7 @@ def as_trainers_call(batch: Arguments) -> Arguments:
 
 
 def _form_of(completion: Any) -> str:
-    return "plain" if isinstance(completion, str) else "message"
+    return "text" if isinstance(completion, str) else "message"
 
 
 def _text_of(value: Any) -> str | None:
@@ -287,6 +308,6 @@ def shortened(value: object) -> str:
     return text if len(text) <= 80 else text[:77] + "..."  # noqa: PLR2004 - stated above
 
 
-def described(error: Exception) -> str:
+def described(error: BaseException) -> str:
     """An exception's type and message."""
     return f"{type(error).__name__}: {error}"
