@@ -89,8 +89,7 @@ def check_reward(
         spawn: Whether to call the reward in a new Python process, too. That takes as long as its imports.
 
     Returns:
-        One result per check. A check whose call raises fails, `SystemExit` included. After a `KeyboardInterrupt`, the
-        remaining checks are skipped.
+        One result per check. A check whose call raises fails, `SystemExit` included; a `KeyboardInterrupt` passes.
 
     Raises:
         ArgumentError: `reward` cannot be called, a row is malformed, or another argument is out of its range.
@@ -114,8 +113,6 @@ def check_reward(
 
 def _result(rule: Rule, contract: Contract, found: Mapping[str, CheckResult]) -> CheckResult:
     """What one rule finds: its first breach, if any."""
-    if contract.is_interrupted:
-        return CheckResult(rule.name, "skipped", "not run, because of a KeyboardInterrupt")
     for name in rule.after.split():
         if found[name].status != "passed":
             return CheckResult(rule.name, "skipped", f"not run, because `{name}` did not pass")
@@ -125,9 +122,10 @@ def _result(rule: Rule, contract: Contract, found: Mapping[str, CheckResult]) ->
         return CheckResult(rule.name, "skipped", f"not checked: {reason}")
     except Exception as error:  # noqa: BLE001 - a reward may raise anything
         breach = f"it raised {described(error)}"
+    except KeyboardInterrupt:
+        raise
     except BaseException as error:  # noqa: BLE001 - sys.exit(0) would end the caller's script as if all were well
         breach = f"it raised {described(error)}, which ends the process; raise an Exception instead"
-        contract.is_interrupted = isinstance(error, KeyboardInterrupt)  # which may be the user's
     if breach is None:
         return CheckResult(rule.name, "passed", rule.clause)
     return CheckResult(rule.name, "failed", f"{rule.clause}, but {breach}; {rule.remedy}")

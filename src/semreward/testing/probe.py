@@ -84,7 +84,6 @@ class Probe:
     def __post_init__(self) -> None:
         self.rows = range(len(self.batch["completions"]))
         self.first_signature = self.current_signature()
-        self.is_interrupted = False
         self.first_environment = dict(os.environ)
         self.first_pickle = attempt(pickle.dumps, self.reward)
         name = attempt(reward_name, self.reward)
