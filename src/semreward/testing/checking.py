@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias, get_args
 from semreward.arguments import check_choice, check_number, is_column, is_finite_number
 from semreward.batch import check_column
 from semreward.errors import ArgumentError, ContractError
-from semreward.files import read_rows
+from semreward.files import read_rows, write_text
 from semreward.protocols import RewardFunction
 from semreward.rewards.calling import call_one, reward_name
 from semreward.testing.contract import RULES, Contract, Rule, is_range
@@ -246,9 +246,7 @@ def check_fixtures(
     after = [_line(row) for row in rows]
     diff = "".join(difflib.unified_diff(before, after, f"{file} (expected)", f"{file} (earned)", n=0))
     if update and diff:
-        beside = file.with_name(f"{file.name}.new")  # so that an interrupted run leaves the old file
-        beside.write_text("".join(after), encoding="utf-8", newline="\n")
-        beside.replace(file)
+        write_text(file, "".join(after))
         _logger.warning("%s was updated:\n%s", file, diff)
     return ConformanceReport(reward_name(reward), tuple(results), diff)
 
