@@ -12,7 +12,6 @@ from tibetan.arguments import EXTENDS, Settings, config_files, parse
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 
-
 UNITS = ("pretrain_step", "encoders", "start", "sft_row", "grpo_step", "question", "answer", "drift_text")
 """What `costs` gives the seconds of; `tables.yaml` says what each is."""
 

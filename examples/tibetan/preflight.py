@@ -1,7 +1,6 @@
 """`--plan`, second part: reads the local data as a run would and lists all problems; downloads at most a tokenizer."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from semreward import SentenceTransformerEncoder
@@ -52,10 +51,10 @@ def preflight(settings: Settings) -> None:
 
 def _local(part: object, argument: str) -> str | None:
     """The file that an argument names, if it is on this machine or should be."""
-    name: str | None = getattr(part, argument)
-    ending = Path((name or "").removesuffix(".gz")).suffix
-    if not name or ("://" not in name and (COLUMN in name or ending in FORMATS or name[0] in "./~" or is_file(name))):
-        return name
+    name: str = getattr(part, argument) or ""
+    is_path = is_file(name) or COLUMN in name or name.startswith((".", "/", "~")) or not name
+    if "://" not in name and (is_path or name.removesuffix(".gz").endswith(FORMATS)):
+        return name or None
     print(f"  {argument}: {name} was not read, because a plan downloads no data")
     return None
 
@@ -91,5 +90,4 @@ def _show_prompts(tokenizer: Any, rows: dict[str, list[Row]], settings: Settings
     print("".join(f"  {name}: {count}\n" for name, count in counts.items()), end="")
     for row in parts["rl"][:3]:
         prompt = tokenizer.apply_chat_template(row["prompt"], tokenize=False, add_generation_prompt=True)
-        tokens = tokenizer(prompt, add_special_tokens=False)["input_ids"]
-        print(f"  a prompt, {len(tokens)} tokens: {prompt!r}")
+        print(f"  a prompt, {len(tokenizer(prompt, add_special_tokens=False)['input_ids'])} tokens: {prompt!r}")
