@@ -21,7 +21,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from semreward import BleuReward, ChrfReward, RewardFunction, SemanticSimilarityReward, paper_reward, recommended_reward
+from semreward import (
+    BleuReward,
+    ChrfReward,
+    RewardFunction,
+    SemanticSimilarityReward,
+    files,
+    paper_reward,
+    recommended_reward,
+)
 from semreward.audit import AuditReport, audit_reward
 from semreward.report import markdown_table
 from semreward.rewards.calling import reward_name
@@ -37,7 +45,7 @@ Row = dict[str, Any]
 
 def read_rows(path: Path) -> list[Row]:
     """The rows of a JSONL file."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return list(files.read_rows(path))
 
 
 def miniature_pairs(run: Path) -> list[Row]:

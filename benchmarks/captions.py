@@ -8,7 +8,6 @@ number per answer, but no texts: the captions are not ours. `<pair>.md` has the 
 """
 
 import argparse
-import csv
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,8 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+
+from semreward.files import read_rows
 
 FOLDER = Path(__file__).parent.parent / "docs" / "results" / "captions"
 MODELS = {"base": "base", "cold_start": "cold start", "grpo": "GRPO", "strong_sft": "strong SFT"}
@@ -103,8 +104,7 @@ def keep_tuning(runs: Sequence[Path]) -> dict[str, Any]:
 
 def samples(run: Path, model: str) -> list[dict[str, Any]]:
     """The answers of a policy."""
-    lines = (run / f"evaluate_{model}" / "samples.jsonl").read_text(encoding="utf-8").splitlines()
-    return [json.loads(line) for line in lines]
+    return list(read_rows(run / f"evaluate_{model}" / "samples.jsonl"))
 
 
 def quality_table(models: Mapping[str, Any]) -> str:
@@ -160,8 +160,7 @@ def answer_table(run: Path, models: Mapping[str, Any]) -> str:
 
 def label_table(path: Path) -> str:
     """What a reader found: what the count misses in a random sample, and what it takes for a leak and is none."""
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file, delimiter="\t"))
+    rows = list(read_rows(path))
     head = ("policy", "random answers", *LABELS, "of those counted", "counted in all answers", "of those truly leaks")
     lines = [f"| {' | '.join(head)} |", "|---|" + "---:|" * (len(head) - 1)]
     for model, title in MODELS.items():

@@ -17,7 +17,6 @@ resident, but not anonymous. Seed 0. Prints a table and writes `full-size.json` 
 
 import argparse
 import base64
-import csv
 import gzip
 import json
 import os
@@ -122,9 +121,8 @@ def read_pairs(path: Path) -> list[tuple[str, str]]:
 
 
 def write_pairs(path: Path, pairs: Sequence[tuple[str, str]]) -> None:
-    """Write TSV with a header."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file, delimiter="\t").writerows([("bo", "zh"), *pairs])
+    """Write TSV with a header; TSV has no quoting."""
+    path.write_text("".join(f"{left}\t{right}\n" for left, right in [("bo", "zh"), *pairs]), encoding="utf-8")
 
 
 def count_tokens(policy: Path, texts: Sequence[str], data: DataArguments) -> dict[str, float]:

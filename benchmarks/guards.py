@@ -30,6 +30,7 @@ from typing import Any, NamedTuple
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "examples"))
 
 from miniature.grammar import judge, realise, sample_meaning
+from semreward.files import read_rows
 from semreward.rewards.guards import Guard, LengthRatioGuard, NumberRecallReward, RepetitionGuard, SourceCopyGuard
 from semreward.rewards.numerals import digit_numbers
 from semreward.text import units
@@ -123,8 +124,8 @@ def neighbours(items: list[Any]) -> Iterator[tuple[Any, Any]]:
 
 def run_samples(run: Path, policy: str, *, exact: bool) -> list[Row]:
     """The answers of a run's policy that mean exactly what they should, or the others."""
-    lines = (run / f"evaluate_{policy}" / "samples.jsonl").read_text(encoding="utf-8").splitlines()
-    rows = [Row(row["reference"], row["answer"], row["source"]) for row in map(json.loads, lines)]
+    samples = read_rows(run / f"evaluate_{policy}" / "samples.jsonl")
+    rows = [Row(row["reference"], row["answer"], row["source"]) for row in samples]
     return [row for row in rows if judge(row.wording, row.reference, "bo").exact == exact]
 
 

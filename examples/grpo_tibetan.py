@@ -31,9 +31,10 @@ from tibetan import results
 from tibetan.arguments import Settings, decisive, parse
 from tibetan.data import PARTS, Row, file_digests, prepare, read_part, read_texts
 from tibetan.encoder import adapt_encoders
-from tibetan.evaluate import Evaluator, load_calibration
+from tibetan.evaluate import Evaluator
 from tibetan.plan import print_plan
 from tibetan.policy import load_tokenizer, train_grpo, train_sft
+from tibetan.preflight import preflight
 from tibetan.pretrained import check_network, use_detector, use_folder, use_pair
 from tibetan.rewards import make_reward
 from tibetan.stages import Stages, process_state
@@ -111,7 +112,7 @@ def measure_threshold(stages: Stages, evaluator: Evaluator, rows: list[Row], col
         },
         inputs=("data", "cold_start"),
     )
-    return load_calibration(calibrated)
+    return Calibration.load(calibrated / "calibration.json")
 
 
 def reinforce(
@@ -173,6 +174,7 @@ def main() -> None:
         cpu.raise_malloc_thresholds()
     if settings.run.plan:
         print_plan(settings, config)
+        preflight(settings)
         return
     if not settings.run.miniature:
         check_network(settings)

@@ -150,7 +150,7 @@ def test_utf16_without_a_byte_order_mark_is_refused(written):
 
 
 def test_a_missing_column_is_named_with_those_there_are(written):
-    with pytest.raises(MissingColumnError, match="must have a column `en`, got bo, zh at row 1"):
+    with pytest.raises(MissingColumnError, match="must have a column `en`, got bo, zh in its header"):
         list(read_rows(written("a.tsv", TSV), ["bo", "en"]))
 
 

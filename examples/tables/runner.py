@@ -21,16 +21,17 @@ from typing import Any
 from peft import get_peft_model
 
 from miniature.world import build_world
-from semreward import BleuReward, CompositeReward, LengthRatioGuard, SentenceTransformerEncoder
+from semreward import BleuReward, Calibration, CompositeReward, LengthRatioGuard, SentenceTransformerEncoder
 from semreward.errors import ArgumentError
-from semreward.evaluation import cmrc_scores, first_questions
+from semreward.evaluation import first_questions
+from semreward.evaluation.reading import comparable_text, reading_prompts
 from tables.cells import Cell
 from tables.conditions import BLEU, LENGTH, Condition, standard
 from tables.sweep import Sweep
 from tibetan.arguments import DataArguments, Settings, decisive
-from tibetan.data import Row, file_digests, prepare, read_part, read_rows
+from tibetan.data import Row, file_digests, local_path, prepare, read_part, read_rows
 from tibetan.encoder import adapt_encoders
-from tibetan.evaluate import Evaluator, load_calibration
+from tibetan.evaluate import Evaluator
 from tibetan.policy import load_base, load_tokenizer, lora_config, train_grpo, train_sft
 from tibetan.results import PACKAGES, machine
 from tibetan.rewards import make_reward
@@ -107,18 +108,15 @@ def run_cell(bench: Bench, seed: int, condition: Condition) -> None:
     cell.write(bench.sweep.output_dir)
 
 
-def exact_by_question(answers: Path, data: DataArguments) -> str:
+def exact_by_question(answers_file: Path, data: DataArguments) -> str:
     """`1` or `0` for each question of the reading test, in its order; empty where there was no test."""
     if data.reading_data is None:
         return ""
-    dataset: Any = first_questions(data.reading_data, data.reading_size or 10**9)
-    given = json.loads(answers.read_text(encoding="utf-8"))
+    given = json.loads(answers_file.read_text(encoding="utf-8"))
     right = ""
-    for paragraph in itertools.chain.from_iterable(article["paragraphs"] for article in dataset["data"]):
-        for question in paragraph["qas"]:
-            one = {"data": [{"paragraphs": [{**paragraph, "qas": [question]}]}]}
-            answer = {name: given[name] for name in [question["id"]] if name in given}
-            right += "1" if cmrc_scores(answer, one).exact_match else "0"
+    for question in reading_prompts(first_questions(local_path(data.reading_data), data.reading_size or 10**9)):
+        answers = map(comparable_text, question.answers)
+        right += "1" if question.id in given and comparable_text(given[question.id]) in answers else "0"
     return right
 
 
@@ -213,7 +211,7 @@ def _reward(bench: Bench, seed: int, condition: Condition) -> CompositeReward:
     whole = make_reward(
         arguments,
         bench.encoder,
-        load_calibration(_calibrated(bench, seed, condition.task)) if threshold is None else threshold,
+        _calibration(bench, seed, condition.task) if threshold is None else threshold,
         data.target_language,
         held_out=bench.held_out,
         parser_language=evaluator.parser_language,
@@ -227,18 +225,19 @@ def _reward(bench: Bench, seed: int, condition: Condition) -> CompositeReward:
     return whole.replace(components=components)
 
 
-def _calibrated(bench: Bench, seed: int, task: str) -> Path:
+def _calibration(bench: Bench, seed: int, task: str) -> Calibration:
     start, evaluator = train(bench, seed, standard(task)["cold_start"]), bench.evaluator(task, seed)
     rows = split(bench, seed, task)["calibration"]
     sampling = ("temperature", "top_p", "max_completion_length", "num_generations", "seed")
     decides = {name: getattr(evaluator.settings.grpo, name) for name in sampling}
     decides["statistic"] = evaluator.settings.reward.threshold_statistic
-    return bench.stages.run(
+    folder = bench.stages.run(
         f"seed-{seed}/{task}/calibration",
         partial(evaluator.calibrate, rows=rows, adapter=bench.stages.folder / start),
         {**decides, "encoder": bench.encoder.fingerprint},
         inputs=(f"seed-{seed}/{task}/data", start),
     )
+    return Calibration.load(folder / "calibration.json")
 
 
 def _write_untrained(folder: Path, *, settings: Settings) -> None:

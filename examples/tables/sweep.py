@@ -7,13 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from semreward.errors import ArgumentError
-from tibetan.arguments import Settings, parse
+from tibetan.arguments import EXTENDS, Settings, config_files, parse
 
 CONFIGS = Path(__file__).parent.parent / "configs"
-
 
 UNITS = ("pretrain_step", "encoders", "start", "sft_row", "grpo_step", "question", "answer", "drift_text")
 """What `costs` gives the seconds of; `tables.yaml` says what each is."""
@@ -66,7 +63,9 @@ def read_sweep(config: Path, **changes: Any) -> Sweep:
 
     `extends` names another file, beside it, whose values hold where this one is silent.
     """
-    values = {**_content(config), **{name: value for name, value in changes.items() if value is not None}}
+    values: dict[str, Any] = {}
+    for content in [*config_files(config).values(), changes]:
+        values |= {name: value for name, value in content.items() if value is not None and name != EXTENDS}
     if unknown := sorted(set(values) - {item.name for item in dataclasses.fields(Sweep)}):
         raise ArgumentError(f"{config} must hold members of a sweep, got {', '.join(unknown)}")
     if missing := sorted({"output_dir", "seeds", "tasks", "bases"} - set(values)):
@@ -93,13 +92,3 @@ def read_command(description: str | None, argv: Sequence[str] | None) -> tuple[S
     if unknown := sorted(set(bases) - set(sweep.bases)):
         raise ArgumentError(f"`bases` must be among {', '.join(sweep.bases)}, got {', '.join(unknown)}")
     return dataclasses.replace(sweep, bases={name: sweep.bases[name] for name in bases}), arguments
-
-
-def _content(config: Path) -> dict[str, Any]:
-    if not config.is_file():
-        raise ArgumentError(f"`config` must name a YAML file, got {str(config)!r}, which does not exist")
-    content = yaml.safe_load(config.read_text(encoding="utf-8"))
-    if not isinstance(content, dict):
-        raise ArgumentError(f"{config} must hold a mapping, got {type(content).__name__}")
-    extended = content.pop("extends", None)
-    return content if extended is None else {**_content(config.parent / extended), **content}

@@ -12,6 +12,7 @@ import httpx2
 
 from semreward import files
 from semreward.errors import ArgumentError
+from semreward.evaluation.asking import check_fields
 from semreward.files import COLUMN
 from semreward.text import normalise, units
 from tibetan.arguments import DataArguments
@@ -73,12 +74,25 @@ def prepare(folder: Path, data: DataArguments, tokenizer: Any, seed: int) -> Non
     if data.train_data is None or data.test_data is None:
         raise ArgumentError("`train_data` and `test_data` must name files or hub data sets; or set `miniature: true`")
     columns = (data.source_column, data.target_column)
-    train = [_row(pair, data) for pair in read_rows(data.train_data, columns)]
-    test = [_row(pair, data) for pair in read_rows(data.test_data, columns, split="test")]
-    counts: dict[str, float] = {"train_rows_read": len(train), "test_rows_read": len(test)}
+    train = list(read_rows(data.train_data, columns))
+    test = list(read_rows(data.test_data, columns, split="test"))
+    parts, counts = split_rows(train, test, data, tokenizer, seed)
     if data.count_leaks:
-        pairs = ((row["source"], row["reference"]) for row in train)
+        pairs = ((pair[data.source_column], pair[data.target_column]) for pair in train)
         counts["words_of_the_source_language_only"] = write_foreign_words(folder, pairs)
+    for name, rows in parts.items():
+        write_rows(folder / f"{name}.jsonl", rows)
+    (folder / "counts.json").write_text(json.dumps(counts, indent=2))
+    print(", ".join(f"{key}: {value}" for key, value in counts.items()))
+
+
+def split_rows(
+    train_pairs: Sequence[Row], test_pairs: Sequence[Row], data: DataArguments, tokenizer: Any, seed: int
+) -> tuple[dict[str, list[Row]], dict[str, float]]:
+    """The rows of each part, and how many were read, dropped and why; an error if a part has none."""
+    check_fields(data.prompt, ("source",), argument="prompt")
+    train, test = [_row(pair, data) for pair in train_pairs], [_row(pair, data) for pair in test_pairs]
+    counts: dict[str, float] = {"train_rows_read": len(train), "test_rows_read": len(test)}
     held_out = {row["source"] for row in test}
     train = [row for row in train if row["source"] not in held_out]
     counts["train_rows_that_are_in_test"] = counts["train_rows_read"] - len(train)
@@ -88,11 +102,14 @@ def prepare(folder: Path, data: DataArguments, tokenizer: Any, seed: int) -> Non
 
     random.Random(seed).shuffle(train)  # noqa: S311 - the order of rows, no cryptography
     first_rl = data.cold_start_size + data.calibration_size
+    dropped = ", ".join(f"{key}: {value}" for key, value in counts.items() if "rows" in key)
     if len(train) <= first_rl:
         raise ArgumentError(
             f"`train_data` must hold more than cold_start_size + calibration_size = {first_rl} usable rows, "
-            f"got {len(train)}; lower the sizes or raise max_row_tokens"
+            f"got {len(train)} ({dropped}); lower the sizes or raise max_row_tokens"
         )
+    if not test:
+        raise ArgumentError(f"`test_data` must hold a usable row, got none ({dropped}); raise max_row_tokens")
     last_rl = None if data.rl_size is None else first_rl + data.rl_size
     parts = {
         "cold_start": train[: data.cold_start_size],
@@ -100,11 +117,7 @@ def prepare(folder: Path, data: DataArguments, tokenizer: Any, seed: int) -> Non
         "rl": train[first_rl:last_rl],
         "test": test[: data.test_size],
     }
-    for name, rows in parts.items():
-        counts[name] = len(rows)
-        write_rows(folder / f"{name}.jsonl", rows)
-    (folder / "counts.json").write_text(json.dumps(counts, indent=2))
-    print(", ".join(f"{key}: {value}" for key, value in counts.items()))
+    return parts, counts | {name: len(rows) for name, rows in parts.items()}
 
 
 def read_part(folder: Path, name: str) -> list[Row]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from transformers import set_seed
 
-from semreward import Calibration, ChrfReward, Encoder, LanguageConsistencyReward, calibrate, similarities
+from semreward import ChrfReward, Encoder, LanguageConsistencyReward, calibrate, similarities
 from semreward.evaluation import (
     ChatModel,
     Distribution,
@@ -171,11 +171,6 @@ class Evaluator:
                 task = token_kl(model, None, tokenizer, references, contexts=prompts, max_tokens=limit)
             measured["kl_to_base_on_task"] = asdict(task)
         return measured
-
-
-def load_calibration(folder: Path) -> Calibration:
-    """The calibration that a stage wrote."""
-    return Calibration.load(folder / "calibration.json")
 
 
 def _meaning(answers: Sequence[str], references: Sequence[str], language: str, task: str) -> Scores:

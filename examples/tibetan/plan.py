@@ -1,4 +1,4 @@
-"""`--plan`: the settings beside the paper's, and sizes, without loading weights or asking the network."""
+"""`--plan`, first part: the settings beside the paper's, and sizes, without loading weights or asking the network."""
 
 import dataclasses
 import json
@@ -95,7 +95,7 @@ def planned_settings(config: Path, settings: Settings) -> list[PlannedSetting]:
         values |= {field.name: getattr(part, field.name) for field in dataclasses.fields(part)}
     planned: dict[str, PlannedSetting] = {}
     for file in config_files(config):
-        for line in file.read_text(encoding="utf-8").splitlines():
+        for line in file.read_text(encoding="utf-8").split("\n"):
             match = re.match(r"(\w+):\s*(.*?)\s*(?:#\s*paper:\s*(.*))?$", line)
             if match and match[1] in values:
                 value, paper = _shown(values[match[1]]), match[3] or ""
@@ -108,7 +108,7 @@ def policy_shape(settings: Settings) -> PretrainedConfig | None:
     name = settings.policy.model_name_or_path
     if settings.run.miniature:
         return None
-    if Path(name).is_dir():
+    if (Path(name) / "config.json").is_file():
         shape: PretrainedConfig = AutoConfig.from_pretrained(name)
         return shape
     return KNOWN_SHAPES.get(name)

@@ -29,6 +29,7 @@ from trl import GRPOConfig, GRPOTrainer, SFTConfig, SFTTrainer
 from semreward import CompositeReward
 from semreward.errors import ArgumentError
 from semreward.evaluation import token_kl
+from semreward.files import write_text
 from semreward.monitor import MonitoredReward, RewardMonitor
 from tibetan.arguments import PolicyArguments, Settings
 from tibetan.data import Row
@@ -194,7 +195,7 @@ class TimeBudget(TrainerCallback):
 
     def on_save(self, *_: Any, **__: Any) -> None:
         """Keep the time used beside the checkpoint."""
-        self.record.write_text(json.dumps(round(self.used_s, 1)))
+        write_text(self.record, json.dumps(round(self.used_s, 1)))
 
 
 class Progress(ProgressCallback):

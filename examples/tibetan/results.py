@@ -15,10 +15,9 @@ from typing import Any
 import torch
 from matplotlib.figure import Figure
 
-from semreward import files
+from semreward import Calibration, files
 from semreward.report import Report
 from tibetan.comparison import Comparison, compare
-from tibetan.evaluate import load_calibration
 from tibetan.policy import DRIFT_KEY
 
 MODELS = {
@@ -92,7 +91,7 @@ def collect(folder: Path, settings: Mapping[str, Any], seconds: Mapping[str, flo
     retrieval = {name: folder / name / "retrieval.json" for name in ("encoder", "held_out_encoder")}
     threshold, calibration = settings["reward"]["threshold"], None
     if (folder / "calibration").exists():
-        calibration = load_calibration(folder / "calibration")
+        calibration = Calibration.load(folder / "calibration" / "calibration.json")
         threshold = calibration.threshold if threshold is None else threshold
     return {
         "models": scores,
@@ -167,9 +166,7 @@ def quality_columns(task: str) -> dict[str, Sequence[str]]:
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a file that is never half there."""
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    partial.replace(path)
+    files.write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
 def publish(folder: Path, results: Mapping[str, Any]) -> None:
@@ -194,7 +191,7 @@ def write_report(folder: Path, results: Mapping[str, Any]) -> None:
     if (folder / "calibration").exists():
         report.heading("Threshold")
         names = ("quantity", "value", "meaning")
-        rows = load_calibration(folder / "calibration").rows()
+        rows = Calibration.load(folder / "calibration" / "calibration.json").rows()
         report.table([dict(zip(names, row, strict=True)) for row in rows], prose=True)
     report.heading("Quality and reading comprehension")
     scores = [score for score in next(iter(models.values())).values() if isinstance(score, dict)]

@@ -17,6 +17,7 @@ from typing import Any
 from accelerate import PartialState
 
 from semreward.errors import ArgumentError
+from semreward.files import write_text
 
 RECORD = "stage.json"
 
@@ -78,7 +79,7 @@ class Stages:
         state.wait_for_everyone()
         if state.is_main_process:
             seconds = round(time.perf_counter() - start, 1)
-            (partial / RECORD).write_text(json.dumps({**record, "seconds": seconds}, indent=2, ensure_ascii=False))
+            write_text(partial / RECORD, json.dumps({**record, "seconds": seconds}, indent=2, ensure_ascii=False))
             partial.rename(final)
             print(f"[{name}] done in {seconds:.0f} s")
         state.wait_for_everyone()
@@ -109,7 +110,7 @@ def _prepare(partial: Path, record: Mapping[str, Any], *, keep: bool) -> None:
     if partial.exists() and not (keep and begun.exists() and json.loads(begun.read_text()) == record):
         shutil.rmtree(partial)
     partial.mkdir(parents=True, exist_ok=True)
-    begun.write_text(json.dumps(record))
+    write_text(begun, json.dumps(record))
 
 
 def last_whole_checkpoint(folder: Path) -> str | None:

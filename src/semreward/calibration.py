@@ -19,6 +19,7 @@ import semreward
 from semreward.arguments import check_count
 from semreward.batch import Texts, check_column, reference_texts
 from semreward.errors import ArgumentError, ArgumentTypeError, CalibrationMismatchWarning
+from semreward.files import write_text
 from semreward.protocols import Completion, Encoder
 from semreward.rewards.similarity import as_encoder, similarities
 from semreward.shaping import COSINE_SLACK, SATURATION, check_threshold, threshold_rescale
@@ -136,7 +137,7 @@ class Calibration:
     def save(self, path: str | Path) -> None:
         """Write it as JSON, with the version of the package that measured it."""
         content = {**dataclasses.asdict(self), "semreward": semreward.__version__}
-        Path(path).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        write_text(path, json.dumps(content, indent=2) + "\n")
 
     @classmethod
     def load(cls, path: str | Path) -> "Calibration":

@@ -1,4 +1,4 @@
-"""The reader of data files, which guesses nothing: TSV has no quoting, CSV and TSV hold strings, lines end at LF."""
+"""Reads data files and guesses nothing: TSV has no quoting, CSV and TSV hold strings, LF ends a line. Writes texts."""
 
 import codecs
 import csv
@@ -8,6 +8,7 @@ import io
 import json
 import os
 import re
+import shutil
 import sys
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -52,27 +53,50 @@ def read_rows(
 
     Raises:
         ArgumentError: There is no such file, it is damaged, or (after all rows before it) a row cannot be read.
-        MissingColumnError: A row lacks a column; with `keep_bad`, the first row.
+        MissingColumnError: A header or a row lacks a column; with `keep_bad`, a header or the first row.
         MissingDependencyError: The library for a format is not installed.
     """
     name = "stdin" if source == STDIN else source
-    for number, row in enumerate(_rows(source, columns, split), start=1):
+    for number, row in enumerate(_rows(source, columns, split)):
         missing = [] if isinstance(row, BadRow) else [column for column in columns if column not in row]
-        if missing and (number == 1 or not keep_bad):
+        if missing and (number <= 1 or not keep_bad):
+            place = f"at row {number}" if number else "in its header"
             raise MissingColumnError(
-                f"{name} must have a column `{missing[0]}`, got {', '.join(map(str, row)) or 'none'} at row {number}; "
-                "add it, or name another column"
+                f"{name} must have a column `{missing[0]}`, got {', '.join(map(str, row)) or 'none'} {place}; "
+                "add it, name another column, or correct what separates columns"
             )
         if isinstance(row, BadRow) and not keep_bad:
             place = f"row {number} (line {row.line})"
             raise ArgumentError(f"{name}: {row.fault} at {place}, got {row.content[:80]!r}; correct or drop it")
-        yield BadRow(0, "missing column", str(row)) if missing else row
+        if number:
+            yield BadRow(0, "missing column", str(row)) if missing else row
 
 
 def read_json(path: str | PathLike[str]) -> Any:
-    """The content of a JSON file, gzipped or not; an `ArgumentError` if it cannot be read."""
-    with _opened(Path(path)) as file:
-        return json.loads(file.read())
+    """The content of a JSON file, gzipped or not, or the rows of JSON lines; an `ArgumentError` if it is neither."""
+    with _opened(str(path)) as file:
+        try:
+            return json.loads(file.read())
+        except json.JSONDecodeError as error:
+            if error.msg != "Extra data":  # behind the first of several values
+                raise
+    return list(read_rows(path))
+
+
+def write_text(path: str | PathLike[str], text: str) -> None:
+    r"""Write a file whole or not at all (an `OSError`). A lone surrogate becomes `\udXXX`: in JSON the same text."""
+    if os.path.exists(path) and not is_file(path):  # noqa: PTH110 - as above; a pipe or a device
+        Path(path).write_text(text, encoding="utf-8", errors="backslashreplace")
+        return
+    target = Path(path).resolve()
+    beside = target.with_name(f"{target.name}.{os.getpid()}.new")
+    try:
+        beside.write_text(text, encoding="utf-8", errors="backslashreplace")
+        if target.exists():
+            shutil.copymode(target, beside)
+        beside.replace(target)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def is_file(name: str | PathLike[str]) -> bool:
@@ -81,56 +105,64 @@ def is_file(name: str | PathLike[str]) -> bool:
 
 
 def _rows(source: str | PathLike[str], columns: Sequence[Any], split: str) -> Iterator[Any]:
-    path, is_numbered = Path(source), any(isinstance(column, int) for column in columns)
-    ending = Path(str(path).removesuffix(".gz")).suffix
-    if COLUMN in str(source):
-        yield from _aligned_rows(str(source), columns)
-    elif ending in FORMATS or source == STDIN:
-        with _opened(path) as file:
-            for row in _file_rows(file, ending, is_numbered=is_numbered):
+    """The header, a mapping whose keys are the names of columns, and the rows. Where there is none, all names do."""
+    name, is_numbered = str(source), any(isinstance(column, int) for column in columns)
+    ending = Path(name.removesuffix(".gz")).suffix
+    is_path = isinstance(source, PathLike) or name.startswith((".", "/", "~"))
+    has_header = not is_numbered and COLUMN not in name and ending in (".csv", ".tsv", ".parquet")
+    if not has_header:
+        yield dict.fromkeys(columns)
+    if COLUMN in name:
+        yield from _aligned_rows(name, columns)
+    elif ending in FORMATS or name == STDIN or (is_path and not is_file(name)):
+        with _opened(name) as file:
+            for row in _file_rows(file, ending, has_header=has_header):
                 yield dict(enumerate(row.values())) if is_numbered and isinstance(row, dict) else row
-    elif is_file(path):
-        raise ArgumentError(
-            f"data file {str(source)!r} must end in {', '.join(FORMATS)}, or in one of these and .gz; convert it"
-        )
-    elif isinstance(source, PathLike) or source.startswith((".", "/", "~")):
-        raise ArgumentError(f"data file {str(source)!r} does not exist; correct the path")
+    elif is_file(name):
+        raise ArgumentError(f"data file {name!r} must end in {', '.join(FORMATS)}, with or without .gz; convert it")
     else:
-        yield from _library("datasets", "semreward[train]").load_dataset(source, split=split)
+        try:
+            yield from _library("datasets", "semreward[train]").load_dataset(source, split=split)
+        except (OSError, ValueError) as error:  # the hub's errors are among them
+            raise ArgumentError(f"hub data set {name!r} cannot be read: {error}; is it named correctly?") from error
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[IO[bytes]]:
+def _opened(name: str) -> Iterator[IO[bytes]]:
     """The bytes of a file or of stdin; whatever reading them raises becomes an error that names it."""
-    if str(path) != STDIN and not is_file(path):
-        raise ArgumentError(f"data file {str(path)!r} does not exist; correct the path")
-    opener: Any = gzip.open if path.suffix == ".gz" else open
+    if name != STDIN and not is_file(name):
+        what = "is no regular file" if os.path.exists(name) else "does not exist"  # noqa: PTH110 - as above
+        raise ArgumentError(f"data file {name!r} {what}; correct the path, or pipe JSON lines to `-`")
+    opener: Any = gzip.open if name.endswith(".gz") else open
     try:
-        with nullcontext(sys.stdin.buffer) if str(path) == STDIN else opener(path, "rb") as file:
+        with nullcontext(sys.stdin.buffer) if name == STDIN else opener(name, "rb") as file:
+            before = name != STDIN and os.fstat(file.fileno())
             yield file
+            after = before and os.fstat(file.fileno())
     except (OSError, EOFError, ValueError, RecursionError, zlib.error) as error:
-        raise ArgumentError(
-            f"data file {str(path)!r} cannot be read: {error}; is it complete, and what its ending says?"
-        ) from error
+        raise ArgumentError(f"data file {name!r} cannot be read: {error}; is it what its ending says?") from error
+    if before and after and (before.st_size, before.st_mtime) != (after.st_size, after.st_mtime):
+        raise ArgumentError(f"data file {name!r} changed while it was read; wait until it is complete")
 
 
-def _file_rows(file: IO[bytes], ending: str, *, is_numbered: bool) -> Iterator[Any]:
+def _file_rows(file: IO[bytes], ending: str, *, has_header: bool) -> Iterator[Any]:
     if ending == ".parquet":
         parquet = _library("pyarrow.parquet", "semreward[train]")
         table = parquet.ParquetFile(file)
-        names = table.schema_arrow.names
-        _distinct(zip(names, names, strict=True))
+        header = _distinct((name, name) for name in table.schema_arrow.names)
+        if has_header:
+            yield header
         for batch in table.iter_batches():
             yield from batch.to_pylist()
     elif ending == ".csv":
         reader = csv.reader(_lines(file), strict=True)
         try:
-            yield from _table_rows(((reader.line_num, record) for record in reader), is_numbered=is_numbered)
+            yield from _table_rows(((reader.line_num, record) for record in reader), has_header=has_header)
         except csv.Error as error:
             raise ValueError(f"line {reader.line_num}: {error}") from error
     elif ending == ".tsv":
         records = (line.rstrip("\r\n").split("\t") for line in _lines(file))
-        yield from _table_rows(enumerate(records, start=1), is_numbered=is_numbered)
+        yield from _table_rows(enumerate(records, start=1), has_header=has_header)
     elif ending == ".json":
         text = "".join(_lines(file))
         is_array = text.lstrip().startswith("[")
@@ -150,13 +182,16 @@ def _lines(file: IO[bytes]) -> Iterator[str]:
             yield line.decode("utf-8", "surrogateescape")
 
 
-def _table_rows(records: Iterable[tuple[int, Sequence[str]]], *, is_numbered: bool) -> Iterator[Any]:
-    names: Sequence[Any] = ()
+def _table_rows(records: Iterable[tuple[int, Sequence[str]]], *, has_header: bool) -> Iterator[Any]:
+    names: dict[str, Any] = {}
     for line, values in records:
-        if not names and not is_numbered:
-            names = list(_distinct(zip(values, values, strict=True)))
-        elif not any(values) and len(values) <= 1:
+        if not any(values) and len(values) <= 1:
             continue  # a blank line
+        elif has_header and not names:
+            if _NOT_UTF8.search("".join(values)):
+                raise ValueError(f"its header, line {line}, is not valid UTF-8")
+            names = _distinct((value, value) for value in values)
+            yield names
         elif names and len(values) != len(names):
             yield BadRow(line, "another number of columns", str(values))
         elif _NOT_UTF8.search("".join(values)):
@@ -195,12 +230,13 @@ def _distinct(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
 def _aligned_rows(name: str, columns: Sequence[str]) -> Iterator[Any]:
     texts = []
     for column in columns:
-        with _opened(Path(name.replace(COLUMN, column))) as file:
+        with _opened(name.replace(COLUMN, column)) as file:
             texts.append([line.rstrip("\r\n") for line in _lines(file)])
     if len(set(map(len, texts))) > 1:
         lengths = ", ".join(f"{column}: {len(lines)}" for column, lines in zip(columns, texts, strict=True))
         raise ArgumentError(f"the files {name!r} must have as many lines each, got {lengths}; correct the files")
-    yield from _table_rows(enumerate([columns, *zip(*texts, strict=True)]), is_numbered=False)
+    for values in _table_rows(enumerate(zip(*texts, strict=True), start=1), has_header=False):
+        yield values if isinstance(values, BadRow) else dict(zip(columns, values.values(), strict=True))
 
 
 def _library(name: str, install: str) -> Any:

@@ -7,6 +7,8 @@ from typing import Any
 
 import jinja2
 
+from semreward.files import write_text
+
 _PAGE = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string("""\
 <!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>{{ title }}</title>
@@ -89,4 +91,4 @@ class Report:
 
     def write(self, path: str | Path) -> None:
         """Write the page to a file."""
-        Path(path).write_text(self.render(), encoding="utf-8")
+        write_text(path, self.render())

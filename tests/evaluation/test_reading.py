@@ -204,7 +204,7 @@ def test_a_repeated_question_is_named():
         {"data": None},
         {"data": [{}]},
         {"data": [{"paragraphs": [{"context": "文", "qas": [{"id": "q"}]}]}]},
-        {"data": [{"paragraphs": [{"context": "文", "qas": [{"id": "q", "question": "？", "answers": None}]}]}]},
+        {"data": [{"paragraphs": [{"context": "文", "qas": [{"id": "q", "question": "？", "answers": 3}]}]}]},
     ],
 )
 def test_another_layout_is_refused(broken):

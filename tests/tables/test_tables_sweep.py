@@ -51,7 +51,7 @@ def test_presets_take_the_same_path_without_a_miniature() -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("[1]", "must hold a mapping, got list"),
+        ("[1]", "must hold a mapping from argument to value, got list"),
         ("bases: {A: {}}\nspeed: 3", "must hold members of a sweep, got speed"),
         ("bases: {A: {}}", "must name output_dir, seeds, tasks"),
         ("{output_dir: x, seeds: [], tasks: {mt: {}}, bases: {A: {}}}", "must each name at least one"),

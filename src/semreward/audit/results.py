@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias, get_args
 from semreward.arguments import is_finite_number
 from semreward.audit.attacks import KINDS, Kind
 from semreward.errors import ArgumentError
+from semreward.files import write_text
 from semreward.report import Report, Row, markdown_table
 
 SCHEMA = "semreward.audit/1"
@@ -178,8 +179,7 @@ class AuditReport:
         ending = Path(path).suffix
         if ending not in formats:
             raise ArgumentError(f"`path` must end in {', '.join(formats)}; got {str(path)!r}")
-        # A lone surrogate, which UTF-8 cannot carry, is written as \udXXX: in JSON the same text.
-        Path(path).write_text(formats[ending](), encoding="utf-8", errors="backslashreplace")
+        write_text(path, formats[ending]())
 
     def __str__(self) -> str:
         table = [markdown_table(_attack_rows(self))] if self.attacks else []

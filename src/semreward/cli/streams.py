@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import stat
 import sys
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
@@ -26,6 +27,8 @@ def rows_of(source: str, columns: Sequence[tuple[str, str]], *, needed: Sequence
     """The rows of a file, with each column NAME that `--column NAME=COLUMN` takes from another one."""
     taken = dict(columns)
     required = [*taken.values(), *(name for name in needed if name not in taken)]
+    if is_one_file(source, sys.__stdout__):  # it would grow while it is read
+        raise ArgumentError(f"stdout must not be the file that is read, {name_of(source)}; write to another one")
     is_empty = True
     for row in read_rows(source if source == STDIN else Path(source), required):
         is_empty = False
@@ -78,7 +81,18 @@ def check_target(path: str, options: Namespace) -> None:
     target = Path(path)
     read = (options.file, getattr(options, "threshold", None), (options.reward or "").rpartition(":")[0])
     with refusals():
-        if target.is_dir() or not os.access(target if target.exists() else target.parent, os.W_OK):
+        is_device = target.exists() and not target.is_file()  # others are written beside, and then replaced
+        places = [target] if is_device else [target.resolve().parent, *([target] if target.exists() else [])]
+        if target.is_dir() or not all(os.access(place, os.W_OK) for place in places):
             raise ArgumentError(f"--out must name a file that may be written, in an existing folder, got {path!r}")
-        if target.exists() and any(source and Path(source).exists() and target.samefile(source) for source in read):
+        if any(is_one_file(path, source) for source in read if source):
             raise ArgumentError(f"--out must not be a file that is read, got {path!r}; give another name")
+
+
+def is_one_file(*places: Any) -> bool:
+    """Whether two paths or streams are one regular file; `-` is stdin."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # no such file, closed, or not the system's
+        streams = [sys.stdin if place == STDIN else place for place in places]
+        found = [os.stat(place if isinstance(place, str) else place.fileno()) for place in streams]  # noqa: PTH116
+        return stat.S_ISREG(found[0].st_mode) and os.path.samestat(*found)
+    return False

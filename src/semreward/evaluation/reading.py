@@ -12,11 +12,12 @@ from typing import Any, NamedTuple, TypeAlias
 from semreward.arguments import check_count, is_column
 from semreward.errors import ArgumentError, ArgumentTypeError, MissingDependencyError
 from semreward.evaluation.asking import AnswerFile, answerer_name, check_fields, key_of
-from semreward.files import read_json
+from semreward.files import read_json, read_rows
 from semreward.text import ReasoningPolicy, remove_reasoning
 
-Dataset: TypeAlias = Mapping[str, Any] | str | os.PathLike[str]
-"""Questions in SQuAD's layout (`data` > `paragraphs` > `qas`), or a JSON file with them."""
+Dataset: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]] | str | os.PathLike[str]
+"""Questions or a file of them: in SQuAD's layout (`data` > `paragraphs` > `qas`), CMRC's own (`context_text`, `qas`) or
+a row per question (`id`, `context`, `question`, `answers` > `text`), as hub data sets have it."""
 
 Reader: TypeAlias = Callable[[Sequence[str]], Sequence[str]]  # a batch of prompts to their answers
 
@@ -46,17 +47,17 @@ def reading_prompts(dataset: Dataset) -> list[ReadingPrompt]:
         ArgumentTypeError: The data set is neither a mapping nor a path.
     """
     content = _content(dataset)
-    questions = []
+    questions: list[ReadingPrompt] = []
     try:
         for article in content["data"]:
             for paragraph in article["paragraphs"]:
                 for item in paragraph["qas"]:
-                    answers = tuple(dict.fromkeys(answer["text"] for answer in item.get("answers", ())))
+                    answers = tuple(dict.fromkeys(answer["text"] for answer in item.get("answers") or ()))
                     questions.append(ReadingPrompt(item["id"], paragraph["context"], item["question"], answers))
     except (KeyError, TypeError, AttributeError) as error:
         raise ArgumentError(
             "`dataset` must have the layout of SQuAD: data > paragraphs > context and qas, these with id, question and "
-            f"answers with text; failed at {error!r}"
+            f"answers with text (the docs list two other layouts); failed after question {len(questions)} at {error!r}"
         ) from error
     if not questions:
         raise ArgumentError("`dataset` must hold at least one question, got none")
@@ -72,8 +73,8 @@ def reading_prompts(dataset: Dataset) -> list[ReadingPrompt]:
 def first_questions(dataset: Dataset, count: int) -> dict[str, Any]:
     """A data set of the same layout with only the first `count` questions; raises like `reading_prompts`."""
     check_count("count", count)
+    reading_prompts(dataset)  # checks the layout
     content = _content(dataset)
-    reading_prompts(content)  # checks the layout
     articles = []
     for article in content["data"]:
         paragraphs = []
@@ -87,10 +88,28 @@ def first_questions(dataset: Dataset, count: int) -> dict[str, Any]:
 
 
 def _content(dataset: Dataset) -> Mapping[str, Any]:
-    content: Any = read_json(dataset) if isinstance(dataset, (str, os.PathLike)) else dataset
+    """The data set in SQuAD's layout; rows of another one become articles when they are read."""
+    content: Any = dataset
+    if isinstance(dataset, (str, os.PathLike)):
+        is_json = str(dataset).removesuffix(".gz").endswith(".json")
+        content = read_json(dataset) if is_json else list(read_rows(dataset, split="validation"))
+    if is_column(content) and all(isinstance(row, Mapping) for row in content):
+        content = {"data": map(_article, content)}
     if not isinstance(content, Mapping):
-        raise ArgumentTypeError(f"`dataset` must be a mapping or a path of a JSON file, got {type(content).__name__}")
+        raise ArgumentTypeError(f"`dataset` must be a mapping or a path, or rows, got {type(content).__name__}")
     return content
+
+
+def _article(row: Mapping[str, Any]) -> dict[str, Any]:
+    if "context_text" in row:
+        asked = [(item["query_id"], item["query_text"], item.get("answers") or ()) for item in row["qas"]]
+    else:
+        asked = [(row["id"], row["question"], (row.get("answers") or {}).get("text") or ())]
+    questions = []
+    for name, question, texts in asked:
+        answers = [{"text": text} for text in ([texts] if isinstance(texts, str) else texts)]
+        questions.append({"id": name, "question": question, "answers": answers})
+    return {"paragraphs": [{"context": row.get("context_text", row.get("context")), "qas": questions}]}
 
 
 def reading_answers(
