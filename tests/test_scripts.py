@@ -293,10 +293,6 @@ def test_letters_are_counted_by_script():
     assert dict(language_report("བོད་字a字 12!").letters) == {"Hani": 2, "Tibt": 2, "Latn": 1}
 
 
-def test_shares_are_of_all_letters():
-    assert dict(language_report("ཀཁ字a").shares) == {"Tibt": 0.5, "Hani": 0.25, "Latn": 0.25}
-
-
 def test_without_a_language_nothing_is_foreign():
     report = language_report("ཀ字")
     assert (report.language, report.consistent, report.foreign) == (None, None, ())

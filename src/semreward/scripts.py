@@ -14,7 +14,7 @@ Unicode), so a verdict needs no NFC.
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain, pairwise, takewhile
 from typing import NamedTuple
@@ -315,24 +315,19 @@ class LanguageReport:
         letters: How many letters of each script count, most first. `"Zyyy"`: letters that several scripts share.
         foreign: Runs of foreign letters, in order.
         consistent: Whether there are letters, and none of them foreign.
-        shares: The letters of each script as a share of all.
     """
 
     language: str | None
     letters: Mapping[str, int]
     foreign: tuple[ForeignSpan, ...] = ()
     consistent: bool | None = None
-    shares: Mapping[str, float] = field(init=False)
-
-    def __post_init__(self) -> None:
-        total = sum(self.letters.values())
-        object.__setattr__(self, "shares", {script: count / total for script, count in self.letters.items()})
 
     def __str__(self) -> str:
+        total = sum(self.letters.values())
         verdict = {None: "no language given", True: "consistent", False: "not consistent"}[self.consistent]
-        lines = [f"{self.language or 'text'}: {verdict}, {sum(self.letters.values())} letters"]
+        lines = [f"{self.language or 'text'}: {verdict}, {total} letters"]
         for script, count in self.letters.items():
-            lines.append(f"  {script}  {count:>7}  {self.shares[script]:>6.1%}  {script_names()[script]}")
+            lines.append(f"  {script}  {count:>7}  {count / total:>6.1%}  {script_names()[script]}")
         shown = self.foreign[:_SHOWN_SPANS]
         lines += [f"  foreign at {span.start}-{span.end}: {_shortened(span.text)} ({span.script})" for span in shown]
         if len(self.foreign) > _SHOWN_SPANS:
