@@ -65,11 +65,9 @@ def markdown_page(title: str, sections: Iterable[Section]) -> str:
 
 def markdown_table(rows: Sequence[Row]) -> str:
     """Rows as a Markdown table that also reads well in a terminal; nothing ends a cell or begins a tag."""
-    head, *body = _cells(rows)
-    lines = [head, ["---"] * len(head), *body]
-    lines = [[cell.replace("|", "\\|").replace("<", "&lt;") for cell in line] for line in lines]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    lines[1] = ["-" * width for width in widths]
+    lines = [[cell.replace("|", "\\|").replace("<", "&lt;") for cell in line] for line in _cells(rows)]
+    widths = [max(3, *map(len, column)) for column in zip(*lines, strict=True)]
+    lines.insert(1, ["-" * width for width in widths])
     padded = [map(str.ljust, line, widths) for line in lines]
     return "\n".join("| " + " | ".join(line) + " |" for line in padded)
 

@@ -11,6 +11,7 @@ The rule gives a text the same verdict before and after canonical composition an
 Unicode), so a verdict needs no NFC.
 """
 
+import reprlib
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -55,7 +56,6 @@ _IGNORABLE = regex.compile(r"\p{DI}+")
 _LONG_TEXT = 1000
 _LONG_RUN = regex.compile(r"\p{M}{31,}")
 
-_SHOWN_CHARACTERS = 40
 _SHOWN_SPANS = 10
 
 
@@ -329,7 +329,7 @@ class LanguageReport:
         for script, count in self.letters.items():
             lines.append(f"  {script}  {count:>7}  {count / total:>6.1%}  {script_names()[script]}")
         shown = self.foreign[:_SHOWN_SPANS]
-        lines += [f"  foreign at {span.start}-{span.end}: {_shortened(span.text)} ({span.script})" for span in shown]
+        lines += [f"  foreign at {span.start}-{span.end}: {reprlib.repr(span.text)} ({span.script})" for span in shown]
         if len(self.foreign) > _SHOWN_SPANS:
             lines.append(f"  and {len(self.foreign) - _SHOWN_SPANS} more foreign spans")
         return "\n".join(lines)
@@ -377,7 +377,3 @@ def _foreign_spans(text: str, scripts: frozenset[str]) -> Iterator[ForeignSpan]:
             start, script = index, letter_script
     if script:
         yield ForeignSpan(start, len(text), text[start:], script)
-
-
-def _shortened(text: str) -> str:
-    return repr(text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 1] + "…")

@@ -74,7 +74,6 @@ BAD_CALLS = {
     },
     "FastTextDetector": {
         "sr.FastTextDetector('nowhere.bin')": "path",
-        "sr.FastTextDetector('lid.bin', labels=0)": "labels",
         "sr.FastTextDetector('lid.bin')(['text'])": "lid.bin",
         "sr.FastTextDetector('lid.bin')(['text', 3])": "texts row 1",
     },

@@ -155,10 +155,6 @@ def test_a_fasttext_model_is_asked_line_by_line(fasttext):
     assert fasttext.models[0].calls == [["ཀ ཁ", "ང་ཨིན"]]
 
 
-def test_only_so_many_labels_are_looked_at(fasttext):
-    assert FastTextDetector(fasttext.path, labels=1)(["ཀ"]) == [{"bod_Tibt": 0.75}]
-
-
 def test_nothing_is_loaded_before_the_first_text(fasttext):
     assert FastTextDetector(fasttext.path)([]) == []
     assert fasttext.models == []
@@ -166,7 +162,7 @@ def test_nothing_is_loaded_before_the_first_text(fasttext):
 
 def test_equal_descriptions_share_a_model(fasttext):
     FastTextDetector(fasttext.path)(["ཀ"])
-    FastTextDetector(str(fasttext.path), labels=1)(["ཀ"])
+    FastTextDetector(str(fasttext.path))(["ཀ"])
     assert [model.path for model in fasttext.models] == [str(fasttext.path)]
 
 
@@ -215,12 +211,6 @@ def test_a_missing_file_fails_at_construction(tmp_path):
         FastTextDetector(tmp_path / "none.bin")
 
 
-@pytest.mark.parametrize("labels", [0, -1, 1.5])
-def test_a_number_of_labels_out_of_range_fails_at_construction(fasttext, labels):
-    with pytest.raises(ArgumentError, match="`labels` must be a whole number of at least 1"):
-        FastTextDetector(fasttext.path, labels=labels)
-
-
 def test_a_missing_library_names_its_command(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "fasttext", None)
     (tmp_path / "model.bin").write_bytes(b"")
@@ -233,7 +223,7 @@ def test_a_forked_child_asks_although_another_thread_held_the_lock(fasttext):
 
     with detectors._lock:
         detectors._after_fork()
-        assert FastTextDetector(fasttext.path, labels=1)(["ཀ"]) == [{"bod_Tibt": 0.75}]
+        assert FastTextDetector(fasttext.path)(["ཀ"]) == [{"bod_Tibt": 0.75, "zho_Hans": 0.25}]
 
 
 def test_a_real_model_is_understood(tmp_path):

@@ -1,19 +1,18 @@
 """Language detectors: a second opinion where languages share a script, so that letters cannot tell them apart."""
 
 import hashlib
-import importlib
 import logging
 import math
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from semreward.arguments import check_count, is_finite_number
-from semreward.errors import ArgumentError, ArgumentTypeError, MissingDependencyError, UnknownLanguageError
+from semreward.arguments import is_finite_number
+from semreward.errors import ArgumentError, ArgumentTypeError, UnknownLanguageError, library
 from semreward.scripts import expand_scripts, script_code, tag_parts
 
 logger = logging.getLogger(__name__)
@@ -25,6 +24,7 @@ A language is named by a tag with or without fastText's `__label__`: `bo`, `bod`
 """
 
 _LABEL = "__label__"
+_LABELS = 8  # the languages of a text beyond these have next to no probability
 _TOLERANCE = 1e-3  # a model's rounding may carry a probability past 1
 
 
@@ -111,10 +111,9 @@ class FastTextDetector:
 
     Args:
         path: File of the model (`model_v3.bin`, `lid.176.ftz`).
-        labels: How many of the most probable labels count, >= 1.
 
     Raises:
-        ArgumentError: There is no such file, or `labels` is out of its range.
+        ArgumentError: There is no such file.
         MissingDependencyError: At the first call, the fasttext library is not installed.
         ValueError: At the first call, fastText cannot read the file.
 
@@ -124,8 +123,6 @@ class FastTextDetector:
     """
 
     path: str
-    _: KW_ONLY
-    labels: int = 8
 
     def __post_init__(self) -> None:
         if not isinstance(self.path, (str, os.PathLike)):
@@ -133,20 +130,19 @@ class FastTextDetector:
         object.__setattr__(self, "path", os.fspath(self.path))
         if not Path(self.path).is_file():
             raise ArgumentError(f"`path` must be the file of a fastText model, got {self.path!r}; download it first")
-        check_count("labels", self.labels)
 
     @property
     def fingerprint(self) -> str:
-        """Short hash of the model's file and the number of labels."""
-        return f"{_file_hash(self.path)}-{self.labels}"
+        """Short hash of the model's file."""
+        return _file_hash(self.path)
 
     def __call__(self, texts: list[str]) -> list[dict[str, float]]:
-        """The most probable languages of `N` texts, and how probable they are."""
+        """The eight most probable languages of `N` texts, and how probable they are."""
         if not texts:
             return []
         lines = [" ".join(text.split()) for text in texts]
         with _lock:
-            labels, shares = _loaded(self.path).predict(lines, k=self.labels)
+            labels, shares = _loaded(self.path).predict(lines, k=_LABELS)
         return [
             {label.removeprefix(_LABEL): float(share) for label, share in zip(*row, strict=True)}
             for row in zip(labels, shares, strict=True)
@@ -158,14 +154,8 @@ _lock = threading.Lock()  # one thread at a time loads a model, or asks one
 
 @lru_cache(maxsize=4)
 def _loaded(path: str) -> Any:
-    try:
-        fasttext = importlib.import_module("fasttext")
-    except ModuleNotFoundError as error:
-        if error.name != "fasttext":
-            raise  # fasttext is there, and something that it needs is not
-        raise MissingDependencyError("FastTextDetector needs fasttext; pip install 'semreward[detect]'") from error
     logger.info("loading the language detector %s", path)
-    return fasttext.load_model(path)
+    return library("fasttext", "semreward[detect]").load_model(path)
 
 
 @lru_cache(maxsize=16)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from semreward.batch import Texts
-from semreward.errors import MissingDependencyError
+from semreward.errors import library
 from semreward.rewards.comparing import ComparingReward
 from semreward.text import units
 
@@ -137,16 +137,5 @@ def _sentence_score(metric: Any, answer: str, references: Sequence[str]) -> floa
 
 
 def sacrebleu_module() -> Any:
-    """The sacrebleu library.
-
-    Raises:
-        MissingDependencyError: It is not installed.
-    """
-    try:
-        import sacrebleu
-        import sacrebleu.metrics
-    except ModuleNotFoundError as error:
-        if error.name != "sacrebleu":
-            raise  # sacrebleu is there, and something that it needs is not
-        raise MissingDependencyError("BLEU and chrF need sacrebleu; pip install 'semreward[eval]'") from error
-    return sacrebleu
+    """The sacrebleu library; a `MissingDependencyError` without it."""
+    return library("sacrebleu", "semreward[eval]")
