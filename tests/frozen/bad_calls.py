@@ -142,7 +142,7 @@ BAD_CALLS = {
         "call(language(detector=lambda _texts: [{'bo': 2.0}]))": "detector",
     },
     "LengthRatioGuard": {
-        "sr.LengthRatioGuard(2.0, 1.0)": "low",
+        "sr.LengthRatioGuard(2.0, 1.0)": "high",
         "sr.LengthRatioGuard(0.5, INF)": "high",
         "sr.LengthRatioGuard(slack=-1)": "slack",
         "sr.LengthRatioGuard(on_missing='skip')": "on_missing",

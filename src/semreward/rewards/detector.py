@@ -140,9 +140,8 @@ class FastTextDetector:
         """The eight most probable languages of `N` texts, and how probable they are."""
         if not texts:
             return []
-        lines = [" ".join(text.split()) for text in texts]
         with _lock:
-            labels, shares = _loaded(self.path).predict(lines, k=_LABELS)
+            labels, shares = _loaded(self.path).predict([" ".join(text.split()) for text in texts], k=_LABELS)
         return [
             {label.removeprefix(_LABEL): float(share) for label, share in zip(*row, strict=True)}
             for row in zip(labels, shares, strict=True)

@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import ClassVar
 
-from semreward.arguments import check_count, check_number, check_share, is_finite_number
+from semreward.arguments import check_count, check_number, check_share
 from semreward.batch import Batch, Texts
-from semreward.errors import ArgumentError
 from semreward.rewards.comparing import ComparingReward
 from semreward.rewards.ngrams import copied_share, repeated_share, weighted_length
 from semreward.rewards.numerals import digit_numbers, written_numbers
@@ -51,10 +50,8 @@ class LengthRatioGuard(ComparingReward):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not (is_finite_number(self.low) and is_finite_number(self.high) and 0 <= self.low <= self.high):
-            raise ArgumentError(
-                f"`low` and `high` must be finite with 0 <= low <= high, got low={self.low!r}, high={self.high!r}"
-            )
+        check_number("low", self.low, at_least=0)
+        check_number("high", self.high, at_least=self.low)
         check_number("slack", self.slack, at_least=0)
 
     def _compared(self, answer: str, _source: str, references: Texts) -> float:
