@@ -71,7 +71,8 @@ def word_replaced(text: str, donor: str, rng: random.Random) -> str | None:
     foreign = words_of(donor)
     if not foreign or not words:
         return None
-    pieces[rng.choice(words)] = rng.choice(foreign)
+    index = rng.choice(words)
+    pieces[index] = rng.choice(foreign)
     return "".join(pieces)
 
 
