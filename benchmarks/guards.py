@@ -31,11 +31,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "examples"))
 
 from miniature.grammar import judge, realise, sample_meaning
 from semreward.files import read_rows
-from semreward.rewards.guards import Guard, LengthRatioGuard, NumberRecallReward, RepetitionGuard, SourceCopyGuard
+from semreward.rewards.comparing import ComparingReward
+from semreward.rewards.guards import LengthRatioGuard, NumberRecallReward, RepetitionGuard, SourceCopyGuard
 from semreward.rewards.numerals import digit_numbers
 from semreward.text import units
 
-GUARDS: dict[str, Guard] = {
+GUARDS: dict[str, ComparingReward] = {
     "length": LengthRatioGuard(),
     "repetition": RepetitionGuard(reference_column="reference"),
     "copy": SourceCopyGuard(),
@@ -43,7 +44,7 @@ GUARDS: dict[str, Guard] = {
 }
 """The gates of `recommended_reward`."""
 
-OTHERS: dict[str, Guard] = {
+OTHERS: dict[str, ComparingReward] = {
     "length 0.33-3": LengthRatioGuard(1 / 3, 3.0),
     "length 0.5-2": LengthRatioGuard(0.5, 2.0),
     "length 0.6-1.6": LengthRatioGuard(0.6, 1.6),
@@ -158,13 +159,13 @@ def renumbered(text: str) -> str | None:
     return re.sub(r"\d+", lambda found: str(int(found[0]) + 1), text)
 
 
-def failed(guard: Guard, rows: list[Row], answers: list[str]) -> list[bool]:
+def failed(guard: ComparingReward, rows: list[Row], answers: list[str]) -> list[bool]:
     """Which answers a guard gives 0."""
     columns = {"reference": [row.reference for row in rows], "source": [row.source for row in rows]}
     return [value == 0 for value in guard(completions=answers, **columns)]
 
 
-def shares(rows: list[Row], answers: list[str], guards: dict[str, Guard]) -> dict[str, float]:
+def shares(rows: list[Row], answers: list[str], guards: dict[str, ComparingReward]) -> dict[str, float]:
     """Per cent of the answers that each guard fails, and that any gate of the recommended reward does."""
     outcomes = {name: failed(guard, rows, answers) for name, guard in guards.items()}
     closed = [any(row) for row in zip(*(outcomes[name] for name in GUARDS), strict=True)]

@@ -7,7 +7,7 @@ import json
 import os
 import platform
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import torch
 from matplotlib.figure import Figure
 
 from semreward import Calibration, files
-from semreward.report import Report
+from semreward.report import Section, html_page
 from tibetan.comparison import Comparison, compare
 from tibetan.policy import DRIFT_KEY
 
@@ -182,42 +182,43 @@ def write_report(folder: Path, results: Mapping[str, Any]) -> None:
     """Write `report.html`: tables, curves, and twenty answers beside their references."""
     settings, models = results["settings"], results["models"]
     trained = f"Policy {settings['policy']['model_name_or_path']}, encoder {settings['encoders']['encoder']}"
-    report = Report("Semantic rewards: cold start, GRPO and strong SFT side by side")
-    report.text(
-        f"{'Policy and encoders made on the spot, in miniature' if settings['run']['miniature'] else trained}, "
-        f"seed {results['seed']}, tau {results['threshold']:.4f}, {results['date']}, "
-        f"{results['machine']['cpu']}, accelerator {results['machine']['accelerator'] or 'none'}."
+    policy = "Policy and encoders made on the spot, in miniature" if settings["run"]["miniature"] else trained
+    machine = results["machine"]
+    setting = (
+        f"{policy}, seed {results['seed']}, tau {results['threshold']:.4f}, {results['date']}, {machine['cpu']}, "
+        f"accelerator {machine['accelerator'] or 'none'}."
     )
+    sections = [Section(text=setting)]
     if (folder / "calibration").exists():
-        report.heading("Threshold")
         names = ("quantity", "value", "meaning")
-        rows = Calibration.load(folder / "calibration" / "calibration.json").rows()
-        report.table([dict(zip(names, row, strict=True)) for row in rows], prose=True)
-    report.heading("Quality and reading comprehension")
+        rows = [
+            dict(zip(names, row, strict=True))
+            for row in Calibration.load(folder / "calibration" / "calibration.json").rows()
+        ]
+        sections.append(Section("Threshold", rows=rows, prose=True))
     scores = [score for score in next(iter(models.values())).values() if isinstance(score, dict)]
     signatures = "; ".join(score["signature"] for score in scores if "signature" in score)
-    report.table(table(models, quality_columns(settings["data"]["task"])), note=signatures)
+    quality = table(models, quality_columns(settings["data"]["task"]))
+    sections.append(Section("Quality and reading comprehension", rows=quality, note=signatures))
     for pair, found in results["comparisons"].items():
-        report.heading(f"Differences: {pair}")
-        report.table(
-            [{"per answer": name} | comparison for name, comparison in found.items()],
-            note="Mean difference, 95 % bootstrap interval, and the smallest difference that so many items show.",
-        )
-    report.heading("Drift on out-of-domain text")
-    report.table(table(models, DRIFT), note="Nats a token; KL of the policy to the base policy.")
+        differences = [{"per answer": name} | comparison for name, comparison in found.items()]
+        note = "Mean difference, 95 % bootstrap interval, and the smallest difference that so many items show."
+        sections.append(Section(f"Differences: {pair}", rows=differences, note=note))
+    note = "Nats a token; KL of the policy to the base policy."
+    sections.append(Section("Drift on out-of-domain text", rows=table(models, DRIFT), note=note))
     for stage in ("grpo", "grpo_similarity_only"):
         if (folder / stage).exists():
-            report.heading(f"Training: {MODELS[stage]}")
-            _add_curves(report, files.read_json(folder / stage / "log.json"))
-    report.heading("Answers")
+            sections += [Section(f"Training: {MODELS[stage]}"), *_curves(files.read_json(folder / stage / "log.json"))]
     answers: list[dict[str, Any]] = [{} for _ in _samples(folder, "base")[:ANSWERS_SHOWN]]
     for model in models:
         for row, sample in zip(answers, _samples(folder, model), strict=False):  # samples beyond those shown
             row |= {"source": sample["source"], "reference": sample["reference"], MODELS[model]: sample["answer"]}
-    report.table(answers, prose=True)
-    report.heading("Stages")
-    report.table([{"stage": name, "seconds": value} for name, value in results["seconds"].items()])
-    report.write(folder / "report.html")
+    sections.append(Section("Answers", rows=answers, prose=True))
+    sections.append(
+        Section("Stages", rows=[{"stage": name, "seconds": value} for name, value in results["seconds"].items()])
+    )
+    page = html_page("Semantic rewards: cold start, GRPO and strong SFT side by side", sections)
+    files.write_text(folder / "report.html", page)
 
 
 def summary(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -248,14 +249,14 @@ def _range(found: Mapping[str, float]) -> str:
     return mean if found["runs"] == 1 else f"{mean} ({least} to {greatest})"
 
 
-def _add_curves(report: Report, log: Sequence[Row]) -> None:
+def _curves(log: Sequence[Row]) -> Iterator[Section]:
     for title, curves in CURVES.items():
         points = {}
         for label, key in curves.items():
             if found := [(line["step"], line[key]) for line in log if line.get(key) is not None]:
                 points[label] = found
         if points:
-            report.figure(_drawn(points), title)
+            yield Section(drawing=_drawn(points), note=title)
 
 
 def _drawn(curves: Mapping[str, Sequence[tuple[float, float]]]) -> str:

@@ -1,5 +1,8 @@
 """Exceptions and warnings: each is a `SemRewardError` and also the built-in exception that fits."""
 
+import importlib
+from typing import Any
+
 
 class SemRewardError(Exception):
     """Base of every exception that semreward raises on purpose."""
@@ -59,6 +62,16 @@ class ContractError(SemRewardError, AssertionError):
 
 class MissingDependencyError(SemRewardError, ImportError):
     """An optional library is not installed; the message carries the command that installs it."""
+
+
+def library(name: str, install: str) -> Any:
+    """An optional library; without it, a `MissingDependencyError` with the command that installs it."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise  # the library is there, and something that it needs is not
+        raise MissingDependencyError(f"{name} is not installed; pip install '{install}'") from error
 
 
 class SemRewardWarning(UserWarning):

@@ -11,10 +11,11 @@ The rule gives a text the same verdict before and after canonical composition an
 Unicode), so a verdict needs no NFC.
 """
 
+import reprlib
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain, pairwise
 from typing import NamedTuple
@@ -62,7 +63,6 @@ _IGNORABLE = regex.compile(r"\p{DI}+")
 _LONG_TEXT = 1000
 _LONG_RUN = regex.compile(r"\p{M}{31,}")
 
-_SHOWN_CHARACTERS = 40
 _SHOWN_SPANS = 10
 
 
@@ -342,26 +342,21 @@ class LanguageReport:
         letters: How many letters of each script count, most first. `"Zyyy"`: letters that several scripts share.
         foreign: Runs of foreign letters, in order.
         consistent: Whether there are letters, and none of them foreign.
-        shares: The letters of each script as a share of all.
     """
 
     language: str | None
     letters: Mapping[str, int]
     foreign: tuple[ForeignSpan, ...] = ()
     consistent: bool | None = None
-    shares: Mapping[str, float] = field(init=False)
-
-    def __post_init__(self) -> None:
-        total = sum(self.letters.values())
-        object.__setattr__(self, "shares", {script: count / total for script, count in self.letters.items()})
 
     def __str__(self) -> str:
+        total = sum(self.letters.values())
         verdict = {None: "no language given", True: "consistent", False: "not consistent"}[self.consistent]
-        lines = [f"{self.language or 'text'}: {verdict}, {sum(self.letters.values())} letters"]
+        lines = [f"{self.language or 'text'}: {verdict}, {total} letters"]
         for script, count in self.letters.items():
-            lines.append(f"  {script}  {count:>7}  {self.shares[script]:>6.1%}  {script_names()[script]}")
+            lines.append(f"  {script}  {count:>7}  {count / total:>6.1%}  {script_names()[script]}")
         shown = self.foreign[:_SHOWN_SPANS]
-        lines += [f"  foreign at {span.start}-{span.end}: {_shortened(span.text)} ({span.script})" for span in shown]
+        lines += [f"  foreign at {span.start}-{span.end}: {reprlib.repr(span.text)} ({span.script})" for span in shown]
         if len(self.foreign) > _SHOWN_SPANS:
             lines.append(f"  and {len(self.foreign) - _SHOWN_SPANS} more foreign spans")
         return "\n".join(lines)
@@ -409,7 +404,3 @@ def _foreign_spans(text: str, scripts: frozenset[str]) -> Iterator[ForeignSpan]:
             start, script = index, letter_script
     if script:
         yield ForeignSpan(start, len(text), text[start:], script)
-
-
-def _shortened(text: str) -> str:
-    return repr(text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 1] + "…")

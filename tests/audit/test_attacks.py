@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from semreward.audit import DEFAULT_ATTACKS, ENGLISH, KINDS, TABLES, TIBETAN, Attack, AuditRow, Corpus, LanguageTable
+from semreward.audit import DEFAULT_ATTACKS, TABLES, Attack, AuditRow, Corpus, LanguageTable
+from semreward.audit.attacks import KINDS
+from semreward.audit.tables import ENGLISH, TIBETAN
 from semreward.errors import ArgumentError, ArgumentTypeError
 
 TIBETAN_ROW = AuditRow(

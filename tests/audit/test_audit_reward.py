@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from semreward import BleuReward, CompositeReward, LanguageConsistencyReward, SemanticSimilarityReward, paper_reward
-from semreward.audit import ENGLISH, Attack, audit_reward
+from semreward.audit import Attack, audit_reward
 from semreward.audit.edits import words_of
+from semreward.audit.tables import ENGLISH
 from semreward.errors import ArgumentError, ArgumentTypeError, RewardOutputError
 
 PAIRS = [

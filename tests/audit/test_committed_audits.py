@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from semreward.audit import DEFAULT_ATTACKS, SCHEMA
+from semreward.audit import DEFAULT_ATTACKS
+from semreward.audit.results import SCHEMA
 
 ROOT = Path(__file__).parents[2]
 AUDITS = sorted((ROOT / "docs" / "audits").glob("*.json"))

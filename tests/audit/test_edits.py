@@ -78,15 +78,13 @@ def test_full_width_forms_are_compatible_with_what_they_replace(text):
     assert unicodedata.normalize("NFKC", edits.full_width(text)) == unicodedata.normalize("NFKC", text)
 
 
-@pytest.mark.parametrize(("share", "replaced"), [(0.1, 1), (0.25, 2), (0.5, 4), (0.75, 6), (1.0, 8)])
-def test_the_share_of_replaced_words_is_rounded_up(share, replaced):
-    changed = edits.words_replaced("a b c d e f g h", "x", share, random.Random(0))
-    assert changed.count("x") == replaced
+def test_one_word_is_replaced():
+    assert edits.word_replaced("a b c d", "x", random.Random(0)).split().count("x") == 1
 
 
 @pytest.mark.parametrize(("text", "donor"), [("", "x"), ("a b", "...")])
-def test_words_are_replaced_only_where_there_are_words(text, donor):
-    assert edits.words_replaced(text, donor, 0.5, random.Random(0)) is None
+def test_a_word_is_replaced_only_where_there_are_words(text, donor):
+    assert edits.word_replaced(text, donor, random.Random(0)) is None
 
 
 @pytest.mark.parametrize(

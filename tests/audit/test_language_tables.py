@@ -3,9 +3,9 @@ from functools import partial
 
 import pytest
 
-from semreward.audit import CHINESE, ENGLISH, TABLES, TIBETAN, LanguageTable
+from semreward.audit import TABLES, LanguageTable
 from semreward.audit.edits import next_of_its_group
-from semreward.audit.tables import rewritten, table_of
+from semreward.audit.tables import CHINESE, ENGLISH, TIBETAN, rewritten, table_of
 from semreward.errors import ArgumentError, ArgumentTypeError
 
 

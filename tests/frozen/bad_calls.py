@@ -74,7 +74,6 @@ BAD_CALLS = {
     },
     "FastTextDetector": {
         "sr.FastTextDetector('nowhere.bin')": "path",
-        "sr.FastTextDetector('lid.bin', labels=0)": "labels",
         "sr.FastTextDetector('lid.bin')(['text'])": "lid.bin",
         "sr.FastTextDetector('lid.bin')(['text', 3])": "texts row 1",
     },
@@ -143,7 +142,7 @@ BAD_CALLS = {
         "call(language(detector=lambda _texts: [{'bo': 2.0}]))": "detector",
     },
     "LengthRatioGuard": {
-        "sr.LengthRatioGuard(2.0, 1.0)": "low",
+        "sr.LengthRatioGuard(2.0, 1.0)": "high",
         "sr.LengthRatioGuard(0.5, INF)": "high",
         "sr.LengthRatioGuard(slack=-1)": "slack",
         "sr.LengthRatioGuard(on_missing='skip')": "on_missing",

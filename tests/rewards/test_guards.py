@@ -167,7 +167,7 @@ def test_composed_and_decomposed_texts_are_of_one_length():
 @pytest.mark.parametrize(
     "options",
     [
-        {"low": 2.0, "high": 1.0},
+        {"high": 1.0, "low": 2.0},
         {"low": -0.1},
         {"high": float("inf")},
         {"low": float("nan")},
@@ -412,7 +412,7 @@ def test_a_length_of_ngrams_may_come_from_numpy():
 
 
 def test_a_number_beyond_all_floats_is_no_ratio():
-    with pytest.raises(ArgumentError, match="`low` and `high` must be finite"):
+    with pytest.raises(ArgumentError, match="`high` must be a finite number of at least 0.5"):
         LengthRatioGuard(high=10**400)
 
 

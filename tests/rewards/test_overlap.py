@@ -1,4 +1,3 @@
-import builtins
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 
@@ -107,6 +106,13 @@ def test_an_unknown_missing_policy_fails_at_construction(reward):
 
 
 @REWARDS
+@pytest.mark.parametrize("column", [None, "", 3])
+def test_a_reward_that_needs_a_reference_must_name_its_column(reward, column):
+    with pytest.raises(ArgumentError, match="`reference_column` must be a non-empty string"):
+        reward.replace(reference_column=column)
+
+
+@REWARDS
 def test_concurrent_threads_get_equal_values(reward):
     completions, reference = [f"a b c {number}" for number in range(50)], ["a b c 7"] * 50
     expected = reward(completions=completions, reference=reference)
@@ -160,15 +166,12 @@ def test_the_signature_carries_sacrebleus_version(reward):
 @pytest.fixture
 def no_module(monkeypatch):
     """Makes the import of sacrebleu fail for want of the module that is named."""
-    real_import = builtins.__import__
     missing = []
 
-    def failing(name, *args, **kwargs):
-        if missing and name.startswith("sacrebleu"):
-            raise ModuleNotFoundError(f"No module named {missing[0]!r}", name=missing[0])
-        return real_import(name, *args, **kwargs)
+    def failing(name):
+        raise ModuleNotFoundError(f"No module named {missing[0]!r}", name=missing[0])
 
-    monkeypatch.setattr(builtins, "__import__", failing)
+    monkeypatch.setattr("importlib.import_module", failing)
     return missing.append
 
 

@@ -1,6 +1,5 @@
 """Attacks: answers that a reader would send back, made from a row's reference by a fixed rule."""
 
-import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
@@ -10,6 +9,7 @@ from typing import Any, Literal, TypeAlias, get_args
 from semreward.arguments import check_choice, check_text, is_column
 from semreward.audit import edits
 from semreward.audit.tables import LanguageTable, rewritten, table_of
+from semreward.batch import is_nothing
 from semreward.errors import ArgumentError, ArgumentTypeError
 
 Kind: TypeAlias = Literal["form", "language", "padding", "order", "meaning"]
@@ -33,13 +33,11 @@ class AuditRow:
 
     def texts(self, column: str) -> list[str]:
         """The texts of a column of lists; none where it is missing (or NaN, as pandas has it)."""
-        value = self.columns.get(column)
-        if value is None or (isinstance(value, float) and math.isnan(value)):
+        value: Any = self.columns.get(column)
+        if is_nothing(value):
             return []
         if not is_column(value) or not all(isinstance(text, str) for text in value):
-            found = (
-                f"got {str(value)[:80]!r} ({type(value).__name__}) at row {self.index}; put a single text into a list"
-            )
+            found = f"got {str(value)[:80]!r} at row {self.index}; put a single text into a list"
             raise ArgumentTypeError(f"`{column}` must be a list of texts or None, {found}")
         return list(value)
 
@@ -121,8 +119,7 @@ def _half_and_half(row: AuditRow, corpus: Corpus) -> str | None:
 
 
 def _one_foreign_word(row: AuditRow, corpus: Corpus) -> str | None:
-    count = len(edits.words_of(row.reference))
-    return edits.words_replaced(row.reference, row.source, 1 / count, corpus.rng(row)) if row.source and count else None
+    return edits.word_replaced(row.reference, row.source or "", corpus.rng(row))
 
 
 def _transliteration(row: AuditRow, corpus: Corpus) -> str | None:
@@ -131,10 +128,6 @@ def _transliteration(row: AuditRow, corpus: Corpus) -> str | None:
 
 def _homoglyphs(row: AuditRow, corpus: Corpus) -> str:
     return row.reference.translate(str.maketrans(*corpus.table.homoglyphs))
-
-
-def _preamble(row: AuditRow, corpus: Corpus) -> str | None:
-    return corpus.table.preamble + row.reference if corpus.table.preamble else None
 
 
 def _beyond_window(row: AuditRow, corpus: Corpus) -> str | None:
@@ -208,7 +201,10 @@ _SHIPPED: dict[Kind, dict[str, tuple[str, Maker]]] = {
     },
     "padding": {
         "padding": ("plus a polite phrase", lambda row, corpus: corpus.joined(row.reference, corpus.table.boilerplate)),
-        "preamble": ("'Translation: ' and the reference", _preamble),
+        "preamble": (
+            "'Translation: ' and the reference",
+            lambda row, corpus: corpus.joined(corpus.table.preamble, row.reference),
+        ),
         "verbose": ("reference and paraphrase", lambda row, corpus: corpus.joined(row.reference, row.paraphrase)),
         "repetition": ("the reference three times", lambda row, corpus: corpus.joined(*[row.reference] * 3)),
         "extra_sentence": (

@@ -3,7 +3,6 @@
 `None` means that the edit does not apply: the text has too few words, or lacks what is to be changed.
 """
 
-import math
 import random
 import re
 from collections.abc import Mapping, Sequence
@@ -66,16 +65,14 @@ def shuffled(text: str, rng: random.Random) -> str | None:
     return "".join(pieces)
 
 
-def words_replaced(text: str, donor: str, share: float, rng: random.Random) -> str | None:
-    """A text with a share of its words, rounded up, replaced by words of `donor`."""
+def word_replaced(text: str, donor: str, rng: random.Random) -> str | None:
+    """A text with one of its words replaced by a word of `donor`."""
     pieces, words = split(text)
     foreign = words_of(donor)
     if not foreign or not words:
         return None
-    chosen = sorted(rng.sample(words, min(len(words), math.ceil(share * len(words)))))
-    start = rng.randrange(len(foreign))
-    for count, index in enumerate(chosen):
-        pieces[index] = foreign[(start + count) % len(foreign)]
+    index = rng.choice(words)
+    pieces[index] = rng.choice(foreign)
     return "".join(pieces)
 
 

@@ -11,7 +11,7 @@ from semreward.arguments import is_finite_number
 from semreward.audit.attacks import KINDS, Kind
 from semreward.errors import ArgumentError
 from semreward.files import write_text
-from semreward.report import Report, Row, markdown_table
+from semreward.report import Row, Section, html_page, markdown_page
 
 SCHEMA = "semreward.audit/1"
 """Name and version of the JSON layout: fields may be added under one version, none changes its meaning."""
@@ -158,20 +158,11 @@ class AuditReport:
 
     def to_markdown(self) -> str:
         """The whole report as Markdown."""
-        parts = [f"# Audit of {self.reward}", *_facts(self)]
-        for heading, rows, note in _sections(self):
-            parts += [f"## {heading}", markdown_table(rows), note]
-        return "\n\n".join(filter(None, parts)) + "\n"
+        return markdown_page(f"Audit of {self.reward}", _sections(self))
 
     def to_html(self) -> str:
         """The whole report as one HTML page that opens offline."""
-        page = Report(f"Audit of {self.reward}")
-        for fact in _facts(self):
-            page.text(fact)
-        for heading, rows, note in _sections(self):
-            page.heading(heading)
-            page.table(rows, note=note, prose=True)
-        return page.render()
+        return html_page(f"Audit of {self.reward}", _sections(self))
 
     def write(self, path: str | Path) -> None:
         """Write the report; the path's ending says how: `.json`, `.md` or `.html`."""
@@ -182,8 +173,8 @@ class AuditReport:
         write_text(path, formats[ending]())
 
     def __str__(self) -> str:
-        table = [markdown_table(_attack_rows(self))] if self.attacks else []
-        return "\n\n".join([f"# Audit of {self.reward}", *_facts(self), *table, _summary(self)])
+        attacks = Section(rows=_attack_rows(self), note=_summary(self))
+        return markdown_page(f"Audit of {self.reward}", [*_facts(self), attacks]).rstrip()
 
 
 _UNTESTED = "no row had a reward for the attack, the weak answer and the reference alike"
@@ -209,7 +200,7 @@ def _failure(result: AttackResult, limit: str | float) -> str:
     )
 
 
-def _facts(report: AuditReport) -> list[str]:
+def _facts(report: AuditReport) -> list[Section]:
     built = f"{report.weak_built} of them made from the reference by leaving out every third word"
     setting = f"{report.rows} rows, language {report.language}, seed {report.seed}, semreward {report.version}."
     facts = [f"{setting} Weak answers: {built if report.weak_built else 'all of them given'}."]
@@ -222,7 +213,7 @@ def _facts(report: AuditReport) -> list[str]:
     ):
         if level.win_rate is not None and level.win_rate <= 0.5:  # noqa: PLR2004 - a coin wins as often
             facts.append(f"Attention: {good} the weak answer on {level.win_rate:.0%} of rows only; {reason}.")
-    return facts
+    return [Section(text=fact) for fact in facts]
 
 
 def _summary(report: AuditReport) -> str:
@@ -230,8 +221,7 @@ def _summary(report: AuditReport) -> str:
     return ", ".join(f"{count} {verdict.replace('_', ' ')}" for verdict, count in counts.items()) + "."
 
 
-def _sections(report: AuditReport) -> list[tuple[str, list[Row], str]]:
-    """Headings, rows and notes, without those that have no rows."""
+def _sections(report: AuditReport) -> list[Section]:
     levels: list[Row] = []
     for level in report.levels:
         row = {"answer": level.name, "rows": level.rows, "without a reward": level.unscored, "mean": level.mean}
@@ -245,12 +235,12 @@ def _sections(report: AuditReport) -> list[tuple[str, list[Row], str]]:
         if result.applied:
             examples.append({**name, "what it is": result.description, "an answer": result.example or "(blank)"})
     sections = [
-        ("Honest answers", levels, ""),
-        ("Attacks", _attack_rows(report), f"{_summary(report)} {_READING}"),
-        ("Components", components, ""),
-        ("What the attacks look like", examples, ""),
+        Section("Honest answers", rows=levels, prose=True),
+        Section("Attacks", rows=_attack_rows(report), note=f"{_summary(report)} {_READING}", prose=True),
+        Section("Components", rows=components, prose=True),
+        Section("What the attacks look like", rows=examples, prose=True),
     ]
-    return [section for section in sections if section[1]]
+    return [*_facts(report), *(section for section in sections if section.rows)]
 
 
 def _attack_rows(report: AuditReport) -> list[Row]:

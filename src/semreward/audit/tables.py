@@ -143,7 +143,7 @@ ENGLISH = LanguageTable(
         "I hope this answer is helpful to you. Please feel free to contact us at any time if you have any further "
         "questions or need more information."
     ),
-    preamble="Translation: ",
+    preamble="Translation:",
     function_words=frozenset(
         _words(
             "a an the and or but of to in on at by for from with as into about is are was were be been being do does "
@@ -226,11 +226,10 @@ def _exchanged(match: "re.Match[str]") -> str:
 
 TIBETAN = LanguageTable(
     "bo",
-    joiner=" ",
     word_joiner="་",
     separators="་",
     boilerplate="གོང་གསལ་ནང་དོན་ནི་དཔྱད་གཞི་ཙམ་ཡིན། དོགས་གནད་ཡོད་ན་དུས་ནམ་ཡང་ང་ཚོར་འབྲེལ་བ་གནང་རོགས།",
-    preamble="བོད་ཡིག་ཏུ་བསྒྱུར་ན། ",
+    preamble="བོད་ཡིག་ཏུ་བསྒྱུར་ན།",
     function_words=frozenset(
         _words("གི ཀྱི གྱི ཡི གིས ཀྱིས གྱིས ཡིས ལ དུ ཏུ སུ རུ ནས ལས དང ནི ཡང ཀྱང འང འདི དེ ཞིག ཅིག ཤིག ཏེ སྟེ བཞིན འདུག ཡོད ཡིན རེད པ བ")
     ),

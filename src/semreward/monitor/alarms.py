@@ -18,38 +18,28 @@ CLIPPED = "completions/clipped_ratio"
 """TRL's own metric: share of completions that were cut off at the maximum length."""
 
 _MESSAGES = {
-    # Caught the cold start of 40 rows, which dropped a word from every sentence, and both runs without a cold start.
     "length": "answers are {length_ratio:.2f} times as long as their references ({a_window_ago:.2f} a window ago). "
     "Remedy: read what has been added or left out; gate on LengthRatioGuard, or lengthen the cold start.",
-    # Reported by users: one reward falls to 0 while the others pay (huggingface/open-r1#255).
     "dead_zone": "{share:.0%} of the answers get nothing from {subject}, and learn nothing from it. "
     "Remedy: lower its threshold (calibrate_threshold on this policy's samples) or lengthen the cold start.",
-    # Reported by users: loss 0, because all completions of a prompt earn the same (huggingface/trl#3857).
     "flat_groups": "in {share:.0%} of the groups all answers earn the same, and nothing is learned from them. "
     "Remedy: raise the temperature, lower a threshold with a large dead zone, or drop prompts that are solved.",
-    # Caught the run without a cold start (seed 3).
     "dominance": "{subject}: the first makes {share:.0%} of the difference between answers, the mean of the second is "
     "{mean_of_the_other:.2f}. Remedy: raise the weight of the second, make it a gate, or lengthen the cold start.",
-    # Caught similarity alone on a base that repeats its source, which both encoders took for a translation.
     "echo": "answers repeat their prompts: {echo:.0%} of their adjacent unit pairs more than references do. "
     "Remedy: gate on SourceCopyGuard or on LanguageConsistencyReward; the encoder takes a copy for a translation.",
-    # Caught the run without a cold start (seed 3), whose policy did not stop.
     "clipped": "{share:.0%} of the answers are cut off at the maximum length. "
     "Remedy: gate on LengthRatioGuard, and check that the cold start teaches answers to end.",
-    # Caught the cold start of 40 rows: no answer named the agent any more, and everything else looked better.
     "omission": "{missing_units:.0%} of the references' units are in no answer of their group, {at_best:.0%} at best. "
     "Remedy: compare answers with references; if they leave something out, lengthen the cold start.",
-    # Caught the run without a cold start (seed 3), and similarity alone on a base that repeats its source.
     "language": "{subject} is {mean:.2f} and does not rise ({a_window_ago:.2f} a window ago). "
     "Remedy: give it a higher weight, make it a gate, or lengthen the cold start.",
-    # Caught the run without a cold start (seed 3), in which the held-out encoder fell while the reward rose.
     "judge_falls": "{subject} has fallen by {fall:.3f} from its best, while the reward has gained {reward_gained:.3f}. "
     "Remedy: go back to an earlier checkpoint; read answers that earn much and that it rates low.",
-    # Caught similarity alone on a base that repeats its source: the language reward preferred other answers.
     "judge_disagrees": "among answers to one prompt, {subject} prefers others (correlation with the reward "
     "{agreement:.2f}). Remedy: read answers that earn much and that it rates low; one of the two is wrong.",
 }
-"""What each kind of alarm says. Comments name the run or failure that it caught; `docs/monitor.md` describes them."""
+"""What each kind of alarm says; `docs/monitor.md` tells which runs and failures it caught."""
 
 _RETURNING = 0.02  # a length ratio that approaches 1 by more than this per window, in log units, is recovering
 _RISING = 0.15  # a language consistency that gains this much per window is recovering

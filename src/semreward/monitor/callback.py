@@ -12,7 +12,7 @@ from transformers import TrainerCallback, TrainerState
 
 from semreward.arguments import is_column, is_finite_number
 from semreward.errors import ArgumentError, ArgumentTypeError
-from semreward.monitor.alarms import CLIPPED, Alarm, AlarmLimits, Course, RewardHackingWarning, Watch
+from semreward.monitor.alarms import CLIPPED, Alarm, AlarmLimits, RewardHackingWarning, Watch
 from semreward.monitor.reward import MonitoredReward
 
 logger = logging.getLogger(__name__)
@@ -68,11 +68,6 @@ class RewardMonitor(TrainerCallback):
         """All alarms of the run so far, in order."""
         return list(self._watch.alarms)
 
-    @property
-    def course(self) -> Course:
-        """The metrics of the run so far; its `series` maps each key to points (step, value)."""
-        return self._watch.course
-
     def review(self, log_history: Sequence[Mapping[str, Any]]) -> list[Alarm]:
         """Read the log of a finished run, such as `trainer.state.log_history`; returns its alarms without a warning.
 
@@ -113,7 +108,7 @@ class RewardMonitor(TrainerCallback):
             for alarm in self._watch.read(state.global_step, metrics):
                 if state.is_world_process_zero:
                     self._issue(alarm)
-        elif "loss" in (logs or {}) and not self.course.series:
+        elif "loss" in (logs or {}) and not self._watch.course.series:
             self._blind_entries += 1
             if self._blind_entries == self.limits.window:
                 logger.warning(

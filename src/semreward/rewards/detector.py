@@ -1,19 +1,18 @@
 """Language detectors: a second opinion where languages share a script, so that letters cannot tell them apart."""
 
 import hashlib
-import importlib
 import logging
 import math
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from semreward.arguments import check_count
-from semreward.errors import ArgumentError, ArgumentTypeError, MissingDependencyError, UnknownLanguageError
+from semreward.arguments import is_finite_number
+from semreward.errors import ArgumentError, ArgumentTypeError, UnknownLanguageError, library
 from semreward.scripts import expand_scripts, script_code, tag_parts
 
 logger = logging.getLogger(__name__)
@@ -25,6 +24,7 @@ A language is named by a tag with or without fastText's `__label__`: `bo`, `bod`
 """
 
 _LABEL = "__label__"
+_LABELS = 8  # the languages of a text beyond these have next to no probability
 _TOLERANCE = 1e-3  # a model's rounding may carry a probability past 1
 
 
@@ -69,22 +69,17 @@ def names_language(label: str, language: str) -> bool:
         >>> names_language("zho_Hant", "zh"), names_language("zho_Hant", "zh-CN"), names_language("cmn_Hani", "zh-CN")
         (True, False, True)
     """
+    wanted_base, wanted = tag_parts(language)[0], _narrowed_script(language)
+    scripts = expand_scripts([wanted]) if wanted else frozenset()
+    label = label.removeprefix(_LABEL)
     try:
-        label_base, *_ = tag_parts(label.removeprefix(_LABEL))
-    except UnknownLanguageError:  # "other", "not-a-language": such labels name none
-        return False
-    if label_base != tag_parts(language)[0]:
-        return False
-    wanted = _narrowed_script(language)
-    if wanted is None:
-        return True
-    scripts = expand_scripts([wanted])
-    try:
-        named = _narrowed_script(label.removeprefix(_LABEL))
-        if named is None or named == wanted:
+        if tag_parts(label)[0] != wanted_base:
+            return False
+        named = _narrowed_script(label)
+        if named is None or wanted is None or named == wanted:
             return True
         return {named, wanted} != {"Hans", "Hant"} and bool(expand_scripts([named]) & scripts)
-    except UnknownLanguageError:  # a script that Unicode does not know is not the wanted one
+    except UnknownLanguageError:  # "other", "not-a-language", a script that Unicode does not know
         return False
 
 
@@ -101,19 +96,9 @@ def _as_mapping(finding: object) -> Mapping[str, float]:
         raise ArgumentTypeError(
             f"`detector` must return a label, or a mapping from labels to probabilities, per text; got {finding!r}"
         )
-    shares = {label: _as_number(share) for label, share in finding.items()}
-    if not all(0.0 <= share <= 1.0 + _TOLERANCE for share in shares.values()):
-        raise ArgumentError(f"`detector` must return probabilities in [0, 1], got {finding!r}")
-    return shares
-
-
-def _as_number(share: Any) -> float:
-    try:
-        if not isinstance(share, (str, bytes)):  # Python would read some as numbers
-            return float(share)
-    except (TypeError, ValueError):
-        pass  # reported below
-    raise ArgumentTypeError(f"`detector` must return numbers as probabilities, got {share!r}")
+    if not all(is_finite_number(share) and 0.0 <= share <= 1.0 + _TOLERANCE for share in finding.values()):
+        raise ArgumentError(f"`detector` must return numbers in [0, 1] as probabilities, got {finding!r}")
+    return finding
 
 
 @dataclass(frozen=True)
@@ -126,10 +111,9 @@ class FastTextDetector:
 
     Args:
         path: File of the model (`model_v3.bin`, `lid.176.ftz`).
-        labels: How many of the most probable labels count, >= 1.
 
     Raises:
-        ArgumentError: There is no such file, or `labels` is out of its range.
+        ArgumentError: There is no such file.
         MissingDependencyError: At the first call, the fasttext library is not installed.
         ValueError: At the first call, fastText cannot read the file.
 
@@ -139,8 +123,6 @@ class FastTextDetector:
     """
 
     path: str
-    _: KW_ONLY
-    labels: int = 8
 
     def __post_init__(self) -> None:
         if not isinstance(self.path, (str, os.PathLike)):
@@ -148,44 +130,31 @@ class FastTextDetector:
         object.__setattr__(self, "path", os.fspath(self.path))
         if not Path(self.path).is_file():
             raise ArgumentError(f"`path` must be the file of a fastText model, got {self.path!r}; download it first")
-        check_count("labels", self.labels)
 
     @property
     def fingerprint(self) -> str:
-        """Short hash of the model's file and the number of labels."""
-        return f"{_file_hash(self.path)}-{self.labels}"
+        """Short hash of the model's file."""
+        return _file_hash(self.path)
 
     def __call__(self, texts: list[str]) -> list[dict[str, float]]:
-        """The most probable languages of `N` texts, and how probable they are."""
+        """The eight most probable languages of `N` texts, and how probable they are."""
         if not texts:
             return []
-        model, lock = _loaded(self.path)
-        with lock:
-            labels, shares = model.predict([" ".join(text.split()) for text in texts], k=self.labels)
+        with _lock:
+            labels, shares = _loaded(self.path).predict([" ".join(text.split()) for text in texts], k=_LABELS)
         return [
             {label.removeprefix(_LABEL): float(share) for label, share in zip(*row, strict=True)}
             for row in zip(labels, shares, strict=True)
         ]
 
 
-_loading = threading.Lock()
-
-
-def _loaded(path: str) -> tuple[Any, threading.Lock]:
-    with _loading:  # two threads that come first together load one model
-        return _load(path)
+_lock = threading.Lock()  # one thread at a time loads a model, or asks one
 
 
 @lru_cache(maxsize=4)
-def _load(path: str) -> tuple[Any, threading.Lock]:
-    try:
-        fasttext = importlib.import_module("fasttext")
-    except ModuleNotFoundError as error:
-        if error.name != "fasttext":
-            raise  # fasttext is there, and something that it needs is not
-        raise MissingDependencyError("FastTextDetector needs fasttext; pip install 'semreward[detect]'") from error
+def _loaded(path: str) -> Any:
     logger.info("loading the language detector %s", path)
-    return fasttext.load_model(path), threading.Lock()
+    return library("fasttext", "semreward[detect]").load_model(path)
 
 
 @lru_cache(maxsize=16)
@@ -198,10 +167,9 @@ def _file_hash(path: str) -> str:
 
 
 def _after_fork() -> None:
-    """A forked child may have been born while another thread held a lock."""
-    global _loading  # noqa: PLW0603 - the module's one lock
-    _loading = threading.Lock()
-    _load.cache_clear()
+    """A forked child gets a lock of its own: another thread may have held the parent's."""
+    global _lock  # noqa: PLW0603 - the module's one lock
+    _lock = threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):

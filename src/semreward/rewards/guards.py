@@ -1,20 +1,16 @@
 """Guards: faults of an answer that a semantic reward does not see, each as a reward that is 1 if nothing is wrong.
 
 Use them as gates of a `CompositeReward`. A guard compares an answer with its reference and its source by counting,
-without a model, in linear time. It never says that an answer is good.
+without a model, in linear time. It never says that an answer is good. `ComparingReward` has the common parameters.
 """
 
-from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import Any
+from typing import ClassVar
 
-import numpy as np
-
-from semreward.arguments import check_choice, check_count, check_number, check_share, is_finite_number
-from semreward.batch import MISSING_POLICIES, Batch, MissingPolicy, Texts
-from semreward.errors import ArgumentError
-from semreward.rewards.base import Outcome, Reward
+from semreward.arguments import check_count, check_number, check_share
+from semreward.batch import Batch, Texts
+from semreward.rewards.comparing import ComparingReward
 from semreward.rewards.ngrams import copied_share, repeated_share, weighted_length
 from semreward.rewards.numerals import digit_numbers, written_numbers
 
@@ -22,45 +18,8 @@ _ARTICLES = {"0", "1"}  # 一, གཅིག and "one" are articles and pronouns 
 
 
 @dataclass(frozen=True)
-class Guard(Reward):
-    """What the guards share. Values are floats in [0, 1]; an empty answer earns 0.
-
-    Args:
-        reference_column: Name of the column with a string, or a list of strings, per row.
-        on_missing: `"raise"`, or `"none"` to let rows pass without a value if their reference or source is missing.
-        name, answer, on_error: As for every `Reward`.
-
-    Raises:
-        ArgumentError: A parameter is out of its range.
-    """
-
-    _: KW_ONLY
-    on_missing: MissingPolicy = "raise"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_choice("on_missing", self.on_missing, MISSING_POLICIES)
-
-    def score(self, batch: Batch) -> Outcome:
-        """The values of a batch: 0 for an empty answer, NaN for a row that cannot be judged."""
-        values = np.full(len(batch.answers), np.nan)
-        for row, (answer, texts) in enumerate(zip(batch.answers, self._rows(batch), strict=True)):
-            if texts is not None:
-                values[row] = self._value(answer, texts) if answer else 0.0
-        return Outcome(values)
-
-    @abstractmethod
-    def _rows(self, batch: Batch) -> Sequence[Any]:
-        """What each row is judged against; `None` if it is missing."""
-
-    @abstractmethod
-    def _value(self, answer: str, row: Any) -> float:
-        """The value of one answer that is not empty, in [0, 1]."""
-
-
-@dataclass(frozen=True)
-class LengthRatioGuard(Guard):
-    r"""1 if an answer is about as long as its reference, 0 if it is far shorter or longer; see also `Guard`.
+class LengthRatioGuard(ComparingReward):
+    r"""1 if an answer is about as long as its reference, 0 if it is far shorter or longer.
 
     $$R(y, y^*) = 1 \text{ for } low \cdot |y^*| - slack \le |y| \le high \cdot |y^*| + slack, \quad 0 \text{ else}$$
 
@@ -87,23 +46,17 @@ class LengthRatioGuard(Guard):
     high: float = 1.75
     _: KW_ONLY
     slack: int = 4
-    reference_column: str = "reference"
     name: str = "length_ratio"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not (is_finite_number(self.low) and is_finite_number(self.high) and 0 <= self.low <= self.high):
-            raise ArgumentError(
-                f"`low` and `high` must be finite with 0 <= low <= high, got low={self.low!r}, high={self.high!r}"
-            )
+        check_number("low", self.low, at_least=0)
+        check_number("high", self.high, at_least=self.low)
         check_number("slack", self.slack, at_least=0)
 
-    def _rows(self, batch: Batch) -> Sequence[Any]:
-        return batch.references(self.reference_column, self.on_missing)
-
-    def _value(self, answer: str, row: Texts) -> float:
+    def _compared(self, answer: str, _source: str, references: Texts) -> float:
         length = weighted_length(answer)
-        for reference in row:
+        for reference in references:
             wanted = weighted_length(reference)
             if self.low * wanted - self.slack <= length <= self.high * wanted + self.slack:
                 return 1.0
@@ -111,8 +64,8 @@ class LengthRatioGuard(Guard):
 
 
 @dataclass(frozen=True)
-class RepetitionGuard(Guard):
-    r"""1 if an answer says things once, 0 if much of it repeats what it said before; see also `Guard`.
+class RepetitionGuard(ComparingReward):
+    r"""1 if an answer says things once, 0 if much of it repeats what it said before.
 
     $$e = \frac{r(y) - r(y^*)}{1 - r(y^*)}, \qquad R = 1 \text{ for } e \le limit, \quad 0 \text{ for } e > limit$$
 
@@ -124,7 +77,7 @@ class RepetitionGuard(Guard):
         limit: Greatest share e, in [0, 1). Below 1/2, an answer that says everything twice earns 0.
         ngram: Length of the n-grams in ideographs or Hangul syllables, >= 1; four times as many characters of other
             scripts, because Tibetan repeats its syllables and the tsheg all the time.
-        reference_column: As in `Guard`; `None` to judge answers alone (r(y*) = 0).
+        reference_column: As in `ComparingReward`; `None` to judge answers alone (r(y*) = 0).
 
     Source:
         Repetition as degeneration: Holtzman et al. 2020, https://arxiv.org/abs/1904.09751. The measure is ours.
@@ -144,27 +97,22 @@ class RepetitionGuard(Guard):
     reference_column: str | None = None
     name: str = "repetition"
 
+    _needs_reference: ClassVar[bool] = False
+
     def __post_init__(self) -> None:
         super().__post_init__()
         check_share("limit", self.limit, below_one=True)
         check_count("ngram", self.ngram)
 
-    def _rows(self, batch: Batch) -> Sequence[Any]:
-        if self.reference_column is None:
-            return [()] * len(batch)
-        return batch.references(self.reference_column, self.on_missing)
-
-    def _value(self, answer: str, row: Texts) -> float:
-        own = 0.0
-        for reference in row:
-            own = max(own, repeated_share(reference, self.ngram))
+    def _compared(self, answer: str, _source: str, references: Texts) -> float:
+        own = max([repeated_share(reference, self.ngram) for reference in references], default=0.0)
         excess = (repeated_share(answer, self.ngram) - own) / (1.0 - own)
         return float(excess <= self.limit)
 
 
 @dataclass(frozen=True)
-class SourceCopyGuard(Guard):
-    r"""1 if an answer is in its own or its reference's words, 0 if much of it is copied from its source; see `Guard`.
+class SourceCopyGuard(ComparingReward):
+    r"""1 if an answer is in its own or its reference's words, 0 if much of it is copied from its source.
 
     $$R = 1 \text{ for } c(y) \le limit, \quad 0 \text{ for } c(y) > limit$$
 
@@ -177,7 +125,7 @@ class SourceCopyGuard(Guard):
         limit: Greatest share c, in [0, 1).
         ngram: Length of the n-grams in ideographs, >= 1; four times as many letters of other scripts. Shorter answers
             are compared as a whole.
-        reference_column: As in `Guard`; `None` to count everything from the source as copied.
+        reference_column: As in `ComparingReward`; `None` to count everything from the source as copied.
 
     Source:
         Copies of the source fool quality estimation: WALAR (2026), https://arxiv.org/abs/2603.13045. The measure is
@@ -195,28 +143,25 @@ class SourceCopyGuard(Guard):
     _: KW_ONLY
     limit: float = 0.4
     ngram: int = 5
-    reference_column: str | None = "reference"
     name: str = "source_copy"
+
+    _needs_reference: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_share("limit", self.limit, below_one=True)
         check_count("ngram", self.ngram)
 
-    def _rows(self, batch: Batch) -> Sequence[Any]:
-        sources = batch.sources(self.source_column, self.on_missing)
-        if self.reference_column is None:
-            return [None if source is None else (source, ()) for source in sources]
-        references = batch.references(self.reference_column, self.on_missing)
-        return [None if None in pair else pair for pair in zip(sources, references, strict=True)]
+    def _sources(self, batch: Batch) -> Sequence[str | None]:
+        return batch.sources(self.source_column, self.on_missing)
 
-    def _value(self, answer: str, row: tuple[str, Texts]) -> float:
-        return float(copied_share(answer, *row, ngram=self.ngram) <= self.limit)
+    def _compared(self, answer: str, source: str, references: Texts) -> float:
+        return float(copied_share(answer, source, references, ngram=self.ngram) <= self.limit)
 
 
 @dataclass(frozen=True)
-class NumberRecallReward(Guard):
-    r"""How many of a reference's numbers an answer has, and how few that nobody gave it; see also `Guard`.
+class NumberRecallReward(ComparingReward):
+    r"""How many of a reference's numbers an answer has, and how few that nobody gave it.
 
     $$R = \frac{2 P Q}{P + Q}, \qquad Q = \frac{|W \cap G|}{|W|}, \quad P = 1 - \frac{|A \setminus K|}{|A|}$$
 
@@ -247,23 +192,16 @@ class NumberRecallReward(Guard):
 
     _: KW_ONLY
     written_out: bool = False
-    reference_column: str = "reference"
     source_column: str | None = None
     name: str = "number_recall"
 
-    def _rows(self, batch: Batch) -> Sequence[Any]:
-        references = batch.references(self.reference_column, self.on_missing)
+    def _sources(self, batch: Batch) -> Sequence[str | None]:
         if self.source_column is None:
-            return [None if texts is None else ("", texts) for texts in references]
-        sources = batch.sources(self.source_column, self.on_missing)
-        return [None if None in pair else pair for pair in zip(sources, references, strict=True)]
+            return super()._sources(batch)
+        return batch.sources(self.source_column, self.on_missing)
 
-    def _value(self, answer: str, row: tuple[str, Texts]) -> float:
-        source, references = row
-        best = 0.0
-        for reference in references:
-            best = max(best, self._match(answer, reference, source))
-        return best
+    def _compared(self, answer: str, source: str, references: Texts) -> float:
+        return max([self._match(answer, reference, source) for reference in references])
 
     def _match(self, answer: str, reference: str, source: str) -> float:
         wanted, given = self._counted(reference), self._counted(answer)

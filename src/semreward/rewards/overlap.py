@@ -1,59 +1,35 @@
 """Overlap with a reference: BLEU, chrF and ROUGE-L, with which semantic rewards are compared (Table 5 of the paper)."""
 
-from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from semreward.arguments import check_choice
-from semreward.batch import MISSING_POLICIES, Batch, MissingPolicy, Texts
-from semreward.errors import MissingDependencyError
-from semreward.rewards.base import Outcome, Reward
+from semreward.batch import Texts
+from semreward.errors import library
+from semreward.rewards.comparing import ComparingReward
 from semreward.text import units
 
 
-@dataclass(frozen=True, kw_only=True)
-class OverlapReward(Reward):
-    """What BLEU, chrF and ROUGE-L share. Values lie in [0, 1]: 1 for the reference itself, 0 for an empty answer.
-
-    Args:
-        reference_column: Name of the column with a string, or a list of strings, per row.
-        on_missing: `"raise"`, or `"none"` to let rows without a reference pass without a reward.
-        name, answer, on_error: As for every `Reward`.
+@dataclass(frozen=True)
+class SacrebleuReward(ComparingReward):
+    """What BLEU and chrF share: sacrebleu computes them, by one metric per answer, because its metrics keep state.
 
     Raises:
-        ArgumentError: A parameter is out of its range.
-        MissingDependencyError: BLEU and chrF: sacrebleu is not installed.
+        MissingDependencyError: sacrebleu is not installed.
     """
-
-    reference_column: str = "reference"
-    on_missing: MissingPolicy = "raise"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_choice("on_missing", self.on_missing, MISSING_POLICIES)
-        self._scorer()  # a missing library shows here, not in the middle of a training
+        sacrebleu_module()  # a missing library shows here, not in the middle of a training
 
-    def score(self, batch: Batch) -> Outcome:
-        """The rewards of a batch; NaN where the reference is missing."""
-        values = np.full(len(batch.answers), np.nan)
-        scorer = self._scorer()
-        references = batch.references(self.reference_column, self.on_missing)
-        for row, (answer, texts) in enumerate(zip(batch.answers, references, strict=True)):
-            if texts is not None:
-                values[row] = scorer(answer, texts)
-        return Outcome(values)
-
-    @abstractmethod
-    def _scorer(self) -> Callable[[str, Texts], float]:
-        """A function for one call: how much an answer has of its references. sacrebleu's metrics keep state."""
+    def signature(self) -> str:
+        """All that decides the values, sacrebleu's version included."""
+        return f"{super().signature()}|sacrebleu:{sacrebleu_module().__version__}"
 
 
 @dataclass(frozen=True, kw_only=True)
-class BleuReward(OverlapReward):
-    """Sentence BLEU against a row's reference, divided by 100; see `OverlapReward` for parameters and values.
+class BleuReward(SacrebleuReward):
+    """Sentence BLEU against a row's reference, divided by 100; see `ComparingReward` for parameters and values.
 
     N-grams of up to 4 `semreward.text.units` count (Han characters, Tibetan syllables, words). The effective order
     adapts to answers of fewer than 4 units, and higher orders without a match are smoothed exponentially. With several
@@ -71,18 +47,15 @@ class BleuReward(OverlapReward):
 
     name: str = "bleu"
 
-    def signature(self) -> str:
-        """All that decides the values, sacrebleu's version included."""
-        return f"{super().signature()}|sacrebleu:{sacrebleu_module().__version__}"
-
-    def _scorer(self) -> Callable[[str, Texts], float]:
+    def _compared(self, answer: str, _source: str, references: Texts) -> float:
         metric = sacrebleu_module().metrics.BLEU(tokenize="none", effective_order=True, force=True)
-        return lambda answer, texts: _sentence_score(metric, _spaced(answer), map(_spaced, texts))
+        spaced, *others = (" ".join(units(text)) for text in (answer, *references))
+        return _sentence_score(metric, spaced, others)
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChrfReward(OverlapReward):
-    """Sentence chrF against a row's reference, divided by 100; see `OverlapReward` for parameters and values.
+class ChrfReward(SacrebleuReward):
+    """Sentence chrF against a row's reference, divided by 100; see `ComparingReward` for parameters and values.
 
     N-grams of 1 to 6 characters count, without white space; recall counts twice as much as precision. With several
     references the best match counts.
@@ -98,18 +71,13 @@ class ChrfReward(OverlapReward):
 
     name: str = "chrf"
 
-    def signature(self) -> str:
-        """All that decides the values, sacrebleu's version included."""
-        return f"{super().signature()}|sacrebleu:{sacrebleu_module().__version__}"
-
-    def _scorer(self) -> Callable[[str, Texts], float]:
-        metric = sacrebleu_module().metrics.CHRF()
-        return lambda answer, texts: _sentence_score(metric, answer, texts)
+    def _compared(self, answer: str, _source: str, references: Texts) -> float:
+        return _sentence_score(sacrebleu_module().metrics.CHRF(), answer, references)
 
 
 @dataclass(frozen=True, kw_only=True)
-class RougeLReward(OverlapReward):
-    r"""Sentence ROUGE-L against a row's reference; see `OverlapReward` for parameters and values.
+class RougeLReward(ComparingReward):
+    r"""Sentence ROUGE-L against a row's reference; see `ComparingReward` for parameters and values.
 
     $$R(y, y^*) = \frac{2 P Q}{P + Q}, \quad P = \frac{LCS(y, y^*)}{|y|}, \quad Q = \frac{LCS(y, y^*)}{|y^*|}$$
 
@@ -127,8 +95,8 @@ class RougeLReward(OverlapReward):
 
     name: str = "rouge_l"
 
-    def _scorer(self) -> Callable[[str, Texts], float]:
-        return lambda answer, texts: max(rouge_l_f1(answer, text) for text in texts)
+    def _compared(self, answer: str, _source: str, references: Texts) -> float:
+        return max(rouge_l_f1(answer, text) for text in references)
 
 
 def rouge_l_f1(completion: str, reference: str) -> float:
@@ -164,27 +132,10 @@ def common_subsequence_length(first: Sequence[str], second: Sequence[str]) -> in
     return len(first) - row.bit_count()
 
 
-def _spaced(text: str) -> str:
-    return " ".join(units(text))
-
-
-def _sentence_score(metric: Any, answer: str, references: Any) -> float:
-    if not answer:
-        return 0.0
+def _sentence_score(metric: Any, answer: str, references: Sequence[str]) -> float:
     return min(1.0, float(metric.sentence_score(answer, list(references)).score) / 100)  # rounding may exceed 100
 
 
 def sacrebleu_module() -> Any:
-    """The sacrebleu library.
-
-    Raises:
-        MissingDependencyError: It is not installed.
-    """
-    try:
-        import sacrebleu
-        import sacrebleu.metrics
-    except ModuleNotFoundError as error:
-        if error.name != "sacrebleu":
-            raise  # sacrebleu is there, and something that it needs is not
-        raise MissingDependencyError("BLEU and chrF need sacrebleu; pip install 'semreward[eval]'") from error
-    return sacrebleu
+    """The sacrebleu library; a `MissingDependencyError` without it."""
+    return library("sacrebleu", "semreward[eval]")

@@ -3,9 +3,9 @@
 from typing import Any, SupportsFloat
 
 from semreward.protocols import Encoder
-from semreward.rewards.base import ErrorPolicy
+from semreward.rewards.base import ErrorPolicy, Reward
 from semreward.rewards.composite import CompositeReward
-from semreward.rewards.guards import Guard, LengthRatioGuard, NumberRecallReward, RepetitionGuard, SourceCopyGuard
+from semreward.rewards.guards import LengthRatioGuard, NumberRecallReward, RepetitionGuard, SourceCopyGuard
 from semreward.rewards.language import LanguageConsistencyReward
 from semreward.rewards.similarity import SemanticSimilarityReward
 from semreward.text import DEFAULT_ANSWER, Answer
@@ -77,7 +77,7 @@ def recommended_reward(
         (0.0, 2.5)
     """
     columns: dict[str, Any] = {"reference_column": reference_column}
-    guards: list[Guard] = [LengthRatioGuard(*length, **columns), RepetitionGuard(**columns)]
+    guards: list[Reward] = [LengthRatioGuard(*length, **columns), RepetitionGuard(**columns)]
     guards.append(NumberRecallReward(source_column=source_column, written_out=written_out, **columns))
     if source_column is not None:
         guards.append(SourceCopyGuard(source_column, **columns))
