@@ -5,7 +5,9 @@ import pytest
 from doubles import returning
 from integrations.rewards import BO, Listener, similarity_alone, trl_style, usual
 from semreward.errors import ArgumentError, ArgumentTypeError
-from semreward.integrations.scoring import END_TOKENS, Adapter, as_composite, call_of
+from semreward.integrations.scoring import Adapter, call_of
+from semreward.rewards.composite import as_composite
+from semreward.text import END_TOKENS
 
 
 def adapter(reward=trl_style, **options):
@@ -28,7 +30,7 @@ def test_an_awaited_reward_is_the_reward():
 
 def test_a_component_named_like_the_whole_is_refused():
     with pytest.raises(ArgumentError, match="no component may be called 'score'"):
-        as_composite(similarity_alone(name="score"))
+        adapter(similarity_alone(name="score"))
 
 
 def test_what_cannot_be_called_is_refused():

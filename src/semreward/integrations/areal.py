@@ -3,8 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from semreward.integrations.scoring import END_TOKENS, SCORE, Adapter, OnNone, call_of
+from semreward.integrations.scoring import SCORE, Adapter, OnNone, call_of
 from semreward.protocols import RewardFunction
+from semreward.text import END_TOKENS
 
 
 def areal_reward(

@@ -5,9 +5,10 @@ from typing import Any
 
 from semreward.batch import Batch, check_column
 from semreward.errors import ArgumentError
-from semreward.integrations.scoring import END_TOKENS, SCORE, Adapter, OnNone, errors_logged
+from semreward.integrations.scoring import SCORE, Adapter, OnNone, errors_logged
 from semreward.protocols import RewardFunction
 from semreward.scripts import composed
+from semreward.text import END_TOKENS
 
 _LEAST_OVERLAP = 16  # this many characters of a prompt that was cut on its left must be found in the query
 

@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from semreward.integrations.scoring import END_TOKENS, SCORE, Adapter, OnNone, call_of
+from semreward.integrations.scoring import SCORE, Adapter, OnNone, call_of
 from semreward.protocols import RewardFunction
+from semreward.text import END_TOKENS
 
 
 def slime_reward(
