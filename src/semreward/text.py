@@ -221,7 +221,7 @@ def _is_answer(message: Mapping[str, Any]) -> bool:
         return message.get("channel") in {None, "final"}
     if name in _OTHER_ROLES or name.endswith(_OTHER_ENDINGS):
         return False
-    raise _unreadable("a message's role must be a known one, such as assistant, user or tool", message)
+    raise _unreadable("a message's `role` must be a known one, such as assistant, user or tool", message)
 
 
 def _content_text(message: Mapping[str, Any]) -> str:

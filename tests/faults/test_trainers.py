@@ -24,7 +24,7 @@ from semreward.integrations.areal import areal_reward
 from semreward.integrations.openrlhf import openrlhf_reward
 from semreward.integrations.slime import slime_reward
 from semreward.integrations.swift import swift_reward
-from semreward.integrations.trl import NumericReward
+from semreward.integrations.trl import numeric_reward
 from semreward.integrations.verifiers import rubric_reward, task_reward
 from semreward.integrations.verl import verl_reward
 from semreward.rewards.guards import RepetitionGuard
@@ -65,9 +65,9 @@ def verl(reward, answer, truth=T, **options):
 
 
 def online_dpo(reward, answer, truth=T, **options):
-    return NumericReward(reward, **options)(prompts=["p"], completions=[answer], reference=[truth], trainer_state=None)[
-        0
-    ]
+    return numeric_reward(reward, **options)(
+        prompts=["p"], completions=[answer], reference=[truth], trainer_state=None
+    )[0]
 
 
 def native(reward, answer, truth=T):
@@ -188,7 +188,7 @@ def test_none_is_an_error_or_the_number_that_is_given(pay):
 def test_online_dpo_sums_the_number_that_is_given_and_not_0():
     torch = pytest.importorskip("torch")
     trainer = pytest.importorskip("trl.experimental.online_dpo").OnlineDPOTrainer
-    reward = NumericReward(similarity(on_missing="none"), on_none=-0.5)
+    reward = numeric_reward(similarity(on_missing="none"), on_none=-0.5)
     online = SimpleNamespace(
         accelerator=SimpleNamespace(device="cpu"),
         reward_funcs=[reward],
@@ -201,7 +201,7 @@ def test_online_dpo_sums_the_number_that_is_given_and_not_0():
 
 
 def test_a_reward_without_none_keeps_its_name_and_pickles():
-    reward = NumericReward(paper_reward(BigramEncoder(), "bo", 0.1))
+    reward = numeric_reward(paper_reward(BigramEncoder(), "bo", 0.1))
     assert reward.__name__ == "composite"
     assert pickle.loads(pickle.dumps(reward))(completions=[T], reference=[T]) == [pytest.approx(2.5)]
 

@@ -11,7 +11,6 @@ from semreward.arguments import is_finite_number
 from semreward.errors import ArgumentError, ArgumentTypeError
 from semreward.protocols import RewardFunction, RewardValues
 from semreward.rewards.composite import CompositeReward, as_composite
-from semreward.text import without_end_tokens
 
 logger = logging.getLogger(__name__)
 
@@ -73,10 +72,6 @@ class Adapter:
             for row, value in zip(rows, logged[name], strict=True):
                 row[name] = math.nan if value is None else float(value)
         return rows
-
-    def answer(self, text: str) -> str:
-        """A completion without the end tokens and white space at its end."""
-        return without_end_tokens(text, self.end_tokens)
 
     def columns(self, fields: Mapping[str, Any], ground_truth: Any) -> dict[str, Any]:
         """A sample's fields with its ground truth; an empty one does not replace a field of that name."""

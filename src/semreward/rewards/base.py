@@ -257,9 +257,7 @@ def _rendered(value: object) -> str:
         value = f"re:{value.flags}:{value.pattern!r}"
     elif isinstance(value, np.generic):
         value = value.item()
-    elif isinstance(value, Real) and type(value) not in {bool, int, float}:
-        value = float(value)
-    if isinstance(value, (str, int, float, Answer)) or value is None:
+    if isinstance(value, (str, Real, Answer)) or value is None:
         return str(value)
     return value.fingerprint if isinstance(value, Encoder) else reward_name(value) + _settings(value)
 
