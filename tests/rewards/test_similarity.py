@@ -288,7 +288,8 @@ def test_a_reward_is_the_same_after_pickling(encoder):
 def test_a_reward_prints_its_parameters(encoder):
     assert repr(SemanticSimilarityReward(encoder, threshold=0.5)) == (
         "SemanticSimilarityReward(name='semantic_similarity', answer=Answer(reasoning='remove', tag=None), "
-        "on_error='raise', encoder=BigramEncoder(width=64), threshold=0.5, reference_column='reference', on_missing='raise')"
+        "on_error='raise', encoder=BigramEncoder(width=64), threshold=0.5, "
+        "reference_column='reference', on_missing='raise')"
     )
 
 
