@@ -70,7 +70,7 @@ REASONING = [  # text, under "remove", under "prefilled"
     ("before<think>r</think>after", "beforeafter", "beforeafter"),
     ("a<think>r</think>b<think>s</think>c", "abc", "abc"),
     ("r</think>a<think>s", "a", "a"),
-    ("r</think>a</think>b", "a</think>b", "a</think>b"),
+    ("r</think>a</think>b", "b", "b"),
     ("<think>r<think>s</think>a", "a", "a"),
     ("", "", ""),
 ]

@@ -1,7 +1,7 @@
 """One call of a trainer, read once: answers, references, sources and columns, each checked where it is first read."""
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from numbers import Real
 from typing import Any, Literal, TypeAlias
@@ -127,7 +127,7 @@ def check_column(name: str, column: Any, rows: int) -> None:
         raise ArgumentError(f"`{name}` must have one value per completion: {rows} expected, got {len(column)}")
 
 
-def reference_texts(reference: object, name: str, row: int) -> Texts:
+def reference_texts(reference: Any, name: str, row: int) -> Texts:
     """One row's reference, a string or a list of strings, as a non-empty tuple of normalised, non-empty texts."""
     if isinstance(reference, str) and (text := normalise(reference)):
         return (text,)
@@ -136,12 +136,12 @@ def reference_texts(reference: object, name: str, row: int) -> Texts:
             f"`{name}` must be a non-empty string or a list of them, got {reference!r} at row {row}; "
             "drop the row, or let the reward pass it: on_missing='none'"
         )
-    if not is_column(reference) or not all(isinstance(text, str) for text in _items(reference)):
+    if not is_column(reference) or not all(isinstance(text, str) for text in reference):
         raise ArgumentTypeError(
             f"`{name}` must be a string or a list of strings, got {str(reference)[:80]!r} "
             f"({type(reference).__name__}) at row {row}; give the plain text"
         )
-    texts = tuple(normalise(text) for text in _items(reference))
+    texts = tuple(normalise(text) for text in reference)
     if not all(texts):
         raise ArgumentError(f"`{name}` must hold non-empty texts, got a blank one at row {row}; leave it out")
     return texts
@@ -151,11 +151,11 @@ def _texts_or_none(reference: object, name: str, row: int) -> Texts | None:
     return None if _is_missing(reference) else reference_texts(reference, name, row)
 
 
-def _is_missing(reference: object) -> bool:
+def _is_missing(reference: Any) -> bool:
     """Whether a reference is `None` (or NaN, as pandas has it), blank, or a list of nothing but such."""
     return all(
-        is_nothing(text) or (isinstance(text, str) and not text.strip())
-        for text in (_items(reference) if is_column(reference) else [reference])
+        is_nothing(text) or (isinstance(text, str) and not normalise(text))
+        for text in (reference if is_column(reference) else [reference])
     )
 
 
@@ -164,15 +164,13 @@ def is_nothing(value: object) -> bool:
     return value is None or (isinstance(value, Real) and math.isnan(value))
 
 
-def _items(column: Any) -> Collection[Any]:
-    return column  # type: ignore[no-any-return] # what `is_column` has seen
-
-
 def source_text(source: Completion, name: str, row: int) -> str:
     """The text of a source: itself, or the texts of its messages, whoever speaks, one per line."""
     if isinstance(source, str):
         return normalise(source)
-    if not is_column(source) or not all(isinstance(message, Mapping) and "role" in message for message in source):
+    if not is_column(source) or not all(
+        isinstance(message, Mapping) and {"role", "from"} & message.keys() for message in source
+    ):
         raise ArgumentTypeError(
             f"`{name}` must be a text or a list of messages with `role` and `content`, got {str(source)[:80]!r} "
             f"({type(source).__name__}) at row {row}"

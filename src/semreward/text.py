@@ -7,15 +7,66 @@ from typing import Any, Literal, TypeAlias
 import regex
 
 from semreward.arguments import check_choice
-from semreward.errors import ArgumentTypeError
+from semreward.errors import ArgumentError, ArgumentTypeError
 from semreward.scripts import composed
 
 ReasoningPolicy: TypeAlias = Literal["remove", "keep", "prefilled"]
-"""What happens to reasoning between `<think>` and `</think>`; see `remove_reasoning`."""
+"""What happens to reasoning, tool calls and template markers in a text; see `remove_reasoning`."""
 
 REASONING_POLICIES: tuple[ReasoningPolicy, ...] = ("remove", "keep", "prefilled")
 
-_OPEN, _CLOSE = "<think>", "</think>"
+END_TOKENS: tuple[str, ...] = (
+    *("<|im_end|>", "<|endoftext|>", "<|end|>", "<|return|>"),  # Qwen, GPT, Phi, gpt-oss
+    *("<|eot_id|>", "<|eom_id|>", "<|end_of_text|>", "<|finetune_right_pad_id|>"),  # Llama 3, Granite
+    *("</s>", "<end_of_turn>", "<turn|>", "<eos>", "<pad>", "[|endofturn|]"),  # Llama 2, Mistral, Gemma, EXAONE
+    *("<｜end▁of▁sentence｜>", "<|END_OF_TURN_TOKEN|>", "<|END_RESPONSE|>", "<|END_TEXT|>"),  # DeepSeek, Command
+)
+"""Tokens that end a turn in common model families, as text decoded with special tokens shows them."""
+
+# What a policy writes beside its answer, from an opening marker to its closing one; case does not matter.
+_REASONING_TAGS = ("think", "thinking", "thought", "thoughts", "reason", "reasoning", "reflection", "scratchpad")
+_OTHER_TAGS = ("seed:think", "mm:think", "tool_call", "function_call")  # Seed-OSS, MiniMax
+_BLOCKS = {f"<{tag}>": f"</{tag}>" for tag in (*_REASONING_TAGS, *_OTHER_TAGS)} | {
+    "[think]": "[/think]",  # Magistral
+    "◁think▷": "◁/think▷",  # Kimi
+    "<|channel>": "<channel|>",  # Gemma 4, and its tool calls
+    "<|tool_call>": "<tool_call|>",
+    "<|start_thinking|>": "<|end_thinking|>",  # Command
+    "<|inner_prefix|>": "<|inner_suffix|>",  # Apertus
+    "<|begin_of_thought|>": "<|end_of_thought|>",  # OpenThinker
+    "<start_working_out>": "<end_working_out>",  # Unsloth's notebooks
+}
+_CLOSINGS = frozenset(_BLOCKS.values())
+
+# Where a turn of the assistant, or its answer proper, begins; and where something else does, up to the next such place.
+_ANSWER_BEGINS = (
+    r"<\|im_start\|>assistant\b[^\n<]{0,99}\n?",  # Qwen
+    r"<\|start_header_id\|>assistant<\|end_header_id\|>",  # Llama 3
+    r"<(?:start_of_turn|\|turn)>model\b",  # Gemma
+    r"<\|channel\|>final\b[^<]{0,99}(?:<\|constrain\|>[^<]{0,99})?<\|message\|>",  # gpt-oss
+    r"<\|start\|>assistant<\|message\|>|<｜assistant｜>",  # DeepSeek
+    r"<\|(?:assistant|chatbot_token|start_response|start_text)\|>",  # Phi, GLM, Command
+    r"</tool_response>\s{0,9}(?:assistant\n)?|<tool_response\|>|\[/tool_results\]",  # a tool has the turn before
+)
+_OTHER_BEGINS = (
+    r"<\|(?:im_start|start_header_id|channel|start|user|system|tool|observation|user_token)\|>|<｜user｜>",
+    r"<start_of_turn>|<\|turn>|<\|?tool_response>|\[tool_(?:calls|results)\]",
+)
+_MARKER = regex.compile(
+    rf"(?=[<\[◁][\w/|｜])(?:(?P<answer>{'|'.join(_ANSWER_BEGINS)})|(?P<other>{'|'.join(_OTHER_BEGINS)})"
+    rf"|{'|'.join(map(regex.escape, (*_BLOCKS, *_CLOSINGS)))})",
+    regex.IGNORECASE,
+)
+
+_OWN_ROLES = frozenset({"assistant", "model", "bot", "ai", "gpt", "chatgpt", "chatbot", "message"})
+_OTHER_ROLES = frozenset({"system", "developer", "user", "human", "tool", "function", "observation", "reasoning"})
+_OTHER_ENDINGS = ("_call", "_output", "_response", "_result")  # items of the Responses API, tool roles of ms-swift
+_CONTENT = ("content", "value", "parts")  # the last two: ShareGPT, Gemini
+_WITHOUT_CONTENT = ("tool_calls", "function_call", "refusal", "reasoning_content", "reasoning", "thinking")
+_TEXT_PARTS = ("text", "output_text", "input_text")
+_OTHER_PARTS = ("image", "audio", "video", "file", "input_", "tool", "server_tool", "thinking", "redacted", "reasoning")
+
+_VISIBLE = regex.compile(r"[^\s\p{DI}\p{Cc}\u2800]")  # U+2800: the blank of Braille
 
 _UNIT = regex.compile(
     r"\p{sc=Han}"  # Chinese writes no spaces: each character is a unit
@@ -30,36 +81,50 @@ _UNIT = regex.compile(
 class Answer:
     """How the answer is found in a completion: its last assistant message, without reasoning, normalised.
 
-    A completion is plain text, or messages with `role` and `content`, where `content` is a string, `None` (a message
-    that only calls tools) or a list of parts, whose text parts are joined. Reasoning that a chat template put into a
-    field of its own (`reasoning_content`, `thinking`) is never part of the answer.
+    A completion is plain text, or messages in the dialects that `docs/answers.md` lists, with text or parts as content.
+    Reasoning in a field, a part or a message of its own is never part of the answer.
 
     Args:
-        reasoning: What becomes of `<think>` blocks; see `remove_reasoning`.
+        reasoning: What becomes of reasoning, tool calls and template markers in the text; see `remove_reasoning`.
+        tag: Name of the tag that holds the answer: `"answer"` for `<answer>...</answer>`. The last complete pair
+            counts; an answer without one is empty.
 
     Raises:
-        ArgumentError: `reasoning` is none of its words.
+        ArgumentError: `reasoning` is none of its words, or `tag` is not a name.
 
     Example:
         >>> Answer()([{"role": "assistant", "content": "<think>red is dmar</think> དམར་པོ། "}])
         'དམར་པོ།'
+        >>> Answer(tag="answer")("<think>red</think>It is: <answer>དམར་པོ།</answer>")
+        'དམར་པོ།'
     """
 
     reasoning: ReasoningPolicy = "remove"
+    tag: str | None = None
 
     def __post_init__(self) -> None:
         check_choice("reasoning", self.reasoning, REASONING_POLICIES)
+        if self.tag is not None and not (isinstance(self.tag, str) and regex.fullmatch(r"[\w:.-]+", self.tag)):
+            raise ArgumentError(f"`tag` must be a tag's name without brackets, such as 'answer', got {self.tag!r}")
 
     def __call__(self, completion: str | Sequence[Mapping[str, Any]]) -> str:
         """The answer in NFC, without outer white space; empty if nothing was answered.
 
         Raises:
-            ArgumentTypeError: The completion is neither a string nor messages.
+            ArgumentTypeError: The completion is neither a string nor messages in a known dialect.
         """
-        text = completion if isinstance(completion, str) else _last_assistant_content(completion)
-        if self.reasoning == "keep" or (self.reasoning == "remove" and "think>" not in text):
-            return normalise(text)
-        return normalise(remove_reasoning(text, policy=self.reasoning))
+        text = completion if isinstance(completion, str) else _last_answer(completion)
+        if self.reasoning != "keep":
+            text = without_end_tokens(remove_reasoning(text, policy=self.reasoning))
+        if self.tag is not None:
+            tag = regex.escape(self.tag)
+            text = "".join(regex.findall(rf"(?is)<{tag}>((?:(?!</?{tag}>).)*+)</{tag}>", text)[-1:])
+        return normalise(text)
+
+    def completion_of(self, text: str) -> str:
+        """A completion in which this finds a text without markers of its own: behind its reasoning, in its tag."""
+        tagged = text if self.tag is None else f"<{self.tag}>{text}</{self.tag}>"
+        return f"</think>{tagged}" if self.reasoning == "prefilled" else tagged
 
 
 DEFAULT_ANSWER = Answer()
@@ -71,17 +136,11 @@ def answer_text(completion: str | Sequence[Mapping[str, Any]], *, reasoning: Rea
 
 
 def remove_reasoning(text: str, *, policy: ReasoningPolicy = "remove") -> str:
-    """The text after its reasoning.
+    """The last turn of a text without reasoning and tool calls, in linear time; `docs/answers.md` lists the markers.
 
-    | text | `remove` | `prefilled` | `keep` |
-    |---|---|---|---|
-    | `answer` | `answer` | empty: the reasoning never closed | unchanged |
-    | `<think>r</think>answer` | `answer` | `answer` | unchanged |
-    | `r</think>answer` (the chat template opened the block) | `answer` | `answer` | unchanged |
-    | `<think>r` (cut off while reasoning) | empty | empty | unchanged |
-
-    Text before an opening `<think>` is kept: an answer given before thinking counts. Use `prefilled` if the chat
-    template always opens the block; only then is text without any tag known to be reasoning.
+    Text before an opening marker is kept; text before a closing marker without its opening is reasoning. Use the policy
+    `"prefilled"` if the chat template always opens the reasoning: then text without any marker was cut off, and is
+    left out. `"keep"` changes nothing.
 
     Raises:
         ArgumentError: `policy` is none of the three.
@@ -93,28 +152,44 @@ def remove_reasoning(text: str, *, policy: ReasoningPolicy = "remove") -> str:
     check_choice("reasoning", policy, REASONING_POLICIES)
     if policy == "keep":
         return text
-    first_open, first_close = text.find(_OPEN), text.find(_CLOSE)
-    at = 0
-    if first_close >= 0 and not 0 <= first_open < first_close:  # opened by the template
-        at = first_close + len(_CLOSE)
-    elif policy == "prefilled" and first_close < 0:
-        return ""
+    if text.startswith("analysis") and "assistantfinal" in text:  # gpt-oss without its special tokens
+        return text.rpartition("assistantfinal")[2]
     kept: list[str] = []
-    while (start := text.find(_OPEN, at)) >= 0:
-        kept.append(text[at:start])
-        end = text.find(_CLOSE, start)
-        at = end + len(_CLOSE) if end >= 0 else len(text)
-    return "".join([*kept, text[at:]])
+    at, closing, was_closed = 0, "", False  # `closing`: the marker that ends what is being left out
+    for marker in _MARKER.finditer(text):
+        found = marker[0].lower()
+        if found == closing or marker["answer"] or (not closing and found in _CLOSINGS):
+            if found != closing:
+                kept.clear()
+            at, closing, was_closed = marker.end(), "", True
+            continue
+        if not closing:
+            kept.append(text[at : marker.start()])
+        if not closing or marker["other"]:
+            closing = _BLOCKS.get(found, "the next turn")
+    if policy == "prefilled" and not was_closed:
+        return ""
+    return "".join(kept if closing else [*kept, text[at:]])
+
+
+def without_end_tokens(text: str, tokens: Sequence[str] = END_TOKENS) -> str:
+    """A text without white space and end tokens at its end."""
+    end, ends = len(text.rstrip()), tuple(tokens)
+    while text.endswith(ends, 0, end):
+        end -= next(len(token) for token in ends if text.endswith(token, 0, end))
+        while end and text[end - 1].isspace():
+            end -= 1
+    return text[:end]
 
 
 def normalise(text: str) -> str:
-    r"""The form in which texts are compared and encoded: NFC, without outer white space.
+    r"""The form in which texts are compared and encoded: NFC, without outer white space; empty if nothing is visible.
 
     Example:
-        >>> normalise(" cafe\u0301 ") == "café"
-        True
+        >>> normalise(" cafe\u0301 ") == "café", normalise("\u200b\ufeff")
+        (True, '')
     """
-    return composed(text).strip()
+    return composed(text).strip() if _VISIBLE.search(text) else ""
 
 
 def units(text: str) -> list[str]:
@@ -131,22 +206,47 @@ def units(text: str) -> list[str]:
     return found
 
 
-def _last_assistant_content(messages: Sequence[Mapping[str, Any]]) -> str:
+def _last_answer(messages: Sequence[Mapping[str, Any]]) -> str:
     if not isinstance(messages, Sequence) or not all(isinstance(message, Mapping) for message in messages):
-        raise ArgumentTypeError(
-            "a completion must be a string or a list of messages, "
-            f"got {type(messages).__name__}: {str(messages)[:80]!r}"
-        )
-    spoken = [message for message in messages if message.get("role", "assistant") == "assistant"]
-    return _content_text(spoken[-1].get("content")) if spoken else ""
+        raise _unreadable("a completion must be a string or a list of messages", messages)
+    spoken = [message for message in messages if _is_answer(message)]
+    return _content_text(spoken[-1]) if spoken else ""
 
 
-def _content_text(content: Any) -> str:
-    if content is None:
-        return ""
+def _is_answer(message: Mapping[str, Any]) -> bool:
+    """Whether the policy says something in a message to whoever reads it."""
+    role = next((message[key] for key in ("role", "from", "type") if message.get(key) is not None), "assistant")
+    name = str(role).lower()
+    if name in _OWN_ROLES:
+        return message.get("channel") in {None, "final"}
+    if name in _OTHER_ROLES or name.endswith(_OTHER_ENDINGS):
+        return False
+    raise _unreadable("a message's `role` must be a known one, such as assistant, user or tool", message)
+
+
+def _content_text(message: Mapping[str, Any]) -> str:
+    content = next((message[key] for key in _CONTENT if message.get(key) is not None), None)
     if isinstance(content, str):
         return content
-    if isinstance(content, Sequence):
-        parts = [part for part in content if isinstance(part, Mapping) and part.get("type", "text") == "text"]
-        return "".join(str(part.get("text") or "") for part in parts)
-    raise ArgumentTypeError(f"a message's `content` must be a string or a list of parts, got {type(content).__name__}")
+    if isinstance(content, Sequence) and not isinstance(content, bytes):
+        return "".join(map(_part_text, content))
+    if content is None and any(key in message for key in (*_CONTENT, *_WITHOUT_CONTENT)):
+        return ""
+    raise _unreadable("a message must have `content` (or `value`, `parts`): a string or a list of parts", message)
+
+
+def _part_text(part: Any) -> str:
+    if isinstance(part, str):
+        return part
+    if isinstance(part, Mapping):
+        kind, text = part.get("type") or "text", part.get("text")
+        if kind in _TEXT_PARTS and "text" in part and (text is None or isinstance(text, str)):
+            return "" if text is None or part.get("thought") else text
+        if str(kind).startswith(_OTHER_PARTS):
+            return ""
+    raise _unreadable("a part of a message's `content` must be a text or have `type` and `text`", part)
+
+
+def _unreadable(rule: str, value: Any) -> ArgumentTypeError:
+    found = f"{type(value).__name__}: {str(value)[:80]!r}"
+    return ArgumentTypeError(f"{rule}, got {found}; convert it, or pass answer=, a function that finds the answer")

@@ -227,6 +227,9 @@ BAD_CALLS = {
     "Answer": {
         "sr.Answer(reasoning='drop')": "reasoning",
         "sr.Answer()(3)": "completion",
+        "sr.Answer(tag='<answer>')": "tag",
+        "sr.Answer()([{'role': 'narrator', 'content': BO}])": "role",
+        "sr.Answer()([{'role': 'assistant', 'text': BO}])": "content",
     },
     "similarities": {
         "sr.similarities(E, ['a'], [None])": "references row 0",
@@ -506,6 +509,11 @@ BAD_CALLS = {
     "swift_reward": {
         "swift(sr.ChrfReward)": "reward",
         "swift()()(BO)": "completions",
+        "swift(passing())()([BO], tag=[None])": "on_none",
+    },
+    "numeric_reward": {
+        "numeric(on_none=None)": "on_none",
+        "numeric(passing())(completions=[BO], tag=[None])": "on_none",
     },
     "rubric_reward": {
         "rubric(on_none=INF)": "on_none",

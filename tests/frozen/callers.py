@@ -289,6 +289,7 @@ def adapter(module, name, reward=None, **options):
 
 areal = partial(adapter, "areal", "areal_reward")
 openrlhf = partial(adapter, "openrlhf", "openrlhf_reward")
+numeric = partial(adapter, "trl", "numeric_reward")
 rubric = partial(adapter, "verifiers", "rubric_reward")
 slime = partial(adapter, "slime", "slime_reward")
 swift = partial(adapter, "swift", "swift_reward")

@@ -49,6 +49,7 @@ PUBLIC = {
     "semreward.integrations.openrlhf": ["openrlhf_reward"],
     "semreward.integrations.slime": ["slime_reward"],
     "semreward.integrations.swift": ["swift_reward"],
+    "semreward.integrations.trl": ["numeric_reward"],
     "semreward.integrations.verifiers": ["rubric_reward", "task_reward"],
     "semreward.integrations.verl": ["verl_reward"],
 }

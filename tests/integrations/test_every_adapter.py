@@ -34,8 +34,8 @@ def slime(reward, answer, truth=BO, **options):
     return asyncio.run(slime_reward(reward, **options)(SimpleNamespace(reward_key=None), sample))
 
 
-def swift(reward, answer, truth=BO):
-    return swift_reward(reward)()([answer], reference=[truth])[0]
+def swift(reward, answer, truth=BO, **options):
+    return swift_reward(reward, **options)()([answer], reference=[truth])[0]
 
 
 def task(reward, answer, truth=BO, **options):
@@ -49,7 +49,6 @@ def verl(reward, answer, truth=BO, **options):
 
 
 every_adapter = pytest.mark.parametrize("pay", [areal, openrlhf, rubric, slime, swift, task, verl])
-without_missing_rewards = pytest.mark.parametrize("pay", [areal, openrlhf, rubric, slime, task, verl])
 
 
 @every_adapter
@@ -82,7 +81,7 @@ def test_a_wrong_reference_column_is_an_error_that_lists_the_columns(pay):
         pay(similarity_alone(reference_column="target"), BO)
 
 
-@without_missing_rewards
+@every_adapter
 def test_a_sample_to_which_the_reward_does_not_apply_needs_a_number(pay):
     reward = similarity_alone(on_missing="none")
     with pytest.raises(ArgumentError, match="`on_none` must be a number where the reward does not apply"):

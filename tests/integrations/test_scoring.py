@@ -5,7 +5,9 @@ import pytest
 from doubles import returning
 from integrations.rewards import BO, Listener, similarity_alone, trl_style, usual
 from semreward.errors import ArgumentError, ArgumentTypeError
-from semreward.integrations.scoring import END_TOKENS, Adapter, as_composite, call_of
+from semreward.integrations.scoring import Adapter, call_of
+from semreward.rewards.composite import as_composite
+from semreward.text import END_TOKENS, without_end_tokens
 
 
 def adapter(reward=trl_style, **options):
@@ -28,7 +30,7 @@ def test_an_awaited_reward_is_the_reward():
 
 def test_a_component_named_like_the_whole_is_refused():
     with pytest.raises(ArgumentError, match="no component may be called 'score'"):
-        as_composite(similarity_alone(name="score"))
+        adapter(similarity_alone(name="score"))
 
 
 def test_what_cannot_be_called_is_refused():
@@ -62,19 +64,19 @@ def test_end_tokens_that_are_no_list_of_texts_are_refused(end_tokens):
 
 @pytest.mark.parametrize("token", END_TOKENS)
 def test_an_end_token_is_removed(token):
-    assert adapter(end_tokens=END_TOKENS).answer(f"{BO}{token}\n") == BO
+    assert without_end_tokens(f"{BO}{token}\n") == BO
 
 
 def test_several_end_tokens_are_removed():
-    assert adapter(end_tokens=END_TOKENS).answer(f"{BO}<|im_end|>\n<|endoftext|>") == BO
+    assert without_end_tokens(f"{BO}<|im_end|>\n<|endoftext|>") == BO
 
 
 def test_an_end_token_inside_an_answer_stays():
-    assert adapter(end_tokens=END_TOKENS).answer("a<|im_end|>b") == "a<|im_end|>b"
+    assert without_end_tokens("a<|im_end|>b") == "a<|im_end|>b"
 
 
 def test_text_of_nothing_but_end_tokens_is_empty():
-    assert adapter(end_tokens=END_TOKENS).answer("</s>" * 1000) == ""
+    assert without_end_tokens("</s>" * 1000) == ""
 
 
 @pytest.mark.parametrize("truth", [None, ""])

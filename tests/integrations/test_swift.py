@@ -86,9 +86,9 @@ def test_two_rewards_are_two_classes():
     assert second.__name__ == "language_consistency"
 
 
-def test_none_stays_none():
+def test_none_is_the_number_that_is_given():
     reward = similarity_alone(on_missing="none")
-    assert swift_reward(reward)()([BO, BO], reference=[BO, None]) == [pytest.approx(1.0), None]
+    assert swift_reward(reward, on_none=-0.5)()([BO, BO], reference=[BO, None]) == [pytest.approx(1.0), -0.5]
 
 
 @pytest.mark.parametrize("ids", [[1, 2, 3], [[1, 2], [3]]], ids=["one turn", "two turns"])

@@ -41,7 +41,7 @@ def test_a_reward_of_ones_own_logs_under_its_name(reward):
 
 def test_a_signature_renders_sets_in_one_order(reward):
     assert reward.signature() == (
-        "Mentions|answer:Answer(reasoning='remove')|name:mentions|on_error:raise|words:{blue,green,red}|"
+        "Mentions|answer:Answer(reasoning='remove', tag=None)|name:mentions|on_error:raise|words:{blue,green,red}|"
         f"semreward:{semreward.__version__}"
     )
 

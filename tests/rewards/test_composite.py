@@ -346,14 +346,14 @@ def test_a_composite_is_the_same_after_pickling(encoder):
 def test_the_signature_holds_those_of_the_components(encoder):
     reward = CompositeReward([(LanguageConsistencyReward("bo"), 1.0), (length, 0.5)])
     assert reward.signature() == (
-        "CompositeReward|answer:Answer(reasoning='remove')|"
+        "CompositeReward|answer:Answer(reasoning='remove', tag=None)|"
         f"components:(([{LanguageConsistencyReward('bo').signature()}],1.0),(length,0.5))|floor:None|"
         f"gate_threshold:0.0|gates:()|mode:sum|name:composite|on_error:raise|semreward:{semreward.__version__}"
     )
 
 
-def test_the_signature_names_the_function_of_a_partial():
-    assert "((length,0.5))" in CompositeReward([(functools.partial(length, scale=2), 0.5)]).signature()
+def test_the_signature_names_the_function_of_a_partial_and_its_arguments():
+    assert "((length((scale,2)),0.5))" in CompositeReward([(functools.partial(length, scale=2), 0.5)]).signature()
 
 
 def test_the_signature_changes_with_the_encoder():
@@ -363,7 +363,7 @@ def test_the_signature_changes_with_the_encoder():
 
 def test_a_composite_prints_its_components():
     assert repr(CompositeReward([(LanguageConsistencyReward("bo"), 1.0)])).startswith(
-        "CompositeReward(name='composite', answer=Answer(reasoning='remove'), on_error='raise', "
+        "CompositeReward(name='composite', answer=Answer(reasoning='remove', tag=None), on_error='raise', "
         "components=((LanguageConsistencyReward(name='language_consistency', "
     )
 

@@ -403,7 +403,7 @@ def test_numbers_that_are_written_out_count_on_demand(answer, reference, expecte
 
 def test_a_source_that_cannot_be_read_is_named_with_its_row():
     source = ["text", [{"role": "user", "content": {"a": 1}}]]
-    with pytest.raises(ArgumentTypeError, match="`source` at row 1: a message's `content` must be"):
+    with pytest.raises(ArgumentTypeError, match="`source` at row 1: a message must have `content`"):
         SourceCopyGuard("source")(completions=["a", "b"], source=source, reference=["a", "b"])
 
 

@@ -141,7 +141,7 @@ def test_a_reward_is_the_same_after_pickling():
 
 def test_the_signature_renders_what_decides_the_numbers():
     assert LanguageConsistencyReward(scripts=("Tibt", "Hani")).signature() == (
-        "LanguageConsistencyReward|allowed:()|answer:Answer(reasoning='remove')|detector:None|"
+        "LanguageConsistencyReward|allowed:()|answer:Answer(reasoning='remove', tag=None)|detector:None|"
         "detector_threshold:0.5|language:None|language_column:None|"
         "name:language_consistency|on_error:raise|on_missing:raise|scripts:(Tibt,Hani)|shape:strict|"
         f"strip:()|tolerance:0.0|semreward:{semreward.__version__}"

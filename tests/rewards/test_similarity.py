@@ -287,15 +287,17 @@ def test_a_reward_is_the_same_after_pickling(encoder):
 
 def test_a_reward_prints_its_parameters(encoder):
     assert repr(SemanticSimilarityReward(encoder, threshold=0.5)) == (
-        "SemanticSimilarityReward(name='semantic_similarity', answer=Answer(reasoning='remove'), on_error='raise', "
-        "encoder=BigramEncoder(width=64), threshold=0.5, reference_column='reference', on_missing='raise')"
+        "SemanticSimilarityReward(name='semantic_similarity', answer=Answer(reasoning='remove', tag=None), "
+        "on_error='raise', encoder=BigramEncoder(width=64), threshold=0.5, "
+        "reference_column='reference', on_missing='raise')"
     )
 
 
 def test_the_signature_renders_what_decides_the_numbers(encoder):
     assert SemanticSimilarityReward(encoder, threshold=0.5).signature() == (
-        "SemanticSimilarityReward|answer:Answer(reasoning='remove')|encoder:bigrams-64|name:semantic_similarity|"
-        f"on_error:raise|on_missing:raise|reference_column:reference|threshold:0.5|semreward:{semreward.__version__}"
+        "SemanticSimilarityReward|answer:Answer(reasoning='remove', tag=None)|encoder:bigrams-64|"
+        "name:semantic_similarity|on_error:raise|on_missing:raise|reference_column:reference|threshold:0.5|"
+        f"semreward:{semreward.__version__}"
     )
 
 

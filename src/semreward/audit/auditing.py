@@ -17,7 +17,7 @@ from semreward.batch import reference_texts
 from semreward.errors import ArgumentError, ArgumentTypeError
 from semreward.protocols import RewardFunction
 from semreward.rewards.calling import reward_name
-from semreward.rewards.composite import TOTAL, CompositeReward
+from semreward.rewards.composite import TOTAL, CompositeReward, as_composite
 from semreward.text import answer_text, normalise
 
 _EXAMPLE_LENGTH = 60
@@ -144,7 +144,8 @@ class _Scorer:
 
     def __init__(self, reward: RewardFunction, rows: Sequence[AuditRow]) -> None:
         self._is_composite = isinstance(reward, CompositeReward)
-        self._reward = reward if isinstance(reward, CompositeReward) else CompositeReward([(reward, 1.0)])
+        self._reward = as_composite(reward)
+        self._written = getattr(self._reward.answer, "completion_of", str)  # a callable gets the texts as they are
         self.mode = self._reward.mode if self._is_composite else None
         self.weights = {reward_name(part): weight for part, weight in self._reward.components if self._is_composite}
         self._names = dict.fromkeys(name for row in rows for name in row.columns)
@@ -163,7 +164,7 @@ class _Scorer:
             prompts = call.pop("prompt", [])
             if any(prompt is not None for prompt in prompts):
                 call["prompts"] = prompts
-            texts: list[Any] = [answer for answer in answers if answer is not None]
+            texts: list[Any] = [self._written(answer) for answer in answers if answer is not None]
             if self._is_chat:
                 texts = [[{"role": "assistant", "content": text}] for text in texts]
             for name, column in self._reward.breakdown(completions=texts, **call).items():

@@ -68,6 +68,7 @@ def _parser() -> ArgumentParser:
         which = command.add_argument_group("the reward").add_mutually_exclusive_group(required=True)
         which.add_argument("--reward", metavar="TARGET", help="module:attribute, or path/to/file.py:attribute")
         which.add_argument("--encoder", metavar="PATH_OR_ID", help="sentence encoder: a folder, or a hub id")
+        option("--answer-tag", metavar="TAG", help="with --encoder: the answer is what <TAG>...</TAG> holds")
         if name != "calibrate":
             option("--language", metavar="TAG", help="with --encoder, and for an audit: language of the answers")
             option("--threshold", metavar="TAU", help="with --encoder: a number, or what `calibrate` wrote")

@@ -18,7 +18,7 @@ from semreward.cli.rewards import load, number_or_text, reward_of, similarity_of
 from semreward.cli.streams import ABOUT_ROWS, Row, check_target, located, name_of, put, refusals, rows_of, say
 from semreward.errors import ArgumentError, EncoderUnavailableError, SemRewardError
 from semreward.files import is_file
-from semreward.rewards.composite import CompositeReward
+from semreward.rewards.composite import CompositeReward, as_composite
 from semreward.testing.checking import argument_of, check_row
 
 Values: TypeAlias = Mapping[str, NDArray[np.float64]]
@@ -35,7 +35,7 @@ def score(options: Namespace, stdout: TextIO) -> int:
     if not batch:
         raise faults[0]  # before an encoder is loaded
     reward = reward_of(options)
-    composite = reward if isinstance(reward, CompositeReward) else CompositeReward([(reward, 1.0)])
+    composite = as_composite(reward)
     found: defaultdict[str, list[NDArray[np.float64]]] = defaultdict(list)
     columns: dict[str, None] = {}  # of all rows so far, in order
     done = 0

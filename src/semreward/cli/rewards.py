@@ -14,15 +14,13 @@ from semreward.files import is_file
 from semreward.protocols import RewardFunction
 from semreward.rewards.recipes import paper_reward
 from semreward.rewards.similarity import SemanticSimilarityReward
+from semreward.text import Answer
 
 
 def reward_of(options: Namespace) -> RewardFunction:
     """The reward of `--reward`, or that of `--encoder`, which is loaded."""
     if options.reward is not None:
-        for name in ("threshold",) if options.command == "audit" else ("threshold", "language"):
-            if getattr(options, name) is not None:
-                raise ArgumentError(f"--{name} goes with --encoder, not with --reward; set it where the reward is made")
-        return named_reward(options.reward)
+        return _only_named(options, "threshold", *(() if options.command == "audit" else ("language",)))
     for name in ("language", "threshold"):
         if getattr(options, name) is None:
             raise ArgumentError(f"--encoder needs --{name}; for a reward without, name it by --reward")
@@ -32,7 +30,7 @@ def reward_of(options: Namespace) -> RewardFunction:
         if not is_file(threshold):
             raise ArgumentError(f"--threshold must be a number or the file of a calibration, got {threshold[:80]!r}")
         threshold = Calibration.load(threshold)
-    reward = paper_reward(encoder, options.language, threshold)
+    reward = paper_reward(encoder, options.language, threshold, answer=Answer(tag=options.answer_tag))
     load(encoder)
     if isinstance(threshold, Calibration):
         threshold.check(encoder)
@@ -42,12 +40,21 @@ def reward_of(options: Namespace) -> RewardFunction:
 def similarity_of(options: Namespace) -> SemanticSimilarityReward:
     """The reward to calibrate; its encoder is not loaded."""
     if options.reward is None:
-        return SemanticSimilarityReward(SentenceTransformerEncoder(options.encoder), threshold=0.0)
-    reward = named_reward(options.reward)
+        encoder = SentenceTransformerEncoder(options.encoder)
+        return SemanticSimilarityReward(encoder, threshold=0.0, answer=Answer(tag=options.answer_tag))
+    reward = _only_named(options)
     if not isinstance(reward, SemanticSimilarityReward):
         kind = type(reward).__name__
         raise ArgumentTypeError(f"--reward must be a SemanticSimilarityReward to calibrate it, got {kind}")
     return reward
+
+
+def _only_named(options: Namespace, *names: str) -> RewardFunction:
+    for name in ("answer_tag", *names):
+        if getattr(options, name) is not None:
+            option = name.replace("_", "-")
+            raise ArgumentError(f"--{option} goes with --encoder, not with --reward; set it where the reward is made")
+    return named_reward(options.reward)
 
 
 def number_or_text(text: str) -> Any:

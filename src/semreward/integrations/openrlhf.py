@@ -5,9 +5,10 @@ from typing import Any
 
 from semreward.batch import Batch, check_column
 from semreward.errors import ArgumentError
-from semreward.integrations.scoring import END_TOKENS, SCORE, Adapter, OnNone, errors_logged
+from semreward.integrations.scoring import SCORE, Adapter, OnNone, errors_logged
 from semreward.protocols import RewardFunction
 from semreward.scripts import composed
+from semreward.text import END_TOKENS, without_end_tokens
 
 _LEAST_OVERLAP = 16  # this many characters of a prompt that was cut on its left must be found in the query
 
@@ -42,7 +43,8 @@ class _OpenRLHF(Adapter):
             Batch(queries, {"prompts": prompts})  # checks them
             if labels is not None:
                 check_column("labels", labels, len(queries))
-            answers = [self.answer(response_of(*texts)) for texts in zip(queries, prompts, strict=True)]
+            responses = [response_of(*texts) for texts in zip(queries, prompts, strict=True)]
+            answers = [without_end_tokens(response, self.end_tokens) for response in responses]
             rows = self.rows({"completions": answers, "prompts": prompts, self.reference_column: labels})
         names = [SCORE, *self.composite.names]
         tensors = {name: torch.tensor([row[name] for row in rows], dtype=torch.float32) for name in names}

@@ -10,9 +10,7 @@ from typing import Any, Literal, TypeAlias
 from semreward.arguments import is_finite_number
 from semreward.errors import ArgumentError, ArgumentTypeError
 from semreward.protocols import RewardFunction, RewardValues
-from semreward.rewards.base import AsyncReward, Reward
-from semreward.rewards.composite import CompositeReward
-from semreward.text import DEFAULT_ANSWER
+from semreward.rewards.composite import CompositeReward, as_composite
 
 logger = logging.getLogger(__name__)
 
@@ -20,15 +18,6 @@ OnNone: TypeAlias = float | Literal["raise"]
 
 SCORE = "score"  # key of the total among the numbers of a row; no component may have this name
 NO_COLUMNS = frozenset({"log_metric", "log_extra", "self"})  # arguments of a call that are not columns
-
-END_TOKENS: tuple[str, ...] = (
-    *("<|im_end|>", "<|endoftext|>"),  # Qwen, GPT, Phi
-    *("<|eot_id|>", "<|eom_id|>", "<|end_of_text|>"),  # Llama 3
-    *("</s>", "<end_of_turn>", "<eos>"),  # Llama 2, Mistral, Gemma
-    *("<|end|>", "<|return|>"),  # Phi, gpt-oss
-    *("<｜end▁of▁sentence｜>", "<|END_OF_TURN_TOKEN|>"),  # DeepSeek, Command R
-)
-"""Tokens that end a turn in common model families, as text decoded with special tokens shows them."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +32,15 @@ class Adapter:
     composite: CompositeReward = field(init=False)
 
     def __post_init__(self) -> None:
+        if isinstance(self.reward, type):
+            raise ArgumentTypeError(
+                f"`reward` must be a reward, got the class {self.reward.__name__}; make one: it(...)"
+            )
         object.__setattr__(self, "composite", as_composite(self.reward))
+        if SCORE in self.composite.names:
+            raise ArgumentError(
+                f"no component may be called {SCORE!r}, the key of the total; rename it: replace(name=...)"
+            )
         if self.on_none != "raise" and not is_finite_number(self.on_none):
             raise ArgumentError(f"`on_none` must be a finite number or 'raise', got {self.on_none!r}")
         if isinstance(self.end_tokens, str) or not all(isinstance(token, str) and token for token in self.end_tokens):
@@ -53,6 +50,11 @@ class Adapter:
         """Call the reward for `N` rows; each one's total as `score`, and its components, NaN where one is `None`."""
         logged: dict[str, Sequence[Any]] = {}
         return self._numbers(self.composite(**call, log_extra=logged.__setitem__), logged)
+
+    def values(self, call: Mapping[str, Any]) -> list[float]:
+        """Call the reward for `N` rows; the totals."""
+        columns = {name: value for name, value in call.items() if name not in NO_COLUMNS}
+        return [row[SCORE] for row in self.rows(columns)]
 
     async def row(self, call: Mapping[str, Any]) -> dict[str, float]:
         """The same for one row, in a thread: rows that are scored at the same time share the encoder's batches."""
@@ -71,42 +73,11 @@ class Adapter:
                 row[name] = math.nan if value is None else float(value)
         return rows
 
-    def answer(self, text: str) -> str:
-        """A completion without the end tokens and white space at its end."""
-        text = text.rstrip()
-        while ending := next((token for token in self.end_tokens if text.endswith(token)), ""):
-            text = text.removesuffix(ending).rstrip()
-        return text
-
     def columns(self, fields: Mapping[str, Any], ground_truth: Any) -> dict[str, Any]:
         """A sample's fields with its ground truth; an empty one does not replace a field of that name."""
         is_empty = ground_truth is None or (isinstance(ground_truth, str) and not ground_truth)
         is_kept = is_empty and self.reference_column in fields
         return dict(fields) if is_kept else {**fields, self.reference_column: ground_truth}
-
-
-def as_composite(reward: RewardFunction) -> CompositeReward:
-    """A reward function as a composite, which checks its output and knows its components; values stay the same."""
-    if isinstance(reward, type):
-        raise ArgumentTypeError(f"`reward` must be a reward, got the class {reward.__name__}; make one: it(...)")
-    inner = reward.reward if isinstance(reward, AsyncReward) else reward  # adapters await where their trainer does
-    if isinstance(inner, CompositeReward):
-        composite = inner
-    elif isinstance(inner, Reward):  # the outermost reward decides about answers and errors
-        options: dict[str, Any] = {"answer": inner.answer, "on_error": inner.on_error}
-        composite = CompositeReward([(_with_defaults(inner), 1.0)], name="adapted", **options)
-    else:
-        composite = CompositeReward([(inner, 1.0)])
-    if SCORE in composite.names:
-        raise ArgumentError(f"no component may be called {SCORE!r}, the key of the total; rename it: replace(name=...)")
-    return composite
-
-
-def _with_defaults(reward: Reward) -> Reward:
-    """A reward without options of its own that belong to the outermost one; of a monitored one, also inside."""
-    if isinstance(inside := getattr(reward, "reward", None), Reward):
-        reward = reward.replace(reward=_with_defaults(inside))
-    return reward.replace(answer=DEFAULT_ANSWER, on_error="raise")
 
 
 def call_of(completion: Any, fields: Mapping[str, Any], **others: Any) -> dict[str, Any]:

@@ -5,42 +5,43 @@ from itertools import chain
 from typing import Any, ClassVar
 
 from semreward.arguments import is_column
-from semreward.integrations.scoring import NO_COLUMNS, as_composite
-from semreward.protocols import Completion, RewardFunction, RewardValues
+from semreward.integrations.scoring import Adapter, OnNone
+from semreward.protocols import Completion, RewardFunction
 from semreward.rewards.calling import reward_name
-from semreward.rewards.composite import CompositeReward
 
 
-def swift_reward(reward: RewardFunction) -> type["SwiftReward"]:
+def swift_reward(reward: RewardFunction, *, on_none: OnNone = "raise") -> type["SwiftReward"]:
     """A reward as a class for ms-swift's `orms`; an instance of it is a reward function for its trainers.
 
     It has the reward's name, because ms-swift logs a reward function under the name of its class. The last assistant
-    message cannot be the reference, because ms-swift removes it. `None` stays `None`.
+    message cannot be the reference, because ms-swift removes it. It sums a row of `None` to 0. Arguments: see
+    `semreward.integrations`.
 
     Source:
         modelscope/ms-swift, swift/rewards/orm.py, swift/rl_core/grpo_algorithm.py
     """
-    return type(reward_name(reward), (SwiftReward,), {"reward": as_composite(reward), "__doc__": SwiftReward.__doc__})
+    adapter = Adapter(reward, on_none=on_none)
+    return type(reward_name(reward), (SwiftReward,), {"adapter": adapter, "__doc__": SwiftReward.__doc__})
 
 
 class SwiftReward:
     """A reward function as ms-swift creates and calls one; see `swift_reward`."""
 
-    reward: ClassVar[CompositeReward]
+    adapter: ClassVar[Adapter]
 
     def __init__(self, args: Any = None, **_: Any) -> None:
         self.args = args
 
-    def __call__(self, completions: Sequence[Completion], **columns: Any) -> RewardValues:
-        """Score `N` completions: a finite float each, or `None`, which ms-swift leaves out of its sum."""
-        call = {name: value for name, value in columns.items() if name not in NO_COLUMNS}
+    def __call__(self, completions: Sequence[Completion], **columns: Any) -> list[float]:
+        """Score `N` completions: a finite float each."""
+        call = dict(columns)
         ids: Any = call.get("response_token_ids")
         messages: Any = call.get("messages")
         if is_column(ids):
             call.setdefault("completion_ids", [_flat(row) for row in ids])
         if is_column(messages):
             call.setdefault("prompts", [row[:-1] for row in messages])
-        return self.reward(**{**call, "completions": completions})
+        return self.adapter.values({**call, "completions": completions})
 
 
 def _flat(ids: Any) -> Any:

@@ -29,13 +29,14 @@ class MonitoredReward(Reward):
     online DPO) nothing is measured and no judge is called. Each process measures its own rows; the trainer averages.
 
     Args:
-        reward: The reward that pays, any callable in TRL's convention; its `answer` and `on_error` hold here, too. The
-            components of a `CompositeReward` are measured one by one; those of weight 0 are judges.
+        reward: The reward that pays, any callable in TRL's convention. The components of a `CompositeReward` are
+            measured one by one; those of weight 0 are judges.
         judges: Reward functions that watch and pay nothing, such as a similarity by another encoder. They are called
             with the same columns, and logged row by row as `<name>/monitor/<judge>` if there is a `log_extra`.
         ignore: Names of components of weight 0, or of judges, that do not count as judges; gates never do.
         reference_column: Column with whose texts lengths are compared; rows without a text there are left out.
         name: Metric key; the name of the reward inside by default.
+        answer, on_error: Those of the reward inside by default; given here, they hold for it, too.
 
     Raises:
         ArgumentError: Two judges or components have one name, or `ignore` names neither.
@@ -57,6 +58,8 @@ class MonitoredReward(Reward):
     ignore: Sequence[str] = ()
     reference_column: str = "reference"
     name: str = ""
+    answer: Any = None  # this and the next: until the reward inside is known
+    on_error: Any = None
 
     def __post_init__(self) -> None:
         if not callable(self.reward) or is_torch_module(self.reward):
@@ -72,9 +75,11 @@ class MonitoredReward(Reward):
         object.__setattr__(self, "name", self.name or reward_name(self.reward))
         ours = self.reward if isinstance(self.reward, Reward) else None
         for name, default in (("answer", DEFAULT_ANSWER), ("on_error", "raise")):
-            if getattr(self, name) == default:
+            if getattr(self, name) is None:
                 object.__setattr__(self, name, getattr(ours, name, default))
         super().__post_init__()
+        if ours is not None:  # both say the same
+            object.__setattr__(self, "reward", ours.replace(answer=self.answer, on_error=self.on_error))
         self._check_names()
 
     def _check_names(self) -> None:
@@ -89,6 +94,11 @@ class MonitoredReward(Reward):
             )
         if unknown := [name for name in self.ignore if name not in names]:
             raise ArgumentError(f"`ignore` must name components or judges, got {unknown}; there are {', '.join(names)}")
+
+    def replace(self, **changes: Any) -> "MonitoredReward":
+        """Another reward, equal except for the given parameters; a new reward inside brings its own settings."""
+        own = {"answer": None, "on_error": None} if "reward" in changes else {}
+        return super().replace(**{**own, **changes})
 
     @property
     def _parts(self) -> list[tuple[str, RewardFunction, float]]:

@@ -56,8 +56,8 @@ class Reward(ABC):
 
     Args:
         name: Key under which trainers log it; also its `__name__`.
-        answer: How the answer is found in a completion. The outermost reward decides: a `CompositeReward` takes it for
-            all of its components.
+        answer: How the answer is found in a completion: an `Answer`, or any callable of a module from a completion to
+            its text. The outermost reward decides: a `CompositeReward` takes it for all of its components.
         on_error: What becomes of rows whose encoder cannot be reached (`EncoderUnavailableError`; no other error):
             `"raise"`, or `"none"` to give them no reward. Such calls are logged, and their rows counted in the metric
             `<name>/encoder_errors`. The outermost reward decides.
@@ -73,9 +73,10 @@ class Reward(ABC):
     def __post_init__(self) -> None:
         check_text("name", self.name)
         check_choice("on_error", self.on_error, ERROR_POLICIES)
-        if not callable(self.answer):
+        if not callable(self.answer) or "<" in getattr(self.answer, "__qualname__", ""):
             raise ArgumentError(
-                f"`answer` must be an Answer or a callable from completions to texts, got {self.answer!r}"
+                f"`answer` must be an Answer or a callable from completions to texts, got {self.answer!r}; lambdas and "
+                "functions inside functions do not pickle: write it with def in a module"
             )
 
     @property
@@ -246,19 +247,28 @@ def in_one_order(values: Iterable[_Item]) -> tuple[_Item, ...]:
 
 
 def _rendered(value: object) -> str:
-    if isinstance(value, (Reward, AsyncReward)):
-        return f"[{value.signature()}]"
-    if isinstance(value, tuple):
+    if callable(signature := getattr(value, "signature", None)) and not isinstance(value, type):
+        return f"[{signature()}]"
+    if isinstance(value, (tuple, list)):
         return "(" + ",".join(_quoted(item) if isinstance(item, str) else _rendered(item) for item in value) + ")"
     if isinstance(value, (set, frozenset)):
         return "{" + ",".join(sorted(map(str, value))) + "}"
     if isinstance(value, re.Pattern):
         value = f"re:{value.flags}:{value.pattern!r}"
-    elif isinstance(value, Real) and type(value) not in {bool, int, float}:
-        value = float(value)
-    if isinstance(value, (str, int, float, Answer)) or value is None:
+    elif isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, (str, Real, Answer)) or value is None:
         return str(value)
-    return value.fingerprint if isinstance(value, Encoder) else reward_name(value)
+    return value.fingerprint if isinstance(value, Encoder) else reward_name(value) + _settings(value)
+
+
+def _settings(value: object) -> str:
+    """What a partial, or a dataclass without a signature, was made with."""
+    if isinstance(value, functools.partial):
+        return _rendered((*value.args, *sorted(value.keywords.items())))
+    if not dataclasses.is_dataclass(value) or isinstance(value, type):
+        return ""
+    return _rendered(tuple((item.name, getattr(value, item.name)) for item in dataclasses.fields(value) if item.repr))
 
 
 def _quoted(text: str) -> str:

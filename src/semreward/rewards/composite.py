@@ -285,6 +285,17 @@ class CompositeReward(Reward):
                 )
 
 
+def as_composite(reward: RewardFunction) -> CompositeReward:
+    """A reward function of any kind as a composite with its `answer` and `on_error`; values stay the same."""
+    inner = reward.reward if isinstance(reward, AsyncReward) else reward
+    if isinstance(inner, CompositeReward):
+        return inner
+    if not isinstance(inner, Reward):
+        return CompositeReward([(reward, 1.0)])
+    options: dict[str, Any] = {"answer": inner.answer, "on_error": inner.on_error}  # the outermost reward decides
+    return CompositeReward([(inner.replace(answer=DEFAULT_ANSWER, on_error="raise"), 1.0)], name="adapted", **options)
+
+
 def _checked_gates(gates: Any, names: Sequence[str]) -> tuple[str, ...]:
     if isinstance(gates, str) or not isinstance(gates, Collection):
         raise ArgumentTypeError(f"`gates` must be a list of component names, got {gates!r}; write gates=[...]")

@@ -15,9 +15,10 @@ _NUMBER = regex.compile(
     rf"(?:(?P<whole>\d{{1,3}}(?:{_GROUP}\d{{3}})+)(?!\d)(?:\.(?P<part>\d+))?"  # 1,234,567.8
     r"|(?P<whole>\d{1,3}(?:\.\d{3}){2,})(?!\d)(?:,(?P<part>\d+))?"  # 1.234.567,8
     r"|(?P<whole>\d+)(?:\.(?P<part>\d+))?)"
-    r"(?P<scale>百万|百萬|千万|千萬|[万萬亿億])?"
+    r"(?P<scale>百万|百萬|千万|千萬|[万萬亿億]|[千仟](?!克|米|瓦|卡|赫|帕|伏|焦|字节)|[百佰](?!分))?"  # 3千克 are 3 kg
 )
-_SCALES = {None: 0, "万": 4, "萬": 4, "百万": 6, "百萬": 6, "千万": 7, "千萬": 7, "亿": 8, "億": 8}
+_SCALES = {None: 0, "百": 2, "佰": 2, "千": 3, "仟": 3, "万": 4, "萬": 4, "百万": 6, "百萬": 6, "千万": 7, "千萬": 7}
+_SCALES |= {"亿": 8, "億": 8}
 _FULL_WIDTH = regex.compile(r"(?<=[０-９])[，．](?=[０-９])")
 _FOREIGN_DIGIT = regex.compile(r"[\p{Nd}--0-9]", regex.V1)
 _DECIMAL = regex.compile(r"\p{Nd}")
@@ -46,19 +47,27 @@ def digit_numbers(text: str) -> frozenset[str]:
 
     Decimal digits of every script count by value. Groups of three separated by a comma, an apostrophe or a narrow space
     are one number, with a point before decimals; so are at least two groups separated by points, with a comma before
-    decimals. Zeros that change nothing are dropped; a Chinese 万 or 亿 after a number multiplies it. Signs, per cent
-    signs and units are ignored. Linear in the text's length.
+    decimals. Zeros that change nothing are dropped. A Chinese 百, 千, 万 or 亿 after a number multiplies it, and a
+    smaller number right after that belongs to it (3万5千). Signs, per cent signs and units are ignored. Linear time.
 
     Example:
-        >>> sorted(digit_numbers("༡༢ yaks, 1,500.50 kg, 007, 3万"))
-        ['12', '1500.5', '30000', '7']
+        >>> sorted(digit_numbers("༡༢ yaks, 1,500.50 kg, 007, 3万5千"))
+        ['12', '1500.5', '35000', '7']
     """
     text = _FULL_WIDTH.sub(lambda found: "," if found[0] == "，" else ".", text)
     text = _FOREIGN_DIGIT.sub(lambda found: str(decimal_value(found[0])), text).translate(_SIGNS)
-    return frozenset(
-        _plain(regex.sub(r"\D", "", found["whole"]), found["part"] or "", _SCALES[found["scale"]])
-        for found in _NUMBER.finditer(text)
-    )
+    numbers: list[str] = []
+    end, room = -1, 0  # of the number before: where it ends, and how many zeros of its scale a smaller one may fill
+    for found in _NUMBER.finditer(text):
+        scale = _SCALES[found["scale"]]
+        digits = regex.sub(r"\D", "", found["whole"])
+        number = _plain(digits, found["part"] or "", scale)
+        if found.start() == end and len(number) <= room and (scale or len(digits) == room):
+            numbers[-1] = numbers[-1][: -len(number)] + number
+        else:
+            numbers.append(number)
+        end, room = found.end(), 0 if found["part"] else scale
+    return frozenset(numbers)
 
 
 def decimal_value(sign: str) -> int:
