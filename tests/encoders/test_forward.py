@@ -10,7 +10,8 @@ from sentence_transformers import SentenceTransformer
 from semreward import SentenceTransformerEncoder
 from semreward.encoders import local
 from semreward.encoders.engine import Engine, engine_of
-from semreward.encoders.local import ModelForward, _rows_of, check_model
+from semreward.encoders.loading import check_model
+from semreward.encoders.local import ModelForward, _rows_of
 from semreward.errors import EncoderError
 
 

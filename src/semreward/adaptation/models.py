@@ -15,17 +15,19 @@ from semreward.adaptation.config import AdaptationConfig
 from semreward.adaptation.measuring import Measures, measure_encoder
 from semreward.adaptation.pairs import Pair
 from semreward.encoders.engine import close_engine
-from semreward.encoders.local import limit_tokens
+from semreward.encoders.loading import check_weights, limit_tokens, resolved_device
 from semreward.errors import ArgumentError
 from semreward.evaluation.retrieval import GradedPair
 
 
 def new_model(config: AdaptationConfig) -> SentenceTransformer:
     """The base, checked, with unit length (so that everyone gets the vectors that rewards see) and dropout."""
-    device = "cpu" if config.use_cpu else None
-    model = SentenceTransformer(config.base, device=device, model_kwargs={"dtype": torch.float32})
+    model = SentenceTransformer(config.base, device="cpu", model_kwargs={"dtype": torch.float32})
     if not isinstance(model[0], Transformer):
         raise ArgumentError(f"`base` must be a transformer, got a {type(model[0]).__name__} in {config.base!r}")
+    check_weights(model)
+    if model.default_prompt_name is None:
+        model.prompts = {}  # a model that is trained without a prompt is used without one
     if not any(isinstance(module, Normalize) for module in model):
         model.append(Normalize())
     limit_tokens(model, config.max_tokens)
@@ -40,7 +42,7 @@ def new_model(config: AdaptationConfig) -> SentenceTransformer:
         for module in model.modules():
             if isinstance(module, torch.nn.Dropout):
                 module.p = config.dropout
-    return model
+    return model.to(resolved_device("cpu" if config.use_cpu else "auto"))
 
 
 class HeldOutEvaluator(SentenceEvaluator):  # type: ignore[misc] # the library is untyped

@@ -37,7 +37,8 @@ def train(
     evaluator: HeldOutEvaluator | None,
 ) -> list[Mapping[str, float]]:
     """Train a model in place, to the last weights, or with `patience` the best; returns losses and measures."""
-    arguments = training_arguments(config, measures=evaluator is not None)
+    prompt = model.prompts.get(model.default_prompt_name)  # with which the model is measured, mined with, and used
+    arguments = training_arguments(config, measures=evaluator is not None, prompt=prompt)
     checkpoint = _prepared_folder(arguments, config, rows)
     trainer = ContrastiveTrainer(
         model=model,
@@ -57,7 +58,9 @@ def train(
     return [entry for entry in trainer.state.log_history if {"loss", "eval_precision"} & entry.keys()]
 
 
-def training_arguments(config: AdaptationConfig, *, measures: bool) -> SentenceTransformerTrainingArguments:
+def training_arguments(
+    config: AdaptationConfig, *, measures: bool, prompt: str | None = None
+) -> SentenceTransformerTrainingArguments:
     """The trainer's own arguments."""
     keeps_best = measures and config.patience is not None
     saves = config.save_steps or (config.measure_steps if config.patience is not None else None)
@@ -67,6 +70,7 @@ def training_arguments(config: AdaptationConfig, *, measures: bool) -> SentenceT
         num_train_epochs=config.epochs,
         per_device_train_batch_size=config.batch_size,
         learning_rate=config.learning_rate,
+        prompts=prompt,
         learning_rate_mapping=rates,
         lr_scheduler_type="cosine",
         warmup_steps=config.warmup_ratio,

@@ -1,0 +1,179 @@
+"""What an encoder is, and what it makes of some texts: a report that ends in a verdict."""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from semreward.encoders.engine import Engine, engine_of, require_encoder
+from semreward.encoders.local import ModelForward, SentenceTransformerEncoder
+from semreward.encoders.tokens import MOST_UNKNOWN
+from semreward.errors import ArgumentError, EncoderError, SemRewardError
+from semreward.protocols import Encoder
+from semreward.scripts import script_of_letter
+
+# Scripts that write no spaces, or syllables: their tokens are counted per character.
+_UNSPACED = {"Hani", "Hira", "Kana", "Thai", "Laoo", "Khmr", "Mymr", "Tibt", "Yiii", "Hang", "Ethi", "Cher", "Cans"}
+# Languages that an encoder was trained on need 1.1 to 2.1 tokens per word, and up to 1.1 per character. Above these
+# limits its tokenizer spells them letter by letter, or byte by byte.
+_MOST_TOKENS: Mapping[str, float] = {"word": 4.5, "character": 1.5}
+_MOST_BEYOND = 0.05
+_MOST_DIFFERENCE = 1e-2
+_BATCH = 64
+_MOST_TEXTS = 2048  # that are looked at
+
+
+class Check(NamedTuple):
+    """One row of a report."""
+
+    name: str
+    value: Any = None  # None: it cannot be seen from outside
+    shown: str = "not known"
+    fault: str = ""  # what speaks against training, if anything
+
+
+@dataclass(frozen=True)
+class EncoderReport:
+    """What `check_encoder` found. It prints as a table and a verdict; `report["unknown tokens"]` is one value."""
+
+    encoder: str
+    checks: tuple[Check, ...]
+
+    def __getitem__(self, name: str) -> Any:
+        """The value of a row."""
+        return {check.name: check.value for check in self.checks}[name]
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """What speaks against training with this encoder, a clause each."""
+        return tuple(check.fault for check in self.checks if check.fault)
+
+    @property
+    def verdict(self) -> str:
+        """One sentence."""
+        if self.faults:
+            return f"Do not train with this: {'; '.join(self.faults)}."
+        return "Nothing speaks against it; whether it tells right answers from wrong ones is what `calibrate` measures."
+
+    def __str__(self) -> str:
+        width = max(len(check.name) for check in self.checks) + 2
+        rows = [("encoder", self.encoder), *((check.name, check.shown) for check in self.checks)]
+        return "\n".join([*(f"{name:<{width}}{shown}" for name, shown in rows), self.verdict])
+
+
+def check_encoder(encoder: Encoder | str | os.PathLike[str], texts: Sequence[str]) -> EncoderReport:
+    """Load an encoder, and look at what it is and at what its tokenizer makes of some texts.
+
+    Args:
+        encoder: An encoder, or the path or hub id of one.
+        texts: Texts that it will judge, such as references; at least one, none empty. The first 2,048 are looked at.
+
+    Returns:
+        A report; an encoder that cannot be loaded is a fault in it.
+
+    Raises:
+        ArgumentError: There are no texts, one is empty, or an argument of the encoder is wrong.
+    """
+    if isinstance(encoder, (str, os.PathLike)):
+        encoder = SentenceTransformerEncoder(os.fspath(encoder))
+    require_encoder(encoder)
+    distinct = list(dict.fromkeys(texts))[:_MOST_TEXTS]
+    if not distinct or not all(isinstance(text, str) and text.strip() for text in distinct):
+        raise ArgumentError("`texts` must hold at least one text, and none may be empty; drop those")
+    name = getattr(encoder, "name_or_path", type(encoder).__name__)
+    try:
+        model = engine_of(encoder).open().model
+        if isinstance(model, ModelForward):
+            return EncoderReport(name, (*_of_model(model), *_of_texts(model, distinct)))
+        unseen = ("kind", "weights", "padding", "prompt", "unknown tokens", "tokens", "window")
+        opened: Callable[[], Any] = getattr(encoder, "open_model", lambda: encoder.encode)
+        return EncoderReport(name, (*map(Check, unseen), _of_batches(opened, distinct)))
+    except Exception as error:
+        if isinstance(error, SemRewardError) and not isinstance(error, EncoderError):
+            raise
+        return EncoderReport(name, (Check("kind", None, "not usable", str(error).strip() or type(error).__name__),))
+
+
+def _of_model(forward: ModelForward) -> list[Check]:
+    """Kind, weights, padding and prompt. Loading has checked the first three."""
+    model, prompt = forward.model, forward.prompt or ""
+    norms = [weight for name, weight in model.named_parameters() if "norm" in name.lower() and name.endswith("weight")]
+    is_new = bool(norms) and all(bool((weight == 1).all()) for weight in norms)
+    fault = "the encoder was never trained: its normalisation layers are as they were made" if is_new else ""
+    kind = " + ".join(map(_module_name, model))
+    side = getattr(model.tokenizer, "padding_side", "none")
+    return [
+        Check("kind", kind, kind),
+        Check("weights", not is_new, "never trained" if is_new else "all loaded", fault),
+        Check("padding", side, f"{side}; changes no vector"),
+        Check("prompt", prompt, repr(prompt) if prompt else "none"),
+    ]
+
+
+def _of_texts(forward: ModelForward, texts: Sequence[str]) -> list[Check]:
+    """What the tokenizer makes of texts, and whether vectors depend on their batch."""
+    features = forward.model.preprocess(list(texts), prompt=forward.prompt)
+    counts = forward.counter.count(features)
+    tokens = int(counts.tokens.sum())
+    unknown, beyond = float(counts.unknown.sum()) / max(1, tokens), forward.truncated(features) / len(texts)
+    words = ", ".join(forward.counter.unknown_words(texts)) if unknown else ""
+    unit, units = _units(texts)
+    spelt = tokens / units > _MOST_TOKENS[unit]
+    window = forward.model.max_seq_length
+    readable = [text for text, is_unreadable in zip(texts, counts.unreadable, strict=False) if not is_unreadable]
+
+    def opened() -> ModelForward:
+        return ModelForward(forward.model, prompt=forward.prompt, batch_tokens=2**40, batch_size=_BATCH)
+
+    return [
+        Check(
+            "unknown tokens",
+            unknown,
+            f"{unknown:.1%}",
+            f"{unknown:.0%} of the tokens are unknown to the encoder, such as in {words}"
+            if unknown > MOST_UNKNOWN
+            else "",
+        ),
+        Check(
+            f"tokens per {unit}",
+            tokens / units,
+            f"{tokens / units:.2f}",
+            "the tokenizer spells the texts letter by letter: it was not made for their language" if spelt else "",
+        ),
+        Check(
+            "beyond the window",
+            beyond,
+            f"{beyond:.1%} of texts are longer than {window} tokens",
+            f"the encoder does not see the end of {beyond:.0%} of the texts" if beyond > _MOST_BEYOND else "",
+        ),
+        _of_batches(opened, readable) if readable else Check("batches of 1 and 64"),
+    ]
+
+
+def _of_batches(open_model: Callable[[], Any], texts: Sequence[str]) -> Check:
+    """The largest change of a cosine of two texts between encoding them one by one and together."""
+    engine, texts = Engine(open_model, batch_size=_BATCH, cache_bytes=0), texts[:_BATCH]
+    try:
+        alone, together = np.concatenate([engine.encode([text]) for text in texts]), engine.encode(texts)
+    finally:
+        engine.close()
+    change = float(np.abs(alone @ alone.T - together @ together.T).max())
+    fault = "a text's vector depends on the texts beside it" if change > _MOST_DIFFERENCE else ""
+    return Check("batches of 1 and 64", change, f"cosines differ by up to {change:.1e}", fault)
+
+
+def _units(texts: Sequence[str]) -> tuple[str, int]:
+    """How many words texts have, or characters, for scripts of which these are counted."""
+    pieces = [piece for text in texts for piece in text.split()]
+    scripts = Counter(script_of_letter(letter) for letter in "".join(pieces[:1000]) if letter.isalpha())
+    if scripts and scripts.most_common(1)[0][0] in _UNSPACED:
+        return "character", sum(map(len, pieces))
+    return "word", len(pieces)
+
+
+def _module_name(module: Any) -> str:
+    detail = getattr(module, "pooling_mode", None) or type(getattr(module, "auto_model", None)).__name__
+    return type(module).__name__ + ("" if detail == "NoneType" else f" ({detail})")
