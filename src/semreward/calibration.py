@@ -29,6 +29,9 @@ Floats: TypeAlias = NDArray[np.float64]
 Statistic: TypeAlias = Literal["mean", "median", "youden"] | float
 """What becomes tau: the samples' mean, their median, Youden's point, or the given quantile of theirs in (0, 1)."""
 
+# AUC below which an encoder cannot tell right from wrong references, and from which on it can; measured in the docs.
+_CANNOT_TELL, _CAN_TELL = 0.7, 0.9
+
 # Rewards that differ by less count as equal: beside the 1e-4 in GRPO's (r - mean) / (std + 1e-4) they are nothing.
 _EQUAL_DIGITS = 6
 
@@ -42,7 +45,7 @@ class Split(NamedTuple):
 
 @dataclass(frozen=True)
 class Calibration:
-    """A threshold and what it does to the samples it was measured on; prints as a table.
+    """A threshold and what it does to the samples it was measured on; prints as a table and a verdict.
 
     A `SemanticSimilarityReward` takes it as its `threshold` and keeps the number. `check` warns of another encoder.
 
@@ -64,7 +67,7 @@ class Calibration:
         negative_similarity: Their mean, in [-1, 1].
         negatives_paid: Share of them that earns more than 0 under this threshold.
         auc: Probability that a sample is closer to its own reference than another to a mismatched one, ties counting
-            half, in [0, 1]. 0.5: the encoder does not tell them apart.
+            half, in [0, 1]. 0.5: the encoder does not tell them apart; `verdict` says it in words.
         overlap: 1 - Youden's index, in [0, 1]. 0: one threshold tells all samples from all negatives.
     """
 
@@ -103,10 +106,22 @@ class Calibration:
             stacklevel=2,
         )
 
+    @property
+    def verdict(self) -> str:
+        """What the AUC says of the encoder, in one sentence; without mismatched references nothing is known."""
+        if self.auc is None:
+            return "Whether this encoder tells right from wrong references was not measured."
+        if self.auc < _CANNOT_TELL:
+            return f"This encoder cannot tell right from wrong references (AUC {self.auc:.3f}): do not train with it."
+        if self.auc < _CAN_TELL:
+            return f"This encoder confuses references (AUC {self.auc:.3f}): look for a better one."
+        return f"Fine: this encoder tells right from wrong references (AUC {self.auc:.3f})."
+
     def __str__(self) -> str:
         rows = self.rows()
         names, values = (max(len(row[column]) for row in rows) for column in (0, 1))
-        return "\n".join(f"{name:<{names}}  {value:>{values}}  {meaning}".rstrip() for name, value, meaning in rows)
+        lines = [f"{name:<{names}}  {value:>{values}}  {meaning}".rstrip() for name, value, meaning in rows]
+        return "\n".join([*lines, self.verdict])
 
     def rows(self) -> list[tuple[str, str, str]]:
         """The table as it prints: for each number that was measured its name, its value, and what it says."""
@@ -192,19 +207,8 @@ def calibrate(
         ...         return counts / np.linalg.norm(counts, axis=1, keepdims=True)
         >>> samples = ["aab", "ab", "cd", "cdd"]
         >>> calibration = calibrate(Letters(), samples, ["ab", "ab", "cd", "cd"], samples_per_prompt=2)
-        >>> print(calibration)  # doctest: +NORMALIZE_WHITESPACE
-        threshold        0.9743  mean, 4 samples
-        similarity       0.9743  mean of the samples
-        reward           0.5000  mean of the samples
-        dead zone         50.0%  of the samples earn 0
-        saturation        50.0%  of the samples earn 0.95 or more
-        dead groups        0.0%  of groups of 2 earn nothing
-        equal groups       0.0%  of groups of 2 earn one value
-        mismatched       0.0000  mean of 4 mismatched references
-        mismatched paid    0.0%  of them earn more than 0
-        AUC              1.0000  samples against mismatched references
-        overlap          0.0000  0: one threshold tells them apart, 1: none does
-        encoder         letters  fingerprint
+        >>> round(calibration.threshold, 4), calibration.dead_zone, calibration.verdict
+        (0.9743, 0.5, 'Fine: this encoder tells right from wrong references (AUC 1.000).')
     """
     encoder = as_encoder(encoder)
     check_count("samples_per_prompt", samples_per_prompt)

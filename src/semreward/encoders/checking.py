@@ -64,33 +64,34 @@ class EncoderReport:
         return "\n".join([*(f"{name:<{width}}{shown}" for name, shown in rows), self.verdict])
 
 
-def check_encoder(encoder: Encoder | str | os.PathLike[str], texts: Sequence[str]) -> EncoderReport:
+def check_encoder(encoder: Encoder | str | os.PathLike[str], texts: Sequence[str] = ()) -> EncoderReport:
     """Load an encoder, and look at what it is and at what its tokenizer makes of some texts.
 
     Args:
         encoder: An encoder, or the path or hub id of one.
-        texts: Texts that it will judge, such as references; at least one, none empty. The first 2,048 are looked at.
+        texts: Texts that it will judge, such as references, none empty; the first 2,048 are looked at. Without any, the
+            report speaks of the model alone.
 
     Returns:
         A report; an encoder that cannot be loaded is a fault in it.
 
     Raises:
-        ArgumentError: There are no texts, one is empty, or an argument of the encoder is wrong.
+        ArgumentError: A text is empty, or an argument of the encoder is wrong.
     """
     if isinstance(encoder, (str, os.PathLike)):
         encoder = SentenceTransformerEncoder(os.fspath(encoder))
     require_encoder(encoder)
     distinct = list(dict.fromkeys(texts))[:_MOST_TEXTS]
-    if not distinct or not all(isinstance(text, str) and text.strip() for text in distinct):
-        raise ArgumentError("`texts` must hold at least one text, and none may be empty; drop those")
+    if not all(isinstance(text, str) and text.strip() for text in distinct):
+        raise ArgumentError("`texts` must be non-empty strings; drop those that are not")
     name = getattr(encoder, "name_or_path", type(encoder).__name__)
     try:
         model = engine_of(encoder).open().model
         if isinstance(model, ModelForward):
-            return EncoderReport(name, (*_of_model(model), *_of_texts(model, distinct)))
+            return EncoderReport(name, (*_of_model(model), *(_of_texts(model, distinct) if distinct else ())))
         unseen = ("kind", "weights", "padding", "prompt", "unknown tokens", "tokens", "window")
         opened: Callable[[], Any] = getattr(encoder, "open_model", lambda: encoder.encode)
-        return EncoderReport(name, (*map(Check, unseen), _of_batches(opened, distinct)))
+        return EncoderReport(name, (*map(Check, unseen), *([_of_batches(opened, distinct)] if distinct else ())))
     except Exception as error:
         if isinstance(error, SemRewardError) and not isinstance(error, EncoderError):
             raise
