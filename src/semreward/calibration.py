@@ -30,7 +30,7 @@ Statistic: TypeAlias = Literal["mean", "median", "youden"] | float
 """What becomes tau: the samples' mean, their median, Youden's point, or the given quantile of theirs in (0, 1)."""
 
 # AUC below which an encoder cannot tell right from wrong references, and from which on it can; measured in the docs.
-_CANNOT_TELL, _CAN_TELL = 0.7, 0.9
+_CANNOT_TELL, _CAN_TELL = 0.8, 0.95
 
 # Rewards that differ by less count as equal: beside the 1e-4 in GRPO's (r - mean) / (std + 1e-4) they are nothing.
 _EQUAL_DIGITS = 6

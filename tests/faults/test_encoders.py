@@ -18,18 +18,12 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 from transformers import BertConfig, BertForSequenceClassification, BertModel, BertTokenizer
 
-from semreward import SentenceTransformerEncoder
+from semreward import SentenceTransformerEncoder, check_encoder
 from semreward.adaptation import AdaptationConfig, adapt_encoder
 from semreward.encoders import folders
 from semreward.errors import ArgumentError, EncoderError, UnreadableTextError
 
-WORDS = [
-    *["a", "the", "cat", "dog", "sleeps", "runs", "in", "garden", "house", "small", "red", "query", "passage"],
-    ":",
-    ".",
-    ",",
-    "3",
-]
+WORDS = ["a", "the", "cat", "dog", "sleeps", "in", "garden", "red", "query", "passage", ":", ".", ",", "3"]
 MONGOLIAN = "ᠪᠢ ᠮᠣᠩᠭᠣᠯ ᠬᠦᠮᠦᠨ"
 
 
@@ -140,6 +134,12 @@ def test_a_tokenizer_that_spells_in_bytes_knows_all_texts(policy_folder, caplog)
     with caplog.at_level(logging.WARNING, logger="semreward"):
         assert encoder.encode([MONGOLIAN * 10]).shape[0] == 1
     assert "unknown to the encoder" not in caplog.text
+
+
+def test_a_report_names_the_share_of_unknown_tokens_and_words(bert_folder):
+    report = check_encoder(str(bert_folder), [f"the cat {word}" for word in MONGOLIAN.split()])
+    assert report["unknown tokens"] == pytest.approx(1 / 3)
+    assert "33% of the tokens are unknown to the encoder, such as in ᠪᠢ, ᠮᠣᠩᠭᠣᠯ" in report.verdict
 
 
 # Weights that never arrived

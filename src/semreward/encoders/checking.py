@@ -81,9 +81,10 @@ def check_encoder(encoder: Encoder | str | os.PathLike[str], texts: Sequence[str
     if isinstance(encoder, (str, os.PathLike)):
         encoder = SentenceTransformerEncoder(os.fspath(encoder))
     require_encoder(encoder)
+    for row, text in enumerate([None] if isinstance(texts, str) else texts):
+        if not isinstance(text, str) or not text.strip():
+            raise ArgumentError(f"`texts` must be a list of non-empty strings, got {text!r} at row {row}; drop the row")
     distinct = list(dict.fromkeys(texts))[:_MOST_TEXTS]
-    if not all(isinstance(text, str) and text.strip() for text in distinct):
-        raise ArgumentError("`texts` must be non-empty strings; drop those that are not")
     name = getattr(encoder, "name_or_path", type(encoder).__name__)
     try:
         model = engine_of(encoder).open().model
@@ -116,40 +117,26 @@ def _of_model(forward: ModelForward) -> list[Check]:
 
 def _of_texts(forward: ModelForward, texts: Sequence[str]) -> list[Check]:
     """What the tokenizer makes of texts, and whether vectors depend on their batch."""
-    features = forward.model.preprocess(list(texts), prompt=forward.prompt)
-    counts = forward.counter.count(features)
-    tokens = int(counts.tokens.sum())
-    unknown, beyond = float(counts.unknown.sum()) / max(1, tokens), forward.truncated(features) / len(texts)
+    features, window = forward.model.preprocess(list(texts), prompt=forward.prompt), forward.model.max_seq_length
+    counts, (unit, units) = forward.counter.count(features), _units(texts)
+    unknown = float(counts.unknown.sum() / max(1, counts.tokens.sum()))
+    per_unit, beyond = float(counts.tokens.sum() / units), forward.truncated(features) / len(texts)
     words = ", ".join(forward.counter.unknown_words(texts)) if unknown else ""
-    unit, units = _units(texts)
-    spelt = tokens / units > _MOST_TOKENS[unit]
-    window = forward.model.max_seq_length
     readable = [text for text, is_unreadable in zip(texts, counts.unreadable, strict=False) if not is_unreadable]
 
     def opened() -> ModelForward:
         return ModelForward(forward.model, prompt=forward.prompt, batch_tokens=2**40, batch_size=_BATCH)
 
+    faults = {
+        f"{unknown:.0%} of the tokens are unknown to the encoder, such as in {words}": unknown > MOST_UNKNOWN,
+        "the tokenizer spells letter by letter: it was not made for this language": per_unit > _MOST_TOKENS[unit],
+        f"the encoder does not see the end of {beyond:.0%} of the texts": beyond > _MOST_BEYOND,
+    }
+    told = [fault if is_true else "" for fault, is_true in faults.items()]
     return [
-        Check(
-            "unknown tokens",
-            unknown,
-            f"{unknown:.1%}",
-            f"{unknown:.0%} of the tokens are unknown to the encoder, such as in {words}"
-            if unknown > MOST_UNKNOWN
-            else "",
-        ),
-        Check(
-            f"tokens per {unit}",
-            tokens / units,
-            f"{tokens / units:.2f}",
-            "the tokenizer spells the texts letter by letter: it was not made for their language" if spelt else "",
-        ),
-        Check(
-            "beyond the window",
-            beyond,
-            f"{beyond:.1%} of texts are longer than {window} tokens",
-            f"the encoder does not see the end of {beyond:.0%} of the texts" if beyond > _MOST_BEYOND else "",
-        ),
+        Check("unknown tokens", unknown, f"{unknown:.1%}", told[0]),
+        Check(f"tokens per {unit}", per_unit, f"{per_unit:.2f}", told[1]),
+        Check("beyond the window", beyond, f"{beyond:.1%} of texts are longer than {window} tokens", told[2]),
         _of_batches(opened, readable) if readable else Check("batches of 1 and 64"),
     ]
 

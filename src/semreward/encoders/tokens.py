@@ -44,23 +44,21 @@ class TokenCounter:
         number = getattr(self._tokenizer, "unk_token_id", None)
         if hasattr(self._tokenizer, "token_to_id"):  # of static embeddings
             number = self._tokenizer.token_to_id(getattr(self._tokenizer.model, "unk_token", None) or "[UNK]")
-        self._unknown = None if number in self._special else number  # some name another token so
-        self._seen, self._has_warned = np.zeros(2, dtype=np.int64), False
-        self._of_prompt = (0, 0, 0)
-        if self._unknown is not None and prompt and prompt.strip():
-            tokens, unknown, words = self.count(model.preprocess([prompt.strip()]))
-            self._of_prompt = int(tokens[0]), int(unknown[0]), int(words[0])
+        self._unknown = None if number in self._special else number  # some models name another token so
+        self._seen, self._has_warned, self._of_prompt = (
+            np.zeros(2, dtype=np.int64),
+            False,
+            np.zeros((3, 1), dtype=np.int64),
+        )
+        if prompt and prompt.strip():
+            self._of_prompt = np.array(self.count(model.preprocess([prompt.strip()])))
 
     def count(self, features: Mapping[str, Any]) -> TokenCounts:
-        """The counts of tokenised texts; of a tokenizer that knows all tokens no words."""
+        """The counts of tokenised texts; without an unknown token all tokens count as words."""
         numbers, rows, texts = _flat(features)
-        kept = ~np.isin(numbers, self._special)
-        tokens = np.bincount(rows[kept], minlength=texts)
-        unknown = np.bincount(rows[numbers == self._unknown], minlength=texts)
-        words = np.bincount(rows[self._is_word[numbers]], minlength=texts) if unknown.any() or texts == 1 else tokens
-        return TokenCounts(
-            *(counts - own for counts, own in zip((tokens, unknown, words), self._of_prompt, strict=True))
-        )
+        kinds = [~np.isin(numbers, self._special), numbers == self._unknown]
+        kinds.append(kinds[0] if self._unknown is None else self._is_word[numbers])
+        return TokenCounts(*(np.array([np.bincount(rows[kind], minlength=texts) for kind in kinds]) - self._of_prompt))
 
     def unreadable(self, features: Mapping[str, Any], texts: Sequence[str]) -> set[str]:
         """The texts of which the tokenizer knows no word."""
@@ -69,13 +67,12 @@ class TokenCounter:
         counts = self.count(features)
         counted = counts.unreadable if counts.unreadable.any() else ...  # the others will come again
         self._seen += (counts.tokens[counted].sum(), counts.unknown[counted].sum())
-        if not self._has_warned and self._seen[0] >= _FEWEST_TOKENS and self._seen[1] > MOST_UNKNOWN * self._seen[0]:
+        tokens, unknown = self._seen.tolist()
+        if tokens >= _FEWEST_TOKENS and unknown > MOST_UNKNOWN * tokens and not self._has_warned:
             self._has_warned = True
-            message = (
-                "%.0f %% of the first %d tokens are unknown to the encoder, such as in %s: it cannot judge such texts"
-            )
             words = self.unknown_words([texts[row] for row in np.flatnonzero(counts.unknown > 0).tolist()])
-            logger.warning(message, 100 * self._seen[1] / self._seen[0], self._seen[0], ", ".join(words))
+            message = "%.0f %% of the first %d tokens are unknown to the encoder, such as in %s: it cannot judge them"
+            logger.warning(message, 100 * unknown / tokens, tokens, ", ".join(words))
         return {texts[row] for row in np.flatnonzero(counts.unreadable).tolist()}
 
     def unknown_words(self, texts: Sequence[str]) -> list[str]:
