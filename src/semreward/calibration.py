@@ -48,46 +48,29 @@ class Calibration:
     """A threshold and what it does to the samples it was measured on; prints as a table and a verdict.
 
     A `SemanticSimilarityReward` takes it as its `threshold` and keeps the number. `check` warns of another encoder.
-
-    Attributes:
-        threshold: tau, in [-1, 1).
-        statistic: Which statistic of the similarities it is.
-        samples: N, the number of similarities.
-        mean_similarity: Their mean, in [-1, 1].
-        mean_reward: Their mean reward under this threshold, in [0, 1].
-        dead_zone: Share of samples that earn 0.
-        saturation: Share of samples that earn at least 0.95.
-        encoder_fingerprint: The encoder that judged, if known.
-        samples_per_prompt: M; `None` if nobody knows which samples share a prompt.
-        group_size: G; `None` if no group was asked for, like the next two.
-        dead_groups: Expected share of groups in which all completions earn 0.
-        equal_groups: Expected share of groups in which all completions earn the same: they teach nothing under GRPO. If
-            M is `None`, an estimate from below: completions of one prompt are more alike than those of several.
-        negatives: Number of similarities to mismatched references; `None` without any, like the rest.
-        negative_similarity: Their mean, in [-1, 1].
-        negatives_paid: Share of them that earns more than 0 under this threshold.
-        auc: Probability that a sample is closer to its own reference than another to a mismatched one, ties counting
-            half, in [0, 1]. 0.5: the encoder does not tell them apart; `verdict` says it in words.
-        overlap: 1 - Youden's index, in [0, 1]. 0: one threshold tells all samples from all negatives.
     """
 
-    threshold: float
-    statistic: Statistic
-    samples: int
-    mean_similarity: float
-    mean_reward: float
-    dead_zone: float
-    saturation: float
-    encoder_fingerprint: str | None = None
-    samples_per_prompt: int | None = None
-    group_size: int | None = None
-    dead_groups: float | None = None
+    threshold: float  # tau, in [-1, 1)
+    statistic: Statistic  # which statistic of the similarities it is
+    samples: int  # N, the number of similarities
+    mean_similarity: float  # their mean, in [-1, 1]
+    mean_reward: float  # their mean reward under this threshold, in [0, 1]
+    dead_zone: float  # share of samples that earn 0
+    saturation: float  # share of samples that earn at least 0.95
+    encoder_fingerprint: str | None = None  # of the encoder that judged, if known
+    samples_per_prompt: int | None = None  # M; `None` if nobody knows which samples share a prompt
+    group_size: int | None = None  # G; `None` if no group was asked for, like the next two
+    dead_groups: float | None = None  # expected share of groups in which all completions earn 0
+    # Expected share of groups in which all completions earn the same: they teach nothing under GRPO. If M is `None`, an
+    # estimate from below: completions of one prompt are more alike than those of several.
     equal_groups: float | None = None
-    negatives: int | None = None
-    negative_similarity: float | None = None
-    negatives_paid: float | None = None
+    negatives: int | None = None  # number of similarities to mismatched references; `None` without any, like the rest
+    negative_similarity: float | None = None  # their mean, in [-1, 1]
+    negatives_paid: float | None = None  # share of them that earns more than 0 under this threshold
+    # Probability that a sample is closer to its own reference than another to a mismatched one, ties counting half, in
+    # [0, 1]. 0.5: the encoder does not tell them apart.
     auc: float | None = None
-    overlap: float | None = None
+    overlap: float | None = None  # 1 - Youden's index, in [0, 1]. 0: one threshold tells all samples from all negatives
 
     def __post_init__(self) -> None:
         check_threshold(self.threshold)

@@ -20,25 +20,15 @@ logger = logging.getLogger(__name__)
 
 
 class Adaptation(NamedTuple):
-    """An adapted encoder, not loaded yet, and its measures on the held-out pairs.
-
-    Attributes:
-        encoder: The encoder.
-        pairs: How many pairs it was trained on.
-        before: Measures of the base; `None` without held-out pairs.
-        after: Measures of the adapted encoder.
-        curve: The trainer's log of losses and measures, with `step` and `epoch`.
-        report: Where the pairs come from, and which rows were dropped.
-        negatives: How many hard negatives were mined, made, and filled with other pairs' positives.
-    """
+    """An adapted encoder, not loaded yet, and its measures on the held-out pairs."""
 
     encoder: SentenceTransformerEncoder
-    pairs: int
-    before: Measures | None
-    after: Measures | None
-    curve: Sequence[Mapping[str, float]]
-    report: PairReport
-    negatives: Mapping[str, int]
+    pairs: int  # on which it was trained
+    before: Measures | None  # of the base; `None` without held-out pairs
+    after: Measures | None  # of the adapted encoder
+    curve: Sequence[Mapping[str, float]]  # the trainer's log of losses and measures, with `step` and `epoch`
+    report: PairReport  # where the pairs come from, and which rows were dropped
+    negatives: Mapping[str, int]  # how many hard negatives were mined, made, and filled with other pairs' positives
 
 
 def adapt_encoder(

@@ -20,25 +20,15 @@ from semreward.protocols import Encoder
 
 
 class Measures(NamedTuple):
-    """Measurements on `N` held-out pairs. All lie in [0, 1], except the mean cosine and the correlations: [-1, 1].
+    """Measurements on `N` held-out pairs. All lie in [0, 1], except the mean cosine and the correlations: [-1, 1]."""
 
-    Attributes:
-        forward: Precision at 1: how often an anchor's nearest neighbour among all N positives is its own. Ties miss.
-        backward: The same from positive to anchor.
-        mrr_forward: Mean reciprocal rank of the positive.
-        mrr_backward: Mean reciprocal rank of the anchor.
-        auc: Probability that a true pair's cosine is above a mismatched one's; `None` for a single pair.
-        anisotropy: Mean cosine of two different texts of one side, over both sides; `None` for a single pair.
-        graded: Correlations with a graded set; `None` without one.
-    """
-
-    forward: float
-    backward: float
-    mrr_forward: float
-    mrr_backward: float
-    auc: float | None
-    anisotropy: float | None
-    graded: GradedScores | None = None
+    forward: float  # precision at 1: how often an anchor's nearest neighbour is its own positive; ties miss
+    backward: float  # the same from positive to anchor
+    mrr_forward: float  # mean reciprocal rank of the positive
+    mrr_backward: float  # mean reciprocal rank of the anchor
+    auc: float | None  # probability that a true pair's cosine is above a mismatched one's; `None` for a single pair
+    anisotropy: float | None  # mean cosine of two different texts of one side, over both sides; `None` as above
+    graded: GradedScores | None = None  # correlations with a graded set; `None` without one
 
     @property
     def precision(self) -> float:

@@ -29,21 +29,19 @@ def doctor(options: Namespace, stdout: TextIO) -> int:
 
 def texts_of(options: Namespace) -> tuple[list[str], list[str]]:
     """The sources and the references of `--data`; none without it."""
-    if options.data is None:
-        if options.language or options.detector or options.tokenizer or options.source_column:
-            raise ArgumentError("--language, --detector, --tokenizer and --source-column need --data")
-        return [], []
+    if options.data is None and (options.language or options.tokenizer or options.source_column):
+        raise ArgumentError("--language, --tokenizer and --source-column need --data")
     if options.detector and not options.language:
         raise ArgumentError("--detector needs --language, the one to look for")
-    columns = [column for column in (options.source_column, options.reference_column) if column is not None]
-    texts: dict[str, list[str]] = {column: [] for column in columns}
-    for number, row in enumerate(rows_of(options.data, (), needed=columns), start=1):
+    columns = [options.reference_column, *filter(None, [options.source_column])]
+    rows = list(rows_of(options.data, (), needed=columns)) if options.data is not None else []
+    for number, row in enumerate(rows, start=1):
         for column in columns:
             if not isinstance(row[column], str) or not row[column].strip():
                 found = f"got {row[column]!r} at row {number}; drop the row"
                 raise ArgumentError(f"{name_of(options.data)}: `{column}` must be a non-empty string, {found}")
-            texts[column].append(row[column])
-    return texts.get(options.source_column, []), texts[options.reference_column]
+    references, *sources = ([row[column] for row in rows] for column in columns)
+    return (sources[0] if sources else []), references
 
 
 def checks_of(options: Namespace, sources: Sequence[str], references: Sequence[str]) -> Iterator[Check]:

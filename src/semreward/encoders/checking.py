@@ -2,8 +2,9 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,15 +16,12 @@ from semreward.errors import ArgumentError, EncoderError, SemRewardError
 from semreward.protocols import Encoder
 from semreward.scripts import script_of_letter
 
-# Scripts that write no spaces, or syllables: their tokens are counted per character.
-_UNSPACED = {"Hani", "Hira", "Kana", "Thai", "Laoo", "Khmr", "Mymr", "Tibt", "Yiii", "Hang", "Ethi", "Cher", "Cans"}
-# Languages that an encoder was trained on need 1.1 to 2.1 tokens per word, and up to 1.1 per character. Above these
-# limits its tokenizer spells them letter by letter, or byte by byte.
-_MOST_TOKENS: Mapping[str, float] = {"word": 4.5, "character": 1.5}
-_MOST_BEYOND = 0.05
-_MOST_DIFFERENCE = 1e-2
-_BATCH = 64
-_MOST_TEXTS = 2048  # that are looked at
+# Languages that an encoder was trained on need 1.1 to 2.1 tokens per word, and up to 1.1 per character in scripts without
+# spaces. Above these limits its tokenizer spells them letter by letter, or byte by byte.
+_MOST_TOKENS = {"word": 4.5, "character": 1.5}
+_UNSPACED = {"Hani", "Hira", "Kana", "Thai", "Laoo", "Khmr", "Mymr", "Tibt"}
+_MOST_BEYOND, _MOST_DIFFERENCE = 0.05, 1e-2
+_BATCH, _MOST_TEXTS = 64, 2048
 
 
 class Check(NamedTuple):
@@ -47,15 +45,10 @@ class EncoderReport:
         return {check.name: check.value for check in self.checks}[name]
 
     @property
-    def faults(self) -> tuple[str, ...]:
-        """What speaks against training with this encoder, a clause each."""
-        return tuple(check.fault for check in self.checks if check.fault)
-
-    @property
     def verdict(self) -> str:
         """One sentence."""
-        if self.faults:
-            return f"Do not train with this: {'; '.join(self.faults)}."
+        if faults := [check.fault for check in self.checks if check.fault]:
+            return f"Do not train with this: {'; '.join(faults)}."
         return "Nothing speaks against it; whether it tells right answers from wrong ones is what `calibrate` measures."
 
     def __str__(self) -> str:
@@ -92,7 +85,7 @@ def check_encoder(encoder: Encoder | str | os.PathLike[str], texts: Sequence[str
             return EncoderReport(name, (*_of_model(model), *(_of_texts(model, distinct) if distinct else ())))
         unseen = ("kind", "weights", "padding", "prompt", "unknown tokens", "tokens", "window")
         opened: Callable[[], Any] = getattr(encoder, "open_model", lambda: encoder.encode)
-        return EncoderReport(name, (*map(Check, unseen), *([_of_batches(opened, distinct)] if distinct else ())))
+        return EncoderReport(name, (*map(Check, unseen), _of_batches(opened, distinct)))
     except Exception as error:
         if isinstance(error, SemRewardError) and not isinstance(error, EncoderError):
             raise
@@ -101,65 +94,59 @@ def check_encoder(encoder: Encoder | str | os.PathLike[str], texts: Sequence[str
 
 def _of_model(forward: ModelForward) -> list[Check]:
     """Kind, weights, padding and prompt. Loading has checked the first three."""
-    model, prompt = forward.model, forward.prompt or ""
+    model, side = forward.model, getattr(forward.model.tokenizer, "padding_side", "none")
+    kind = " + ".join(map(_module_name, model))
     norms = [weight for name, weight in model.named_parameters() if "norm" in name.lower() and name.endswith("weight")]
     is_new = bool(norms) and all(bool((weight == 1).all()) for weight in norms)
     fault = "the encoder was never trained: its normalisation layers are as they were made" if is_new else ""
-    kind = " + ".join(map(_module_name, model))
-    side = getattr(model.tokenizer, "padding_side", "none")
     return [
         Check("kind", kind, kind),
         Check("weights", not is_new, "never trained" if is_new else "all loaded", fault),
         Check("padding", side, f"{side}; changes no vector"),
-        Check("prompt", prompt, repr(prompt) if prompt else "none"),
+        Check("prompt", forward.prompt or "", repr(forward.prompt or "")),
     ]
 
 
 def _of_texts(forward: ModelForward, texts: Sequence[str]) -> list[Check]:
     """What the tokenizer makes of texts, and whether vectors depend on their batch."""
-    features, window = forward.model.preprocess(list(texts), prompt=forward.prompt), forward.model.max_seq_length
-    counts, (unit, units) = forward.counter.count(features), _units(texts)
-    unknown = float(counts.unknown.sum() / max(1, counts.tokens.sum()))
-    per_unit, beyond = float(counts.tokens.sum() / units), forward.truncated(features) / len(texts)
-    words = ", ".join(forward.counter.unknown_words(texts)) if unknown else ""
-    readable = [text for text, is_unreadable in zip(texts, counts.unreadable, strict=False) if not is_unreadable]
-
-    def opened() -> ModelForward:
-        return ModelForward(forward.model, prompt=forward.prompt, batch_tokens=2**40, batch_size=_BATCH)
-
+    model, prompt = forward.model, forward.prompt
+    features = model.preprocess(list(texts), prompt=prompt)
+    counts, beyond = forward.counter.count(features), forward.truncated(features) / len(texts)
+    words = " ".join(texts).split()
+    script, _ = Counter(map(script_of_letter, "".join(words)[:1000])).most_common(1)[0]
+    unit, units = ("character", sum(map(len, words))) if script in _UNSPACED else ("word", len(words))
+    tokens = int(counts.tokens.sum())
+    unknown, per_unit = float(counts.unknown.sum() / max(1, tokens)), tokens / units
+    examples = ", ".join(forward.counter.unknown_words(texts)) if unknown else ""
     faults = {
-        f"{unknown:.0%} of the tokens are unknown to the encoder, such as in {words}": unknown > MOST_UNKNOWN,
+        f"{unknown:.0%} of the tokens are unknown to the encoder, such as in {examples}": unknown > MOST_UNKNOWN,
         "the tokenizer spells letter by letter: it was not made for this language": per_unit > _MOST_TOKENS[unit],
         f"the encoder does not see the end of {beyond:.0%} of the texts": beyond > _MOST_BEYOND,
     }
     told = [fault if is_true else "" for fault, is_true in faults.items()]
+    readable = [text for text, is_unreadable in zip(texts, counts.unreadable, strict=False) if not is_unreadable]
+    make = partial(ModelForward, model, prompt=prompt, batch_tokens=2**40, batch_size=_BATCH)
     return [
         Check("unknown tokens", unknown, f"{unknown:.1%}", told[0]),
         Check(f"tokens per {unit}", per_unit, f"{per_unit:.2f}", told[1]),
-        Check("beyond the window", beyond, f"{beyond:.1%} of texts are longer than {window} tokens", told[2]),
-        _of_batches(opened, readable) if readable else Check("batches of 1 and 64"),
+        Check(
+            "beyond the window", beyond, f"{beyond:.1%} of texts, longer than {model.max_seq_length} tokens", told[2]
+        ),
+        _of_batches(make, readable),
     ]
 
 
 def _of_batches(open_model: Callable[[], Any], texts: Sequence[str]) -> Check:
     """The largest change of a cosine of two texts between encoding them one by one and together."""
-    engine, texts = Engine(open_model, batch_size=_BATCH, cache_bytes=0), texts[:_BATCH]
-    try:
-        alone, together = np.concatenate([engine.encode([text]) for text in texts]), engine.encode(texts)
-    finally:
-        engine.close()
+    name, texts = "batches of 1 and 64", texts[:_BATCH]
+    if not texts:
+        return Check(name)
+    engine = Engine(open_model, batch_size=_BATCH, cache_bytes=0)
+    alone, together = np.concatenate([engine.encode([text]) for text in texts]), engine.encode(texts)
+    engine.close()
     change = float(np.abs(alone @ alone.T - together @ together.T).max())
     fault = "a text's vector depends on the texts beside it" if change > _MOST_DIFFERENCE else ""
-    return Check("batches of 1 and 64", change, f"cosines differ by up to {change:.1e}", fault)
-
-
-def _units(texts: Sequence[str]) -> tuple[str, int]:
-    """How many words texts have, or characters, for scripts of which these are counted."""
-    pieces = [piece for text in texts for piece in text.split()]
-    scripts = Counter(script_of_letter(letter) for letter in "".join(pieces[:1000]) if letter.isalpha())
-    if scripts and scripts.most_common(1)[0][0] in _UNSPACED:
-        return "character", sum(map(len, pieces))
-    return "word", len(pieces)
+    return Check(name, change, f"cosines differ by up to {change:.1e}", fault)
 
 
 def _module_name(module: Any) -> str:

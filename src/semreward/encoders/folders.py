@@ -11,15 +11,10 @@ from typing import Any
 
 from semreward.errors import ArgumentTypeError, EncoderError, EncoderNotFoundError
 
-_CONFIGS = ("modules.json", "config.json", "adapter_config.json")  # a model's folder has one of them
-
 # The files that decide the vectors; libraries prefer safetensors.
 _WEIGHTS = ("*.safetensors", "pytorch_model*.bin", "adapter_model*.bin")
 _TOKENIZER = re.compile(r"(tokenizer|sentencepiece\.bpe|spiece)\.model|(tokenizer|vocab)\.json|(vocab|merges)\.txt")
-_CONFIG = re.compile(
-    r"(modules|config|sentence_bert_config|config_sentence_transformers|tokenizer_config|router_config|adapter_config)"
-    r"\.json"
-)
+_CONFIG = re.compile(r"(modules|((sentence_bert|tokenizer|router|adapter)_)?config|config_sentence_transformers)\.json")
 # Keys of a configuration that say how a model was saved or is compared, not what it computes.
 _IRRELEVANT_KEYS = re.compile(
     "__version__|_name_or_path|architectures|backend|base_model_name_or_path|dtype|inference_mode|is_local"
@@ -43,7 +38,7 @@ def resolved_name(name_or_path: str | os.PathLike[str]) -> str:
     name = os.fspath(name_or_path)
     path = Path(name).expanduser()
     if name and path.is_dir():
-        if any((path / config).is_file() for config in _CONFIGS):
+        if any((path / f"{kind}.json").is_file() for kind in ("modules", "config", "adapter_config")):
             return str(path.resolve())
         raise EncoderNotFoundError(
             f"`name_or_path` must hold a model, but {name!r} has neither modules.json nor config.json; correct the path"
@@ -58,10 +53,7 @@ def resolved_name(name_or_path: str | os.PathLike[str]) -> str:
 
 
 def model_folder(name_or_path: str, revision: str | None = None, *, only: str | None = None) -> Path:
-    """The local folder of a model; a hub model is taken from the local cache, or downloaded into it.
-
-    `only`: a pattern such as `"*.json"`, of the files that are needed.
-    """
+    """The local folder of a model, from the cache or the hub: all files, or only those like `only`."""
     if Path(name_or_path).is_dir():
         return Path(name_or_path)
     from huggingface_hub import snapshot_download
