@@ -16,7 +16,7 @@ from semreward.errors import ArgumentError, EncoderError, SemRewardError
 from semreward.protocols import Encoder
 from semreward.scripts import script_of_letter
 
-# Languages that an encoder was trained on need 1.1 to 2.1 tokens per word, and up to 1.1 per character in scripts without
+# Languages that an encoder was trained on need 1.1 to 2.1 tokens per word, up to 1.1 per character in scripts without
 # spaces. Above these limits its tokenizer spells them letter by letter, or byte by byte.
 _MOST_TOKENS = {"word": 4.5, "character": 1.5}
 _UNSPACED = {"Hani", "Hira", "Kana", "Thai", "Laoo", "Khmr", "Mymr", "Tibt"}
