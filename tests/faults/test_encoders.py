@@ -15,7 +15,7 @@ from sentence_transformers.base.modules import Router
 from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, StaticEmbedding, Transformer
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
-from tokenizers.pre_tokenizers import Whitespace
+from tokenizers.pre_tokenizers import WhitespaceSplit
 from transformers import BertConfig, BertForSequenceClassification, BertModel, BertTokenizer
 
 from semreward import SentenceTransformerEncoder, check_encoder
@@ -102,15 +102,25 @@ def test_an_unreadable_text_takes_no_vector_from_the_others(bert_folder):
     }
 
 
-def test_static_embeddings_know_no_word_either(tmp_path):
-    tokenizer = Tokenizer(WordLevel({word: number for number, word in enumerate(["[UNK]", *WORDS])}, unk_token="[UNK]"))  # noqa: S106
-    tokenizer.pre_tokenizer = Whitespace()
-    SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_dim=8)], device="cpu").save_pretrained(
-        str(tmp_path)
-    )
-    assert encoder_of(tmp_path).encode(["the cat"]).shape == (1, 8)
+@pytest.fixture
+def tibetan_folder(tmp_path):
+    """Static embeddings that know one Tibetan word."""
+    tokenizer = Tokenizer(WordLevel({"[UNK]": 0, "བོད": 1}, unk_token="[UNK]"))  # noqa: S106
+    tokenizer.pre_tokenizer = WhitespaceSplit()
+    model = SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_dim=8)], device="cpu")
+    model.save_pretrained(str(tmp_path))
+    return tmp_path
+
+
+def test_static_embeddings_know_no_word_either(tibetan_folder):
     with pytest.raises(UnreadableTextError):
-        encoder_of(tmp_path).encode([MONGOLIAN])
+        encoder_of(tibetan_folder).encode([MONGOLIAN])
+
+
+def test_warming_up_needs_no_text_that_the_model_knows(tibetan_folder):
+    encoder = encoder_of(tibetan_folder)
+    encoder.warmup()
+    assert encoder.encode(["བོད"]).shape == (1, 8)
 
 
 def test_many_unknown_tokens_are_a_warning_with_their_share_and_words(bert_folder, caplog):

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semreward.arguments import check_choice, check_count, check_number
-from semreward.encoders.engine import DEFAULT_CACHE_BYTES, EngineEncoder
+from semreward.encoders.engine import DEFAULT_CACHE_BYTES, EngineEncoder, engine_of
 from semreward.encoders.folders import digest_of, has_pooling, model_folder, prompts_of, resolved_name
 from semreward.encoders.loading import check_model, check_weights, limit_tokens, resolved_device
 from semreward.encoders.tokens import TokenCounter
@@ -100,6 +100,10 @@ class SentenceTransformerEncoder(EngineEncoder):
             prompt = "\0"  # the default prompt is left out
         text = f"{digest_of(folder)}|{self.max_tokens}|{prompt or ''}" + (f"|{self.pooling}" if self.pooling else "")
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def warmup(self) -> None:
+        """Load and check the model now, before a trainer changes how models are loaded (ZeRO-3) or run."""
+        engine_of(self).open()  # no text is encoded: every text is unreadable to some model
 
     def open_model(self) -> PreparingModel:
         """Load and check the model on its device. For the engine; users call `encode`."""
