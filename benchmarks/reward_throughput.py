@@ -107,7 +107,7 @@ def prepared_batches(encoder: SentenceTransformerEncoder, texts: list[str]) -> l
 def forward_passes(encoder: SentenceTransformerEncoder, batches: list[dict[str, Any]]) -> None:
     """The forward passes over batches, and nothing else."""
     forward: Any = engine_of(encoder).open().model
-    model = forward._model  # noqa: SLF001 - beneath all of our own work
+    model = forward.model  # beneath all of our own work
     with torch.inference_mode():
         for batch in batches:
             features = {k: v.to(model.device) if isinstance(v, torch.Tensor) else v for k, v in batch.items()}

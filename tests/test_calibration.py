@@ -242,7 +242,7 @@ def test_what_is_no_file_is_refused(tmp_path, name):
 
 def test_a_calibration_prints_one_line_a_number():
     printed = str(calibrate_threshold(GROUPS, **FULL)).splitlines()
-    assert [line.split("  ")[0] for line in printed] == [
+    assert [line.split("  ")[0] for line in printed[:-1]] == [
         "threshold",
         "similarity",
         "reward",
@@ -498,3 +498,17 @@ def test_how_the_answer_is_found_is_an_argument(encoder):
         0,
         True,
     )
+
+
+@pytest.mark.parametrize(
+    ("negatives", "verdict"),
+    [
+        (None, "Whether this encoder tells right from wrong references was not measured."),
+        ([0.1, 0.2], "Fine: this encoder tells right from wrong references (AUC 1.000)."),
+        ([0.1, 0.65], "This encoder confuses references (AUC 0.833): look for a better one."),
+        ([0.5, 0.6], "This encoder cannot tell right from wrong references (AUC 0.667): do not train with it."),
+    ],
+)
+def test_a_calibration_ends_in_a_verdict(negatives, verdict):
+    calibration = calibrate_threshold([0.4, 0.7, 0.8], negatives=negatives)
+    assert str(calibration).splitlines()[-1] == calibration.verdict == verdict

@@ -374,7 +374,7 @@ def test_threads_are_in_the_tokenizer_at_the_same_time(transformer, captions):
     ours = SemanticSimilarityReward(encoder, threshold=0.5)
     rows = [{"completions": [zh], "reference": [bo]} for zh, bo in captions[:16]]
     theirs = most_at_once(model_of(usual).tokenizer, usual, rows)
-    alone = most_at_once(engine_of(encoder).open().model._model.tokenizer, ours, rows)
+    alone = most_at_once(engine_of(encoder).open().model.model.tokenizer, ours, rows)
     encoder.close()
     assert theirs > 1
     assert alone == 1

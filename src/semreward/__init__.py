@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from semreward.audit import audit_reward
     from semreward.calibration import Calibration, calibrate, calibrate_threshold
+    from semreward.encoders.checking import check_encoder
     from semreward.encoders.engine import compare_encoders
     from semreward.encoders.local import SentenceTransformerEncoder
     from semreward.encoders.server import EmbeddingServerEncoder
@@ -31,6 +32,7 @@ __version__ = "0.1.0"
 _NAMES = {
     "audit": "audit_reward",
     "calibration": "Calibration calibrate calibrate_threshold",
+    "encoders.checking": "check_encoder",
     "encoders.engine": "compare_encoders",
     "encoders.local": "SentenceTransformerEncoder",
     "encoders.server": "EmbeddingServerEncoder",
@@ -78,6 +80,7 @@ __all__ = [
     "break_even_similarity",
     "calibrate",
     "calibrate_threshold",
+    "check_encoder",
     "compare_encoders",
     "language_report",
     "paper_reward",

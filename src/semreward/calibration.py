@@ -30,6 +30,9 @@ Floats: TypeAlias = NDArray[np.float64]
 Statistic: TypeAlias = Literal["mean", "median", "youden"] | float
 """What becomes tau: the samples' mean, their median, Youden's point, or the given quantile of theirs in (0, 1)."""
 
+# AUC below which an encoder cannot tell right from wrong references, and from which on it can; measured in the docs.
+_CANNOT_TELL, _CAN_TELL = 0.8, 0.95
+
 # Rewards that differ by less count as equal: beside the 1e-4 in GRPO's (r - mean) / (std + 1e-4) they are nothing.
 _EQUAL_DIGITS = 6
 
@@ -43,49 +46,32 @@ class Split(NamedTuple):
 
 @dataclass(frozen=True)
 class Calibration:
-    """A threshold and what it does to the samples it was measured on; prints as a table.
+    """A threshold and what it does to the samples it was measured on; prints as a table and a verdict.
 
     A `SemanticSimilarityReward` takes it as its `threshold` and keeps the number. `check` warns of another encoder.
-
-    Attributes:
-        threshold: tau, in [-1, 1).
-        statistic: Which statistic of the similarities it is.
-        samples: N, the number of similarities.
-        mean_similarity: Their mean, in [-1, 1].
-        mean_reward: Their mean reward under this threshold, in [0, 1].
-        dead_zone: Share of samples that earn 0.
-        saturation: Share of samples that earn at least 0.95.
-        encoder_fingerprint: The encoder that judged, if known.
-        samples_per_prompt: M; `None` if nobody knows which samples share a prompt.
-        group_size: G; `None` if no group was asked for, like the next two.
-        dead_groups: Expected share of groups in which all completions earn 0.
-        equal_groups: Expected share of groups in which all completions earn the same: they teach nothing under GRPO. If
-            M is `None`, an estimate from below: completions of one prompt are more alike than those of several.
-        negatives: Number of similarities to mismatched references; `None` without any, like the rest.
-        negative_similarity: Their mean, in [-1, 1].
-        negatives_paid: Share of them that earns more than 0 under this threshold.
-        auc: Probability that a sample is closer to its own reference than another to a mismatched one, ties counting
-            half, in [0, 1]. 0.5: the encoder does not tell them apart.
-        overlap: 1 - Youden's index, in [0, 1]. 0: one threshold tells all samples from all negatives.
     """
 
-    threshold: float
-    statistic: Statistic
-    samples: int
-    mean_similarity: float
-    mean_reward: float
-    dead_zone: float
-    saturation: float
-    encoder_fingerprint: str | None = None
-    samples_per_prompt: int | None = None
-    group_size: int | None = None
-    dead_groups: float | None = None
+    threshold: float  # tau, in [-1, 1)
+    statistic: Statistic  # which statistic of the similarities it is
+    samples: int  # N, the number of similarities
+    mean_similarity: float  # their mean, in [-1, 1]
+    mean_reward: float  # their mean reward under this threshold, in [0, 1]
+    dead_zone: float  # share of samples that earn 0
+    saturation: float  # share of samples that earn at least 0.95
+    encoder_fingerprint: str | None = None  # of the encoder that judged, if known
+    samples_per_prompt: int | None = None  # M; `None` if nobody knows which samples share a prompt
+    group_size: int | None = None  # G; `None` if no group was asked for, like the next two
+    dead_groups: float | None = None  # expected share of groups in which all completions earn 0
+    # Expected share of groups in which all completions earn the same: they teach nothing under GRPO. If M is `None`, an
+    # estimate from below: completions of one prompt are more alike than those of several.
     equal_groups: float | None = None
-    negatives: int | None = None
-    negative_similarity: float | None = None
-    negatives_paid: float | None = None
+    negatives: int | None = None  # number of similarities to mismatched references; `None` without any, like the rest
+    negative_similarity: float | None = None  # their mean, in [-1, 1]
+    negatives_paid: float | None = None  # share of them that earns more than 0 under this threshold
+    # Probability that a sample is closer to its own reference than another to a mismatched one, ties counting half, in
+    # [0, 1]. 0.5: the encoder does not tell them apart.
     auc: float | None = None
-    overlap: float | None = None
+    overlap: float | None = None  # 1 - Youden's index, in [0, 1]. 0: one threshold tells all samples from all negatives
 
     def __post_init__(self) -> None:
         check_threshold(self.threshold)
@@ -104,10 +90,22 @@ class Calibration:
             stacklevel=2,
         )
 
+    @property
+    def verdict(self) -> str:
+        """What the AUC says of the encoder, in one sentence; without mismatched references nothing is known."""
+        if self.auc is None:
+            return "Whether this encoder tells right from wrong references was not measured."
+        if self.auc < _CANNOT_TELL:
+            return f"This encoder cannot tell right from wrong references (AUC {self.auc:.3f}): do not train with it."
+        if self.auc < _CAN_TELL:
+            return f"This encoder confuses references (AUC {self.auc:.3f}): look for a better one."
+        return f"Fine: this encoder tells right from wrong references (AUC {self.auc:.3f})."
+
     def __str__(self) -> str:
         rows = self.rows()
         names, values = (max(len(row[column]) for row in rows) for column in (0, 1))
-        return "\n".join(f"{name:<{names}}  {value:>{values}}  {meaning}".rstrip() for name, value, meaning in rows)
+        lines = [f"{name:<{names}}  {value:>{values}}  {meaning}".rstrip() for name, value, meaning in rows]
+        return "\n".join([*lines, self.verdict])
 
     def rows(self) -> list[tuple[str, str, str]]:
         """The table as it prints: for each number that was measured its name, its value, and what it says."""
@@ -193,19 +191,8 @@ def calibrate(
         ...         return counts / np.linalg.norm(counts, axis=1, keepdims=True)
         >>> samples = ["aab", "ab", "cd", "cdd"]
         >>> calibration = calibrate(Letters(), samples, ["ab", "ab", "cd", "cd"], samples_per_prompt=2)
-        >>> print(calibration)  # doctest: +NORMALIZE_WHITESPACE
-        threshold        0.9743  mean, 4 samples
-        similarity       0.9743  mean of the samples
-        reward           0.5000  mean of the samples
-        dead zone         50.0%  of the samples earn 0
-        saturation        50.0%  of the samples earn 0.95 or more
-        dead groups        0.0%  of groups of 2 earn nothing
-        equal groups       0.0%  of groups of 2 earn one value
-        mismatched       0.0000  mean of 4 mismatched references
-        mismatched paid    0.0%  of them earn more than 0
-        AUC              1.0000  samples against mismatched references
-        overlap          0.0000  0: one threshold tells them apart, 1: none does
-        encoder         letters  fingerprint
+        >>> round(calibration.threshold, 4), calibration.dead_zone, calibration.verdict
+        (0.9743, 0.5, 'Fine: this encoder tells right from wrong references (AUC 1.000).')
     """
     encoder = as_encoder(encoder)
     check_count("samples_per_prompt", samples_per_prompt)

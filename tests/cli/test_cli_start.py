@@ -44,7 +44,7 @@ def test_the_package_runs_as_a_module():
     assert done.stdout == f"semreward {semreward.__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["score", "calibrate", "audit", "check"])
+@pytest.mark.parametrize("command", ["score", "calibrate", "audit", "check", "doctor"])
 def test_every_command_has_help_with_the_exit_codes(command, capsys):
     with pytest.raises(SystemExit, match="0"):
         main([command, "--help"])
@@ -53,7 +53,7 @@ def test_every_command_has_help_with_the_exit_codes(command, capsys):
 
 def test_the_document_names_the_options_that_there_are(capsys):
     known = set()
-    for command in ("score", "calibrate", "audit", "check"):
+    for command in ("score", "calibrate", "audit", "check", "doctor"):
         with pytest.raises(SystemExit, match="0"):
             main([command, "--help"])
         known |= set(re.findall(r"--[a-z-]+", capsys.readouterr().out))

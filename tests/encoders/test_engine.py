@@ -9,7 +9,7 @@ import pytest
 
 from doubles import BigramEncoder, CountingEncoder, FixedEncoder, LazyBigramEncoder
 from semreward import SemanticSimilarityReward
-from semreward.encoders.engine import Engine, check_encoder, close_engine, engine_of
+from semreward.encoders.engine import Engine, close_engine, engine_of, require_encoder
 from semreward.encoders.worker import VectorCache, _size, unit_rows
 from semreward.errors import ArgumentError, ArgumentTypeError, EncoderError
 
@@ -314,7 +314,7 @@ def test_texts_that_are_no_list_of_texts_are_refused_and_harm_no_later_call(text
 @pytest.mark.parametrize("thing", [None, 3, object(), len, lambda texts: texts, BigramEncoder])
 def test_what_is_no_encoder_is_refused(thing):
     with pytest.raises(ArgumentTypeError, match="`encoder` must"):
-        check_encoder(thing)
+        require_encoder(thing)
 
 
 def test_checking_an_encoder_does_not_read_its_fingerprint():
@@ -323,7 +323,7 @@ def test_checking_an_encoder_does_not_read_its_fingerprint():
         def fingerprint(self):
             raise AssertionError("it may hash gigabytes")
 
-    assert check_encoder(Large()) is None
+    assert require_encoder(Large()) is None
 
 
 def test_an_encoder_may_reuse_its_array():

@@ -10,7 +10,8 @@ from sentence_transformers import SentenceTransformer
 from semreward import SentenceTransformerEncoder
 from semreward.encoders import local
 from semreward.encoders.engine import Engine, engine_of
-from semreward.encoders.local import ModelForward, _rows_of, check_model
+from semreward.encoders.loading import check_model
+from semreward.encoders.local import ModelForward, _rows_of
 from semreward.errors import EncoderError
 
 
@@ -92,7 +93,7 @@ def test_tokenising_and_forward_passes_overlap_in_two_threads(encoder_folder, te
     tokenising, passing = set(), set()
     model = engine_of(encoder).model
     forward = model._forward
-    monkeypatch.setattr(model, "_count_truncated", lambda *_: tokenising.add(threading.current_thread()))
+    monkeypatch.setattr(model, "truncated", lambda _: tokenising.add(threading.current_thread()) or 0)
     monkeypatch.setattr(model, "_forward", lambda some: (passing.add(threading.current_thread()), forward(some))[1])
     encoder.encode(texts)
     encoder.close()
@@ -111,7 +112,7 @@ def test_a_text_that_no_tokenizer_takes_fails_alone(encoder_folder, texts):
 
 
 def model_of(encoder):
-    return engine_of(encoder).open().model._model
+    return engine_of(encoder).open().model.model
 
 
 def test_a_shortened_dimension_is_kept(encoder_folder, texts):
@@ -162,8 +163,8 @@ def test_a_tokenizer_without_an_account_counts_what_fills_the_window(model):
     forward = forward_of(model)
     mask = torch.zeros((2, model.max_seq_length), dtype=torch.long)
     mask[0] = 1
-    forward._count_truncated({"attention_mask": mask}, 2)
-    assert forward.truncated_texts == 1
+    truncated = forward.truncated({"attention_mask": mask})
+    assert truncated == 1
 
 
 class Scarce:

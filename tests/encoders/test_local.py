@@ -15,9 +15,10 @@ from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
 from transformers import AutoTokenizer, XLMRobertaConfig, XLMRobertaModel
 
 from semreward import SemanticSimilarityReward, SentenceTransformerEncoder
-from semreward.encoders import local
+from semreward.encoders import folders, loading
 from semreward.encoders.engine import engine_of
-from semreward.encoders.local import resolved_device, resolved_name
+from semreward.encoders.folders import resolved_name
+from semreward.encoders.loading import resolved_device
 from semreward.errors import ArgumentError, ArgumentTypeError, EncoderNotFoundError
 
 
@@ -169,7 +170,7 @@ def test_a_checkpoint_laid_out_like_cinos_is_read_as_it_was_trained(cino_folder,
 def test_a_model_without_a_table_of_positions_keeps_its_own_limit(limit):
     model = torch.nn.Module()
     model.max_seq_length = limit
-    local.limit_tokens(model, None)
+    loading.limit_tokens(model, None)
     assert model.max_seq_length == limit
 
 
@@ -374,6 +375,7 @@ def test_auto_is_half_precision_on_accelerators_only(monkeypatch, encoder_folder
         return SentenceTransformer(name, device="cpu")
 
     monkeypatch.setattr(sentence_transformers, "SentenceTransformer", load)
+    monkeypatch.setattr(SentenceTransformer, "to", lambda model, device: model)
     SentenceTransformerEncoder(str(encoder_folder), device=device, dtype=dtype).open_model()
     assert asked == {"dtype": resolved}
 
@@ -397,7 +399,7 @@ def hub(monkeypatch, encoder_folder):
 
 
 def test_a_hub_model_is_downloaded_only_where_it_is_not_cached(hub):
-    local.model_folder("org/model", "v1")
+    folders.model_folder("org/model", "v1")
     assert hub == [("org/model", "v1", True), ("org/model", "v1", False)]
 
 

@@ -28,6 +28,8 @@ BAD_CALLS = {
         "local('folder')": "name_or_path",
         "local(None)": "name_or_path",
         "local(dtype='int8')": "dtype",
+        "local(pooling='cls')": "pooling",
+        "local(prompt='query: ', prompt_name='query')": "prompt_name",
         "local(device='gpu')": "device",
         "local(max_tokens=0)": "max_tokens",
         "local(max_tokens='512')": "max_tokens",
@@ -65,6 +67,12 @@ BAD_CALLS = {
         "encoded_by(None)": "",
         "encoded_by(np.ones((1, 1)))": "",
         "encoded_by(np.ones((2, 2)))": "",
+    },
+    "check_encoder": {
+        "sr.check_encoder(E, ['a', ''])": "texts row 1",
+        "sr.check_encoder(E, 'ab')": "texts",
+        "sr.check_encoder('no/such/folder', ['a'])": "name_or_path",
+        "sr.check_encoder(3, ['a'])": "encoder",
     },
     "compare_encoders": {
         "sr.compare_encoders(E, E, ['a'])": "texts",

@@ -66,7 +66,7 @@ ROWS = {
 }
 NO_ROW_APPLIES = {**ROWS, "reference": [None] * 4}
 
-COMMANDS = ("score", "calibrate", "audit", "check")
+COMMANDS = ("score", "calibrate", "audit", "check", "doctor")
 
 EXIT_CODES = [
     "--version",

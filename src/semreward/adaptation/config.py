@@ -7,7 +7,7 @@ from os import PathLike, fspath
 from typing import Any
 
 from semreward.arguments import check_choice, check_count, check_number, check_share
-from semreward.encoders.local import resolved_name
+from semreward.encoders.folders import resolved_name
 from semreward.errors import ArgumentError
 
 _CHECKS: Mapping[str, Callable[[str, Any], None]] = {
@@ -26,7 +26,8 @@ class AdaptationConfig:
     """How an encoder is adapted.
 
     Args:
-        base: Hub id or folder of a pretrained transformer (mean pooling), such as `hfl/cino-base-v2`, or of an encoder.
+        base: Hub id or folder of a pretrained transformer (mean pooling), such as `hfl/cino-base-v2`, or of an encoder,
+            whose default prompt is used in training, too.
         output_dir: Folder that receives the adapted encoder, in sentence-transformers' format.
         epochs: Passes over the pairs, > 0.
         batch_size: Pairs per batch and process. The batch's other pairs, over all processes, are the negatives.

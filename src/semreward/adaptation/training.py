@@ -27,7 +27,7 @@ from semreward.adaptation.config import AdaptationConfig
 from semreward.adaptation.measuring import measure_encoder
 from semreward.adaptation.pairs import Pair
 from semreward.encoders.engine import close_engine
-from semreward.encoders.local import limit_tokens
+from semreward.encoders.loading import check_weights, limit_tokens, resolved_device
 from semreward.errors import ArgumentError, TrainingDivergedError
 from semreward.evaluation.retrieval import GradedPair
 from semreward.files import read_json
@@ -42,10 +42,12 @@ _EMBEDDINGS = r"(word_embeddings|embed_tokens|tok_embeddings|\bembedding)\.weigh
 
 def new_model(config: AdaptationConfig) -> SentenceTransformer:
     """The base, checked, with unit length (so that everyone gets the vectors that rewards see) and dropout."""
-    device = "cpu" if config.use_cpu else None
-    model = SentenceTransformer(config.base, device=device, model_kwargs={"dtype": torch.float32})
+    model = SentenceTransformer(config.base, device="cpu", model_kwargs={"dtype": torch.float32})
     if not isinstance(model[0], Transformer):
         raise ArgumentError(f"`base` must be a transformer, got a {type(model[0]).__name__} in {config.base!r}")
+    check_weights(model)
+    if model.default_prompt_name is None:
+        model.prompts = {}  # a model that is trained without a prompt is used without one
     if not any(isinstance(module, Normalize) for module in model):
         model.append(Normalize())
     limit_tokens(model, config.max_tokens)
@@ -60,7 +62,7 @@ def new_model(config: AdaptationConfig) -> SentenceTransformer:
         for module in model.modules():
             if isinstance(module, torch.nn.Dropout):
                 module.p = config.dropout
-    return model
+    return model.to(resolved_device("cpu" if config.use_cpu else "auto"))
 
 
 class HeldOutEvaluator(SentenceEvaluator):  # type: ignore[misc] # the library is untyped
@@ -86,7 +88,8 @@ def train(
     evaluator: HeldOutEvaluator | None,
 ) -> list[Mapping[str, float]]:
     """Train a model in place, to the last weights, or with `patience` the best; returns losses and measures."""
-    arguments = training_arguments(config, measures=evaluator is not None)
+    prompt = model.prompts.get(model.default_prompt_name)  # with which the model is measured and used
+    arguments = training_arguments(config, measures=evaluator is not None, prompt=prompt)
     checkpoint = _prepared_folder(arguments, config, rows)
     trainer = ContrastiveTrainer(
         model=model,
@@ -106,7 +109,9 @@ def train(
     return [entry for entry in trainer.state.log_history if {"loss", "eval_precision"} & entry.keys()]
 
 
-def training_arguments(config: AdaptationConfig, *, measures: bool) -> SentenceTransformerTrainingArguments:
+def training_arguments(
+    config: AdaptationConfig, *, measures: bool, prompt: str | None = None
+) -> SentenceTransformerTrainingArguments:
     """The trainer's own arguments."""
     keeps_best = measures and config.patience is not None
     rates = {} if config.embedding_learning_rate is None else {_EMBEDDINGS: config.embedding_learning_rate}
@@ -115,6 +120,7 @@ def training_arguments(config: AdaptationConfig, *, measures: bool) -> SentenceT
         num_train_epochs=config.epochs,
         per_device_train_batch_size=config.batch_size,
         learning_rate=config.learning_rate,
+        prompts=prompt,
         learning_rate_mapping=rates,
         lr_scheduler_type="cosine",
         warmup_steps=config.warmup_ratio,

@@ -1,4 +1,4 @@
-"""The command line: `semreward score`, `calibrate`, `audit` and `check`. Parsing loads the standard library only."""
+"""The command line: `semreward score` and the other commands. Parsing loads the standard library only."""
 
 import contextlib
 import importlib
@@ -18,7 +18,9 @@ WRONG, BUG = 2, 3
 INTERRUPTED, READER_GONE = 130, 141  # as a shell reports Ctrl-C and a closed pipe
 
 _DESCRIPTION = "Score, calibrate, audit and check rewards of meaning. FILE holds rows: .jsonl, .csv, .tsv or .parquet."
-_EXIT_CODES = "exit codes: 0 fine; 1 findings of an audit or a check; 2 wrong usage or bad input; 3 any other exception"
+_EXIT_CODES = (
+    "exit codes: 0 fine; 1 findings of an audit, a check or doctor; 2 wrong usage or bad input; 3 any other exception"
+)
 _REPEATED: dict[str, Any] = {"action": "append", "default": []}
 
 
@@ -98,6 +100,18 @@ def _parser() -> ArgumentParser:
     option("--fixtures", metavar="FILE", help="JSON lines with the value that each row is `expected` to earn")
     option("--tolerance", type=float, default=1e-5, help="largest difference of two calls (default: 1e-5)")
     option("--no-spawn", action="store_true", help="leave out the checks that start a new process")
+
+    summary = "look at an encoder, and at the data of a training, before it begins"
+    doctor = commands.add_parser("doctor", help=summary, description=summary, epilog=_EXIT_CODES, allow_abbrev=False)
+    option = doctor.add_argument
+    option("--encoder", metavar="PATH_OR_ID", required=True, help="sentence encoder: a folder, or a hub id")
+    option("--prompt", metavar="TEXT", help="text before each input of the encoder")
+    option("--data", metavar="FILE", help="rows of sources and references; - for JSON lines on stdin")
+    option("--source-column", metavar="COLUMN", help="column of the sources")
+    option("--reference-column", metavar="COLUMN", default="reference", help="column of the references")
+    option("--language", metavar="TAG", help="language of the references")
+    option("--detector", metavar="FILE", help="fastText model that identifies languages")
+    option("--tokenizer", metavar="PATH_OR_ID", help="the policy, whose tokens are counted")
     return parser
 
 

@@ -1,4 +1,4 @@
-"""The four commands: each takes the parsed options and stdout, and returns the exit code."""
+"""The commands: each takes the parsed options and stdout, and returns the exit code."""
 
 import json
 from argparse import Namespace
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from semreward import calibration, testing
 from semreward.audit.auditing import audit_reward
+from semreward.cli.doctor import doctor as doctor  # noqa: PLC0414 - one of the commands
 from semreward.cli.rewards import load, number_or_text, reward_of, similarity_of
 from semreward.cli.streams import ABOUT_ROWS, Row, check_target, located, name_of, put, refusals, rows_of, say
 from semreward.errors import ArgumentError, EncoderUnavailableError, SemRewardError

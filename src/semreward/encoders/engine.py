@@ -183,7 +183,7 @@ class EngineEncoder(Encoder):
         return getattr(engine_of(self).model, "truncated_texts", 0)
 
 
-def check_encoder(encoder: object) -> None:
+def require_encoder(encoder: object) -> None:
     """Raise `ArgumentTypeError` unless an object is an `Encoder`."""
     if type(encoder).__module__.startswith("sentence_transformers"):
         raise ArgumentTypeError(

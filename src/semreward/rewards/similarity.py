@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from semreward.arguments import check_choice, check_text
 from semreward.batch import MISSING_POLICIES, Batch, MissingPolicy, Texts
-from semreward.encoders.engine import check_encoder, engine_of
+from semreward.encoders.engine import engine_of, require_encoder
 from semreward.encoders.local import SentenceTransformerEncoder
 from semreward.errors import EncoderUnavailableError
 from semreward.protocols import Completion, Encoder
@@ -163,5 +163,5 @@ def as_encoder(encoder: object) -> Encoder:
     """An encoder, from a path, a hub id or an encoder; an `ArgumentTypeError` for anything else."""
     if isinstance(encoder, str) or hasattr(encoder, "__fspath__"):
         return SentenceTransformerEncoder(encoder)  # type: ignore[arg-type] # a path becomes a string in there
-    check_encoder(encoder)
+    require_encoder(encoder)
     return encoder  # type: ignore[return-value] # just checked

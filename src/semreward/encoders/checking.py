@@ -1,0 +1,154 @@
+"""What an encoder is, and what it makes of some texts: a report that ends in a verdict."""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from semreward.encoders.engine import Engine, engine_of, require_encoder
+from semreward.encoders.local import ModelForward, SentenceTransformerEncoder
+from semreward.encoders.tokens import MOST_UNKNOWN
+from semreward.errors import ArgumentError, EncoderError, SemRewardError
+from semreward.protocols import Encoder
+from semreward.scripts import script_of_letter
+
+# Languages that an encoder was trained on need 1.1 to 2.1 tokens per word, up to 1.1 per character in scripts without
+# spaces. Above these limits its tokenizer spells them letter by letter, or byte by byte.
+_MOST_TOKENS = {"word": 4.5, "character": 1.5}
+_UNSPACED = {"Hani", "Hira", "Kana", "Thai", "Laoo", "Khmr", "Mymr", "Tibt"}
+_MOST_BEYOND, _MOST_DIFFERENCE = 0.05, 1e-2
+_BATCH, _MOST_TEXTS = 64, 2048
+
+
+class Check(NamedTuple):
+    """One row of a report."""
+
+    name: str
+    value: Any = None  # None: it cannot be seen from outside
+    shown: str = "not known"
+    fault: str = ""  # what speaks against training, if anything
+
+
+@dataclass(frozen=True)
+class EncoderReport:
+    """What `check_encoder` found. It prints as a table and a verdict; `report["unknown tokens"]` is one value."""
+
+    encoder: str
+    checks: tuple[Check, ...]
+
+    def __getitem__(self, name: str) -> Any:
+        """The value of a row."""
+        return {check.name: check.value for check in self.checks}[name]
+
+    @property
+    def verdict(self) -> str:
+        """One sentence."""
+        if faults := [check.fault for check in self.checks if check.fault]:
+            return f"Do not train with this: {'; '.join(faults)}."
+        return "Nothing speaks against it; whether it tells right answers from wrong ones is what `calibrate` measures."
+
+    def __str__(self) -> str:
+        width = max(len(check.name) for check in self.checks) + 2
+        rows = [("encoder", self.encoder), *((check.name, check.shown) for check in self.checks)]
+        return "\n".join([*(f"{name:<{width}}{shown}" for name, shown in rows), self.verdict])
+
+
+def check_encoder(encoder: Encoder | str | os.PathLike[str], texts: Sequence[str] = ()) -> EncoderReport:
+    """Load an encoder, and look at what it is and at what its tokenizer makes of some texts.
+
+    Args:
+        encoder: An encoder, or the path or hub id of one.
+        texts: Texts that it will judge, such as references, none empty; the first 2,048 are looked at. Without any, the
+            report speaks of the model alone.
+
+    Returns:
+        A report; an encoder that cannot be loaded is a fault in it.
+
+    Raises:
+        ArgumentError: A text is empty, or an argument of the encoder is wrong.
+    """
+    if isinstance(encoder, (str, os.PathLike)):
+        encoder = SentenceTransformerEncoder(os.fspath(encoder))
+    require_encoder(encoder)
+    for row, text in enumerate([None] if isinstance(texts, str) else texts):
+        if not isinstance(text, str) or not text.strip():
+            raise ArgumentError(f"`texts` must be a list of non-empty strings, got {text!r} at row {row}; drop the row")
+    distinct = list(dict.fromkeys(texts))[:_MOST_TEXTS]
+    name = getattr(encoder, "name_or_path", type(encoder).__name__)
+    try:
+        model = engine_of(encoder).open().model
+        if isinstance(model, ModelForward):
+            return EncoderReport(name, (*_of_model(model), *(_of_texts(model, distinct) if distinct else ())))
+        unseen = ("kind", "weights", "padding", "prompt", "unknown tokens", "tokens", "window")
+        opened: Callable[[], Any] = getattr(encoder, "open_model", lambda: encoder.encode)
+        return EncoderReport(name, (*map(Check, unseen), _of_batches(opened, distinct)))
+    except Exception as error:
+        if isinstance(error, SemRewardError) and not isinstance(error, EncoderError):
+            raise
+        return EncoderReport(name, (Check("kind", None, "not usable", str(error).strip() or type(error).__name__),))
+
+
+def _of_model(forward: ModelForward) -> list[Check]:
+    """Kind, weights, padding and prompt. Loading has checked the first three."""
+    model, side = forward.model, getattr(forward.model.tokenizer, "padding_side", "none")
+    kind = " + ".join(map(_module_name, model))
+    norms = [weight for name, weight in model.named_parameters() if "norm" in name.lower() and name.endswith("weight")]
+    is_new = bool(norms) and all(bool((weight == 1).all()) for weight in norms)
+    fault = "the encoder was never trained: its normalisation layers are as they were made" if is_new else ""
+    return [
+        Check("kind", kind, kind),
+        Check("weights", not is_new, "never trained" if is_new else "all loaded", fault),
+        Check("padding", side, f"{side}; changes no vector"),
+        Check("prompt", forward.prompt or "", repr(forward.prompt or "")),
+    ]
+
+
+def _of_texts(forward: ModelForward, texts: Sequence[str]) -> list[Check]:
+    """What the tokenizer makes of texts, and whether vectors depend on their batch."""
+    model, prompt = forward.model, forward.prompt
+    features = model.preprocess(list(texts), prompt=prompt)
+    counts, beyond = forward.counter.count(features), forward.truncated(features) / len(texts)
+    words = " ".join(texts).split()
+    script, _ = Counter(map(script_of_letter, "".join(words)[:1000])).most_common(1)[0]
+    unit, units = ("character", sum(map(len, words))) if script in _UNSPACED else ("word", len(words))
+    tokens = int(counts.tokens.sum())
+    unknown, per_unit = float(counts.unknown.sum() / max(1, tokens)), tokens / units
+    examples = ", ".join(forward.counter.unknown_words(texts)) if unknown else ""
+    faults = {
+        f"{unknown:.0%} of the tokens are unknown to the encoder, such as in {examples}": unknown > MOST_UNKNOWN,
+        "the tokenizer spells letter by letter: it was not made for this language": per_unit > _MOST_TOKENS[unit],
+        f"the encoder does not see the end of {beyond:.0%} of the texts": beyond > _MOST_BEYOND,
+    }
+    told = [fault if is_true else "" for fault, is_true in faults.items()]
+    readable = [text for text, is_unreadable in zip(texts, counts.unreadable, strict=False) if not is_unreadable]
+    make = partial(ModelForward, model, prompt=prompt, batch_tokens=2**40, batch_size=_BATCH)
+    return [
+        Check("unknown tokens", unknown, f"{unknown:.1%}", told[0]),
+        Check(f"tokens per {unit}", per_unit, f"{per_unit:.2f}", told[1]),
+        Check(
+            "beyond the window", beyond, f"{beyond:.1%} of texts, longer than {model.max_seq_length} tokens", told[2]
+        ),
+        _of_batches(make, readable),
+    ]
+
+
+def _of_batches(open_model: Callable[[], Any], texts: Sequence[str]) -> Check:
+    """The largest change of a cosine of two texts between encoding them one by one and together."""
+    name, texts = "batches of 1 and 64", texts[:_BATCH]
+    if not texts:
+        return Check(name)
+    engine = Engine(open_model, batch_size=_BATCH, cache_bytes=0)
+    alone, together = np.concatenate([engine.encode([text]) for text in texts]), engine.encode(texts)
+    engine.close()
+    change = float(np.abs(alone @ alone.T - together @ together.T).max())
+    fault = "a text's vector depends on the texts beside it" if change > _MOST_DIFFERENCE else ""
+    return Check(name, change, f"cosines differ by up to {change:.1e}", fault)
+
+
+def _module_name(module: Any) -> str:
+    detail = getattr(module, "pooling_mode", None) or type(getattr(module, "auto_model", None)).__name__
+    return type(module).__name__ + ("" if detail == "NoneType" else f" ({detail})")
