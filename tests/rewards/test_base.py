@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import semreward
-from semreward import LanguageConsistencyReward
+from semreward import CompositeReward, LanguageConsistencyReward
 from semreward.errors import ArgumentError, ArgumentTypeError
 from semreward.rewards.base import Outcome, Reward
 
@@ -49,6 +49,26 @@ def test_a_signature_renders_sets_in_one_order(reward):
 def test_a_reward_of_ones_own_checks_its_name():
     with pytest.raises(ArgumentError, match="`name`"):
         Mentions(frozenset(), name="")
+
+
+def test_a_reward_of_ones_own_checks_its_error_policy():
+    with pytest.raises(ArgumentError, match="`on_error`"):
+        Mentions(frozenset(), on_error="zero")
+
+
+def test_a_reward_of_ones_own_is_between_0_and_1_unless_it_says_otherwise(reward):
+    assert reward.bounds == (0.0, 1.0)
+
+
+def test_a_component_logs_through_the_trainers_hooks():
+    def chatty(completions, log_metric, log_extra, **columns):
+        log_metric("chatty/rows", float(len(completions)))
+        log_extra("chatty/text", completions)
+        return [1.0 for _ in completions]
+
+    logged = {}
+    CompositeReward([(chatty, 1.0)])(completions=["a"], log_metric=logged.__setitem__, log_extra=logged.__setitem__)
+    assert (logged["chatty/rows"], logged["chatty/text"]) == (1.0, ["a"])
 
 
 def test_an_array_without_axes_is_no_column():

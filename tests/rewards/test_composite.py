@@ -25,7 +25,7 @@ def length(completions, **columns):
 
 
 async def eventual(completions, **columns):
-    await asyncio.sleep(0)
+    await asyncio.sleep(0.02)
     return [10.0 for _ in completions]
 
 
@@ -274,9 +274,23 @@ def test_what_cannot_be_called_is_refused():
         CompositeReward([("model", 1.0)])
 
 
-def test_a_torch_module_is_refused():
-    with pytest.raises(ArgumentTypeError, match=r"must not be a torch\.nn\.Module, got Linear"):
-        CompositeReward([(torch.nn.Linear(1, 1), 1.0)])
+class OwnModule(torch.nn.Module):
+    """A module of a user's own."""
+
+
+@pytest.mark.parametrize("module", [torch.nn.Linear(1, 1), OwnModule(), torch.nn.Module()])
+def test_a_torch_module_is_refused(module):
+    name = type(module).__name__
+    with pytest.raises(ArgumentTypeError, match=rf"must not be a torch\.nn\.Module, got {name}"):
+        CompositeReward([(module, 1.0)])
+
+
+def test_a_class_is_no_torch_module_for_its_name():
+    class Module:
+        def __call__(self, completions, **columns):
+            return [1.0 for _ in completions]
+
+    assert CompositeReward([(Module(), 2.0)])(completions=["a"]) == [2.0]
 
 
 def test_an_unknown_mode_is_refused():
@@ -505,4 +519,4 @@ def test_async_components_run_together_under_as_async_too():
 
     similarity = SemanticSimilarityReward(Waiting(80), threshold=0.5)
     reward = CompositeReward([(similarity.as_async(), 1.0), (judge, 1.0)])
-    assert asyncio.run(reward.as_async()(completions=["a b"], reference=["a b"])) == [2.0]
+    assert asyncio.run(reward.as_async()(completions=["a b"], reference=["a b"])) == [pytest.approx(2.0)]
