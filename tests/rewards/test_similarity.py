@@ -10,6 +10,7 @@ from semreward import Answer, SemanticSimilarityReward, calibrate_threshold, thr
 from semreward.errors import (
     ArgumentError,
     ArgumentTypeError,
+    EncoderUnavailableError,
     MissingColumnError,
 )
 
@@ -32,6 +33,25 @@ def reward():
 def test_equations_1_and_2_by_hand(reward):
     values = reward(completions=["right", "close", "other", "opposite"], reference=["right"] * 4)
     assert values == pytest.approx([1.0, 0.5, 0.0, 0.0], abs=1e-6)
+
+
+class SilentEncoder:
+    """Cannot be reached."""
+
+    fingerprint = "silent"
+
+    def encode(self, texts, /):
+        raise EncoderUnavailableError("nobody answers")
+
+
+def test_similarities_of_an_encoder_that_cannot_be_reached_are_an_error():
+    with pytest.raises(EncoderUnavailableError, match="nobody answers"):
+        SemanticSimilarityReward(SilentEncoder(), threshold=0.6).similarity(["close"], ["right"])
+
+
+def test_similarities_of_an_encoder_that_cannot_be_reached_are_missing_on_demand():
+    reward = SemanticSimilarityReward(SilentEncoder(), threshold=0.6, on_error="none")
+    assert np.isnan(reward.similarity(["close"], ["right"])).tolist() == [True]
 
 
 def test_similarities_are_raw_cosines(reward):
