@@ -481,6 +481,11 @@ def test_the_composite_says_how_its_components_find_the_answer():
     assert reward.rewards[0](completions=["<think>hm</think>བོད"]) == [0.0]
 
 
+def test_an_async_component_that_is_taken_out_finds_the_answer_as_the_composite_does():
+    reward = CompositeReward([(LanguageConsistencyReward("bo").as_async(), 1.0)], answer=Answer(reasoning="keep"))
+    assert asyncio.run(reward.rewards[0](completions=["<think>hm</think>བོད", "བོད"])) == [0.0, 1.0]
+
+
 @pytest.mark.parametrize("option", [{"answer": Answer(reasoning="keep")}, {"on_error": "none"}])
 @pytest.mark.parametrize("form", [lambda reward: reward, LanguageConsistencyReward.as_async])
 def test_a_component_with_an_option_of_the_outermost_reward_is_refused(option, form):
