@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 
 import semreward
-from semreward import CompositeReward, LanguageConsistencyReward
+from doubles import BigramEncoder
+from semreward import CompositeReward, LanguageConsistencyReward, SemanticSimilarityReward
 from semreward.errors import ArgumentError, ArgumentTypeError
 from semreward.rewards.base import Outcome, Reward
+from semreward.rewards.guards import LengthRatioGuard, NumberRecallReward, RepetitionGuard, SourceCopyGuard
+from semreward.rewards.overlap import BleuReward, ChrfReward, RougeLReward
 
 
 @dataclass(frozen=True)
@@ -46,14 +49,40 @@ def test_a_signature_renders_sets_in_one_order(reward):
     )
 
 
-def test_a_reward_of_ones_own_checks_its_name():
-    with pytest.raises(ArgumentError, match="`name`"):
-        Mentions(frozenset(), name="")
+REWARDS = [
+    Mentions(frozenset()),
+    LanguageConsistencyReward("bo"),
+    SemanticSimilarityReward(BigramEncoder(), threshold=0.5),
+    LengthRatioGuard(),
+    RepetitionGuard(),
+    SourceCopyGuard(),
+    NumberRecallReward(),
+    RougeLReward(),
+    CompositeReward([(LanguageConsistencyReward("bo"), 1.0)]),
+]
 
 
-def test_a_reward_of_ones_own_checks_its_error_policy():
-    with pytest.raises(ArgumentError, match="`on_error`"):
-        Mentions(frozenset(), on_error="zero")
+@pytest.mark.parametrize("wrong", [{"name": ""}, {"on_error": "zero"}, {"answer": "remove"}], ids=str)
+@pytest.mark.parametrize("reward", REWARDS, ids=lambda reward: reward.name)
+def test_every_reward_checks_what_all_rewards_share(reward, wrong):
+    with pytest.raises(ArgumentError, match=f"`{next(iter(wrong))}`"):
+        reward.replace(**wrong)
+
+
+def test_rewards_are_logged_under_names_of_their_own():
+    assert [reward.__name__ for reward in [*REWARDS, BleuReward(), ChrfReward()]] == [
+        "mentions",
+        "language_consistency",
+        "semantic_similarity",
+        "length_ratio",
+        "repetition",
+        "source_copy",
+        "number_recall",
+        "rouge_l",
+        "composite",
+        "bleu",
+        "chrf",
+    ]
 
 
 def test_a_reward_of_ones_own_is_between_0_and_1_unless_it_says_otherwise(reward):

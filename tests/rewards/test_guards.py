@@ -333,6 +333,10 @@ def test_the_copied_share_by_hand(answer, source, share):
     assert copied_share(answer, source, ngram=1) == share
 
 
+def test_an_n_gram_is_twenty_letters_unless_it_is_told_otherwise():
+    assert copied_share("abcdefghijklmnopqrst-yyyyy", "abcdefghijklmnopqrst-zzzzz") == 20 / 25
+
+
 def test_a_missing_source_is_named_by_its_row():
     with pytest.raises(ArgumentError, match="`source` must be a text or a list of messages, got None at row 1"):
         SourceCopyGuard()(completions=["a", "a"], source=["a", None], reference=["a", "a"])
