@@ -39,6 +39,11 @@ def test_text_parts_are_joined_and_others_left_out():
     assert answer_text([{"role": "assistant", "content": parts}]) == "one two"
 
 
+def test_a_part_of_another_type_is_left_out_though_it_has_a_text():
+    parts = [{"type": "reasoning", "text": "hm"}, {"type": "text", "text": "yes"}]
+    assert answer_text([{"role": "assistant", "content": parts}]) == "yes"
+
+
 def test_a_text_part_of_none_is_empty():
     assert answer_text([{"role": "assistant", "content": [{"type": "text", "text": None}]}]) == ""
 
