@@ -49,6 +49,17 @@ def test_a_signature_renders_sets_in_one_order(reward):
     )
 
 
+def test_a_signature_tells_texts_with_commas_from_several_texts():
+    one, two = (LanguageConsistencyReward("en", allowed=terms).signature() for terms in (("a,b",), ("a", "b")))
+    assert one != two
+
+
+def test_collections_keep_their_order_and_sets_get_one():
+    scripts = ["Tibt", "Hani", "Latn", "Cyrl", "Arab"]
+    assert LanguageConsistencyReward(scripts=scripts).scripts == tuple(scripts)
+    assert LanguageConsistencyReward(scripts=set(scripts)).scripts == tuple(sorted(scripts))
+
+
 REWARDS = [
     Mentions(frozenset()),
     LanguageConsistencyReward("bo"),
