@@ -94,7 +94,9 @@ def test_a_missing_source_is_an_error_or_no_source():
         batch.sources("source")
 
 
-@pytest.mark.parametrize("wrong", [3, ["b"], [{"content": "b"}], [{"role": "user", "content": 3}]])
+@pytest.mark.parametrize(
+    "wrong", [3, ["b"], [{"content": "b"}], [{"role": "user", "content": "b"}, "c"], [{"role": "user", "content": 3}]]
+)
 def test_a_source_of_another_type_is_named_by_its_row(wrong):
     with pytest.raises(ArgumentTypeError, match="`source` .*at row 1"):
         Batch(["a", "a"], {"source": ["b", wrong]}).sources("source")

@@ -164,6 +164,7 @@ def test_one_sample_a_prompt_makes_no_groups():
 
 def test_rewards_that_differ_by_rounding_are_equal():
     assert equal_share([[0.5, 0.5 + 1e-9], [0.5, 0.5 + 1e-4]], 2) == 1 / 2
+    assert equal_share([[0.5, 0.5 + 4e-7], [0.5, 0.5 + 6e-7]], 2) == 1 / 2
 
 
 @pytest.mark.parametrize("group_size", [0, 1, 5, 2.0, True])

@@ -68,6 +68,11 @@ def test_a_threshold_out_of_range_is_refused(threshold):
         check_threshold(threshold)
 
 
+def test_similarities_are_not_shaped_by_a_threshold_out_of_range():
+    with pytest.raises(ArgumentError, match=r"`threshold` must be a number in \[-1, 1\)"):
+        threshold_rescale(0.5, 1.0)
+
+
 @pytest.mark.parametrize("threshold", [-1, 0, 0.55, np.float32(0.4), np.float16(0.1), np.int64(0), 1 - 2**-53])
 def test_a_threshold_in_range_shapes(threshold):
     assert threshold_rescale(1.0, threshold) == 1.0
@@ -116,6 +121,12 @@ def test_at_the_break_even_point_both_answers_earn_the_same(threshold):
 def test_weights_that_have_no_break_even_point_are_refused(weights):
     with pytest.raises(ArgumentError, match="_weight`"):
         break_even_similarity(*weights)
+
+
+@pytest.mark.parametrize("threshold", [1.0, -1.01, math.nan])
+def test_a_threshold_out_of_range_has_no_break_even_point(threshold):
+    with pytest.raises(ArgumentError, match=r"`threshold` must be a number in \[-1, 1\)"):
+        break_even_similarity(threshold=threshold)
 
 
 @pytest.mark.parametrize("value", [0, -1.5, np.float32(2), np.int64(3)])

@@ -1,7 +1,7 @@
 import pytest
 
 from semreward.errors import ArgumentError, ArgumentTypeError
-from semreward.text import answer_text, normalise, remove_reasoning, units
+from semreward.text import Answer, answer_text, normalise, remove_reasoning, units
 
 
 def test_plain_text_is_its_own_answer():
@@ -39,6 +39,11 @@ def test_text_parts_are_joined_and_others_left_out():
     assert answer_text([{"role": "assistant", "content": parts}]) == "one two"
 
 
+def test_a_part_of_another_type_is_left_out_though_it_has_a_text():
+    parts = [{"type": "reasoning", "text": "hm"}, {"type": "text", "text": "yes"}]
+    assert answer_text([{"role": "assistant", "content": parts}]) == "yes"
+
+
 def test_a_text_part_of_none_is_empty():
     assert answer_text([{"role": "assistant", "content": [{"type": "text", "text": None}]}]) == ""
 
@@ -66,6 +71,7 @@ REASONING = [  # text, under "remove", under "prefilled"
     ("answer", "answer", ""),
     ("<think>r</think>answer", "answer", "answer"),
     ("r</think>answer", "answer", "answer"),
+    ("</think>answer", "answer", "answer"),
     ("<think>r", "", ""),
     ("before<think>r</think>after", "beforeafter", "beforeafter"),
     ("a<think>r</think>b<think>s</think>c", "abc", "abc"),
@@ -84,6 +90,11 @@ def test_reasoning_is_removed(text, answer):
 @pytest.mark.parametrize(("text", "answer"), [(text, prefilled) for text, _, prefilled in REASONING])
 def test_reasoning_that_the_template_opened_is_removed(text, answer):
     assert remove_reasoning(text, policy="prefilled") == answer
+
+
+@pytest.mark.parametrize(("text", "answer"), [(text, prefilled) for text, _, prefilled in REASONING])
+def test_an_answer_leaves_out_reasoning_that_the_template_opened(text, answer):
+    assert Answer(reasoning="prefilled")(text) == answer
 
 
 @pytest.mark.parametrize("text", [text for text, _, _ in REASONING])

@@ -49,6 +49,23 @@ def test_the_largest_difference_is_that_of_all_pairs():
     assert set(comparison.pair) == {TEXTS[row], TEXTS[column]}
 
 
+def test_two_texts_are_enough():
+    assert compare_encoders(BigramEncoder(), BigramEncoder(), TEXTS[:2]).pair == tuple(TEXTS[:2])
+
+
+class Longer:
+    """Its vectors are longer than 1 by what rounding may add."""
+
+    fingerprint = "longer"
+
+    def encode(self, texts, /):
+        return 1.004 * BigramEncoder().encode(texts)
+
+
+def test_the_lengths_of_vectors_do_not_matter():
+    assert compare_encoders(BigramEncoder(), Longer(), TEXTS).cosine_difference < 1e-6
+
+
 def test_encoders_of_two_widths_are_compared():
     comparison = compare_encoders(BigramEncoder(), BigramEncoder(32), TEXTS)
     assert comparison.cosine_difference > 0

@@ -5,10 +5,12 @@ import pickle
 import shutil
 from pathlib import Path
 
+import huggingface_hub
 import numpy as np
 import pytest
 import sentence_transformers
 import torch
+from huggingface_hub.errors import LocalEntryNotFoundError
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import StaticEmbedding
 from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
@@ -174,6 +176,15 @@ def test_a_model_without_a_table_of_positions_keeps_its_own_limit(limit):
     assert model.max_seq_length == limit
 
 
+@pytest.mark.parametrize(("padding", "limit"), [(None, 16), (1, 14)])
+def test_positions_behind_that_of_padding_are_the_limit(padding, limit):
+    model = torch.nn.Module()
+    model.max_seq_length = None
+    model.position_embeddings = torch.nn.Embedding(16, 4, padding_idx=padding)
+    local.limit_tokens(model, None)
+    assert model.max_seq_length == limit
+
+
 def test_a_text_longer_than_the_position_table_is_cut(cino_folder, sentences):
     encoder = SentenceTransformerEncoder(str(cino_folder), device="cpu")
     long = " ".join(sentences) * 4
@@ -328,7 +339,9 @@ def two_gpus(monkeypatch):
     monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: torch.device("cuda"))
 
 
-@pytest.mark.parametrize(("rank", "device"), [("0", "cuda:0"), ("1", "cuda:1"), ("5", "cuda:0"), ("-1", "cuda:0")])
+@pytest.mark.parametrize(
+    ("rank", "device"), [("0", "cuda:0"), ("1", "cuda:1"), ("2", "cuda:0"), ("5", "cuda:0"), ("-1", "cuda:0")]
+)
 @pytest.mark.usefixtures("two_gpus")
 def test_auto_is_the_gpu_of_the_local_rank(monkeypatch, rank, device):
     monkeypatch.setenv("LOCAL_RANK", rank)
@@ -383,9 +396,6 @@ def test_auto_is_half_precision_on_accelerators_only(monkeypatch, encoder_folder
 @pytest.fixture
 def hub(monkeypatch, encoder_folder):
     """A hub client that has nothing cached, and remembers what it was asked for."""
-    import huggingface_hub
-    from huggingface_hub.errors import LocalEntryNotFoundError
-
     asked = []
 
     def snapshot_download(name, *, revision, local_files_only=False):
@@ -401,6 +411,20 @@ def hub(monkeypatch, encoder_folder):
 def test_a_hub_model_is_downloaded_only_where_it_is_not_cached(hub):
     folders.model_folder("org/model", "v1")
     assert hub == [("org/model", "v1", True), ("org/model", "v1", False)]
+
+
+@pytest.mark.parametrize(("weights", "downloads"), [(["model.safetensors"], []), ([], [False])])
+def test_a_hub_model_is_cached_if_its_weights_are(monkeypatch, tmp_path, weights, downloads):
+    for name in ("config.json", *weights):
+        (tmp_path / name).write_bytes(b"{}")
+    asked = []
+
+    def snapshot_download(name, *, revision, local_files_only=False):
+        asked.append(local_files_only)
+        return str(tmp_path)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
+    assert (local.model_folder("org/model"), asked) == (tmp_path, [True, *downloads])
 
 
 @pytest.mark.usefixtures("hub")

@@ -25,7 +25,7 @@ def length(completions, **columns):
 
 
 async def eventual(completions, **columns):
-    await asyncio.sleep(0)
+    await asyncio.sleep(0.02)
     return [10.0 for _ in completions]
 
 
@@ -274,9 +274,23 @@ def test_what_cannot_be_called_is_refused():
         CompositeReward([("model", 1.0)])
 
 
-def test_a_torch_module_is_refused():
-    with pytest.raises(ArgumentTypeError, match=r"must not be a torch\.nn\.Module, got Linear"):
-        CompositeReward([(torch.nn.Linear(1, 1), 1.0)])
+class OwnModule(torch.nn.Module):
+    """A module of a user's own."""
+
+
+@pytest.mark.parametrize("module", [torch.nn.Linear(1, 1), OwnModule(), torch.nn.Module()])
+def test_a_torch_module_is_refused(module):
+    name = type(module).__name__
+    with pytest.raises(ArgumentTypeError, match=rf"must not be a torch\.nn\.Module, got {name}"):
+        CompositeReward([(module, 1.0)])
+
+
+def test_a_class_is_no_torch_module_for_its_name():
+    class Module:
+        def __call__(self, completions, **columns):
+            return [1.0 for _ in completions]
+
+    assert CompositeReward([(Module(), 2.0)])(completions=["a"]) == [2.0]
 
 
 def test_an_unknown_mode_is_refused():
@@ -467,6 +481,11 @@ def test_the_composite_says_how_its_components_find_the_answer():
     assert reward.rewards[0](completions=["<think>hm</think>བོད"]) == [0.0]
 
 
+def test_an_async_component_that_is_taken_out_finds_the_answer_as_the_composite_does():
+    reward = CompositeReward([(LanguageConsistencyReward("bo").as_async(), 1.0)], answer=Answer(reasoning="keep"))
+    assert asyncio.run(reward.rewards[0](completions=["<think>hm</think>བོད", "བོད"])) == [0.0, 1.0]
+
+
 @pytest.mark.parametrize("option", [{"answer": Answer(reasoning="keep")}, {"on_error": "none"}])
 @pytest.mark.parametrize("form", [lambda reward: reward, LanguageConsistencyReward.as_async])
 def test_a_component_with_an_option_of_the_outermost_reward_is_refused(option, form):
@@ -505,4 +524,4 @@ def test_async_components_run_together_under_as_async_too():
 
     similarity = SemanticSimilarityReward(Waiting(80), threshold=0.5)
     reward = CompositeReward([(similarity.as_async(), 1.0), (judge, 1.0)])
-    assert asyncio.run(reward.as_async()(completions=["a b"], reference=["a b"])) == [2.0]
+    assert asyncio.run(reward.as_async()(completions=["a b"], reference=["a b"])) == [pytest.approx(2.0)]

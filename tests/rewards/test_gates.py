@@ -139,6 +139,7 @@ def test_rounding_beyond_declared_bounds_is_no_error():
         ([(functools.partial(bounded(bounds=(0, 4))), 1.0)], (0.0, 4.0)),
         ([(CompositeReward([(LanguageConsistencyReward("bo"), 3.0)], name="inner"), 2.0)], (0.0, 6.0)),
         ([(length, 1.0)], None),
+        ([(bounded(bounds=(2, 2)), 1.0)], (0.0, 2.0)),
         ([(bounded(bounds=(3, 1)), 1.0)], None),
         ([(bounded(bounds="wide"), 1.0)], None),
         ([(bounded(bounds=(0.0, math.inf)), 1.0)], None),

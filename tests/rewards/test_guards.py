@@ -177,7 +177,7 @@ def test_composed_and_decomposed_texts_are_of_one_length():
     ],
 )
 def test_a_band_that_cannot_be_is_refused(options):
-    with pytest.raises(ArgumentError, match=next(iter(options))):
+    with pytest.raises(ArgumentError, match=f"`{next(iter(options))}`"):
         LengthRatioGuard(**options)
 
 
@@ -198,6 +198,11 @@ def test_a_sentence_said_again_is_repetition(text, times):
 @pytest.mark.parametrize("text", REPEATED)
 def test_white_space_does_not_hide_repetition(text):
     assert value(RepetitionGuard(), "\n ".join([text] * 3)) == 0.0
+
+
+@pytest.mark.parametrize(("limit", "expected"), [(0.75, 1.0), (0.74, 0.0)])
+def test_repetition_up_to_the_limit_passes(limit, expected):
+    assert value(RepetitionGuard(limit=limit), "不要停下来，" * 4) == expected  # a share of 0.75
 
 
 @pytest.mark.parametrize("loop", ["哈", "་", "!", "བོད་", "la ", "\u200b"])
@@ -262,6 +267,16 @@ def test_a_copy_in_capitals_and_with_other_punctuation_fails():
     assert copy_guard("HE LIVES -- HERE", "he lives here", "Er wohnt hier.") == 0.0
 
 
+def test_punctuation_between_the_letters_does_not_hide_a_copy():
+    assert copy_guard("，".join(CHINESE), CHINESE, TIBETAN) == 0.0
+
+
+@pytest.mark.parametrize(("limit", "expected"), [(0.6, 1.0), (0.59, 0.0)])
+def test_a_copy_up_to_the_limit_passes(limit, expected):
+    answer, source = "今天天气很好，我们走吧", "今天天气很好，出去走走"  # a share of 0.6
+    assert copy_guard(answer, source, None, ngram=3, limit=limit, reference_column=None) == expected
+
+
 def test_half_a_copy_fails():
     assert copy_guard(CHINESE + TIBETAN[:20], CHINESE, TIBETAN) == 0.0
 
@@ -316,6 +331,10 @@ def test_an_empty_source_has_nothing_to_copy():
 )
 def test_the_copied_share_by_hand(answer, source, share):
     assert copied_share(answer, source, ngram=1) == share
+
+
+def test_an_n_gram_is_twenty_letters_unless_it_is_told_otherwise():
+    assert copied_share("abcdefghijklmnopqrst-yyyyy", "abcdefghijklmnopqrst-zzzzz") == 20 / 25
 
 
 def test_a_missing_source_is_named_by_its_row():

@@ -263,6 +263,12 @@ def test_the_share_that_a_detector_rejected_is_logged():
     assert logged == {"language_consistency/detector_rejected": 0.5}
 
 
+def test_a_single_row_that_a_detector_rejected_is_all_of_them():
+    logged = {}
+    LanguageConsistencyReward("bo", detector=Tagger())(completions=["ཨིན"], log_metric=logged.__setitem__)
+    assert logged == {"language_consistency/detector_rejected": 1.0}
+
+
 def test_an_error_of_a_detector_is_raised():
     def broken(texts):
         raise RuntimeError("no model")

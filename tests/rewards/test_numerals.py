@@ -42,6 +42,8 @@ from semreward.rewards.numerals import digit_numbers, written_numbers
         ("0.5万", {"5000"}),
         ("1.23456万", {"12345.6"}),
         ("5千克", {"5"}),
+        ("1万 2萬 3百万 4百萬 5千万 6千萬", {"10000", "20000", "3000000", "4000000", "50000000", "60000000"}),
+        ("7亿 8億", {"700000000", "800000000"}),
         ("②½", set()),
     ],
 )
@@ -73,6 +75,11 @@ def test_a_number_of_any_length_is_read_exactly():
         ("一万亿", {"1000000000000"}),
         ("一九九〇年三月", {"1990", "3"}),
         ("兩萬", {"20000"}),
+        ("二〇二五年", {"2025"}),
+        ("壹仟贰佰叁拾肆", {"1234"}),
+        ("伍陆柒", {"567"}),
+        ("捌佰玖", {"890"}),
+        ("貳拾參億", {"2300000000"}),
         ("壹佰贰拾叁", {"123"}),
         ("两三年", {"23", "2", "3"}),
         ("三四十", set()),
@@ -120,17 +127,57 @@ def test_tibetan_number_words_are_read_by_value(text, values):
         ("ninety nine", {"99"}),
         ("forty", {"40"}),
         ("weighty and often", set()),
+        ("the three of us met two", {"3", "2"}),
+        ("two three", {"2", "3"}),
     ],
 )
 def test_english_number_words_are_read_by_value(text, values):
     assert written_numbers(text) == values
 
 
-def test_every_tibetan_number_word_below_a_hundred_has_a_value_of_its_own():
-    ones = ["གཅིག", "གཉིས", "གསུམ", "བཞི", "ལྔ", "དྲུག", "བདུན", "བརྒྱད", "དགུ"]
-    tens = {2: "ཉི་ཤུ", 3: "སུམ་ཅུ", 4: "བཞི་བཅུ", 5: "ལྔ་བཅུ", 6: "དྲུག་ཅུ", 7: "བདུན་ཅུ", 8: "བརྒྱད་ཅུ", 9: "དགུ་བཅུ"}
-    words = [f"{ten}་རྩ་{one}" for ten in tens.values() for one in ones]
-    assert [written_numbers(word) for word in words] == [{f"{ten}{one}"} for ten in tens for one in range(1, 10)]
+ONES = ["གཅིག", "གཉིས", "གསུམ", "བཞི", "ལྔ", "དྲུག", "བདུན", "བརྒྱད", "དགུ"]
+TENS = ["ཉི་ཤུ", "སུམ་ཅུ", "བཞི་བཅུ", "ལྔ་བཅུ", "དྲུག་ཅུ", "བདུན་ཅུ", "བརྒྱད་ཅུ", "དགུ་བཅུ"]
+LINKS = ["ཉེར", "སོ", "ཞེ", "ང", "རེ", "དོན", "གྱ", "གོ"]
+
+
+@pytest.mark.parametrize(("ten", "word", "link"), list(zip(range(2, 10), TENS, LINKS, strict=True)))
+def test_every_tibetan_number_word_below_a_hundred_has_a_value_of_its_own(ten, word, link):
+    for one, last in enumerate(ONES, start=1):
+        for start in (f"{word}་རྩ", f"{word}་{link}", link):
+            assert written_numbers(f"{start}་{last}") == {f"{ten}{one}"}
+    assert written_numbers(word) == {f"{ten}0"}
+
+
+def test_every_tibetan_word_for_a_number_below_twenty_has_its_value():
+    teens = ["གཅིག", "གཉིས", "གསུམ", "བཞི", "", "དྲུག", "བདུན", "", "དགུ"]
+    words = [*ONES, "བཅུ", *(f"བཅུ་{one}" if one else "" for one in teens)]
+    words[14], words[17] = "བཅོ་ལྔ", "བཅོ་བརྒྱད"
+    assert [written_numbers(word) for word in words] == [{f"{value}"} for value in range(1, 20)]
+
+
+@pytest.mark.parametrize("ending", ["འི", "འོ", "འང", "འམ", "ས", "ར"])
+def test_tibetan_number_words_that_end_in_a_vowel_take_case_endings(ending):
+    words = {"བཞི": "4", "ལྔ": "5", "དགུ": "9", "བཅུ": "10", "ཉི་ཤུ": "20", "སུམ་ཅུ": "30", "བརྒྱ": "100"}
+    assert [written_numbers(word + ending) for word in words] == [{value} for value in words.values()]
+
+
+def test_every_english_number_word_below_a_hundred_has_its_value():
+    ones = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+    teens = [
+        "ten",
+        "eleven",
+        "twelve",
+        "thirteen",
+        "fourteen",
+        "fifteen",
+        "sixteen",
+        "seventeen",
+        "eighteen",
+        "nineteen",
+    ]
+    tens = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+    words = [*ones, *teens, *(word for ten in tens for word in (ten, *(f"{ten}-{one}" for one in ones)))]
+    assert [written_numbers(word) for word in words] == [{f"{value}"} for value in range(1, 100)]
 
 
 @pytest.mark.parametrize("sign", ["\U00010d41", "\U000116d1", "\U00011bf1"])

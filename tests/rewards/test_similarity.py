@@ -10,8 +10,11 @@ from semreward import Answer, SemanticSimilarityReward, calibrate_threshold, thr
 from semreward.errors import (
     ArgumentError,
     ArgumentTypeError,
+    EncoderNotFoundError,
+    EncoderUnavailableError,
     MissingColumnError,
 )
+from semreward.rewards.similarity import similarities
 
 
 class TableEncoder:
@@ -32,6 +35,38 @@ def reward():
 def test_equations_1_and_2_by_hand(reward):
     values = reward(completions=["right", "close", "other", "opposite"], reference=["right"] * 4)
     assert values == pytest.approx([1.0, 0.5, 0.0, 0.0], abs=1e-6)
+
+
+class SilentEncoder:
+    """Cannot be reached."""
+
+    fingerprint = "silent"
+
+    def encode(self, texts, /):
+        raise EncoderUnavailableError("nobody answers")
+
+
+def test_similarities_of_an_encoder_that_cannot_be_reached_are_an_error():
+    with pytest.raises(EncoderUnavailableError, match="nobody answers"):
+        SemanticSimilarityReward(SilentEncoder(), threshold=0.6).similarity(["close"], ["right"])
+    with pytest.raises(EncoderUnavailableError, match="nobody answers"):
+        similarities(SilentEncoder(), ["close"], ["right"])
+
+
+def test_similarities_of_an_encoder_that_cannot_be_reached_are_missing_on_demand():
+    reward = SemanticSimilarityReward(SilentEncoder(), threshold=0.6, on_error="none")
+    assert np.isnan(reward.similarity(["close"], ["right"])).tolist() == [True]
+
+
+@pytest.mark.parametrize("width", [3, 16, 80])
+def test_rounding_does_not_carry_a_similarity_beyond_one(width):
+    texts = [f"{number} {number**2} text {number**3}" for number in range(300)]
+    assert similarities(BigramEncoder(width), texts, texts).max() == 1.0
+
+
+def test_an_encoder_may_be_given_by_its_path(tmp_path):
+    with pytest.raises(EncoderNotFoundError, match="existing folder"):
+        SemanticSimilarityReward(tmp_path / "none", threshold=0.6)
 
 
 def test_similarities_are_raw_cosines(reward):

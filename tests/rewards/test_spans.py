@@ -95,6 +95,10 @@ def test_a_pattern_keeps_its_flags():
     assert without_terms("AAB", as_terms([re.compile("a+b", re.IGNORECASE)])) == " "
 
 
+def test_a_pattern_that_matches_the_empty_text_adds_nothing():
+    assert without_terms("aab", as_terms([re.compile("x*")])) == "aab"
+
+
 def test_terms_can_be_given_again():
     terms = as_terms([re.compile("a")])
     assert as_terms(terms) == terms
