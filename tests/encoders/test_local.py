@@ -181,7 +181,7 @@ def test_positions_behind_that_of_padding_are_the_limit(padding, limit):
     model = torch.nn.Module()
     model.max_seq_length = None
     model.position_embeddings = torch.nn.Embedding(16, 4, padding_idx=padding)
-    local.limit_tokens(model, None)
+    loading.limit_tokens(model, None)
     assert model.max_seq_length == limit
 
 
@@ -424,7 +424,7 @@ def test_a_hub_model_is_cached_if_its_weights_are(monkeypatch, tmp_path, weights
         return str(tmp_path)
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
-    assert (local.model_folder("org/model"), asked) == (tmp_path, [True, *downloads])
+    assert (folders.model_folder("org/model"), asked) == (tmp_path, [True, *downloads])
 
 
 @pytest.mark.usefixtures("hub")

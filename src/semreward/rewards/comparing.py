@@ -39,7 +39,7 @@ class ComparingReward(Reward):
 
     def score(self, batch: Batch) -> Outcome:
         """The values of a batch: 0 for an empty answer, NaN for a row without its reference or source."""
-        values = np.full(len(batch), np.nan)
+        values = np.full(len(batch.answers), np.nan)
         rows = zip(batch.answers, self._sources(batch), self._references(batch), strict=True)
         for row, (answer, source, references) in enumerate(rows):
             if source is not None and references is not None:
@@ -48,12 +48,12 @@ class ComparingReward(Reward):
 
     def _references(self, batch: Batch) -> Sequence[Texts | None]:
         if self.reference_column is None:
-            return [()] * len(batch)
+            return [()] * len(batch.answers)
         return batch.references(self.reference_column, self.on_missing)
 
     def _sources(self, batch: Batch) -> Sequence[str | None]:
         """The source of each row, empty for rewards that read none."""
-        return [""] * len(batch)
+        return [""] * len(batch.answers)
 
     @abstractmethod
     def _compared(self, answer: str, source: str, references: Texts) -> float:
