@@ -505,4 +505,4 @@ def test_async_components_run_together_under_as_async_too():
 
     similarity = SemanticSimilarityReward(Waiting(80), threshold=0.5)
     reward = CompositeReward([(similarity.as_async(), 1.0), (judge, 1.0)])
-    assert asyncio.run(reward.as_async()(completions=["a b"], reference=["a b"])) == [2.0]
+    assert asyncio.run(reward.as_async()(completions=["a b"], reference=["a b"])) == pytest.approx([2.0])
