@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import contextlib
 import ctypes
+import faulthandler
 import gc
 import json
 import logging
@@ -18,8 +19,10 @@ import random
 import sys
 import threading
 import time
+import warnings
 from collections import Counter
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 
@@ -29,25 +32,17 @@ from doubles import BigramEncoder
 from embedding_server import FAULTS, EmbeddingState, encoder_of
 from loopback import serving
 from semreward import SemanticSimilarityReward
-from semreward.encoders import engine as engine_module
-from semreward.encoders.engine import Engine
+from semreward.encoders.engine import Engine, close_engine, engine_of
 from semreward.errors import EncoderError, EncoderUnavailableError
 
 TRUTH = BigramEncoder(16)
+STARTING = threading.RLock()
 CALLERS = 8
 HANG_S = 90.0  # a call that takes longer hangs: its limit is 2 s
 
 
-class Interrupt(BaseException):
-    """Raised in a caller from outside, as Ctrl-C is."""
-
-
-EXPECTED = (Interrupt, EncoderError, EncoderUnavailableError, MemoryError, asyncio.CancelledError)
-
-
-def interrupt(thread: threading.Thread) -> None:
-    """Raise in another thread, between two of its bytecodes."""
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(Interrupt))
+Interrupt = type("Interrupt", (BaseException,), {})  # raised in a caller from outside, as Ctrl-C is
+EXPECTED = (Interrupt, EncoderError, EncoderUnavailableError, MemoryError, ValueError, asyncio.CancelledError)
 
 
 def texts_of(rng: random.Random) -> list[str]:
@@ -55,19 +50,14 @@ def texts_of(rng: random.Random) -> list[str]:
     return [*texts, "bad"] if rng.random() < 0.1 else texts
 
 
-class Model:
+def forward(batch: list[str]) -> np.ndarray:
     """A forward pass that is sometimes slow, and sometimes fails."""
-
-    def __init__(self, rng: random.Random) -> None:
-        self.rng = rng
-
-    def __call__(self, batch: list[str]) -> np.ndarray:
-        time.sleep(self.rng.choice([0, 0, 0, 0.001, 0.01]))
-        if self.rng.random() < 0.02:
-            raise self.rng.choice([MemoryError, EncoderUnavailableError])("at random")
-        if "bad" in batch:
-            raise ValueError("a bad text")
-        return TRUTH.encode(batch)
+    time.sleep(random.choice([0, 0, 0, 0.001, 0.01]))
+    if random.random() < 0.02:
+        raise random.choice([MemoryError, EncoderUnavailableError])("at random")
+    if "bad" in batch:
+        raise ValueError("a bad text")
+    return TRUTH.encode(batch)
 
 
 class Server(EmbeddingState):
@@ -86,7 +76,7 @@ class Soak:
 
     def __init__(self, seed: int, server: Server) -> None:
         self.rng = random.Random(seed)
-        self.engine = Engine(lambda: Model(self.rng), batch_size=8, cache_bytes=100_000, timeout_s=5)
+        self.engine = Engine(lambda: forward, batch_size=8, cache_bytes=100_000, timeout_s=5)
         self.served = encoder_of(server, timeout_s=2, texts_per_request=8, cache_bytes=100_000)
         self.reward = SemanticSimilarityReward(TRUTH, threshold=0.1)
         self.counts: Counter[str] = Counter()
@@ -108,10 +98,9 @@ class Soak:
         elif kind == "each":
             vectors, errors = self.engine.encode_each(texts)
             self.check(vectors)
-            if missing := set(texts) - set(vectors) - set(errors):
-                self.wrong.append(f"neither vector nor error: {missing}")
+            self.wrong += set(texts) - set(vectors) - set(errors)
         elif kind == "server":
-            self.check(engine_module.engine_of(self.served).encode_each(texts)[0])
+            self.check(engine_of(self.served).encode_each(texts)[0])
         elif kind == "reward":
             if not np.allclose(self.reward(completions=texts, reference=texts), 1.0):
                 self.wrong.append("a reward")
@@ -127,63 +116,57 @@ class Soak:
 
     def caller(self, number: int, seed: float) -> None:
         rng = random.Random(seed)
-        with contextlib.suppress(Interrupt):
-            while not self.ended:
+        while not self.ended:
+            with contextlib.suppress(Interrupt):
                 self.since[number] = time.monotonic()
                 try:
                     self.call(rng)
                 except EXPECTED as error:
                     self.counts[type(error).__name__] += 1
 
-    def started(self, number: int) -> threading.Thread:
-        thread = threading.Thread(target=self.caller, args=(number, self.rng.random()), daemon=True)
-        self.since[number] = time.monotonic()
-        thread.start()
-        return thread
-
     def run(self, seconds: float) -> None:
         """Disturb the callers for a while, and wait for their end."""
-        threads = [self.started(number) for number in range(CALLERS)]
+        seeds = [(number, self.rng.random()) for number in range(CALLERS)]
+        threads = [threading.Thread(target=self.caller, args=seed, daemon=True) for seed in seeds]
+        for thread in threads:
+            thread.start()
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             time.sleep(self.rng.uniform(0, 0.02))
-            number = self.rng.randrange(CALLERS)
-            if threads[number].is_alive():
-                interrupt(threads[number])
-            else:  # interrupted between two calls
-                threads[number] = self.started(number)
+            thread = self.rng.choice(threads)
+            with STARTING:  # before Python 3.12, a thread that the caller starts would be hit in its place
+                name = ctypes.c_ulong(thread.ident or 0)
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(name, ctypes.py_object(Interrupt))
             if self.rng.random() < 0.01:
                 self.engine.close()
             if self.rng.random() < 0.002:
                 self.served.close()
-            if (slowest := time.monotonic() - min(self.since)) > HANG_S:
-                raise AssertionError(f"a call has not ended for {slowest:.0f} s")
+            assert time.monotonic() - min(self.since) < HANG_S, "a call does not end"
         self.ended = True
         for thread in threads:
             thread.join(HANG_S)
-            if thread.is_alive():
-                raise AssertionError("a call has not ended")
+            assert not thread.is_alive(), "a call does not end"
         self.engine.close()
         self.served.close()
 
 
-def resident_mb() -> float:
-    gc.collect()
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
-
-
 def soak(seconds: float, seed: int) -> Counter[str]:
     """Run; raises `AssertionError` for a call that hangs, a wrong vector, or threads that stay."""
-    before = set(threading.enumerate())
+    before, start = set(threading.enumerate()), threading.Thread.start
+
+    def started(thread: threading.Thread) -> None:
+        with STARTING:
+            start(thread)
+
     state = Server(encoder=TRUTH, faults=FAULTS, fault_share=0.05, hang_s=0.8)
     with serving(state):
         found = Soak(seed, state)
-        found.run(seconds)
-    engine_module.close_engine(TRUTH)
-    if found.wrong:
-        raise AssertionError(f"wrong: {found.wrong[:5]}")
+        with mock.patch.object(threading.Thread, "start", started):
+            found.run(seconds)
+    close_engine(TRUTH)
+    assert not found.wrong, found.wrong[:5]
     for thread in set(threading.enumerate()) - before:
-        if thread.name == "semreward-encoder":
+        if thread.name == "semreward-encoder" and thread.is_alive():
             thread.join(HANG_S)
             assert not thread.is_alive()
     return found.counts
@@ -191,6 +174,7 @@ def soak(seconds: float, seed: int) -> Counter[str]:
 
 def main() -> None:
     sys.unraisablehook = lambda _: None  # event loops that are interrupted while they are made
+    warnings.simplefilter("ignore", RuntimeWarning)  # and their coroutines
     logging.disable()
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=5.0)
@@ -198,11 +182,13 @@ def main() -> None:
     arguments = parser.parse_args()
     end, turn, memory = time.monotonic() + 60 * arguments.minutes, 0, []
     while turn == 0 or time.monotonic() < end:
+        faulthandler.dump_traceback_later(10 * HANG_S, exit=True)
         counts = soak(min(30.0, 60 * arguments.minutes), arguments.seed + turn)
-        memory.append(resident_mb())
+        gc.collect()
+        memory.append(int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20)
         turn += 1
-        threads = threading.active_count()
-        print(f"turn {turn}: {memory[-1]:.0f} MB, {threads} threads, {dict(counts)}", flush=True)  # noqa: T201
+        state = f"{memory[-1]:.0f} MB, {threading.active_count()} threads"
+        print(f"turn {turn}: {state}, {dict(counts)}", flush=True)  # noqa: T201
     if len(memory) > 4:  # the first ones fill pools and caches
         assert memory[-1] - memory[3] < 30, memory
 

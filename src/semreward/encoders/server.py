@@ -185,9 +185,7 @@ class _EmbeddingServer(PreparingModel):
             logger.warning(message, self._client.server, failure.what, size)
         return rows
 
-    async def _post(
-        self, part: list[bytes], deadline: float, encoding: str = "", **options: Any
-    ) -> NDArray[np.float32] | Failure:
+    async def _post(self, part: list[bytes], deadline: float, encoding: str = "", **options: Any) -> Vector | Failure:
         """The rows of one request, or why there are none."""
         members = {"model": self._encoder.model, **json.loads(str(self._encoder.extra_body))}
         if encoding or self._encoder.encoding:
@@ -218,7 +216,7 @@ class _EmbeddingServer(PreparingModel):
         if width != (self._width or width):
             kind = EncoderError if isinstance(items[0]["embedding"], str) else WrongAnswerError
             raise kind(
-                f"vectors of {width} numbers, after vectors of {self._width}; if only in base64, encoding='float'"
+                f"vectors of {width} numbers, after vectors of {self._width}; if in base64, use encoding='float'"
             )
         rows = rows.astype(np.float64)
         with np.errstate(over="ignore", invalid="ignore"):
