@@ -112,10 +112,8 @@ def similarities(
     Arguments are those of `SemanticSimilarityReward` and its call; every row needs a reference.
 
     Returns:
-        Array of shape (N,), float64, in [-1, 1]: the best match of each row; 0 for an empty answer.
-
-    Raises:
-        EncoderError: An answer cannot be encoded; also if the encoder knows none of its tokens.
+        Array of shape (N,), float64, in [-1, 1]: the best match of each row; 0 for an empty answer. An answer that
+        cannot be encoded, or of which the encoder knows no token, is an `EncoderError`.
     """
     batch = Batch(completions, {"references": references}, answer=answer)
     cosines, errors, unreadable = _cosines(as_encoder(encoder), batch, "references", "raise")
@@ -155,8 +153,7 @@ def _errors_of(
     rows: Mapping[int, Texts], answers: list[str], failed: Mapping[str, EncodingError], column: str
 ) -> tuple[dict[int, EncodingError], dict[int, EncodingError]]:
     """Why rows have no cosine, and those whose answer is unreadable; an unreadable reference raises."""
-    errors: dict[int, EncodingError] = {}
-    unreadable: dict[int, EncodingError] = {}
+    errors, unreadable = dict[int, EncodingError](), dict[int, EncodingError]()
     for row, expected in rows.items():
         for text in (*expected, answers[row]):
             error = failed.get(text)
