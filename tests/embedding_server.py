@@ -92,7 +92,7 @@ def items(encoder: Any, request: Request) -> list[dict[str, Any]]:
 
 
 def written(vector: Any, request: Request) -> str | list[float]:
-    if request.body["encoding_format"] == "base64":
+    if request.body.get("encoding_format") == "base64":
         return base64.b64encode(vector.astype("<f4").tobytes()).decode()
     numbers: list[float] = vector.astype(np.float32).tolist()
     return numbers

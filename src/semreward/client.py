@@ -9,10 +9,10 @@ import random
 import threading
 import time
 import weakref
-from collections.abc import Callable, Collection, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 import httpx2
@@ -21,10 +21,15 @@ from semreward.arguments import check_number, check_text
 from semreward.errors import ArgumentError
 
 T = TypeVar("T")
+Read: TypeAlias = Callable[[bytes], T]
+Works: TypeAlias = Callable[[float], Awaitable[bool]] | None
 
 logger = logging.getLogger(__name__)
 
 _TEMPORARY = frozenset({408, 409, 424, 425, 429})  # 424: TEI's status when its model failed
+_OF_INPUT = frozenset({400, 413, 422, 424, 500})  # what a server may say because of the input
+_LASTING = 3  # attempts after which a failure may be due to the input
+_NO_PROXY = dict.fromkeys(("all://localhost", "all://127.0.0.1", "all://127.0.0.0/8", "all://[::1]"))
 _JITTER = random.Random()  # noqa: S311 - spreads waits; a seeded training keeps its random numbers
 
 
@@ -143,6 +148,7 @@ class Failure:
     status: int | None = None  # only if the server reported an error
     is_temporary: bool = True
     is_answered: bool = False  # every attempt got an answer, but one that cannot be used
+    is_of_input: bool = False  # the server refuses this input, and takes another one
     retry_after_s: float = 0.0
 
 
@@ -163,7 +169,7 @@ class Client:
         self._process = os.getpid()
         self._loop = _event_loop(self._process)
         limits = httpx2.Limits(max_connections=None, max_keepalive_connections=None)
-        self._http = httpx2.AsyncClient(limits=limits, timeout=None)
+        self._http = httpx2.AsyncClient(limits=limits, timeout=None, mounts=_NO_PROXY)
         weakref.finalize(self, _close, self._http, self._loop, self._process).atexit = False
         _clients.add(self)
 
@@ -176,15 +182,21 @@ class Client:
             future.cancel()
 
     async def post(
-        self, body: bytes, read: Callable[[bytes], T], *, deadline: float, attempts: float = math.inf
+        self, body: bytes, read: Read[T], *, deadline: float, attempts: float = math.inf, works: Works = None
     ) -> T | Failure:
-        """Post until `read` accepts the answer, the failure is permanent, or time or attempts run out."""
+        """Post until `read` accepts, time or attempts run out, or it fails for good: as when another input `works`."""
         failure: Failure | None = None
         attempt = 0
         while True:
             attempt += 1
             outcome = await self._attempt(body, read, deadline)
-            if not isinstance(outcome, Failure) or not outcome.is_temporary:
+            if not isinstance(outcome, Failure):
+                return outcome
+            is_lasting = not outcome.is_temporary or attempt >= _LASTING
+            is_suspect = is_lasting and (outcome.is_answered or outcome.status in _OF_INPUT)
+            if works and is_suspect and await works(deadline):
+                return replace(outcome, is_of_input=True)
+            if not outcome.is_temporary:
                 return outcome
             remaining_s = deadline - time.monotonic()
             if failure is None:
@@ -199,7 +211,7 @@ class Client:
             logger.info("%s %s; asking again in %.2g s", self.server, outcome.what, wait_s)
             await asyncio.sleep(wait_s)
 
-    async def _attempt(self, body: bytes, read: Callable[[bytes], T], deadline: float) -> T | Failure:
+    async def _attempt(self, body: bytes, read: Read[T], deadline: float) -> T | Failure:
         """Post once. Failures are returned, because the exceptions of httpx2 carry the key in their headers."""
         limit_s = max(0.0, min(self.attempt_timeout_s, deadline - time.monotonic()))
         key = self.key()

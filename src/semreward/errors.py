@@ -29,7 +29,7 @@ class EncoderNotFoundError(SemRewardError, FileNotFoundError):
 
 
 class EncoderError(SemRewardError, RuntimeError):
-    """An encoder did not return one unit vector per text."""
+    """An encoder did not return one unit vector per text, or refuses a text."""
 
 
 class UnreadableTextError(EncoderError):
@@ -37,7 +37,10 @@ class UnreadableTextError(EncoderError):
 
 
 class EncoderUnavailableError(SemRewardError, ConnectionError):
-    """An encoder behind a server gave no vectors in time; the one error that `on_error="none"` turns into `None`."""
+    """An encoder behind a server gave no vectors in time."""
+
+
+EncodingError = EncoderError | EncoderUnavailableError  # why a text has no vector
 
 
 class ChatError(SemRewardError, RuntimeError):

@@ -249,6 +249,7 @@ def test_metrics_describe_the_call(reward):
         "semantic_similarity/similarity": pytest.approx(0.2),
         "semantic_similarity/dead_zone": 0.5,
         "semantic_similarity/saturation": 0.25,
+        "semantic_similarity/unreadable": 0.0,
     }
 
 
@@ -266,11 +267,11 @@ def test_the_same_column_is_logged_where_no_row_has_a_reference(encoder):
     assert columns == {"semantic_similarity/similarity": [None]}
 
 
-def test_no_metric_is_logged_where_no_row_has_a_reference(encoder):
+def test_no_metric_of_cosines_is_logged_where_no_row_has_a_reference(encoder):
     metrics = {}
     reward = SemanticSimilarityReward(encoder, threshold=0.5, on_missing="none")
     reward(completions=["abc"], reference=[None], log_metric=metrics.__setitem__)
-    assert metrics == {}
+    assert metrics == {"semantic_similarity/unreadable": 0.0}
 
 
 def test_metrics_carry_the_rewards_own_name(encoder):

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from semreward.encoders.worker import Call, EncodeBatch, PreparingModel, Vector, VectorCache, Worker, longest_first
-from semreward.errors import ArgumentError, ArgumentTypeError, EncoderError, EncoderUnavailableError
+from semreward.encoders.worker import Call, EncodeBatch, PreparingModel, Vector, VectorCache, Worker
+from semreward.errors import ArgumentError, ArgumentTypeError, EncoderError, EncoderUnavailableError, EncodingError
 from semreward.protocols import Encoder
 
 DEFAULT_CACHE_BYTES = 256 * 2**20
@@ -48,25 +48,40 @@ class Engine:
 
     def encode(self, texts: Sequence[str], *, keep: Collection[str] = ()) -> NDArray[np.float32]:
         """As `EngineEncoder.encode`. Vectors of the texts in `keep`, such as references, stay in the cache longest."""
+        vectors, errors = self.encode_each(texts, keep=keep)
+        for error in errors.values():
+            raise error
+        return np.stack([vectors[text] for text in texts]) if vectors else np.zeros((0, 0), dtype=np.float32)
+
+    def encode_each(
+        self, texts: Sequence[str], *, keep: Collection[str] = ()
+    ) -> tuple[dict[str, Vector], dict[str, EncodingError]]:
+        """The vectors of texts, and why others have none. Raises what holds for every text, unless a server is away."""
         if isinstance(texts, str):
             raise ArgumentTypeError(f"`texts` must be a list of strings, got {texts[:60]!r}; put it into a list")
         for row, text in enumerate(texts):
             if not isinstance(text, str) or not text:
                 raise ArgumentError(f"`texts` must be non-empty strings, got {text!r} at row {row}; drop the row")
-        if not len(texts):
-            return np.zeros((0, 0), dtype=np.float32)
         keep = frozenset(keep)
         vectors, missing = self._cache.get(texts, keep)
+        errors: dict[str, EncodingError] = {}
         if missing:
-            vectors |= self._encode_missing(Call(sorted(missing, key=longest_first), keep))
-        return np.stack([vectors[text] for text in texts])
+            call = Call(missing, keep)
+            try:
+                self._wait_for(call)
+            except EncoderUnavailableError as error:
+                errors = {text: error for text in missing if text not in call.vectors}
+            vectors |= call.vectors
+            errors |= call.errors
+        return vectors, errors
 
     def open(self) -> Worker:
         """The worker with its model, which is loaded in the caller's thread: its GPU may decide the device."""
         with self._lock:
             if self._worker is None:
-                self._worker = Worker(self._open_model(), self._cache, self._batch_size)
-                weakref.finalize(self, self._worker.inbox.put, None)  # ends the thread of an engine that nobody holds
+                worker = Worker(self._open_model(), self._cache, self._batch_size)
+                weakref.finalize(self, worker.inbox.put, None)  # ends the thread of an engine that nobody holds
+                self._worker = worker
             return self._worker
 
     def close(self) -> None:
@@ -84,7 +99,7 @@ class Engine:
         """The model, if it is loaded."""
         return getattr(self._worker, "model", None)
 
-    def _encode_missing(self, call: Call) -> dict[str, Vector]:
+    def _wait_for(self, call: Call) -> None:
         if sys.is_finalizing():  # its threads stand still
             raise EncoderError("the interpreter is shutting down; encode before it does")
         try:
@@ -94,19 +109,18 @@ class Engine:
                     raise EncoderError("an encoder's `encode` must not encode with itself; call the model underneath")
                 worker.submit(call)
             end = time.monotonic() + self._timeout_s
-            while not call.done.wait(max(0.0, min(_CHECK_S, end - time.monotonic()))):
+            while not call.done.acquire(timeout=max(0.0, min(_CHECK_S, end - time.monotonic()))):
                 if time.monotonic() >= end:
                     raise EncoderUnavailableError(
                         f"{len(call.vectors)} of {len(call.texts)} texts were encoded within `timeout_s` "
                         f"({self._timeout_s:g} s); encode fewer at a time, raise `timeout_s`, or pass on_error='none'"
                     )
-                if not call.thread.is_alive() and not call.done.is_set():
+                if not call.thread.is_alive() and not call.ended:
                     raise EncoderError("the encoder's worker thread died, its traceback says why; call again")
         finally:
-            call.done.set()  # the worker skips what nobody waits for
+            call.ended = True  # the worker skips what nobody waits for
         if call.error is not None:
             raise call.error
-        return call.vectors
 
 
 def engine_of(encoder: Encoder) -> Engine:

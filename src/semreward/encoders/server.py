@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass
 from functools import lru_cache, partial
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 from semreward.arguments import check_choice, check_count, check_number
 from semreward.client import ApiKey, Client, Failure, ServedModel, WrongAnswerError
 from semreward.encoders.engine import DEFAULT_CACHE_BYTES, EngineEncoder
-from semreward.encoders.worker import PreparingModel
+from semreward.encoders.worker import PreparingModel, Vector
 from semreward.errors import EncoderError, EncoderUnavailableError
 
 logger = logging.getLogger(__name__)
 
 _ATTEMPT_SHARE = 1 / 3  # of the time limit, for one attempt
 
+_LETTER = b'"a"'  # that every model embeds
 _PROBES = (  # scripts, lengths and meanings that models tell apart
     "A dog runs across the wet grass.",
     "The committee postponed its decision on interest rates.",
@@ -39,7 +40,8 @@ class EmbeddingServerEncoder(ServedModel, EngineEncoder):
     """A model behind an OpenAI-compatible `/embeddings` endpoint as an encoder: TEI, vLLM, Infinity, Ollama.
 
     Equal encoders share the connections of a process and the latest key. Temporary failures are retried until
-    `timeout_s`, each attempt taking a third of it at most. Requests that are too large (413, 422) are halved.
+    `timeout_s`, each attempt taking a third of it at most. A request that the server refuses although it takes others
+    (400, 413, 422, 500, an unusable answer) is halved, until the text that it cannot embed is alone.
 
     Args:
         base_url: Parent of `/embeddings`, such as `http://127.0.0.1:8080/v1` (Infinity serves it without `/v1`).
@@ -50,7 +52,8 @@ class EmbeddingServerEncoder(ServedModel, EngineEncoder):
         extra_body: Further members of each request, such as `{"dimensions": 512}`. It prints: no place for secrets.
         prompt: Text before each input, such as `"query: "`, if the model was trained with one.
         max_chars: Characters per text at most, without the prompt; beyond, servers truncate silently or refuse a text.
-        encoding: `"float"`, or `"base64"`, which is half the size. Either answer is understood.
+        encoding: `"float"`, `"base64"` (float32, half the size), or `None` for servers that refuse the member
+            `encoding_format`. Either answer is understood.
         texts_per_request: Texts per request at most. Lowered when the server refuses so many.
         max_concurrency: Requests at the same time.
         cache_bytes: Size of the vector cache.
@@ -62,14 +65,14 @@ class EmbeddingServerEncoder(ServedModel, EngineEncoder):
     _: KW_ONLY
     prompt: str | None = None
     max_chars: int | None = None
-    encoding: Literal["float", "base64"] = "float"
+    encoding: Literal["float", "base64"] | None = "float"
     texts_per_request: int = 32
     max_concurrency: int = 8
     cache_bytes: int = DEFAULT_CACHE_BYTES
 
     def __post_init__(self) -> None:
         self._check_server("/embeddings", reserved=("model", "input", "encoding_format"))
-        check_choice("encoding", self.encoding, ("float", "base64"))
+        check_choice("encoding", self.encoding, ("float", "base64", None))
         if self.max_chars is not None:
             check_count("max_chars", self.max_chars)
         check_count("texts_per_request", self.texts_per_request)
@@ -120,12 +123,12 @@ _latest_keys: dict[EmbeddingServerEncoder, ApiKey] = {}
 
 
 class _EmbeddingServer(PreparingModel):
-    """Truncates texts, sends them in concurrent requests, and halves requests that are too large."""
+    """Truncates texts, sends them in concurrent requests, and halves requests that the server refuses."""
+
+    isolates = True
 
     def __init__(self, encoder: EmbeddingServerEncoder, client: Client) -> None:
         self._encoder, self._client = encoder, client
-        members = {"model": encoder.model, "encoding_format": encoder.encoding, **json.loads(str(encoder.extra_body))}
-        self._body_start = json.dumps(members, ensure_ascii=False).encode()[:-1] + b', "input": ['
         self._texts_per_request = encoder.texts_per_request
         self._width: int | None = None
 
@@ -138,43 +141,61 @@ class _EmbeddingServer(PreparingModel):
         # UTF-8 cannot hold a lone surrogate, which becomes a question mark.
         yield texts, [text.encode("utf-8", "replace") for text in inputs]
 
-    def forward(self, inputs: list[bytes]) -> NDArray[np.float32]:
+    def forward(self, inputs: list[bytes]) -> list[Vector | EncoderError]:
         """The rows of all texts, a little before the engine's deadline: it cannot tell why requests failed."""
         timeout_s = self._encoder.timeout_s
         return self._client.run(partial(self._embed, inputs, time.monotonic() + max(0.9 * timeout_s, timeout_s - 0.5)))
 
-    async def _embed(self, inputs: list[bytes], deadline: float) -> NDArray[np.float32]:
+    async def _embed(self, inputs: list[bytes], deadline: float) -> list[Vector | EncoderError]:
+        if self._width is None and self._encoder.encoding == "base64":  # of numbers other than float32, it would differ
+            await self._post([_LETTER], deadline, encoding="float")
         slots, size = asyncio.Semaphore(self._encoder.max_concurrency), self._texts_per_request
 
-        async def rows_of(part: list[bytes]) -> NDArray[np.float32]:
+        async def rows_of(part: list[bytes]) -> list[Vector | EncoderError]:
             async with slots:
                 return await self._embed_part(part, deadline)
 
         parts = [inputs[start : start + size] for start in range(0, len(inputs), size)]
         tasks = [asyncio.ensure_future(rows_of(part)) for part in parts]
         try:
-            return np.concatenate(await asyncio.gather(*tasks))
+            return [row for rows in await asyncio.gather(*tasks) for row in rows]
         finally:
             for task in tasks:
                 task.cancel()  # after the first failure
 
-    async def _embed_part(self, part: list[bytes], deadline: float) -> NDArray[np.float32]:
+    async def _embed_part(self, part: list[bytes], deadline: float) -> list[Vector | EncoderError]:
         size = self._texts_per_request  # may have become smaller since the part was made
         failure: Failure | None = None
         if len(part) <= size:
-            body = self._body_start + b", ".join(part) + b"]}"
-            outcome = await self._client.post(body, partial(self._rows, len(part)), deadline=deadline)
+            outcome = await self._post(part, deadline, works=self._works)
             if not isinstance(outcome, Failure):
-                return outcome
-            if outcome.status not in {413, 422} or len(part) == 1:
+                return list(outcome)
+            if not outcome.is_of_input:
                 raise self._encoder._error(outcome)  # noqa: SLF001 - of this module
+            if len(part) == 1:
+                text, remedy = json.loads(part[0]), "it embeds others; shorten this one by `max_chars`, or drop its row"
+                return [EncoderError(f"{self._client.server} {outcome.what} for the text {text[:60]!r}; {remedy}")]
             size, failure = (len(part) + 1) // 2, outcome
-        rows = [await self._embed_part(part[start : start + size], deadline) for start in range(0, len(part), size)]
-        if failure is not None and len(part) == self._texts_per_request:  # fewer texts may have been too long
+        rows: list[Vector | EncoderError] = []
+        for start in range(0, len(part), size):
+            rows += await self._embed_part(part[start : start + size], deadline)
+        if failure and len(part) == self._texts_per_request and all(isinstance(row, np.ndarray) for row in rows):
             self._texts_per_request = size
             message = "%s %s: from now on it gets %d per request; lower `texts_per_request` to avoid this"
             logger.warning(message, self._client.server, failure.what, size)
-        return np.concatenate(rows)
+        return rows
+
+    async def _post(self, part: list[bytes], deadline: float, encoding: str = "", **options: Any) -> Vector | Failure:
+        """The rows of one request, or why there are none."""
+        members = {"model": self._encoder.model, **json.loads(str(self._encoder.extra_body))}
+        if encoding or self._encoder.encoding:
+            members["encoding_format"] = encoding or self._encoder.encoding
+        body = json.dumps(members, ensure_ascii=False).encode()[:-1] + b', "input": [' + b", ".join(part) + b"]}"
+        return await self._client.post(body, partial(self._rows, len(part)), deadline=deadline, **options)
+
+    async def _works(self, deadline: float) -> bool:
+        """Whether the server embeds a letter."""
+        return not isinstance(await self._post([_LETTER], deadline, attempts=1), Failure)
 
     def _rows(self, count: int, content: bytes) -> NDArray[np.float32]:
         """The vectors of an answer in the order of the texts, as unit rows of shape (count, D), float32."""
@@ -191,14 +212,18 @@ class _EmbeddingServer(PreparingModel):
             raise WrongAnswerError(f"{len(rows)} vectors for {count} texts")
         if rows.ndim != 2 or rows.dtype.kind not in "fiu":  # noqa: PLR2004
             raise WrongAnswerError("vectors that are not lists of numbers")
+        width = rows.shape[1]
+        if width != (self._width or width):
+            kind = EncoderError if isinstance(items[0]["embedding"], str) else WrongAnswerError
+            raise kind(
+                f"vectors of {width} numbers, after vectors of {self._width}; if in base64, use encoding='float'"
+            )
         rows = rows.astype(np.float64)
         with np.errstate(over="ignore", invalid="ignore"):
             norms = np.linalg.norm(rows, axis=1, keepdims=True)
-        if not (np.isfinite(norms) & (norms > 0)).all():
-            raise WrongAnswerError("a vector that is zero or not finite")
-        self._width = self._width or rows.shape[1]
-        if rows.shape[1] != self._width:
-            raise WrongAnswerError(f"vectors of {rows.shape[1]} numbers, after vectors of {self._width}")
+        if not ((norms > 1e-4) & (norms < 1e6)).all():  # noqa: PLR2004 - true of any model, and of no other bytes
+            raise WrongAnswerError("a vector that is zero or not finite, or whose base64 does not hold float32")
+        self._width = width
         return np.asarray(rows / norms, dtype=np.float32)
 
 

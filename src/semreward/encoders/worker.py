@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from semreward.errors import EncoderError, EncoderUnavailableError
+from semreward.errors import EncoderError, EncoderUnavailableError, UnreadableTextError
 
 logger = logging.getLogger(__name__)
 
@@ -32,13 +32,14 @@ class PreparingModel(ABC):
     """A model that cuts batches itself, and whose forward pass has two halves: the first runs one batch ahead."""
 
     texts = truncated_texts = 0
+    isolates = False  # True: `forward` returns a list of rows, and errors of single texts; it raises what holds for all
 
     @abstractmethod
     def prepared(self, texts: list[str]) -> Iterator[tuple[list[str], Any]]:
         """Cut texts, at least one, into batches: the texts and their inputs, or the `Exception` that was raised."""
 
     @abstractmethod
-    def forward(self, inputs: Any) -> NDArray[np.float32]:
+    def forward(self, inputs: Any) -> NDArray[np.float32] | list[Vector | EncoderError]:
         """The rows of one batch."""
 
     def count(self, texts: int, truncated: int, limit: str) -> None:
@@ -73,7 +74,8 @@ class VectorCache:
                 elif text not in self._others:
                     missing[text] = None
                 elif text in keep:
-                    found[text] = self._kept[text] = self._others.pop(text)
+                    found[text] = self._kept[text] = self._others[text]
+                    del self._others[text]  # not `pop`: after a call, an interruption could lose the vector
                 else:
                     found[text] = self._others[text]
                     self._others.move_to_end(text)
@@ -98,26 +100,35 @@ def _size(text: str, vector: Vector) -> int:
 
 
 class Call:
-    """The missing texts of one caller, their vectors as they arrive, and the error that ended the call, if any."""
+    """The missing texts of one caller, their vectors or errors as they arrive, and the error that ended the call."""
 
     def __init__(self, texts: list[str], keep: frozenset[str]) -> None:
-        self.texts, self.keep = texts, keep
+        self.texts, self.keep = sorted(texts, key=longest_first), keep
         self.vectors: dict[str, Vector] = {}
+        self.errors: dict[str, EncoderError] = {}
         self.error: BaseException | None = None
-        self.done = threading.Event()  # also set by a caller that waits no longer
-        self.todo = deque(texts)
+        self.ended = False  # also set by a caller that waits no longer
+        self.done = threading.Lock()  # released at the end; an `Event` whose `wait` is interrupted may stay locked
+        self.done.acquire()
+        self.todo = deque(self.texts)
         self.thread = threading.current_thread()  # of the worker, once the call is submitted
 
-    def receive(self, text: str, outcome: Vector | BaseException) -> None:
-        """Take the vector of a text, or end with its error; a call that has ended takes nothing."""
-        if self.done.is_set():
+    def receive(self, text: str, outcome: Vector | EncoderError) -> None:
+        """Take the vector or the error of a text; a call that has ended takes nothing."""
+        if self.ended:
             return
-        if isinstance(outcome, BaseException):
-            self.error = outcome
+        if isinstance(outcome, EncoderError):
+            self.errors[text] = outcome
         else:
             self.vectors[text] = outcome
-        if self.error is not None or len(self.vectors) == len(self.texts):
-            self.done.set()
+        if len(self.vectors) + len(self.errors) == len(self.texts):
+            self.end(None)
+
+    def end(self, error: BaseException | None) -> None:
+        """End, with an error unless all texts are served."""
+        if not self.ended:
+            self.error, self.ended = error, True
+            self.done.release()
 
 
 class Worker:
@@ -128,6 +139,7 @@ class Worker:
         self.inbox: queue.SimpleQueue[Call | None] = queue.SimpleQueue()  # `None` ends the thread
         self.thread: threading.Thread | None = None
         self._served = deque([1, 1], maxlen=2)  # callers of the last rounds
+        self._isolates = isinstance(model, PreparingModel) and model.isolates
 
     def submit(self, call: Call) -> None:
         """Hand a call to the thread, which is started unless it runs. The caller holds a lock."""
@@ -174,28 +186,33 @@ class Worker:
             self._serve(waiting)
         except BaseException as error:  # noqa: BLE001 - raised again in the threads that wait
             for call in calls:
-                call.receive("", error)
-        return [call for call in calls if call.todo and not call.done.is_set()]
+                call.end(error)
+        return [call for call in calls if call.todo and not call.ended]
 
     def _serve(self, waiting: dict[str, list[Call]]) -> None:
-        """Encode the texts of a round; where several calls share a batch that fails, find the text that makes it."""
+        """Encode the texts of a round; a batch that fails is split until the text that makes it fail is alone."""
         keep = frozenset(text for text, calls in waiting.items() if any(text in call.keep for call in calls))
         found, missing = self._cache.get(waiting, keep)
         _deliver(found, waiting)
         parts = [sorted(missing, key=longest_first)] if missing else []
         while parts:
             for batch, inputs in self._batches(parts.pop()):
-                calls = {call for text in batch for call in waiting.get(text, ()) if not call.done.is_set()}
-                if not calls:
+                if all(call.ended for text in batch for call in waiting.get(text, ())):
                     continue
-                outcomes = self._outcomes(batch, inputs)
-                if not isinstance(outcomes, BaseException):
-                    self._cache.put({t: row for t, row in outcomes.items() if isinstance(row, np.ndarray)}, keep)
-                    _deliver(outcomes, waiting)
-                elif len(batch) == 1 or len(calls) == 1 or isinstance(outcomes, EncoderUnavailableError):
-                    _deliver(dict.fromkeys(batch, outcomes), waiting)
+                try:
+                    vectors = self._forward(inputs)
+                except Exception as error:
+                    if not self._is_of_texts(error):
+                        raise
+                    if len(batch) > 1:
+                        parts += [batch[len(batch) // 2 :], batch[: len(batch) // 2]]
+                        continue
+                    vectors = [_named(error, batch[0])]
                 else:
-                    parts += [batch[len(batch) // 2 :], batch[: len(batch) // 2]]
+                    vectors = vectors if self._isolates else unit_rows(vectors, batch)
+                outcomes = dict(zip(batch, vectors, strict=True))
+                self._cache.put({t: row for t, row in outcomes.items() if isinstance(row, np.ndarray)}, keep)
+                _deliver(outcomes, waiting)
         _deliver(dict.fromkeys(waiting, EncoderError("the model returned no vector for this text")), waiting)
 
     def _batches(self, texts: list[str]) -> Iterator[tuple[list[str], Any]]:
@@ -206,15 +223,33 @@ class Worker:
             batch = texts[start : start + self._batch_size]
             yield batch, batch
 
-    def _outcomes(self, batch: list[str], inputs: Any) -> dict[str, Vector | EncoderError] | BaseException:
-        """A row or an error for each text, or what the whole batch raised."""
+    def _forward(self, inputs: Any) -> Any:
+        """What the model returns for a batch; raises what it raised."""
         if isinstance(inputs, Exception):
-            return inputs
+            raise inputs
+        return self.model.forward(inputs) if isinstance(self.model, PreparingModel) else self.model(inputs)
+
+    def _is_of_texts(self, error: Exception) -> bool:
+        """Whether it is the fault of the texts that failed: the model still encodes a letter."""
+        if isinstance(error, UnreadableTextError):
+            return True
+        if self._isolates or isinstance(error, EncoderUnavailableError):
+            return False
         try:
-            vectors = self.model.forward(inputs) if isinstance(self.model, PreparingModel) else self.model(inputs)
-            return dict(zip(batch, unit_rows(vectors, batch), strict=True))
-        except BaseException as error:  # noqa: BLE001 - raised again in the threads that wait
-            return error
+            for _, inputs in self._batches(["a"]):
+                self._forward(inputs)
+        except Exception as again:  # noqa: BLE001 - the first one is raised
+            return isinstance(again, UnreadableTextError)
+        return True
+
+
+def _named(error: Exception, text: str) -> EncoderError:
+    """An `EncoderError` that names its text."""
+    if isinstance(error, EncoderError):
+        return error
+    named = EncoderError(f"the encoder failed at {text[:60]!r}: {error!r}; shorten the text, or drop its row")
+    named.__cause__ = error
+    return named
 
 
 def _deliver(outcomes: dict[str, Any], waiting: dict[str, list[Call]]) -> None:

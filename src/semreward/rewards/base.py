@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 import semreward
 from semreward.arguments import check_choice, check_text
 from semreward.batch import Batch
-from semreward.errors import ArgumentError, EncoderUnavailableError
+from semreward.errors import ArgumentError, EncodingError
 from semreward.protocols import Completion, Encoder, RewardValues
 from semreward.rewards.calling import reward_name
 from semreward.text import DEFAULT_ANSWER, Answer
@@ -32,7 +32,7 @@ LogMetric: TypeAlias = Callable[[str, float], None]
 LogExtra: TypeAlias = Callable[[str, list[Any]], None]
 
 ErrorPolicy: TypeAlias = Literal["raise", "none"]
-"""What becomes of rows whose encoder cannot be reached: an error, or rows without a reward."""
+"""What becomes of rows that cannot be encoded: an error, or rows without a reward."""
 
 ERROR_POLICIES: tuple[ErrorPolicy, ...] = ("raise", "none")
 
@@ -47,7 +47,7 @@ class Outcome:
     values: NDArray[np.float64]  # shape (N,); NaN where the reward does not apply, or could not be computed
     metrics: dict[str, float] = field(default_factory=dict)  # by the full name under which they are logged
     extras: dict[str, list[Any]] = field(default_factory=dict)  # columns, likewise; the same ones in every call
-    errors: Mapping[int, EncoderUnavailableError] = field(default_factory=dict)  # why rows have no value
+    errors: Mapping[int, EncodingError] = field(default_factory=dict)  # why rows have no value
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,9 @@ class Reward(ABC):
         name: Key under which trainers log it; also its `__name__`.
         answer: How the answer is found in a completion: an `Answer`, or any callable of a module from a completion to
             its text. The outermost reward decides: a `CompositeReward` takes it for all of its components.
-        on_error: What becomes of rows whose encoder cannot be reached (`EncoderUnavailableError`; no other error):
-            `"raise"`, or `"none"` to give them no reward. Such calls are logged, and their rows counted in the metric
-            `<name>/encoder_errors`. The outermost reward decides.
+        on_error: What becomes of rows whose encoder cannot be reached, or cannot encode their texts: `"raise"`, or
+            `"none"` to give them no reward. Such calls are logged, and their rows counted in the metric
+            `<name>/encoder_errors`. An encoder that fails at every text raises. The outermost reward decides.
 
     Raises:
         ArgumentError: A parameter is out of its range.
@@ -114,6 +114,7 @@ class Reward(ABC):
         Raises:
             ArgumentError, ArgumentTypeError: A column is missing, lengths differ, or a row breaks a rule.
             EncoderUnavailableError: An encoder cannot be reached, and `on_error="raise"`.
+            EncoderError: An encoder fails at every text, or at one of them, and `on_error="raise"`.
         """
         hooks = {"log_metric": log_metric, "log_extra": log_extra}
         given = {"prompts": prompts, "completion_ids": completion_ids, **columns}
@@ -128,7 +129,7 @@ class Reward(ABC):
 
     @abstractmethod
     def score(self, batch: Batch) -> Outcome:
-        """The rewards of a batch; errors of encoders that cannot be reached are returned per row, not raised."""
+        """The rewards of a batch; errors of encoders are returned per row unless they hold for every text."""
 
     def decided(self, batch: Batch) -> Outcome:
         """The outcome of a batch after `on_error`: an encoder's error is raised, or logged and counted."""

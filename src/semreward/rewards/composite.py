@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from semreward.arguments import check_choice, check_number, is_column, is_finite_number
 from semreward.batch import Batch
-from semreward.errors import ArgumentError, ArgumentTypeError, EncoderUnavailableError, RewardOutputError
+from semreward.errors import ArgumentError, ArgumentTypeError, EncodingError, RewardOutputError
 from semreward.protocols import Completion, RewardFunction
 from semreward.rewards.base import AsyncReward, Outcome, Reward, as_values, in_one_order, reward_bounds
 from semreward.rewards.calling import is_async, is_torch_module, reward_name, run_to_end
@@ -43,8 +43,8 @@ class CompositeReward(Reward):
     $$R = \sum_k w_k R_k$$
 
     Components are rewards of this package or any callables in TRL's convention, sync or async; async ones run together.
-    A row is `None` if every component is, or if its encoder cannot be reached; otherwise a component that is `None`
-    adds nothing. Every call logs each component's mean as `<component>/mean` and its values as column `<component>`.
+    A row is `None` if every component is, or if one cannot encode it; otherwise a component that is `None` adds
+    nothing. Every call logs each component's mean as `<component>/mean` and its values as column `<component>`.
 
     With `mode="gate"`, a row receives its sum only if it passes all `gates`: their values are above 0 and at least
     `gate_threshold`. A row that fails one, also by `None`, receives the floor; so a gate that finds nothing to judge
@@ -199,7 +199,7 @@ class CompositeReward(Reward):
         parts: Breakdown = {}
         metrics: dict[str, float] = {}
         extras: dict[str, list[Any]] = {}
-        errors: dict[int, EncoderUnavailableError] = {}
+        errors: dict[int, EncodingError] = {}
         for name, output in zip(self.names, self._outputs(batch), strict=True):
             if isinstance(output, Outcome):
                 parts[name] = output.values

@@ -11,7 +11,7 @@ from semreward.arguments import check_choice, check_text
 from semreward.batch import MISSING_POLICIES, Batch, MissingPolicy, Texts
 from semreward.encoders.engine import engine_of, require_encoder
 from semreward.encoders.local import SentenceTransformerEncoder
-from semreward.errors import EncoderUnavailableError
+from semreward.errors import ArgumentError, EncoderUnavailableError, EncodingError, UnreadableTextError
 from semreward.protocols import Completion, Encoder
 from semreward.rewards.base import Outcome, Reward, as_values
 from semreward.shaping import SATURATION, check_threshold, threshold_rescale
@@ -24,8 +24,9 @@ class SemanticSimilarityReward(Reward):
 
     $$R(y, y^*) = \max\left(0, \frac{\cos(f(y), f(y^*)) - \tau}{1 - \tau}\right)$$
 
-    A value is a float in [0, 1]. An empty answer earns 0 whatever the threshold. With several references the best match
-    counts. A row is `None` if its reference is missing and `on_missing="none"`, or if its encoder cannot be reached and
+    A value is a float in [0, 1]. An empty answer earns 0 whatever the threshold, and so does one of which the encoder
+    knows no token (metric `<name>/unreadable`); a reference like that is an error. With several references the best
+    match counts. A row is `None` if its reference is missing and `on_missing="none"`, or if it cannot be encoded and
     `on_error="none"`.
 
     Args:
@@ -77,28 +78,26 @@ class SemanticSimilarityReward(Reward):
     ) -> NDArray[np.float64]:
         """Raw cosines (eq. 1), before the threshold; see `similarities`. NaN for rows without a reward."""
         batch = Batch(completions, {self.reference_column: reference}, answer=self.answer)
-        cosines, errors = _cosines(self.encoder, batch.answers, self._references(batch))
+        cosines, errors, _ = _cosines(self.encoder, batch, self.reference_column, self.on_missing)
         if self.on_error == "raise":
             _raise_first(errors)
         return cosines
 
     def score(self, batch: Batch) -> Outcome:
-        """The rewards of a batch; logs the raw cosines, their mean, and the shares of rows at 0 and near 1."""
+        """The rewards of a batch; logs the raw cosines, their mean, and shares of rows: at 0, near 1, unreadable."""
         answers = batch.answers
-        cosines, errors = _cosines(self.encoder, answers, self._references(batch))
+        cosines, errors, unreadable = _cosines(self.encoder, batch, self.reference_column, self.on_missing)
         present = ~np.isnan(cosines)
         answered = np.array(list(map(bool, answers)), dtype=bool)
+        answered[list(unreadable)] = False
         rewards = np.full(len(answers), np.nan)
         rewards[present] = threshold_rescale(cosines[present], float(self.threshold)) * answered[present]
-        metrics = {}
+        metrics = {f"{self.name}/unreadable": len(unreadable) / max(1, len(answers))}
         if present.any():
             metrics[f"{self.name}/similarity"] = float(cosines[present].mean())
             metrics[f"{self.name}/dead_zone"] = float((rewards[present] == 0).mean())
             metrics[f"{self.name}/saturation"] = float((rewards[present] >= SATURATION).mean())
         return Outcome(rewards, metrics, {f"{self.name}/similarity": as_values(cosines)}, errors)
-
-    def _references(self, batch: Batch) -> list[Texts | None]:
-        return batch.references(self.reference_column, self.on_missing)
 
 
 def similarities(
@@ -113,48 +112,62 @@ def similarities(
     Arguments are those of `SemanticSimilarityReward` and its call; every row needs a reference.
 
     Returns:
-        Array of shape (N,), float64, in [-1, 1]: the best match of each row; 0 for an empty answer.
+        Array of shape (N,), float64, in [-1, 1]: the best match of each row; 0 for an empty answer. An answer that
+        cannot be encoded, or of which the encoder knows no token, is an `EncoderError`.
     """
     batch = Batch(completions, {"references": references}, answer=answer)
-    cosines, errors = _cosines(as_encoder(encoder), batch.answers, batch.references("references"))
-    _raise_first(errors)
+    cosines, errors, unreadable = _cosines(as_encoder(encoder), batch, "references", "raise")
+    _raise_first(errors | unreadable)
     return cosines
 
 
 def _cosines(
-    encoder: Encoder, answers: list[str], references: Sequence[Texts | None]
-) -> tuple[NDArray[np.float64], dict[int, EncoderUnavailableError]]:
-    """Cosines of the rows, NaN where a reference is missing or the encoder cannot be reached, and those errors."""
-    cosines = np.zeros(len(answers))
-    rows: list[int] = []
-    texts: dict[str, None] = {}
-    for row, (answer, expected) in enumerate(zip(answers, references, strict=True)):
-        if expected is None:
-            cosines[row] = np.nan
-        elif answer:
-            rows.append(row)
-            texts[answer] = None
-    wanted: set[str] = set()
-    for row in rows:
-        wanted.update(references[row] or ())
-    texts.update(dict.fromkeys(sorted(wanted)))
-    try:
-        unit_rows = engine_of(encoder).encode(list(texts), keep=wanted).astype(np.float64)
-    except EncoderUnavailableError as error:
-        cosines[rows] = np.nan
-        return cosines, dict.fromkeys(rows, error)
-    if rows:  # a text's cosine with itself is 1, whatever the encoder's rounding
+    encoder: Encoder, batch: Batch, column: str, on_missing: MissingPolicy
+) -> tuple[NDArray[np.float64], dict[int, EncodingError], dict[int, EncodingError]]:
+    """Cosines of the rows, NaN without a reference or with an error; these errors; those of rows at 0, unreadable."""
+    answers, references = batch.answers, batch.references(column, on_missing)
+    cosines = np.array([np.nan if expected is None else 0.0 for expected in references], dtype=np.float64)
+    rows = {row: expected for row, expected in enumerate(references) if expected and answers[row]}
+    wanted = {text for expected in rows.values() for text in expected}
+    texts = dict.fromkeys([*(answers[row] for row in rows), *sorted(wanted)])
+    vectors, failed = engine_of(encoder).encode_each(list(texts), keep=wanted)
+    errors, unreadable = _errors_of(rows if failed else {}, answers, failed, column)
+    if not vectors and not any(isinstance(error, EncoderUnavailableError) for error in errors.values()):
+        _raise_first(errors)
+    if vectors:  # a text's cosine with itself is 1, whatever the encoder's rounding
+        unit_rows = np.stack(list(vectors.values())).astype(np.float64)
         unit_rows /= np.linalg.norm(unit_rows, axis=1, keepdims=True)
-    vectors = dict(zip(texts, unit_rows, strict=True))
-    for row in rows:
+        vectors = dict(zip(vectors, unit_rows, strict=True))
+    cosines[list(errors)] = np.nan
+    for row, expected in rows.items():
+        if row in errors or row in unreadable:
+            continue
         own, best = vectors[answers[row]], -1.0
-        for text in references[row] or ():
+        for text in expected:
             best = max(best, float(own @ vectors[text]))
         cosines[row] = best
-    return np.clip(cosines, -1.0, 1.0), {}
+    return np.clip(cosines, -1.0, 1.0), errors, unreadable
 
 
-def _raise_first(errors: Mapping[int, EncoderUnavailableError]) -> None:
+def _errors_of(
+    rows: Mapping[int, Texts], answers: list[str], failed: Mapping[str, EncodingError], column: str
+) -> tuple[dict[int, EncodingError], dict[int, EncodingError]]:
+    """Why rows have no cosine, and those whose answer is unreadable; an unreadable reference raises."""
+    errors, unreadable = dict[int, EncodingError](), dict[int, EncodingError]()
+    for row, expected in rows.items():
+        for text in (*expected, answers[row]):
+            error = failed.get(text)
+            if isinstance(error, UnreadableTextError) and text in expected:
+                raise ArgumentError(
+                    f"column `{column}` must hold texts that the encoder can read, got {text[:60]!r} at row {row}; "
+                    "use an encoder that was trained on this language"
+                )
+            if error is not None:
+                (unreadable if isinstance(error, UnreadableTextError) else errors)[row] = error
+    return errors, unreadable
+
+
+def _raise_first(errors: Mapping[int, EncodingError]) -> None:
     for error in errors.values():
         raise error
 
