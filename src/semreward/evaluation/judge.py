@@ -6,7 +6,7 @@ import re
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,6 @@ Verdicts: TypeAlias = tuple[Verdict | None, ...]
 Interval: TypeAlias = tuple[float, float]
 
 _RESAMPLES, _SEED = 10_000, 0
-
 _MARK = re.compile(r"(?<!\[)\[\[(\s*-?\d+\s*)\]\](?!\])")  # anything that looks like a mark
 
 _PAIR = """\
@@ -95,7 +94,7 @@ def verdict_of(answer: str) -> Verdict | None:
     return verdicts.get(marks[0]) if len(marks) == 1 else None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PairwiseScores:
     """How often a judge prefers one system to another.
 
@@ -111,10 +110,10 @@ class PairwiseScores:
     inconsistent: int  # ties whose decisions differ between the orders
     identical: int  # ties of equal candidates, about which nobody is asked
     shown_first: float | None  # share of the decisions for the candidate shown first; 0.5 if the order does not matter
-    win_rate: float | None  # wins per judged pair
-    win_interval: Interval | None
-    margin: float | None  # wins less losses per judged pair; the systems differ if its interval does not hold 0
-    margin_interval: Interval | None
+    win_rate: float | None = None  # wins per judged pair
+    win_interval: Interval | None = None
+    margin: float | None = None  # wins less losses per judged pair; the systems differ if its interval does not hold 0
+    margin_interval: Interval | None = None
     signature: str  # everything that decides the numbers
     verdicts: Sequence[Verdicts] = field(repr=False)  # of each row
 
@@ -224,12 +223,12 @@ def scores_of(rows: Sequence[Verdicts], signature: str) -> PairwiseScores:
     unparsable = sum(None in verdicts for verdicts in rows)
     judged = len(rows) - unparsable
     ties = judged - wins - losses
-    win_rate, margin, win_interval, margin_interval = None, None, None, None
+    rates: dict[str, Any] = {}
     if judged:
-        win_rate, margin = wins / judged, (wins - losses) / judged
         shares = np.array([wins, ties, losses]) / judged
         drawn = np.random.default_rng(_SEED).multinomial(judged, shares, size=_RESAMPLES) / judged
-        win_interval, margin_interval = _interval(drawn[:, 0]), _interval(drawn[:, 0] - drawn[:, 2])
+        rates = {"win_rate": wins / judged, "win_interval": _interval(drawn[:, 0])}
+        rates |= {"margin": (wins - losses) / judged, "margin_interval": _interval(drawn[:, 0] - drawn[:, 2])}
     decisions = [verdict for verdicts in rows for verdict in verdicts if verdict]
     return PairwiseScores(
         wins=wins,
@@ -240,10 +239,7 @@ def scores_of(rows: Sequence[Verdicts], signature: str) -> PairwiseScores:
         inconsistent=ties - identical - rows.count((0, 0)),
         identical=identical,
         shown_first=decisions.count(1) / len(decisions) if decisions else None,
-        win_rate=win_rate,
-        win_interval=win_interval,
-        margin=margin,
-        margin_interval=margin_interval,
+        **rates,
         signature=signature,
         verdicts=rows,
     )
