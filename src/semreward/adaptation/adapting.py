@@ -12,8 +12,7 @@ from typing import Any, NamedTuple
 
 import semreward
 from semreward.adaptation.config import AdaptationConfig
-from semreward.adaptation.negatives import MakeNegatives, pair_rows
-from semreward.adaptation.pairs import Pair, PairReport, checked_pairs, without_leaks
+from semreward.adaptation.pairs import MakeNegatives, Pair, PairReport, checked_pairs, pair_rows, without_leaks
 from semreward.encoders.local import SentenceTransformerEncoder
 from semreward.errors import ArgumentError, MissingDependencyError
 from semreward.evaluation.retrieval import GradedPair, checked_graded
@@ -111,7 +110,7 @@ def adapt_encoder(
     model = training.new_model(config)
     evaluator = training.HeldOutEvaluator(held_out, grades) if held_out else None
     before = evaluator(model) if evaluator else None
-    rows, negatives = pair_rows(pairs, config, make_negatives)
+    rows, negatives = pair_rows(pairs, make_negatives, config.made_negatives, config.seed)
     curve = training.train(model, config, rows, evaluator)
     after = evaluator(model) if evaluator else None
     if PartialState().is_main_process:
@@ -149,9 +148,7 @@ def _write_card(config: AdaptationConfig, adaptation: Adaptation, *, held_out: i
         "config": settings,
         "data": {**asdict(adaptation.report), "kept": adaptation.report.kept},
         "held_out": held_out,
-        "negatives": adaptation.negatives,
-        "before": adaptation.before,
-        "after": adaptation.after,
+        **{name: getattr(adaptation, name) for name in ("negatives", "before", "after")},
     }
     as_json = partial(json.dumps, ensure_ascii=False, indent=2)
     card = _CARD.format(base=settings["base"], fingerprint=numbers["fingerprint"], numbers=as_json(numbers))

@@ -245,8 +245,8 @@ def choice_scores(
         raise ArgumentError("`dataset` must hold a passage with two distinct answers, got none; nothing can be chosen")
     names, *hits_and_chance, numbers = zip(*rows, strict=True)
     by_gain, by_likelihood, by_blind, chance = (sum(column) / len(rows) for column in hits_and_chance)
-    right, passages = (dict(zip(names, column, strict=True)) for column in (hits_and_chance[0], numbers))
-    return ChoiceScores(by_gain, by_likelihood, by_blind, chance, len(rows), right, passages)
+    is_right, passages = (dict(zip(names, column, strict=True)) for column in (hits_and_chance[0], numbers))
+    return ChoiceScores(by_gain, by_likelihood, by_blind, chance, len(rows), is_right, passages)
 
 
 def _log_likelihoods(
