@@ -45,10 +45,8 @@ class AdaptationConfig:
         patience: Stop after so many measurements without a better one, and keep the best; needs `measure_steps`.
         resume: Continue from the last checkpoint in `output_dir`, if there is one.
         seed: Order of the pairs, dropout, choice of made negatives.
-        use_cpu: Train on the CPU even if there is an accelerator.
 
     Raises:
-        ArgumentError: A value is out of its range, or two of them exclude each other.
         EncoderNotFoundError: `base` is a path without a model.
     """
 

@@ -74,16 +74,14 @@ def read_pairs(
     """Read translation pairs. Other rows are dropped, counted and named, never repaired.
 
     A row is dropped if it lacks a side, if a side is blank or no text, if it is not valid UTF-8 (or JSON), or if its
-    sides are equal. Duplicates stay: `adapt_encoder` removes and reports them.
+    sides are equal. Duplicates stay: `adapt_encoder` removes and reports them. Texts are normalised (NFC, no outer
+    white space).
 
     Args:
         source: What `semreward.files.read_rows` reads, or an iterable of pairs or of mappings.
         columns: Names of the anchor's and the positive's column; or positions, from 0, of a file without a header.
         split: Split of a hub data set.
         limit: Read at most so many rows; `None`: all of them.
-
-    Returns:
-        The pairs, normalised (NFC, no outer white space), in order, and the report.
 
     Raises:
         ArgumentError: The file cannot be read or holds no pair; or `columns` or `limit` is invalid.

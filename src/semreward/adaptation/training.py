@@ -196,7 +196,14 @@ def _prepared_folder(
     decisive = {name: value for name, value in asdict(config).items() if name not in _FREE} | {"data": data[:16]}
     with arguments.main_process_first(local=False, desc="clearing old checkpoints"):
         if config.resume and settings.is_file():
-            _check_same(settings, decisive)
+            old = read_json(settings)
+            changed = [name for name, value in decisive.items() if old.get(name) != value]
+            if changed:
+                changes = "; ".join(f"{name} {old.get(name)!r} -> {decisive[name]!r}" for name in changed)
+                raise ArgumentError(
+                    f"`resume` must use the settings and data of the checkpoints in {folder}, but these differ: "
+                    f"{changes}; restore them, or start over with resume=False"
+                )
         elif arguments.process_index == 0:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
@@ -210,12 +217,3 @@ def _prepared_folder(
             logger.info("resuming from %s", path)
             return str(path)
     return None
-
-
-def _check_same(settings: Path, new: Mapping[str, Any]) -> None:
-    old = read_json(settings)
-    if changed := [f"{name} {old.get(name)!r} -> {value!r}" for name, value in new.items() if old.get(name) != value]:
-        raise ArgumentError(
-            f"`resume` must use the settings and data of the checkpoints in {settings.parent}, but these differ: "
-            f"{'; '.join(changed)}; restore them, or start over with resume=False"
-        )

@@ -54,7 +54,6 @@ def audit_reward(
         hub_candidates: How many references, evenly spaced, are tried as hub sentence, on as many rows; at least 1.
 
     Raises:
-        ArgumentError, ArgumentTypeError: A row, a reference, an attack or a number is missing or wrong.
         RewardOutputError: The reward returned something else than one finite float or `None` per completion.
 
     Example:
@@ -202,17 +201,11 @@ def _attacked(attack: Attack, corpus: Corpus, scorer: _Scorer, honest: Mapping[s
     if not rows.any():
         return result
     mean, low, high = (_rounded(item.total[rows].mean()) for item in (scored, weak, gold))
-    wins = scored.win_rate(weak, rows)
-    return replace(
-        result,
-        mean=mean,
-        weak=low,
-        gold=high,
-        position=_rounded((mean - low) / (high - low)) if high - low > _TIE else None,
-        win_rate=wins,
-        verdict=verdict_of(mean, low, high, wins),
-        components=scored.means(rows),
-    )
+    position = _rounded((mean - low) / (high - low)) if high - low > _TIE else None
+    wins, components = scored.win_rate(weak, rows), scored.means(rows)
+    verdict = verdict_of(mean, low, high, wins)
+    means: dict[str, Any] = {"mean": mean, "weak": low, "gold": high}
+    return replace(result, **means, position=position, win_rate=wins, verdict=verdict, components=components)
 
 
 def _level(name: str, scored: _Scored, weak: _Scored) -> Level:

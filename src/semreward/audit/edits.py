@@ -42,11 +42,11 @@ def every_third_left_out(text: str) -> str | None:
     return normalise("".join(pieces))
 
 
-def halves(text: str) -> tuple[str, str] | None:
-    """A text cut in two behind the middle word."""
+def halves(text: str) -> tuple[str, str]:
+    """A text cut in two behind the middle word; both are empty if it has fewer than two."""
     pieces, words = split(text)
     if len(words) < 2:  # noqa: PLR2004 - one word has no half
-        return None
+        return "", ""
     middle = (len(words) - 1) // 2
     return normalise("".join(pieces[: words[middle] + 1])), normalise("".join(pieces[words[middle + 1] :]))
 

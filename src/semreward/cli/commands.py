@@ -45,14 +45,13 @@ def score(options: Namespace, stdout: TextIO) -> int:
     batch = list(islice(rows, options.batch_size))
     if not batch:
         raise faults[0]  # before an encoder is loaded
-    reward = reward_of(options)
-    composite = as_composite(reward)
+    reward = as_composite(reward_of(options))
     found: defaultdict[str, list[NDArray[np.float64]]] = defaultdict(list)
     columns: dict[str, None] = {}  # of all rows so far, in order
     done = 0
     while batch:
         columns.update(dict.fromkeys(chain.from_iterable(batch)))
-        for scored, values in _scored(composite, batch, columns, options.file, done):
+        for scored, values in _scored(reward, batch, columns, options.file, done):
             put("".join(_line(row, values, index) for index, row in enumerate(scored)), stdout)
             for name, column in values.items():
                 found[name].append(column)

@@ -60,16 +60,13 @@ class EncoderReport:
 def check_encoder(encoder: Encoder | str | os.PathLike[str], texts: Sequence[str] = ()) -> EncoderReport:
     """Load an encoder, and look at what it is and at what its tokenizer makes of some texts.
 
+    An encoder that cannot be loaded is a fault in the report. An empty text, or a wrong argument of the encoder, is an
+    `ArgumentError`.
+
     Args:
         encoder: An encoder, or the path or hub id of one.
-        texts: Texts that it will judge, such as references, none empty; the first 2,048 are looked at. Without any, the
-            report speaks of the model alone.
-
-    Returns:
-        A report; an encoder that cannot be loaded is a fault in it.
-
-    Raises:
-        ArgumentError: A text is empty, or an argument of the encoder is wrong.
+        texts: Texts that it will judge, such as references; the first 2,048 are looked at. Without any, the report
+            speaks of the model alone.
     """
     if isinstance(encoder, (str, os.PathLike)):
         encoder = SentenceTransformerEncoder(os.fspath(encoder))

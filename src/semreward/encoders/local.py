@@ -37,6 +37,11 @@ _FIRST_PORTION = 64
 _FIRST_CPU_PORTION = 1024
 _LARGEST_PORTION = 4096
 
+_UNREADABLE = (
+    "the encoder's tokenizer does not know a single word of {!r}: use an encoder that was trained on this language, or "
+    "adapt one"
+)
+
 
 @dataclass(frozen=True)
 class SentenceTransformerEncoder(EngineEncoder):
@@ -183,7 +188,8 @@ class ModelForward(PreparingModel):
                     yield from self._tokenised([text])
             return
         if unreadable := self.counter.unreadable(features, texts):
-            yield from (([text], _unreadable(text)) for text in unreadable)
+            for text in unreadable:
+                yield [text], UnreadableTextError(_UNREADABLE.format(text[:60]))
             if readable := [text for text in texts if text not in unreadable]:
                 yield from self._tokenised(readable)
             return
@@ -239,13 +245,6 @@ class ModelForward(PreparingModel):
         if limit and mask is not None:  # a slow tokenizer keeps no account: what fills the window counts
             return int((mask.sum(dim=1) >= limit).sum())
         return 0
-
-
-def _unreadable(text: str) -> UnreadableTextError:
-    return UnreadableTextError(
-        f"the encoder's tokenizer does not know a single word of {text[:60]!r}: use an encoder that was trained on "
-        "this language, or adapt one"
-    )
 
 
 def _rows_of(features: Features, rows: "torch.Tensor", longest: int, mask_NT: "torch.Tensor") -> dict[str, Any]:  # noqa: N803

@@ -123,7 +123,11 @@ class AnswerFile(dict[str, str]):
         with self.path.open("a+b") as file:
             file.seek(0)
             for number, line in enumerate(file.read().splitlines(keepends=True), start=1):
-                record, has_ended = _json(line), line.endswith(b"\n")
+                has_ended = line.endswith(b"\n")
+                try:
+                    record = json.loads(line.decode("utf-8", errors="surrogatepass"))
+                except (ValueError, RecursionError):
+                    record = None
                 if record is None and not has_ended and any(line.startswith(own[: len(line)]) for own in _BEGINNINGS):
                     file.truncate(file.tell() - len(line))
                     return
@@ -145,14 +149,6 @@ class AnswerFile(dict[str, str]):
                 with self.path.open("ab") as file:
                     file.write(line.encode("utf-8", errors="surrogatepass"))
             self[key] = answer
-
-
-def _json(line: bytes) -> Any:
-    """What a line says; `None` if it is not JSON."""
-    try:
-        return json.loads(line.decode("utf-8", errors="surrogatepass"))
-    except (ValueError, RecursionError):
-        return None
 
 
 def key_of(answerer: str, question: str) -> str:

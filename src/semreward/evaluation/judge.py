@@ -27,8 +27,6 @@ Verdict: TypeAlias = Literal[0, 1, 2]
 Verdicts: TypeAlias = tuple[Verdict | None, ...]
 """Decisions with the first system's candidate shown first, and second; none for equal candidates."""
 
-Interval: TypeAlias = tuple[float, float]
-
 _RESAMPLES, _SEED = 10_000, 0
 _MARK = re.compile(r"(?<!\[)\[\[(\s*-?\d+\s*)\]\](?!\])")  # anything that looks like a mark
 
@@ -111,9 +109,9 @@ class PairwiseScores:
     identical: int  # ties of equal candidates, about which nobody is asked
     shown_first: float | None  # share of the decisions for the candidate shown first; 0.5 if the order does not matter
     win_rate: float | None = None  # wins per judged pair
-    win_interval: Interval | None = None
+    win_interval: tuple[float, float] | None = None
     margin: float | None = None  # wins less losses per judged pair; the systems differ if its interval does not hold 0
-    margin_interval: Interval | None = None
+    margin_interval: tuple[float, float] | None = None
     signature: str  # everything that decides the numbers
     verdicts: Sequence[Verdicts] = field(repr=False)  # of each row
 
@@ -245,6 +243,6 @@ def scores_of(rows: Sequence[Verdicts], signature: str) -> PairwiseScores:
     )
 
 
-def _interval(values: NDArray[np.float64]) -> Interval:
+def _interval(values: NDArray[np.float64]) -> tuple[float, float]:
     low, high = np.percentile(values, [2.5, 97.5]).tolist()
     return low, high

@@ -76,14 +76,9 @@ def token_kl(
 
     $$KL_t = \sum_{v} p(v | x_{<t}) \log \frac{p(v | x_{<t})}{q(v | x_{<t})}, \quad p: adapted, \; q: base$$
 
-    Args:
-        model: The adapted model p.
-        base: The base model q, of the same vocabulary. `None`: `model` is a PEFT model, q the same without its adapter.
-        tokenizer: The tokenizer of both.
-        texts: At least one text.
-        contexts: One context per text, such as a prompt in its chat template, which is read but not counted. Special
-            tokens are then those that the context spells out, and the first token of a text counts, too.
-        max_tokens: Length at which a text with its context is cut off, at least 2.
+    Both models have one vocabulary. `base=None`: `model` is a PEFT model, and q the same without its adapter.
+    `contexts`, one per text, such as prompts in their chat template, are read but not counted; special tokens are then
+    those that they spell out, and the first token of a text counts, too.
 
     Raises:
         ArgumentError: As for `token_nll`, or the vocabularies differ in size, or `contexts` do not fit `texts`.
@@ -118,8 +113,8 @@ def _kl(logits: torch.Tensor, base_logits: torch.Tensor) -> Iterator[torch.Tenso
         )
     # Terms of both signs nearly cancel, so they are added in double precision where the device has it.
     precision = torch.float32 if logits.device.type == "mps" else torch.float64
-    for part, base_part in zip(torch.split(logits, _CHUNK), torch.split(base_logits, _CHUNK), strict=True):
-        log_p, log_q = log_softmax(part.float(), dim=-1), log_softmax(base_part.float(), dim=-1)
+    for parts in zip(torch.split(logits, _CHUNK), torch.split(base_logits, _CHUNK), strict=True):
+        log_p, log_q = (log_softmax(part.float(), dim=-1) for part in parts)
         values = (log_p.exp() * (log_p - log_q)).sum(dim=-1, dtype=precision)
         yield values.clamp(min=0.0).cpu()  # rounding may end just below 0
 
@@ -210,12 +205,8 @@ def choice_scores(
 
     The difference favours neither short answers nor those that the passage suggests anyway.
 
-    Args:
-        model: A causal language model.
-        tokenizer: Its tokenizer; texts are plain, without a chat template.
-        dataset: Questions. Each answer to a question is right.
-        question_format: Text between passage and answer, with `{question}`.
-        blind_format: The same without the question.
+    Each answer to a question is right. The model reads plain texts, without a chat template: passage, `question_format`
+    (or `blind_format`, without the question), answer.
 
     Raises:
         ArgumentError: As for `reading_prompts`, or no passage has two distinct answers, or a format is empty.

@@ -93,9 +93,7 @@ def similarity_score(
 
     Judge a policy that was trained on one encoder by another one, too: it may have learned what only the first likes.
 
-    Raises:
-        EncoderNotFoundError: `encoder` is a path that does not exist.
-        EncoderError: The encoder did not return one finite unit vector per text.
+    The errors of an encoder are those of `SemanticSimilarityReward`.
 
     Source:
         Su et al. 2026, section 3.4.1 and Tables 1 and 3, https://arxiv.org/abs/2605.14366
