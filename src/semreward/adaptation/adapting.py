@@ -76,12 +76,8 @@ def adapt_encoder(
 
     `output_dir` receives the encoder, a model card, and `adaptation.json` with all numbers.
 
-    Args:
-        config: Model and hyperparameters.
-        train_pairs: Translation pairs, at least one batch of them. `read_pairs` makes them from files.
-        eval_pairs: Held-out pairs; without them nothing is measured.
-        make_negatives: Makes hard negatives of a pair, such as `semreward.audit.AttackNegatives`.
-        graded: Graded pairs for the correlations among the measures.
+    `read_pairs` makes pairs from files. Without held-out `eval_pairs` nothing is measured; `graded` pairs add their
+    correlations. `make_negatives` makes hard negatives of a pair, such as `semreward.audit.AttackNegatives`.
 
     Raises:
         ArgumentError: A pair lacks a side, there are fewer pairs than a batch holds, tokenizer and model do not belong

@@ -54,6 +54,7 @@ def audit_reward(
         hub_candidates: How many references, evenly spaced, are tried as hub sentence, on as many rows; at least 1.
 
     Raises:
+        ArgumentError, ArgumentTypeError: A row, a reference, an attack or a number is missing or wrong.
         RewardOutputError: The reward returned something else than one finite float or `None` per completion.
 
     Example:
@@ -210,14 +211,10 @@ def _attacked(attack: Attack, corpus: Corpus, scorer: _Scorer, honest: Mapping[s
 
 def _level(name: str, scored: _Scored, weak: _Scored) -> Level:
     both = scored.valued & weak.valued
-    return Level(
-        name=name,
-        rows=scored.answers,
-        unscored=scored.answers - int(scored.valued.sum()),
-        mean=_rounded(scored.total[scored.valued].mean()) if scored.valued.any() else None,
-        win_rate=scored.win_rate(weak, both) if both.any() and scored is not weak else None,
-        components=scored.means(scored.valued),
-    )
+    unscored = scored.answers - int(scored.valued.sum())
+    mean = _rounded(scored.total[scored.valued].mean()) if scored.valued.any() else None
+    win_rate = scored.win_rate(weak, both) if both.any() and scored is not weak else None
+    return Level(name, scored.answers, unscored, mean, win_rate, scored.means(scored.valued))
 
 
 def _rounded(value: float | np.floating[Any]) -> float:

@@ -13,8 +13,7 @@ from semreward.errors import ArgumentError
 from semreward.files import write_text
 from semreward.report import Row, Section, html_page, markdown_page
 
-SCHEMA = "semreward.audit/1"
-"""Name and version of the JSON layout: fields may be added under one version, none changes its meaning."""
+SCHEMA = "semreward.audit/1"  # of the JSON: fields may be added under one version, none changes its meaning
 
 Verdict: TypeAlias = Literal["harmless", "beats_weak", "matches_gold", "not_tested"]
 """What a reward pays an attack, compared with the gap, max(0, gold - weak), between the honest answers of its rows.

@@ -46,9 +46,7 @@ def resolved_name(name_or_path: str | os.PathLike[str]) -> str:
     parts = Path(name).parts
     looks_local = not name or name.startswith((".", "~", "/")) or "\\" in name or len(parts) > 2  # noqa: PLR2004
     if looks_local or path.exists() or (len(parts) > 1 and Path(parts[0]).is_dir()):
-        raise EncoderNotFoundError(
-            f"`name_or_path` must be a hub id or an existing folder, got {name!r}; correct the path"
-        )
+        raise EncoderNotFoundError(f"`name_or_path` must be a hub id or an existing folder, got {name!r}; correct it")
     return name
 
 

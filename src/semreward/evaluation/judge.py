@@ -21,11 +21,9 @@ from semreward.text import DEFAULT_ANSWER, Answer, remove_reasoning
 
 Judge: TypeAlias = Callable[[str], str]  # several threads call it
 
-Verdict: TypeAlias = Literal[0, 1, 2]
-"""1 or 2: that candidate is significantly better; 0: a tie."""
+Verdict: TypeAlias = Literal[0, 1, 2]  # 1 or 2: that candidate is significantly better; 0: a tie
 
-Verdicts: TypeAlias = tuple[Verdict | None, ...]
-"""Decisions with the first system's candidate shown first, and second; none for equal candidates."""
+Verdicts: TypeAlias = tuple[Verdict | None, ...]  # the first system's candidate shown first, second; none if equal
 
 _RESAMPLES, _SEED = 10_000, 0
 _MARK = re.compile(r"(?<!\[)\[\[(\s*-?\d+\s*)\]\](?!\])")  # anything that looks like a mark
@@ -156,7 +154,8 @@ def pairwise_scores(
     """
     check_count("concurrency", concurrency)
     name = answerer_name(judge, judge_name, argument="judge", keeps=cache is not None)
-    rows = _prompts(prompt, sources, _answers("first", first, answer), _answers("second", second, answer))
+    answers_of = [evaluated_answers(first, answer, "first"), evaluated_answers(second, answer, "second")]
+    rows = _prompts(prompt, sources, *answers_of)
     keys = {text: key_of(name, text) for row in rows for text in row}
     answers = AnswerFile(cache)
     todo = [text for text, key in keys.items() if key not in answers]
@@ -181,14 +180,6 @@ def _prompts(prompt: str, sources: Sequence[str], ones: list[str], others: list[
         orders = [] if one == other else [(one, other), (other, one)]
         rows.append([prompt.format(source=source, candidate_1=shown[0], candidate_2=shown[1]) for shown in orders])
     return rows
-
-
-def _answers(name: str, completions: Sequence[Completion], answer: Answer) -> list[str]:
-    """The answers in a list of completions; errors name the list."""
-    try:
-        return evaluated_answers(completions, answer)
-    except (ArgumentError, ArgumentTypeError) as error:
-        raise type(error)(str(error).replace("`completions`", f"`{name}`")) from None
 
 
 def _ask_all(judge: Judge, prompts: list[str], keys: dict[str, str], answers: AnswerFile, concurrency: int) -> None:

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 import semreward
 from semreward.batch import Batch, Texts, check_column, reference_texts
-from semreward.errors import ArgumentError
+from semreward.errors import ArgumentError, ArgumentTypeError
 from semreward.protocols import Completion, Encoder
 from semreward.rewards.detector import LanguageDetector
 from semreward.rewards.language import LanguageConsistencyReward
@@ -139,11 +139,14 @@ def signature_of(metric: str, **options: object) -> str:
     return "|".join([*parts, f"semreward:{semreward.__version__}"])
 
 
-def evaluated_answers(completions: Sequence[Completion], answer: Answer) -> list[str]:
-    """The answer texts of at least one completion; raises like the scores."""
-    answers = Batch(completions, {}, answer=answer).answers
+def evaluated_answers(completions: Sequence[Completion], answer: Answer, name: str = "completions") -> list[str]:
+    """The answer texts of at least one completion; raises like the scores, with the name of the list."""
+    try:
+        answers = Batch(completions, {}, answer=answer).answers
+    except (ArgumentError, ArgumentTypeError) as error:
+        raise type(error)(str(error).replace("`completions`", f"`{name}`")) from None
     if not answers:
-        raise ArgumentError("`completions` must hold at least one completion, got none; there is nothing to average")
+        raise ArgumentError(f"`{name}` must hold at least one completion, got none; there is nothing to average")
     return answers
 
 
