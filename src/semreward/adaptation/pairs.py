@@ -77,11 +77,9 @@ def read_pairs(
     sides are equal. Duplicates stay: `adapt_encoder` removes and reports them. Texts are normalised (NFC, no outer
     white space).
 
-    Args:
-        source: What `semreward.files.read_rows` reads, or an iterable of pairs or of mappings.
-        columns: Names of the anchor's and the positive's column; or positions, from 0, of a file without a header.
-        split: Split of a hub data set.
-        limit: Read at most so many rows; `None`: all of them.
+    `source` is what `semreward.files.read_rows` reads, or an iterable of pairs or of mappings. `columns` are the names
+    of the anchor's and the positive's column, or positions, from 0, in a file without a header. `limit` bounds the rows
+    that are read; `split` is one of a hub data set.
 
     Raises:
         ArgumentError: The file cannot be read or holds no pair; or `columns` or `limit` is invalid.

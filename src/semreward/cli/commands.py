@@ -264,22 +264,20 @@ def checks_of(options: Namespace, sources: Sequence[str], references: Sequence[s
 
 
 def _of_language(options: Namespace, sources: Sequence[str], references: Sequence[str]) -> Iterator[Check]:
-    language, writing = options.language, writing_of(options.language)
+    tag, writing = options.language, writing_of(options.language)
     foreign = [text for text in references if not writing.is_consistent(text)]
     share = 1 - len(foreign) / len(references)
-    fault = f"{1 - share:.0%} of the references are not in the script of {language} alone, such as {foreign[:1]}"
-    shown = f"{share:.1%} of references in the script of {language} alone"
+    fault = f"{1 - share:.0%} of the references are not in the script of {tag} alone, such as {foreign[:1]}"
+    shown = f"{share:.1%} of references in the script of {tag} alone"
     yield Check("language", share, shown, fault if share < _FEWEST_CONSISTENT else "")
     if options.detector is not None:
-        found = probabilities_of(FastTextDetector(options.detector), references, [language] * len(references))
+        found = probabilities_of(FastTextDetector(options.detector), references, [tag] * len(references))
         share = mean(probability >= 0.5 for probability in found)  # noqa: PLR2004 - the reward's default
-        fault = f"the detector takes only {share:.0%} of the references for {language}: use one that knows it"
-        shown = f"takes {share:.1%} of references for {language}"
+        fault = f"the detector takes only {share:.0%} of the references for {tag}: use one that knows it"
+        shown = f"takes {share:.1%} of references for {tag}"
         yield Check("detector", share, shown, fault if share < _FEWEST_DETECTED else "")
     if sources:
         share = mean(writing.is_consistent(text) for text in sources)
         is_inert = share > _MOST_COPIES and options.detector is None
-        fault = (
-            f"sources are written in the script of {language}, so the language reward pays copies: pass it a detector"
-        )
-        yield Check("shared script", share, f"{share:.1%} of sources pass as {language}", fault if is_inert else "")
+        fault = f"sources are written in the script of {tag}, so the language reward pays copies: pass it a detector"
+        yield Check("shared script", share, f"{share:.1%} of sources pass as {tag}", fault if is_inert else "")

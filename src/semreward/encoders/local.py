@@ -135,18 +135,17 @@ class SentenceTransformerEncoder(EngineEncoder):
 
     def _prompt_of(self, folder: Path) -> str | None:
         """The text before each input. Refuses what is not a sentence encoder; warns of what looks like a mistake."""
-        is_encoder, prompts = has_pooling(folder, self.name_or_path, self.pooling), prompts_of(folder)
+        name, prompts = self.name_or_path, prompts_of(folder)
+        is_encoder = has_pooling(folder, name, self.pooling)
         if is_encoder and self.pooling is not None:
             raise ArgumentError(f"`pooling` must be None for an encoder that has its own, got {self.pooling!r}")
         if not is_encoder and self.pooling is None:
             advice = "adapt it, or pass pooling='mean' if that is what you want"
-            logger.warning(
-                "%s was not trained for sentences: its token vectors are averaged; %s", self.name_or_path, advice
-            )
+            logger.warning("%s was not trained for sentences: its token vectors are averaged; %s", name, advice)
         prompt = self._prompt_text(prompts)
         if prompt is None and "" not in prompts and any(prompts.values()):
             advice = "pass prompt_name=, or prompt='' for none"
-            logger.warning("%s declares prompts (%s) and gets none; %s", self.name_or_path, ", ".join(prompts), advice)
+            logger.warning("%s declares prompts (%s) and gets none; %s", name, ", ".join(prompts), advice)
         return prompt
 
     def _prompt_text(self, prompts: Mapping[str, str]) -> str | None:

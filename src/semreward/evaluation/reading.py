@@ -112,9 +112,9 @@ def reading_answers(
     reader_name: str | None = None,
     reasoning: ReasoningPolicy = "remove",
 ) -> dict[str, str]:
-    """The answers of a model to all questions of a data set, ready for `cmrc_scores`.
+    """The answers of a model to all questions of a data set, by id and in its order, ready for `cmrc_scores`.
 
-    Answers of other models or to other prompts in the file are left alone.
+    They have no outer white space. Answers of other models or to other prompts in the file are left alone.
 
     Args:
         reader: `ChatModel` or a function. Its `signature`, if it is a string, names it in the file of answers.
@@ -124,9 +124,6 @@ def reading_answers(
         batch_size: Prompts per batch. If memory runs out, call again with fewer: earlier answers are kept.
         reader_name: Name of a reader without a `signature`.
         reasoning: What becomes of `<think>` blocks in the result; see `semreward.text.remove_reasoning`.
-
-    Returns:
-        Question id to answer without outer white space, in the data set's order.
 
     Raises:
         ArgumentError: As for `reading_prompts`, or the prompt has other fields, a reader with a file has no name, or it
