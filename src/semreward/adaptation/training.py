@@ -197,8 +197,7 @@ def _prepared_folder(
     with arguments.main_process_first(local=False, desc="clearing old checkpoints"):
         if config.resume and settings.is_file():
             old = read_json(settings)
-            changed = [name for name, value in decisive.items() if old.get(name) != value]
-            if changed:
+            if changed := [name for name, value in decisive.items() if old.get(name) != value]:
                 changes = "; ".join(f"{name} {old.get(name)!r} -> {decisive[name]!r}" for name in changed)
                 raise ArgumentError(
                     f"`resume` must use the settings and data of the checkpoints in {folder}, but these differ: "

@@ -59,9 +59,8 @@ class LanguageTable:
             for pattern in (*patterns, self.number_pattern, self.entity_pattern):
                 re.compile(pattern.replace("{words}", "").replace("{names}", ""))
         except re.error as error:
-            raise ArgumentError(
-                f"the table of {self.language!r} has a wrong pattern {error.pattern!r}: {error}"
-            ) from error
+            found = f"a wrong pattern {error.pattern!r}: {error}"
+            raise ArgumentError(f"the table of {self.language!r} has {found}") from error
 
 
 def rewritten(text: str, rules: tuple[Rule, ...]) -> str | None:

@@ -144,9 +144,8 @@ def pairwise_scores(
         answer: How the answer is found in a completion.
 
     Raises:
-        ArgumentError: There are no rows, lengths differ, a source is blank, the prompt lacks a field or a mark, or a
-            judge with a cache has no name.
-        ArgumentTypeError: A row, the judge or `prompt` has the wrong type, or the judge returns no text.
+        ArgumentError: There are no rows, lengths differ, a source is blank, the prompt lacks a field or a mark, a judge
+            with a cache has no name, or (an `ArgumentTypeError`) it returns no text.
 
     Source:
         Su et al. 2026, appendix B, https://arxiv.org/abs/2605.14366, which does not say whether both orders were asked.
