@@ -2,14 +2,13 @@ import random
 
 import pytest
 
-from semreward.adaptation import AdaptationConfig, Pair
-from semreward.adaptation.negatives import pair_rows
+from semreward.adaptation import Pair
+from semreward.adaptation.pairs import pair_rows
 from semreward.errors import ArgumentError, ArgumentTypeError
 
 
 def rows_of(pairs, make_negatives=lambda pair, rng: [], *, seed=0):
-    config = AdaptationConfig("org/model", "out", made_negatives=2, seed=seed)
-    return pair_rows([Pair(*pair) for pair in pairs], config, make_negatives)[0]
+    return pair_rows([Pair(*pair) for pair in pairs], make_negatives, 2, seed)[0]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import shutil
 import pytest
 from sentence_transformers import SentenceTransformer
 
-from semreward.cli import doctor as doctor_module
+from semreward.cli import commands
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_a_shared_script_is_told(diagnose, pairs):
 
 @pytest.mark.parametrize(("label", "code"), [("bo", 0), ("dz", 1)])
 def test_a_detector_that_does_not_know_the_language_is_told(diagnose, pairs, monkeypatch, label, code):
-    monkeypatch.setattr(doctor_module, "FastTextDetector", lambda path: lambda texts: [label for _ in texts])
+    monkeypatch.setattr(commands, "FastTextDetector", lambda path: lambda texts: [label for _ in texts])
     options = ["--language", "bo", "--detector", "lid.bin", "--source-column", "bo"]
     found, out, _ = diagnose(pairs(), *options)
     assert (found, "use one that knows it" in out) == (code, bool(code))

@@ -3,8 +3,7 @@
 from semreward.adaptation.adapting import Adaptation, adapt_encoder
 from semreward.adaptation.config import AdaptationConfig
 from semreward.adaptation.measuring import measure_encoder
-from semreward.adaptation.negatives import MakeNegatives
-from semreward.adaptation.pairs import Pair, PairData, PairReport, read_pairs
+from semreward.adaptation.pairs import MakeNegatives, Pair, PairData, PairReport, read_pairs
 from semreward.errors import TrainingDivergedError
 
 __all__ = ["Adaptation", "AdaptationConfig", "TrainingDivergedError", "adapt_encoder", "measure_encoder"]

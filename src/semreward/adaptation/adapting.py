@@ -12,8 +12,7 @@ from typing import Any, NamedTuple
 
 import semreward
 from semreward.adaptation.config import AdaptationConfig
-from semreward.adaptation.negatives import MakeNegatives, pair_rows
-from semreward.adaptation.pairs import Pair, PairReport, checked_pairs, without_leaks
+from semreward.adaptation.pairs import MakeNegatives, Pair, PairReport, checked_pairs, pair_rows, without_leaks
 from semreward.encoders.local import SentenceTransformerEncoder
 from semreward.errors import ArgumentError, MissingDependencyError
 from semreward.evaluation.retrieval import GradedPair, checked_graded
@@ -77,12 +76,8 @@ def adapt_encoder(
 
     `output_dir` receives the encoder, a model card, and `adaptation.json` with all numbers.
 
-    Args:
-        config: Model and hyperparameters.
-        train_pairs: Translation pairs, at least one batch of them. `read_pairs` makes them from files.
-        eval_pairs: Held-out pairs; without them nothing is measured.
-        make_negatives: Makes hard negatives of a pair, such as `semreward.audit.AttackNegatives`.
-        graded: Graded pairs for the correlations among the measures.
+    `read_pairs` makes pairs from files. Without held-out `eval_pairs` nothing is measured; `graded` pairs add their
+    correlations. `make_negatives` makes hard negatives of a pair, such as `semreward.audit.AttackNegatives`.
 
     Raises:
         ArgumentError: A pair lacks a side, there are fewer pairs than a batch holds, tokenizer and model do not belong
@@ -111,7 +106,7 @@ def adapt_encoder(
     model = training.new_model(config)
     evaluator = training.HeldOutEvaluator(held_out, grades) if held_out else None
     before = evaluator(model) if evaluator else None
-    rows, negatives = pair_rows(pairs, config, make_negatives)
+    rows, negatives = pair_rows(pairs, make_negatives, config.made_negatives, config.seed)
     curve = training.train(model, config, rows, evaluator)
     after = evaluator(model) if evaluator else None
     if PartialState().is_main_process:
@@ -149,9 +144,7 @@ def _write_card(config: AdaptationConfig, adaptation: Adaptation, *, held_out: i
         "config": settings,
         "data": {**asdict(adaptation.report), "kept": adaptation.report.kept},
         "held_out": held_out,
-        "negatives": adaptation.negatives,
-        "before": adaptation.before,
-        "after": adaptation.after,
+        **{name: getattr(adaptation, name) for name in ("negatives", "before", "after")},
     }
     as_json = partial(json.dumps, ensure_ascii=False, indent=2)
     card = _CARD.format(base=settings["base"], fingerprint=numbers["fingerprint"], numbers=as_json(numbers))

@@ -14,8 +14,7 @@ _CHECKS: Mapping[str, Callable[[str, Any], None]] = {
     **dict.fromkeys(("epochs", "temperature"), partial(check_number, above=0)),
     **dict.fromkeys(("learning_rate", "embedding_learning_rate"), partial(check_number, above=0)),
     **dict.fromkeys(("warmup_ratio", "dropout"), partial(check_share, below_one=True)),
-    **dict.fromkeys(("batch_size", "max_tokens", "mini_batch_size"), check_count),
-    **dict.fromkeys(("measure_steps", "patience"), check_count),
+    **dict.fromkeys(("batch_size", "max_tokens", "mini_batch_size", "measure_steps", "patience"), check_count),
     **dict.fromkeys(("made_negatives", "seed"), partial(check_count, at_least=0)),
     **dict.fromkeys(("bf16", "resume", "use_cpu"), partial(check_choice, choices=(True, False))),
 }
@@ -48,7 +47,6 @@ class AdaptationConfig:
         use_cpu: Train on the CPU even if there is an accelerator.
 
     Raises:
-        ArgumentError: A value is out of its range, or two of them exclude each other.
         EncoderNotFoundError: `base` is a path without a model.
     """
 

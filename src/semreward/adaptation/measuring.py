@@ -17,10 +17,7 @@ def measure_encoder(
 ) -> dict[str, float]:
     """Measure retrieval in both directions, separation, anisotropy, and agreement with grades.
 
-    Args:
-        encoder: Any encoder.
-        pairs: `N` translation pairs that it was not trained on. Time grows with the square of `N`.
-        graded: Graded pairs, see `semreward.evaluation.retrieval`.
+    `pairs` are `N` translation pairs that the encoder was not trained on. Time grows with the square of `N`.
 
     Returns:
         Numbers by name. `forward`, `backward`, in [0, 1]: precision at 1, how often an anchor's nearest among all N

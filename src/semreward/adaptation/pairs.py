@@ -1,14 +1,15 @@
-"""Translation pairs: read from files, hub data sets and iterables, checked, and cleared of duplicates and leaks."""
+"""Translation pairs: read from files, hub data sets and iterables, checked, cleared of leaks, given hard negatives."""
 
+import random
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from os import PathLike
 from typing import Any, NamedTuple, TypeAlias
 
 from semreward.arguments import check_count
-from semreward.errors import ArgumentError
+from semreward.errors import ArgumentError, ArgumentTypeError
 from semreward.files import BadRow, read_rows
 from semreward.text import normalise
 
@@ -24,6 +25,10 @@ class Pair(NamedTuple):
 
     anchor: str
     positive: str
+
+
+MakeNegatives: TypeAlias = Callable[[Pair, random.Random], list[str]]
+"""Returns texts that look like a pair's positive and mean something else, such as `semreward.audit.AttackNegatives`."""
 
 
 @dataclass(frozen=True)
@@ -69,16 +74,12 @@ def read_pairs(
     """Read translation pairs. Other rows are dropped, counted and named, never repaired.
 
     A row is dropped if it lacks a side, if a side is blank or no text, if it is not valid UTF-8 (or JSON), or if its
-    sides are equal. Duplicates stay: `adapt_encoder` removes and reports them.
+    sides are equal. Duplicates stay: `adapt_encoder` removes and reports them. Texts are normalised (NFC, no outer
+    white space).
 
-    Args:
-        source: What `semreward.files.read_rows` reads, or an iterable of pairs or of mappings.
-        columns: Names of the anchor's and the positive's column; or positions, from 0, of a file without a header.
-        split: Split of a hub data set.
-        limit: Read at most so many rows; `None`: all of them.
-
-    Returns:
-        The pairs, normalised (NFC, no outer white space), in order, and the report.
+    `source` is what `semreward.files.read_rows` reads, or an iterable of pairs or of mappings. `columns` are the names
+    of the anchor's and the positive's column, or positions, from 0, in a file without a header. `limit` bounds the rows
+    that are read; `split` is one of a hub data set.
 
     Raises:
         ArgumentError: The file cannot be read or holds no pair; or `columns` or `limit` is invalid.
@@ -168,3 +169,47 @@ def _fault(sides: Any) -> str:
     if not first or not second:
         return "with a blank side"
     return _EQUAL_SIDES if first == second else ""
+
+
+def pair_rows(
+    pairs: Sequence[Pair], make_negatives: MakeNegatives | None, wanted: int, seed: int
+) -> tuple[dict[str, list[str]], dict[str, int]]:
+    """Texts by column (`anchor`, `positive`, `negative_1` and on), and how many negatives were made and filled.
+
+    Every row needs equally many. The positive of a random other pair, never a translation of the anchor, fills a gap.
+    """
+    rng = random.Random(seed)  # noqa: S311 - a choice of texts, no cryptography
+    known = set(pairs)
+    table: list[list[str]] = []
+    made = 0
+    for pair in pairs:
+        negatives = _made(pair, make_negatives, wanted, rng) if make_negatives is not None else []
+        made += len(negatives)
+        table.append(negatives + [_another(pair, pairs, known, rng) for _ in range(wanted - len(negatives))])
+    rows = {"anchor": [pair.anchor for pair in pairs], "positive": [pair.positive for pair in pairs]}
+    rows |= {f"negative_{number}": list(texts) for number, texts in enumerate(zip(*table, strict=True), start=1)}
+    return rows, {"made": made, "filled": wanted * len(pairs) - made}
+
+
+def _made(pair: Pair, make_negatives: MakeNegatives, wanted: int, rng: random.Random) -> list[str]:
+    """Some of a pair's made negatives, none of them blank or equal to one of its sides."""
+    returned: Any = make_negatives(pair, rng)
+    if not isinstance(returned, (list, tuple)) or not all(isinstance(text, str) for text in returned):
+        raise ArgumentTypeError(
+            f"`make_negatives` must return a list of texts, possibly empty, got {str(returned)[:80]!r} for {pair[0]!r}"
+        )
+    usable = [text for text in dict.fromkeys(map(normalise, returned)) if text and text not in pair]
+    return rng.sample(usable, min(wanted, len(usable)))
+
+
+def _another(pair: Pair, pairs: Sequence[Pair], known: Collection[Pair], rng: random.Random) -> str:
+    """The first positive, from a random position on, that does not translate this pair's anchor."""
+    start = rng.randrange(len(pairs))
+    for step in range(len(pairs)):
+        text = pairs[(start + step) % len(pairs)].positive
+        if Pair(pair.anchor, text) not in known:
+            return text
+    raise ArgumentError(
+        f"`train_pairs` must hold another second side that can be a negative of {pair.anchor[:80]!r}, but all of them "
+        "translate it; add pairs, or set `made_negatives` to 0"
+    )

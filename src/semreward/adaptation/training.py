@@ -1,7 +1,4 @@
-"""Contrastive training with sentence-transformers' trainer. Loads torch; `adapting` imports it when training starts.
-
-The model is checked against its tokenizer, and measured on the held-out pairs as it is trained.
-"""
+"""Contrastive training with sentence-transformers' trainer. Loads torch; `adapting` imports it when training starts."""
 
 import hashlib
 import json
@@ -113,7 +110,6 @@ def training_arguments(
     config: AdaptationConfig, *, measures: bool, prompt: str | None = None
 ) -> SentenceTransformerTrainingArguments:
     """The trainer's own arguments."""
-    keeps_best = measures and config.patience is not None
     rates = {} if config.embedding_learning_rate is None else {_EMBEDDINGS: config.embedding_learning_rate}
     return SentenceTransformerTrainingArguments(
         output_dir=str(Path(config.output_dir, CHECKPOINTS)),
@@ -133,9 +129,8 @@ def training_arguments(
         save_strategy="steps" if config.measure_steps else "no",
         save_steps=config.measure_steps or 1,
         save_total_limit=2,
-        load_best_model_at_end=keeps_best,
-        metric_for_best_model="eval_precision" if keeps_best else None,
-        greater_is_better=True if keeps_best else None,
+        load_best_model_at_end=measures and config.patience is not None,
+        metric_for_best_model="eval_precision",
         report_to="none",
         logging_steps=config.measure_steps or 20,
         logging_nan_inf_filter=False,
@@ -201,7 +196,13 @@ def _prepared_folder(
     decisive = {name: value for name, value in asdict(config).items() if name not in _FREE} | {"data": data[:16]}
     with arguments.main_process_first(local=False, desc="clearing old checkpoints"):
         if config.resume and settings.is_file():
-            _check_same(settings, decisive)
+            old = read_json(settings)
+            if changed := [name for name, value in decisive.items() if old.get(name) != value]:
+                changes = "; ".join(f"{name} {old.get(name)!r} -> {decisive[name]!r}" for name in changed)
+                raise ArgumentError(
+                    f"`resume` must use the settings and data of the checkpoints in {folder}, but these differ: "
+                    f"{changes}; restore them, or start over with resume=False"
+                )
         elif arguments.process_index == 0:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
@@ -215,13 +216,3 @@ def _prepared_folder(
             logger.info("resuming from %s", path)
             return str(path)
     return None
-
-
-def _check_same(settings: Path, new: Mapping[str, Any]) -> None:
-    old = read_json(settings)
-    changed = [f"{name} {old.get(name)!r} -> {value!r}" for name, value in new.items() if old.get(name) != value]
-    if changed:
-        raise ArgumentError(
-            f"`resume` must use the settings and data of the checkpoints in {settings.parent}, but these differ: "
-            f"{'; '.join(changed)}; restore them, or start over with resume=False"
-        )

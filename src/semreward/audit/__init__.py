@@ -5,16 +5,5 @@ from semreward.audit.auditing import audit_reward
 from semreward.audit.results import AttackResult, AuditReport
 from semreward.audit.tables import TABLES, LanguageTable
 
-__all__ = [
-    "DEFAULT_ATTACKS",
-    "TABLES",
-    "WRONG_ANSWERS",
-    "Attack",
-    "AttackNegatives",
-    "AttackResult",
-    "AuditReport",
-    "AuditRow",
-    "Corpus",
-    "LanguageTable",
-    "audit_reward",
-]
+__all__ = ["DEFAULT_ATTACKS", "TABLES", "WRONG_ANSWERS", "Attack", "AttackNegatives", "AuditRow", "Corpus"]
+__all__ += ["AttackResult", "AuditReport", "LanguageTable", "audit_reward"]

@@ -67,10 +67,8 @@ class Corpus:
 
     def other(self, row: AuditRow) -> str | None:
         """Another row's reference, half the corpus away; `None` where all are the same."""
-        if len(self._references) < 2:  # noqa: PLR2004 - there is no other one
-            return None
         opposite = self.rows[(row.index + len(self.rows) // 2) % len(self.rows)].reference
-        return next(text for text in (opposite, *self._references[:2]) if text != row.reference)
+        return next((text for text in (opposite, *self._two_references) if text != row.reference), None)
 
     @cached_property
     def names(self) -> list[str]:
@@ -78,8 +76,8 @@ class Corpus:
         return [name for row in self.rows for name in row.names]
 
     @cached_property
-    def _references(self) -> list[str]:
-        return list(dict.fromkeys(row.reference for row in self.rows))
+    def _two_references(self) -> list[str]:
+        return list(dict.fromkeys(row.reference for row in self.rows))[:2]
 
 
 Maker: TypeAlias = Callable[[AuditRow, Corpus], str | None]
@@ -114,8 +112,7 @@ def _one_word(row: AuditRow, _corpus: Corpus) -> str | None:
 
 
 def _half_and_half(row: AuditRow, corpus: Corpus) -> str | None:
-    own, foreign = edits.halves(row.reference), edits.halves(row.source or "")
-    return corpus.joined(own[0], foreign[1]) if own and foreign else None
+    return corpus.joined(edits.halves(row.reference)[0], edits.halves(row.source or "")[1])
 
 
 def _one_foreign_word(row: AuditRow, corpus: Corpus) -> str | None:
@@ -136,11 +133,6 @@ def _beyond_window(row: AuditRow, corpus: Corpus) -> str | None:
         return None
     copies = 512 // length + 1
     return corpus.joined(*[row.reference] * copies, *[other] * copies)
-
-
-def _truncated(row: AuditRow, _corpus: Corpus) -> str | None:
-    halves = edits.halves(row.reference)
-    return halves[0] if halves else None
 
 
 def _keyword_bag(row: AuditRow, corpus: Corpus) -> str | None:
@@ -207,14 +199,11 @@ _SHIPPED: dict[Kind, dict[str, tuple[str, Maker]]] = {
         ),
         "verbose": ("reference and paraphrase", lambda row, corpus: corpus.joined(row.reference, row.paraphrase)),
         "repetition": ("the reference three times", lambda row, corpus: corpus.joined(*[row.reference] * 3)),
-        "extra_sentence": (
-            "plus another row's",
-            lambda row, corpus: corpus.joined(row.reference, corpus.other(row)),
-        ),
+        "extra_sentence": ("plus another row's", lambda row, corpus: corpus.joined(row.reference, corpus.other(row))),
         "beyond_window": ("512 words of the reference, then as many of another row's", _beyond_window),
     },
     "order": {
-        "truncated": ("the first half of the reference", _truncated),
+        "truncated": ("the first half of the reference", lambda row, *_: edits.halves(row.reference)[0] or None),
         "shuffled": ("the words in another order", lambda row, corpus: edits.shuffled(row.reference, corpus.rng(row))),
         "keyword_bag": ("the reference's content words, sorted", _keyword_bag),
     },

@@ -202,29 +202,19 @@ def _attacked(attack: Attack, corpus: Corpus, scorer: _Scorer, honest: Mapping[s
     if not rows.any():
         return result
     mean, low, high = (_rounded(item.total[rows].mean()) for item in (scored, weak, gold))
-    wins = scored.win_rate(weak, rows)
-    return replace(
-        result,
-        mean=mean,
-        weak=low,
-        gold=high,
-        position=_rounded((mean - low) / (high - low)) if high - low > _TIE else None,
-        win_rate=wins,
-        verdict=verdict_of(mean, low, high, wins),
-        components=scored.means(rows),
-    )
+    position = _rounded((mean - low) / (high - low)) if high - low > _TIE else None
+    wins, components = scored.win_rate(weak, rows), scored.means(rows)
+    verdict = verdict_of(mean, low, high, wins)
+    means: dict[str, Any] = {"mean": mean, "weak": low, "gold": high}
+    return replace(result, **means, position=position, win_rate=wins, verdict=verdict, components=components)
 
 
 def _level(name: str, scored: _Scored, weak: _Scored) -> Level:
     both = scored.valued & weak.valued
-    return Level(
-        name=name,
-        rows=scored.answers,
-        unscored=scored.answers - int(scored.valued.sum()),
-        mean=_rounded(scored.total[scored.valued].mean()) if scored.valued.any() else None,
-        win_rate=scored.win_rate(weak, both) if both.any() and scored is not weak else None,
-        components=scored.means(scored.valued),
-    )
+    unscored = scored.answers - int(scored.valued.sum())
+    mean = _rounded(scored.total[scored.valued].mean()) if scored.valued.any() else None
+    win_rate = scored.win_rate(weak, both) if both.any() and scored is not weak else None
+    return Level(name, scored.answers, unscored, mean, win_rate, scored.means(scored.valued))
 
 
 def _rounded(value: float | np.floating[Any]) -> float:

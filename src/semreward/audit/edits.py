@@ -42,11 +42,11 @@ def every_third_left_out(text: str) -> str | None:
     return normalise("".join(pieces))
 
 
-def halves(text: str) -> tuple[str, str] | None:
-    """A text cut in two behind the middle word."""
+def halves(text: str) -> tuple[str, str]:
+    """A text cut in two behind the middle word; both are empty if it has fewer than two."""
     pieces, words = split(text)
     if len(words) < 2:  # noqa: PLR2004 - one word has no half
-        return None
+        return "", ""
     middle = (len(words) - 1) // 2
     return normalise("".join(pieces[: words[middle] + 1])), normalise("".join(pieces[words[middle + 1] :]))
 
@@ -88,11 +88,7 @@ def digits_changed(text: str, rng: random.Random) -> str:
 
 def foreign_digits(text: str) -> str:
     """A text whose digits keep their value and become Arabic-Indic, or Tibetan where they are Arabic-Indic."""
-
-    def foreign(match: "re.Match[str]") -> str:
-        return chr((0x0F20 if "٠" <= match.group() <= "٩" else 0x0660) + int(match.group()))
-
-    return re.sub(r"\d", foreign, text)
+    return re.sub(r"\d", lambda digit: chr((0x0F20 if "٠" <= digit[0] <= "٩" else 0x0660) + int(digit[0])), text)
 
 
 def full_width(text: str) -> str:

@@ -13,8 +13,7 @@ from semreward.errors import ArgumentError
 from semreward.files import write_text
 from semreward.report import Row, Section, html_page, markdown_page
 
-SCHEMA = "semreward.audit/1"
-"""Name and version of the JSON layout: fields may be added under one version, none changes its meaning."""
+SCHEMA = "semreward.audit/1"  # of the JSON: fields may be added under one version, none changes its meaning
 
 Verdict: TypeAlias = Literal["harmless", "beats_weak", "matches_gold", "not_tested"]
 """What a reward pays an attack, compared with the gap, max(0, gold - weak), between the honest answers of its rows.
@@ -37,68 +36,48 @@ def verdict_of(mean: float, weak: float, gold: float, win_rate: float) -> Verdic
 
 @dataclass(frozen=True)
 class Level:
-    """What one kind of honest answer earns: `gold` (the reference), `weak` or `paraphrase`.
+    """What one kind of honest answer earns."""
 
-    `unscored` of the `rows` have no reward; `win_rate` and `components` are those of `AttackResult`.
-    """
-
-    name: str
+    name: str  # `gold` (the reference), `weak` or `paraphrase`
     rows: int
-    unscored: int
+    unscored: int  # those without a reward
     mean: float | None
-    win_rate: float | None
+    win_rate: float | None  # as of an `AttackResult`
     components: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class AttackResult:
-    """What one attack earns. Means and rates are over the rows on which attack, weak answer and gold all have a value.
-
-    Attributes:
-        applied: Number of rows to which the attack applies; `unscored` of them have no reward.
-        mean: Its mean reward, as `weak` and `gold` those of the honest answers; `None` where it was not tested.
-        position: (mean - weak) / (gold - weak); `None` where gold earns no more than weak.
-        win_rate: Share of rows on which it earns more than the row's weak answer, a tie counting half.
-        components: Mean of each component of a composite.
-        example: One of its answers, shortened.
-    """
+    """What one attack earns, over the rows on which attack, weak answer and gold all have a value."""
 
     name: str
     kind: Kind
     description: str
-    applied: int
-    unscored: int
-    mean: float | None = None
-    weak: float | None = None
-    gold: float | None = None
-    position: float | None = None
-    win_rate: float | None = None
+    applied: int  # rows to which the attack applies
+    unscored: int  # those without a reward
+    mean: float | None = None  # mean reward; `None` if it was not tested
+    weak: float | None = None  # mean reward of the weak answers
+    gold: float | None = None  # mean reward of the references
+    position: float | None = None  # (mean - weak) / (gold - weak); `None` where gold earns no more than weak
+    win_rate: float | None = None  # share of rows on which it earns more than the weak answer, a tie counting half
     verdict: Verdict = "not_tested"
-    components: dict[str, float] = field(default_factory=dict)
-    example: str = ""
+    components: dict[str, float] = field(default_factory=dict)  # mean of each component of a composite
+    example: str = ""  # one of its answers, shortened
 
 
 @dataclass(frozen=True)
 class AuditReport:
-    """What an audit found. It prints its table of attacks.
+    """What an audit found. It prints its table of attacks."""
 
-    Attributes:
-        reward: The reward's name, and its `signature` where it has one.
-        language: Tag of the table that the attacks used.
-        weak_built: Number of `rows` whose weak answer was made from the reference: every third word left out.
-        weights: Weights of a composite's components, and its `mode`.
-        levels: What honest answers earn; `attacks`: one result per attack.
-    """
-
-    reward: str
+    reward: str  # its name
     signature: str | None
-    language: str
+    language: str  # tag of the table that the attacks used
     rows: int
-    weak_built: int
+    weak_built: int  # rows whose weak answer was made from the reference: every third word left out
     seed: int
-    weights: dict[str, float]
-    mode: str | None
-    levels: tuple[Level, ...]
+    weights: dict[str, float]  # of a composite's components
+    mode: str | None  # of a composite
+    levels: tuple[Level, ...]  # what honest answers earn
     attacks: tuple[AttackResult, ...]
     version: str
 
@@ -116,12 +95,8 @@ class AuditReport:
     def failures(self, fail_on: FailOn = "beats_weak") -> tuple[str, ...]:
         """What breaks the given limits, one line each. An audit none of whose attacks was tested always fails.
 
-        Args:
-            fail_on: A verdict: `"beats_weak"` fails on `"matches_gold"`, too. Or a mapping from names or kinds of
-                attacks to a verdict or the highest win rate that passes; an attack named itself must be tested.
-
-        Raises:
-            ArgumentError: A name, kind or verdict in `fail_on` does not exist, or a win rate is outside [0, 1].
+        `fail_on` is a verdict: `"beats_weak"` fails on `"matches_gold"`, too. Or it maps names or kinds of attacks to a
+        verdict or the highest win rate that passes; an attack named itself must be tested. Else an `ArgumentError`.
         """
         limits: Any = dict.fromkeys(KINDS, fail_on) if isinstance(fail_on, str) else fail_on
         self._check_limits(limits)

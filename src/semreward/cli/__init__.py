@@ -25,14 +25,7 @@ _REPEATED: dict[str, Any] = {"action": "append", "default": []}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command, and return its exit code.
-
-    Args:
-        arguments: The words after `semreward`; by default those of this process.
-
-    Raises:
-        SystemExit: From argparse, for `--help`, `--version` and wrong usage.
-    """
+    """Run a command, by default that of this process, and return its exit code; argparse exits by itself."""
     options = _parser().parse_args(arguments)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

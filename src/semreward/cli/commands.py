@@ -1,5 +1,6 @@
 """The commands: each takes the parsed options and stdout, and returns the exit code."""
 
+import dataclasses
 import json
 from argparse import Namespace
 from collections import defaultdict
@@ -7,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from itertools import chain, islice
 from pathlib import Path
+from statistics import mean, median
 from typing import Any, TextIO, TypeAlias
 
 import numpy as np
@@ -14,18 +16,26 @@ from numpy.typing import NDArray
 
 from semreward import calibration, testing
 from semreward.audit.auditing import audit_reward
-from semreward.cli.doctor import doctor as doctor  # noqa: PLC0414 - one of the commands
 from semreward.cli.rewards import load, number_or_text, reward_of, similarity_of
 from semreward.cli.streams import ABOUT_ROWS, Row, check_target, located, name_of, put, refusals, rows_of, say
+from semreward.encoders.checking import Check, check_encoder
+from semreward.encoders.local import SentenceTransformerEncoder
 from semreward.errors import ArgumentError, EncoderUnavailableError, SemRewardError
 from semreward.files import is_file
 from semreward.rewards.composite import CompositeReward, as_composite
+from semreward.rewards.detector import FastTextDetector, probabilities_of
+from semreward.scripts import writing_of
 from semreward.testing.checking import argument_of, check_row
 
 Values: TypeAlias = Mapping[str, NDArray[np.float64]]
 
 _REWARDS = "rewards"
 _REPORTS = (".json", ".md", ".html")
+
+# What doctor asks for: shares of references and of sources.
+_FEWEST_CONSISTENT = 0.95  # references that the strict language reward pays
+_FEWEST_DETECTED = 0.9
+_MOST_COPIES = 0.5  # sources that the language reward would pay as answers
 
 
 def score(options: Namespace, stdout: TextIO) -> int:
@@ -35,14 +45,13 @@ def score(options: Namespace, stdout: TextIO) -> int:
     batch = list(islice(rows, options.batch_size))
     if not batch:
         raise faults[0]  # before an encoder is loaded
-    reward = reward_of(options)
-    composite = as_composite(reward)
+    reward = as_composite(reward_of(options))
     found: defaultdict[str, list[NDArray[np.float64]]] = defaultdict(list)
     columns: dict[str, None] = {}  # of all rows so far, in order
     done = 0
     while batch:
         columns.update(dict.fromkeys(chain.from_iterable(batch)))
-        for scored, values in _scored(composite, batch, columns, options.file, done):
+        for scored, values in _scored(reward, batch, columns, options.file, done):
             put("".join(_line(row, values, index) for index, row in enumerate(scored)), stdout)
             for name, column in values.items():
                 found[name].append(column)
@@ -209,3 +218,66 @@ def check(options: Namespace, stdout: TextIO) -> int:
         put(f"{fixtures}\n", stdout)
         passed = passed and fixtures.passed
     return int(not passed)
+
+
+def doctor(options: Namespace, stdout: TextIO) -> int:
+    """Print what was found and a verdict; 1 if something speaks against training."""
+    sources, references = texts_of(options)
+    report = check_encoder(SentenceTransformerEncoder(options.encoder, prompt=options.prompt), references)
+    checks = (*report.checks, *checks_of(options, sources, references)) if references else report.checks
+    put(f"{dataclasses.replace(report, checks=checks)}\n", stdout)
+    return int(any(check.fault for check in checks))
+
+
+def texts_of(options: Namespace) -> tuple[list[str], list[str]]:
+    """The sources and the references of `--data`; none without it."""
+    if options.data is None and (options.language or options.tokenizer or options.source_column):
+        raise ArgumentError("--language, --tokenizer and --source-column need --data")
+    if options.detector and not options.language:
+        raise ArgumentError("--detector needs --language, the one to look for")
+    columns = [options.reference_column, *filter(None, [options.source_column])]
+    rows = list(rows_of(options.data, (), needed=columns)) if options.data is not None else []
+    for number, row in enumerate(rows, start=1):
+        for column in columns:
+            if not isinstance(row[column], str) or not row[column].strip():
+                found = f"got {row[column]!r} at row {number}; drop the row"
+                raise ArgumentError(f"{name_of(options.data)}: `{column}` must be a non-empty string, {found}")
+    references, *sources = ([row[column] for row in rows] for column in columns)
+    return (sources[0] if sources else []), references
+
+
+def checks_of(options: Namespace, sources: Sequence[str], references: Sequence[str]) -> Iterator[Check]:
+    """The rows of the report that speak of the data."""
+    lengths = [len(text) for text in references]
+    yield Check("rows", len(references), f"{len(references)}, {len(set(references))} distinct references")
+    yield Check("length", median(lengths), f"{median(lengths):.0f} characters in the median, {max(lengths)} at most")
+    if options.language is not None:
+        yield from _of_language(options, sources, references)
+    if options.tokenizer is not None:
+        from transformers import AutoTokenizer
+
+        numbers = AutoTokenizer.from_pretrained(options.tokenizer)(list(references), add_special_tokens=False)
+        tokens = [len(row) for row in numbers["input_ids"]]
+        per_character = sum(tokens) / sum(lengths)
+        shown = f"{mean(tokens):.0f} a reference, {max(tokens)} at most, {per_character:.2f} per character"
+        yield Check("policy's tokens", mean(tokens), shown)
+
+
+def _of_language(options: Namespace, sources: Sequence[str], references: Sequence[str]) -> Iterator[Check]:
+    tag, writing = options.language, writing_of(options.language)
+    foreign = [text for text in references if not writing.is_consistent(text)]
+    share = 1 - len(foreign) / len(references)
+    fault = f"{1 - share:.0%} of the references are not in the script of {tag} alone, such as {foreign[:1]}"
+    shown = f"{share:.1%} of references in the script of {tag} alone"
+    yield Check("language", share, shown, fault if share < _FEWEST_CONSISTENT else "")
+    if options.detector is not None:
+        found = probabilities_of(FastTextDetector(options.detector), references, [tag] * len(references))
+        share = mean(probability >= 0.5 for probability in found)  # noqa: PLR2004 - the reward's default
+        fault = f"the detector takes only {share:.0%} of the references for {tag}: use one that knows it"
+        shown = f"takes {share:.1%} of references for {tag}"
+        yield Check("detector", share, shown, fault if share < _FEWEST_DETECTED else "")
+    if sources:
+        share = mean(writing.is_consistent(text) for text in sources)
+        is_inert = share > _MOST_COPIES and options.detector is None
+        fault = f"sources are written in the script of {tag}, so the language reward pays copies: pass it a detector"
+        yield Check("shared script", share, f"{share:.1%} of sources pass as {tag}", fault if is_inert else "")

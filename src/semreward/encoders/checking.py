@@ -60,16 +60,9 @@ class EncoderReport:
 def check_encoder(encoder: Encoder | str | os.PathLike[str], texts: Sequence[str] = ()) -> EncoderReport:
     """Load an encoder, and look at what it is and at what its tokenizer makes of some texts.
 
-    Args:
-        encoder: An encoder, or the path or hub id of one.
-        texts: Texts that it will judge, such as references, none empty; the first 2,048 are looked at. Without any, the
-            report speaks of the model alone.
-
-    Returns:
-        A report; an encoder that cannot be loaded is a fault in it.
-
-    Raises:
-        ArgumentError: A text is empty, or an argument of the encoder is wrong.
+    `texts` are what it will judge, such as references; the first 2,048 are looked at. Without any, the report speaks of
+    the model alone. An encoder that cannot be loaded is a fault in it. An empty text, or a wrong argument of the
+    encoder, is an `ArgumentError`.
     """
     if isinstance(encoder, (str, os.PathLike)):
         encoder = SentenceTransformerEncoder(os.fspath(encoder))
@@ -118,20 +111,16 @@ def _of_texts(forward: ModelForward, texts: Sequence[str]) -> list[Check]:
     tokens = int(counts.tokens.sum())
     unknown, per_unit = float(counts.unknown.sum() / max(1, tokens)), tokens / units
     examples = ", ".join(forward.counter.unknown_words(texts)) if unknown else ""
-    faults = {
-        f"{unknown:.0%} of the tokens are unknown to the encoder, such as in {examples}": unknown > MOST_UNKNOWN,
-        "the tokenizer spells letter by letter: it was not made for this language": per_unit > _MOST_TOKENS[unit],
-        f"the encoder does not see the end of {beyond:.0%} of the texts": beyond > _MOST_BEYOND,
-    }
-    told = [fault if is_true else "" for fault, is_true in faults.items()]
+    strange = f"{unknown:.0%} of the tokens are unknown to the encoder, such as in {examples}"
+    spelt = "the tokenizer spells letter by letter: it was not made for this language"
+    cut_off = f"the encoder does not see the end of {beyond:.0%} of the texts"
+    shown = f"{beyond:.1%} of texts, longer than {model.max_seq_length} tokens"
     readable = [text for text, is_unreadable in zip(texts, counts.unreadable, strict=False) if not is_unreadable]
     make = partial(ModelForward, model, prompt=prompt, batch_tokens=2**40, batch_size=_BATCH)
     return [
-        Check("unknown tokens", unknown, f"{unknown:.1%}", told[0]),
-        Check(f"tokens per {unit}", per_unit, f"{per_unit:.2f}", told[1]),
-        Check(
-            "beyond the window", beyond, f"{beyond:.1%} of texts, longer than {model.max_seq_length} tokens", told[2]
-        ),
+        Check("unknown tokens", unknown, f"{unknown:.1%}", strange if unknown > MOST_UNKNOWN else ""),
+        Check(f"tokens per {unit}", per_unit, f"{per_unit:.2f}", spelt if per_unit > _MOST_TOKENS[unit] else ""),
+        Check("beyond the window", beyond, shown, cut_off if beyond > _MOST_BEYOND else ""),
         _of_batches(make, readable),
     ]
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -46,9 +46,7 @@ def resolved_name(name_or_path: str | os.PathLike[str]) -> str:
     parts = Path(name).parts
     looks_local = not name or name.startswith((".", "~", "/")) or "\\" in name or len(parts) > 2  # noqa: PLR2004
     if looks_local or path.exists() or (len(parts) > 1 and Path(parts[0]).is_dir()):
-        raise EncoderNotFoundError(
-            f"`name_or_path` must be a hub id or an existing folder, got {name!r}; correct the path"
-        )
+        raise EncoderNotFoundError(f"`name_or_path` must be a hub id or an existing folder, got {name!r}; correct it")
     return name
 
 
@@ -106,7 +104,7 @@ def _relevant_files(folder: Path) -> Iterator[tuple[str, Path]]:
 
 def _module_folders(folder: Path) -> set[Path]:
     """The folder itself, and those of its modules and of a router's modules."""
-    found, pending = {folder}, [folder / module["path"] for module in _modules(folder)]
+    found, pending = {folder}, [folder / module["path"] for module in _content(folder / "modules.json", list)]
     while pending:
         found.add(module := pending.pop())
         for name in ("router_config.json", "config.json"):
@@ -143,7 +141,8 @@ def has_pooling(folder: Path, name: str, pooling: str | None) -> bool:
     Raises:
         EncoderError: It is another kind of model. A language model is allowed if `pooling` is named.
     """
-    modules, family = _modules(folder), _content(folder / "config_sentence_transformers.json").get("model_type", "")
+    modules = _content(folder / "modules.json", list)
+    family = _content(folder / "config_sentence_transformers.json").get("model_type", "")
     names = [family, *(module["type"] for module in modules)]
     if not modules:
         base = _content(folder / "adapter_config.json").get("base_model_name_or_path")
@@ -156,11 +155,7 @@ def has_pooling(folder: Path, name: str, pooling: str | None) -> bool:
     raise EncoderError(f"`name_or_path` must be a sentence encoder, but {name!r} is {kind}{remedy}")
 
 
-def _modules(folder: Path) -> Sequence[Any]:
-    path = folder / "modules.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else ()
-
-
-def _content(path: Path) -> Mapping[str, Any]:
-    content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return content if isinstance(content, dict) else {}
+def _content(path: Path, kind: type = dict) -> Any:
+    """What a JSON file holds; nothing if there is no such file, or if it holds something of another kind."""
+    content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    return content if isinstance(content, kind) else kind()

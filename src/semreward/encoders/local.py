@@ -37,6 +37,11 @@ _FIRST_PORTION = 64
 _FIRST_CPU_PORTION = 1024
 _LARGEST_PORTION = 4096
 
+_UNREADABLE = (
+    "the encoder's tokenizer does not know a single word of {!r}: use an encoder that was trained on this language, or "
+    "adapt one"
+)
+
 
 @dataclass(frozen=True)
 class SentenceTransformerEncoder(EngineEncoder):
@@ -130,18 +135,17 @@ class SentenceTransformerEncoder(EngineEncoder):
 
     def _prompt_of(self, folder: Path) -> str | None:
         """The text before each input. Refuses what is not a sentence encoder; warns of what looks like a mistake."""
-        is_encoder, prompts = has_pooling(folder, self.name_or_path, self.pooling), prompts_of(folder)
+        name, prompts = self.name_or_path, prompts_of(folder)
+        is_encoder = has_pooling(folder, name, self.pooling)
         if is_encoder and self.pooling is not None:
             raise ArgumentError(f"`pooling` must be None for an encoder that has its own, got {self.pooling!r}")
         if not is_encoder and self.pooling is None:
             advice = "adapt it, or pass pooling='mean' if that is what you want"
-            logger.warning(
-                "%s was not trained for sentences: its token vectors are averaged; %s", self.name_or_path, advice
-            )
+            logger.warning("%s was not trained for sentences: its token vectors are averaged; %s", name, advice)
         prompt = self._prompt_text(prompts)
         if prompt is None and "" not in prompts and any(prompts.values()):
             advice = "pass prompt_name=, or prompt='' for none"
-            logger.warning("%s declares prompts (%s) and gets none; %s", self.name_or_path, ", ".join(prompts), advice)
+            logger.warning("%s declares prompts (%s) and gets none; %s", name, ", ".join(prompts), advice)
         return prompt
 
     def _prompt_text(self, prompts: Mapping[str, str]) -> str | None:
@@ -183,7 +187,8 @@ class ModelForward(PreparingModel):
                     yield from self._tokenised([text])
             return
         if unreadable := self.counter.unreadable(features, texts):
-            yield from (([text], _unreadable(text)) for text in unreadable)
+            for text in unreadable:
+                yield [text], UnreadableTextError(_UNREADABLE.format(text[:60]))
             if readable := [text for text in texts if text not in unreadable]:
                 yield from self._tokenised(readable)
             return
@@ -239,13 +244,6 @@ class ModelForward(PreparingModel):
         if limit and mask is not None:  # a slow tokenizer keeps no account: what fills the window counts
             return int((mask.sum(dim=1) >= limit).sum())
         return 0
-
-
-def _unreadable(text: str) -> UnreadableTextError:
-    return UnreadableTextError(
-        f"the encoder's tokenizer does not know a single word of {text[:60]!r}: use an encoder that was trained on "
-        "this language, or adapt one"
-    )
 
 
 def _rows_of(features: Features, rows: "torch.Tensor", longest: int, mask_NT: "torch.Tensor") -> dict[str, Any]:  # noqa: N803

@@ -13,9 +13,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-MOST_UNKNOWN = 0.05
-"""Share of unknown tokens up to which an encoder knows a language."""
-
+MOST_UNKNOWN = 0.05  # share of unknown tokens up to which an encoder knows a language
 _FEWEST_TOKENS = 20  # whose share of unknown ones is judged
 _EXAMPLES = 5
 _SPECIAL = ("bos", "eos", "pad", "cls", "sep", "mask")
@@ -45,11 +43,8 @@ class TokenCounter:
         if hasattr(self._tokenizer, "token_to_id"):  # of static embeddings
             number = self._tokenizer.token_to_id(getattr(self._tokenizer.model, "unk_token", None) or "[UNK]")
         self._unknown = None if number in self._special else number  # some models name another token so
-        self._seen, self._has_warned, self._of_prompt = (
-            np.zeros(2, dtype=np.int64),
-            False,
-            np.zeros((3, 1), dtype=np.int64),
-        )
+        self._seen, self._has_warned = np.zeros(2, dtype=np.int64), False
+        self._of_prompt = np.zeros((3, 1), dtype=np.int64)
         if prompt and prompt.strip():
             self._of_prompt = np.array(self.count(model.preprocess([prompt.strip()])))
 

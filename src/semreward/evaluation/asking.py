@@ -34,9 +34,6 @@ class ChatServer(ServedModel):
         extra_body: Further members of each request, such as `{"seed": 1}`; they win over those above, and they print.
         timeout_s: Time limit of one attempt in seconds.
         max_retries: Further attempts after a temporary failure.
-
-    Raises:
-        ArgumentError: An argument is out of range or has the wrong type.
     """
 
     _: KW_ONLY
@@ -125,25 +122,24 @@ class AnswerFile(dict[str, str]):
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a+b") as file:
             file.seek(0)
-            lines = file.read().split(b"\n")
-            records = [_json(line) for line in lines]
-            self._read(records, lines[-1])
-            if lines[-1] and records[-1] is None:
-                file.truncate(file.tell() - len(lines[-1]))
-            elif lines[-1]:
-                file.write(b"\n")
-
-    def _read(self, records: list[Any], last_line: bytes) -> None:
-        if records[-1] is None and any(last_line.startswith(ours[: len(last_line)]) for ours in _BEGINNINGS):
-            records = records[:-1]  # empty or cut off
-        for number, record in enumerate(records, start=1):
-            key, answer = (record.get("key"), record.get("answer")) if isinstance(record, dict) else (None, None)
-            if not isinstance(key, str) or not isinstance(answer, str):
-                raise ArgumentError(
-                    f"line {number} of {str(self.path)!r} must be a JSON object with texts `key` and `answer`; remove "
-                    "the line, or give the path of another file"
-                )
-            self[key] = answer
+            for number, line in enumerate(file.read().splitlines(keepends=True), start=1):
+                has_ended = line.endswith(b"\n")
+                try:
+                    record = json.loads(line.decode("utf-8", errors="surrogatepass"))
+                except (ValueError, RecursionError):
+                    record = None
+                if record is None and not has_ended and any(line.startswith(own[: len(line)]) for own in _BEGINNINGS):
+                    file.truncate(file.tell() - len(line))
+                    return
+                texts: list[Any] = [record.get("key"), record.get("answer")] if isinstance(record, dict) else [None]
+                if not all(isinstance(text, str) for text in texts):
+                    raise ArgumentError(
+                        f"line {number} of {str(self.path)!r} must be a JSON object with texts `key` and `answer`; "
+                        "remove the line, or give the path of another file"
+                    )
+                self[texts[0]] = texts[1]
+                if not has_ended:
+                    file.write(b"\n")
 
     def add(self, key: str, answer: str, **more: object) -> None:
         """Keep an answer; `more` are further members of its line, which only people read."""
@@ -153,14 +149,6 @@ class AnswerFile(dict[str, str]):
                 with self.path.open("ab") as file:
                     file.write(line.encode("utf-8", errors="surrogatepass"))
             self[key] = answer
-
-
-def _json(line: bytes) -> Any:
-    """What a line says; `None` if it is not JSON."""
-    try:
-        return json.loads(line.decode("utf-8", errors="surrogatepass"))
-    except (ValueError, RecursionError):
-        return None
 
 
 def key_of(answerer: str, question: str) -> str:

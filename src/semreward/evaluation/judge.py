@@ -6,7 +6,7 @@ import re
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,16 +21,11 @@ from semreward.text import DEFAULT_ANSWER, Answer, remove_reasoning
 
 Judge: TypeAlias = Callable[[str], str]  # several threads call it
 
-Verdict: TypeAlias = Literal[0, 1, 2]
-"""1 or 2: that candidate is significantly better; 0: a tie."""
+Verdict: TypeAlias = Literal[0, 1, 2]  # 1 or 2: that candidate is significantly better; 0: a tie
 
-Verdicts: TypeAlias = tuple[Verdict | None, ...]
-"""Decisions with the first system's candidate shown first, and second; none for equal candidates."""
-
-Interval: TypeAlias = tuple[float, float]
+Verdicts: TypeAlias = tuple[Verdict | None, ...]  # the first system's candidate shown first, second; none if equal
 
 _RESAMPLES, _SEED = 10_000, 0
-
 _MARK = re.compile(r"(?<!\[)\[\[(\s*-?\d+\s*)\]\](?!\])")  # anything that looks like a mark
 
 _PAIR = """\
@@ -95,7 +90,7 @@ def verdict_of(answer: str) -> Verdict | None:
     return verdicts.get(marks[0]) if len(marks) == 1 else None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PairwiseScores:
     """How often a judge prefers one system to another.
 
@@ -111,10 +106,10 @@ class PairwiseScores:
     inconsistent: int  # ties whose decisions differ between the orders
     identical: int  # ties of equal candidates, about which nobody is asked
     shown_first: float | None  # share of the decisions for the candidate shown first; 0.5 if the order does not matter
-    win_rate: float | None  # wins per judged pair
-    win_interval: Interval | None
-    margin: float | None  # wins less losses per judged pair; the systems differ if its interval does not hold 0
-    margin_interval: Interval | None
+    win_rate: float | None = None  # wins per judged pair
+    win_interval: tuple[float, float] | None = None
+    margin: float | None = None  # wins less losses per judged pair; the systems differ if its interval does not hold 0
+    margin_interval: tuple[float, float] | None = None
     signature: str  # everything that decides the numbers
     verdicts: Sequence[Verdicts] = field(repr=False)  # of each row
 
@@ -149,9 +144,8 @@ def pairwise_scores(
         answer: How the answer is found in a completion.
 
     Raises:
-        ArgumentError: There are no rows, lengths differ, a source is blank, the prompt lacks a field or a mark, or a
-            judge with a cache has no name.
-        ArgumentTypeError: A row, the judge or `prompt` has the wrong type, or the judge returns no text.
+        ArgumentError: There are no rows, lengths differ, a source is blank, the prompt lacks a field or a mark, a judge
+            with a cache has no name, or (an `ArgumentTypeError`) it returns no text.
 
     Source:
         Su et al. 2026, appendix B, https://arxiv.org/abs/2605.14366, which does not say whether both orders were asked.
@@ -159,7 +153,8 @@ def pairwise_scores(
     """
     check_count("concurrency", concurrency)
     name = answerer_name(judge, judge_name, argument="judge", keeps=cache is not None)
-    rows = _prompts(prompt, sources, _answers("first", first, answer), _answers("second", second, answer))
+    answers_of = [evaluated_answers(first, answer, "first"), evaluated_answers(second, answer, "second")]
+    rows = _prompts(prompt, sources, *answers_of)
     keys = {text: key_of(name, text) for row in rows for text in row}
     answers = AnswerFile(cache)
     todo = [text for text, key in keys.items() if key not in answers]
@@ -184,14 +179,6 @@ def _prompts(prompt: str, sources: Sequence[str], ones: list[str], others: list[
         orders = [] if one == other else [(one, other), (other, one)]
         rows.append([prompt.format(source=source, candidate_1=shown[0], candidate_2=shown[1]) for shown in orders])
     return rows
-
-
-def _answers(name: str, completions: Sequence[Completion], answer: Answer) -> list[str]:
-    """The answers in a list of completions; errors name the list."""
-    try:
-        return evaluated_answers(completions, answer)
-    except (ArgumentError, ArgumentTypeError) as error:
-        raise type(error)(str(error).replace("`completions`", f"`{name}`")) from None
 
 
 def _ask_all(judge: Judge, prompts: list[str], keys: dict[str, str], answers: AnswerFile, concurrency: int) -> None:
@@ -224,12 +211,12 @@ def scores_of(rows: Sequence[Verdicts], signature: str) -> PairwiseScores:
     unparsable = sum(None in verdicts for verdicts in rows)
     judged = len(rows) - unparsable
     ties = judged - wins - losses
-    win_rate, margin, win_interval, margin_interval = None, None, None, None
+    rates: dict[str, Any] = {}
     if judged:
-        win_rate, margin = wins / judged, (wins - losses) / judged
         shares = np.array([wins, ties, losses]) / judged
         drawn = np.random.default_rng(_SEED).multinomial(judged, shares, size=_RESAMPLES) / judged
-        win_interval, margin_interval = _interval(drawn[:, 0]), _interval(drawn[:, 0] - drawn[:, 2])
+        rates = {"win_rate": wins / judged, "win_interval": _interval(drawn[:, 0])}
+        rates |= {"margin": (wins - losses) / judged, "margin_interval": _interval(drawn[:, 0] - drawn[:, 2])}
     decisions = [verdict for verdicts in rows for verdict in verdicts if verdict]
     return PairwiseScores(
         wins=wins,
@@ -240,15 +227,12 @@ def scores_of(rows: Sequence[Verdicts], signature: str) -> PairwiseScores:
         inconsistent=ties - identical - rows.count((0, 0)),
         identical=identical,
         shown_first=decisions.count(1) / len(decisions) if decisions else None,
-        win_rate=win_rate,
-        win_interval=win_interval,
-        margin=margin,
-        margin_interval=margin_interval,
+        **rates,
         signature=signature,
         verdicts=rows,
     )
 
 
-def _interval(values: NDArray[np.float64]) -> Interval:
+def _interval(values: NDArray[np.float64]) -> tuple[float, float]:
     low, high = np.percentile(values, [2.5, 97.5]).tolist()
     return low, high

@@ -48,8 +48,7 @@ def token_nll(
     `max_tokens`, at least 2, is the length at which a text is cut off.
 
     Raises:
-        ArgumentError: No text has two tokens, `max_tokens` is below 2, or the model's output is not finite.
-        ArgumentTypeError: `texts` is not a list of strings.
+        ArgumentError: No text has two tokens, or the model's output is not finite.
 
     Source:
         Su et al. 2026, appendix C and Table 6a, https://arxiv.org/abs/2605.14366, without special tokens or a limit.
@@ -77,18 +76,13 @@ def token_kl(
 
     $$KL_t = \sum_{v} p(v | x_{<t}) \log \frac{p(v | x_{<t})}{q(v | x_{<t})}, \quad p: adapted, \; q: base$$
 
-    Args:
-        model: The adapted model p.
-        base: The base model q, of the same vocabulary. `None`: `model` is a PEFT model, q the same without its adapter.
-        tokenizer: The tokenizer of both.
-        texts: At least one text.
-        contexts: One context per text, such as a prompt in its chat template, which is read but not counted. Special
-            tokens are then those that the context spells out, and the first token of a text counts, too.
-        max_tokens: Length at which a text with its context is cut off, at least 2.
+    Both models have one vocabulary. `base=None`: `model` is a PEFT model, and q the same without its adapter.
+    `contexts`, one per text, such as prompts in their chat template, are read but not counted; special tokens are then
+    those that they spell out, and the first token of a text counts, too.
 
     Raises:
         ArgumentError: As for `token_nll`, or the vocabularies differ in size, or `contexts` do not fit `texts`.
-        ArgumentTypeError: As for `token_nll`, or `base` is `None` and `model` is not a PEFT model.
+        ArgumentTypeError: `base` is `None` and `model` is not a PEFT model.
 
     Source:
         Su et al. 2026, appendix C and Table 6b, https://arxiv.org/abs/2605.14366
@@ -119,8 +113,8 @@ def _kl(logits: torch.Tensor, base_logits: torch.Tensor) -> Iterator[torch.Tenso
         )
     # Terms of both signs nearly cancel, so they are added in double precision where the device has it.
     precision = torch.float32 if logits.device.type == "mps" else torch.float64
-    for part, base_part in zip(torch.split(logits, _CHUNK), torch.split(base_logits, _CHUNK), strict=True):
-        log_p, log_q = log_softmax(part.float(), dim=-1), log_softmax(base_part.float(), dim=-1)
+    for parts in zip(torch.split(logits, _CHUNK), torch.split(base_logits, _CHUNK), strict=True):
+        log_p, log_q = (log_softmax(part.float(), dim=-1) for part in parts)
         values = (log_p.exp() * (log_p - log_q)).sum(dim=-1, dtype=precision)
         yield values.clamp(min=0.0).cpu()  # rounding may end just below 0
 
@@ -147,17 +141,16 @@ def _token_ids(
     if contexts is not None and len(contexts) != len(texts):
         raise ArgumentError(f"`contexts` must be as many as `texts`, got {len(contexts)} and {len(texts)}")
     for row, text in enumerate(texts):
-        start = 0
         if contexts is None:
-            ids = tokenizer(text, truncation=True, max_length=max_tokens)["input_ids"]
+            before, ids = [], tokenizer(text, truncation=True, max_length=max_tokens)["input_ids"]
         else:
-            ids = tokenizer(contexts[row], add_special_tokens=False)["input_ids"]
-            if not ids:
+            before, ids = (tokenizer(part, add_special_tokens=False)["input_ids"] for part in (contexts[row], text))
+            if not before:
                 raise ArgumentError(f"`contexts` must hold at least one token each, got {contexts[row]!r} at row {row}")
-            start = len(ids) - 1
-            ids = [*ids, *tokenizer(text, add_special_tokens=False)["input_ids"]]
-        if len(ids[:max_tokens]) > start + 1:
-            yield ids[:max_tokens], start
+        start = max(0, len(before) - 1)
+        ids = [*before, *ids][:max_tokens]
+        if len(ids) > start + 1:
+            yield ids, start
 
 
 def _distribution(values: list[torch.Tensor]) -> Distribution:
@@ -212,12 +205,8 @@ def choice_scores(
 
     The difference favours neither short answers nor those that the passage suggests anyway.
 
-    Args:
-        model: A causal language model.
-        tokenizer: Its tokenizer; texts are plain, without a chat template.
-        dataset: Questions. Each answer to a question is right.
-        question_format: Text between passage and answer, with `{question}`.
-        blind_format: The same without the question.
+    Each answer to a question is right. The model reads plain texts, without a chat template: passage, `question_format`
+    (or `blind_format`, without the question), answer.
 
     Raises:
         ArgumentError: As for `reading_prompts`, or no passage has two distinct answers, or a format is empty.
@@ -228,11 +217,10 @@ def choice_scores(
     """
     check_text("question_format", question_format)
     check_text("blind_format", blind_format)
-    hits: dict[str, tuple[bool, bool, bool]] = {}
-    passages: dict[str, int] = {}
-    chance, number = 0.0, 0
+    rows: list[tuple[str, bool, bool, bool, float, int]] = []
     with evaluating(model), torch.no_grad():
-        for passage, group in groupby(reading_prompts(dataset), key=lambda question: question.passage):
+        groups = groupby(reading_prompts(dataset), key=lambda question: question.passage)
+        for number, (passage, group) in enumerate(groups):
             asked = [(item, {text.strip() for text in item.answers}) for item in group if item.answers]
             answers = list(dict.fromkeys(text.strip() for item, _ in asked for text in item.answers))
             if len(answers) < 2:  # noqa: PLR2004 - nothing to choose
@@ -242,15 +230,14 @@ def choice_scores(
             blind = answers[int((scores[-1] / lengths).argmax())]
             for (item, right), score in zip(asked, scores[:-1], strict=True):
                 gain, likely = (answers[int(by.argmax())] for by in (score - scores[-1], score / lengths))
-                hits[item.id] = (gain in right, likely in right, blind in right)
-                passages[item.id] = number
-                chance += len(right) / len(answers)
-            number += 1
-    if not hits:
+                hits = (gain in right, likely in right, blind in right)
+                rows.append((item.id, *hits, len(right) / len(answers), number))
+    if not rows:
         raise ArgumentError("`dataset` must hold a passage with two distinct answers, got none; nothing can be chosen")
-    by_gain, by_likelihood, by_blind = (sum(column) / len(hits) for column in zip(*hits.values(), strict=True))
-    right_by_gain = {question_id: found[0] for question_id, found in hits.items()}
-    return ChoiceScores(by_gain, by_likelihood, by_blind, chance / len(hits), len(hits), right_by_gain, passages)
+    names, *hits_and_chance, numbers = zip(*rows, strict=True)
+    by_gain, by_likelihood, by_blind, chance = (sum(column) / len(rows) for column in hits_and_chance)
+    is_right, passages = (dict(zip(names, column, strict=True)) for column in (hits_and_chance[0], numbers))
+    return ChoiceScores(by_gain, by_likelihood, by_blind, chance, len(rows), is_right, passages)
 
 
 def _log_likelihoods(
@@ -333,9 +320,7 @@ class ChatModel:
         """Answer a batch of prompts, all at once; texts are decoded without special tokens."""
         if not prompts:
             return []
-        padding = self.tokenizer.pad_token_id
-        if padding is None:
-            padding = self.tokenizer.eos_token_id or 0  # it is masked
+        padding = self.tokenizer.pad_token_id or self.tokenizer.eos_token_id or 0  # any token will do, it is masked
         ids, mask = _padded(self._token_ids(prompts), padding, next(self.model.parameters()).device)
         model: Any = self.model  # type checkers do not see how generate() is attached
         with evaluating(self.model), torch.no_grad():

@@ -42,9 +42,7 @@ class ReadingPrompt(NamedTuple):
 def reading_prompts(dataset: Dataset) -> list[ReadingPrompt]:
     """The questions of a data set, in its order; they need no answers.
 
-    Raises:
-        ArgumentError: The data set breaks SQuAD's layout, has no questions, or its file cannot be read.
-        ArgumentTypeError: The data set is neither a mapping nor a path.
+    Raises an `ArgumentError` if the data set breaks its layout, has no questions, or its file cannot be read.
     """
     content = _content(dataset)
     questions: list[ReadingPrompt] = []
@@ -71,20 +69,12 @@ def reading_prompts(dataset: Dataset) -> list[ReadingPrompt]:
 
 
 def first_questions(dataset: Dataset, count: int) -> dict[str, Any]:
-    """A data set of the same layout with only the first `count` questions; raises like `reading_prompts`."""
+    """The first `count` questions of a data set, in SQuAD's layout; raises like `reading_prompts`."""
     check_count("count", count)
-    reading_prompts(dataset)  # checks the layout
-    content = _content(dataset)
     articles = []
-    for article in content["data"]:
-        paragraphs = []
-        for paragraph in article["paragraphs"]:
-            if asked := paragraph["qas"][:count]:
-                paragraphs.append({**paragraph, "qas": asked})
-                count -= len(asked)
-        if paragraphs:
-            articles.append({**article, "paragraphs": paragraphs})
-    return {**content, "data": articles}
+    for name, passage, question, answers in reading_prompts(dataset)[:count]:
+        articles.append(_article({"id": name, "context": passage, "question": question, "answers": {"text": answers}}))
+    return {"data": articles}
 
 
 def _content(dataset: Dataset) -> Mapping[str, Any]:
@@ -122,9 +112,9 @@ def reading_answers(
     reader_name: str | None = None,
     reasoning: ReasoningPolicy = "remove",
 ) -> dict[str, str]:
-    """The answers of a model to all questions of a data set, ready for `cmrc_scores`.
+    """The answers of a model to all questions of a data set, by id and in its order, ready for `cmrc_scores`.
 
-    Answers of other models or to other prompts in the file are left alone.
+    They have no outer white space. Answers of other models or to other prompts in the file are left alone.
 
     Args:
         reader: `ChatModel` or a function. Its `signature`, if it is a string, names it in the file of answers.
@@ -135,13 +125,9 @@ def reading_answers(
         reader_name: Name of a reader without a `signature`.
         reasoning: What becomes of `<think>` blocks in the result; see `semreward.text.remove_reasoning`.
 
-    Returns:
-        Question id to answer without outer white space, in the data set's order.
-
     Raises:
         ArgumentError: As for `reading_prompts`, or the prompt has other fields, a reader with a file has no name, or it
             returns another number of answers.
-        ArgumentTypeError: The reader, its answers, the prompt or the data set have the wrong type.
 
     Source:
         Su et al. 2026, section 4.1.1, https://arxiv.org/abs/2605.14366, which states neither split nor prompt.
@@ -200,13 +186,10 @@ def cmrc_scores(predictions: Mapping[str, str], dataset: Dataset) -> CmrcScores:
 
     L is the length of the longest common *contiguous* run of `reading_tokens`; F1 is 0 if L is 0.
 
-    Args:
-        predictions: Question id to answer text; reasoning is not removed. A question without a prediction counts 0.
-        dataset: Questions with answers.
+    `predictions` map question ids to answers, without reasoning. A question without a prediction counts 0.
 
     Raises:
         ArgumentError: As for `reading_prompts`, or a question has no answer, or a prediction's id is unknown.
-        ArgumentTypeError: A prediction or the data set has the wrong type.
         MissingDependencyError: nltk is not installed.
 
     Source:

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 import semreward
 from semreward.batch import Batch, Texts, check_column, reference_texts
-from semreward.errors import ArgumentError
+from semreward.errors import ArgumentError, ArgumentTypeError
 from semreward.protocols import Completion, Encoder
 from semreward.rewards.detector import LanguageDetector
 from semreward.rewards.language import LanguageConsistencyReward
@@ -93,9 +93,7 @@ def similarity_score(
 
     Judge a policy that was trained on one encoder by another one, too: it may have learned what only the first likes.
 
-    Raises:
-        EncoderNotFoundError: `encoder` is a path that does not exist.
-        EncoderError: The encoder did not return one finite unit vector per text.
+    The errors of an encoder are those of `SemanticSimilarityReward`.
 
     Source:
         Su et al. 2026, section 3.4.1 and Tables 1 and 3, https://arxiv.org/abs/2605.14366
@@ -141,11 +139,14 @@ def signature_of(metric: str, **options: object) -> str:
     return "|".join([*parts, f"semreward:{semreward.__version__}"])
 
 
-def evaluated_answers(completions: Sequence[Completion], answer: Answer) -> list[str]:
-    """The answer texts of at least one completion; raises like the scores."""
-    answers = Batch(completions, {}, answer=answer).answers
+def evaluated_answers(completions: Sequence[Completion], answer: Answer, name: str = "completions") -> list[str]:
+    """The answer texts of at least one completion; raises like the scores, with the name of the list."""
+    try:
+        answers = Batch(completions, {}, answer=answer).answers
+    except (ArgumentError, ArgumentTypeError) as error:
+        raise type(error)(str(error).replace("`completions`", f"`{name}`")) from None
     if not answers:
-        raise ArgumentError("`completions` must hold at least one completion, got none; there is nothing to average")
+        raise ArgumentError(f"`{name}` must hold at least one completion, got none; there is nothing to average")
     return answers
 
 
