@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias
 from semreward.arguments import is_finite_number
 from semreward.errors import ArgumentError, ArgumentTypeError
 from semreward.protocols import RewardFunction, RewardValues
+from semreward.rewards.calling import reward_name
 from semreward.rewards.composite import CompositeReward, as_composite
 
 logger = logging.getLogger(__name__)
@@ -46,20 +47,20 @@ class Adapter:
         if isinstance(self.end_tokens, str) or not all(isinstance(token, str) and token for token in self.end_tokens):
             raise ArgumentTypeError(f"`end_tokens` must be a list of non-empty strings, got {self.end_tokens!r}")
 
+    @property
+    def __name__(self) -> str:
+        return reward_name(self.reward)
+
     def rows(self, call: Mapping[str, Any]) -> list[dict[str, float]]:
         """Call the reward for `N` rows; each one's total as `score`, and its components, NaN where one is `None`."""
         logged: dict[str, Sequence[Any]] = {}
-        return self._numbers(self.composite(**call, log_extra=logged.__setitem__), logged)
-
-    def values(self, call: Mapping[str, Any]) -> list[float]:
-        """Call the reward for `N` rows; the totals."""
-        columns = {name: value for name, value in call.items() if name not in NO_COLUMNS}
-        return [row[SCORE] for row in self.rows(columns)]
+        return self._numbers(self.composite(**{**call, "log_extra": logged.__setitem__}), logged)
 
     async def row(self, call: Mapping[str, Any]) -> dict[str, float]:
         """The same for one row, in a thread: rows that are scored at the same time share the encoder's batches."""
         logged: dict[str, Sequence[Any]] = {}
-        return self._numbers(await self.composite.as_async()(**call, log_extra=logged.__setitem__), logged)[0]
+        totals = await self.composite.as_async()(**call, log_extra=logged.__setitem__)
+        return self._numbers(totals, logged)[0]
 
     def _numbers(self, totals: RewardValues, logged: Mapping[str, Sequence[Any]]) -> list[dict[str, float]]:
         if self.on_none == "raise" and None in totals:

@@ -5,7 +5,7 @@ from itertools import chain
 from typing import Any, ClassVar
 
 from semreward.arguments import is_column
-from semreward.integrations.scoring import Adapter, OnNone
+from semreward.integrations.scoring import SCORE, Adapter, OnNone
 from semreward.protocols import Completion, RewardFunction
 from semreward.rewards.calling import reward_name
 
@@ -41,7 +41,7 @@ class SwiftReward:
             call.setdefault("completion_ids", [_flat(row) for row in ids])
         if is_column(messages):
             call.setdefault("prompts", [row[:-1] for row in messages])
-        return self.adapter.values({**call, "completions": completions})
+        return [row[SCORE] for row in self.adapter.rows({**call, "completions": completions})]
 
 
 def _flat(ids: Any) -> Any:

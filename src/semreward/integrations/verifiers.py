@@ -5,7 +5,6 @@ from typing import Any
 
 from semreward.integrations.scoring import SCORE, Adapter, OnNone, call_of, errors_logged
 from semreward.protocols import RewardFunction
-from semreward.rewards.calling import reward_name
 
 _OF_RUBRICS = frozenset({"state", "task", "parser"})  # what a rubric adds to a row's fields
 
@@ -25,10 +24,6 @@ def rubric_reward(
 
 
 class _Rubric(Adapter):
-    @property
-    def __name__(self) -> str:
-        return reward_name(self.reward)
-
     async def __call__(
         self, completion: Any, answer: Any = None, prompt: Any = None, info: Any = None, **fields: Any
     ) -> float:

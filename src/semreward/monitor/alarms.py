@@ -65,34 +65,21 @@ class Alarm:
 class AlarmLimits:
     """Limits beyond which metrics alarm, all finite and above 0; a share is turned off by a limit above 1.
 
-    Args:
-        window: Log entries per median; at least 3.
-        length_ratio: Band around 1 for the mean length of the answers relative to their references.
-        dead_zone: Share of rows to which a component pays its least value.
-        flat_groups: Share of groups in which all completions earn the same.
-        dominance: Share of a component in the variance within groups while another one is unsolved.
-        echo: Share of an answer's adjacent unit pairs that its prompt has, beyond what its references have.
-        clipped: Share of completions that are cut off at the maximum length.
-        omission: Rise of `missing_units` above its lowest median, which it must also exceed by half.
-        language: Mean language consistency, where it does not rise.
-        judge_fall: Fall of a judge below its best while the reward does not fall.
-        agreement: Lowest correlation of the reward and a judge within groups.
-
     Raises:
         ArgumentError: `window` or a limit is out of its range.
     """
 
-    window: int = 10
-    length_ratio: tuple[float, float] = (0.88, 1.14)
-    dead_zone: float = 0.8
-    flat_groups: float = 0.8
-    dominance: float = 0.9
-    echo: float = 0.4
-    clipped: float = 0.5
-    omission: float = 0.08
-    language: float = 0.5
-    judge_fall: float = 0.05
-    agreement: float = 0.2
+    window: int = 10  # log entries per median; at least 3
+    length_ratio: tuple[float, float] = (0.88, 1.14)  # band around 1: mean length of answers relative to references
+    dead_zone: float = 0.8  # share of rows to which a component pays its least value
+    flat_groups: float = 0.8  # share of groups in which all completions earn the same
+    dominance: float = 0.9  # share of a component in the variance within groups while another one is unsolved
+    echo: float = 0.4  # share of an answer's adjacent unit pairs that its prompt has, beyond what its references have
+    clipped: float = 0.5  # share of completions that are cut off at the maximum length
+    omission: float = 0.08  # rise of `missing_units` above its lowest median, which it must also exceed by half
+    language: float = 0.5  # mean language consistency, where it does not rise
+    judge_fall: float = 0.05  # fall of a judge below its best while the reward does not fall
+    agreement: float = 0.2  # lowest correlation of the reward and a judge within groups
 
     def __post_init__(self) -> None:
         check_count("window", self.window, at_least=3)

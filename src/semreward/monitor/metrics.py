@@ -38,22 +38,14 @@ class Component(NamedTuple):
 
 def measure(
     answers: Sequence[str],
-    totals: Values,
+    totals: Values,  # their rewards, shape (N,), NaN for `None`
     *,
-    components: Mapping[str, Component] = MappingProxyType({}),
-    judges: Mapping[str, Values] = MappingProxyType({}),
-    references: Sequence[tuple[str, ...]] = (),
-    prompts: Sequence[str] | None = None,
+    components: Mapping[str, Component] = MappingProxyType({}),  # those that pay, by name
+    judges: Mapping[str, Values] = MappingProxyType({}),  # of those that do not, by name, shape (N,) each
+    references: Sequence[tuple[str, ...]] = (),  # `N` tuples of texts, empty for rows without one; or nothing
+    prompts: Sequence[str] | None = None,  # `N` texts, by which rows are grouped
 ) -> dict[str, float]:
     """All metrics of a call; `docs/monitor.md` lists them.
-
-    Args:
-        answers: `N` answer texts.
-        totals: Their rewards, shape (N,), NaN for `None`.
-        components: The paying components by name.
-        judges: Values of the rewards that watch without paying, by name, shape (N,) each, NaN for `None`.
-        references: `N` tuples of reference texts, empty for rows without one; or nothing.
-        prompts: `N` prompts as text, by which rows are grouped; or `None`.
 
     Returns:
         Finite floats by key; a key is absent where its number is undefined (nothing varies, no references, no answers).

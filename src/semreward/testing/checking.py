@@ -1,5 +1,6 @@
 """The two checks of a reward, against the rules of the contract and against expected values, and their report."""
 
+import asyncio
 import copy
 import json
 import os
@@ -14,7 +15,7 @@ from semreward.files import read_rows
 from semreward.protocols import RewardFunction
 from semreward.rewards.calling import call_one, reward_name
 from semreward.testing.contract import RULES, Contract, Rule, is_range
-from semreward.testing.probe import Arguments, NotApplicableError, agree, attempt, described, is_completion, shortened
+from semreward.testing.probe import Arguments, NotApplicableError, agree, described, is_completion, shortened
 
 CHECK_NAMES: tuple[str, ...] = tuple(rule.name for rule in RULES)
 """Names of all checks, in the order in which they run."""
@@ -23,6 +24,9 @@ CHECK_NAMES: tuple[str, ...] = tuple(rule.name for rule in RULES)
 RESERVED_COLUMNS = {"completions", "prompts", "environments", "trainer_state", "log_metric", "log_extra", "self"}
 
 _NOT_COLUMNS = {"expected", "tolerance", "comment"}
+
+# `sys.exit(0)` in a reward would end the caller's script as if all were well.
+_ANY_BUT_INTERRUPT = (Exception, SystemExit, GeneratorExit, asyncio.CancelledError)
 
 Status: TypeAlias = Literal["passed", "failed", "skipped"]
 
@@ -120,12 +124,9 @@ def _result(rule: Rule, contract: Contract, found: Mapping[str, CheckResult]) ->
         breach = next(rule.check(contract), None)
     except NotApplicableError as reason:
         return CheckResult(rule.name, "skipped", f"not checked: {reason}")
-    except Exception as error:  # noqa: BLE001 - a reward may raise anything
-        breach = f"it raised {described(error)}"
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # noqa: BLE001 - sys.exit(0) would end the caller's script as if all were well
-        breach = f"it raised {described(error)}, which ends the process; raise an Exception instead"
+    except _ANY_BUT_INTERRUPT as error:
+        ends = "" if isinstance(error, Exception) else ", which ends the process; raise an Exception instead"
+        breach = f"it raised {described(error)}{ends}"
     if breach is None:
         return CheckResult(rule.name, "passed", rule.clause)
     return CheckResult(rule.name, "failed", f"{rule.clause}, but {breach}; {rule.remedy}")
@@ -220,23 +221,18 @@ def _check_fixture(row: Mapping[str, Any], where: str) -> None:
 def _fixture_result(reward: RewardFunction, row: Mapping[str, Any], number: int) -> CheckResult:
     """What a row must earn, with what it earned instead, if anything."""
     expected = row["expected"]
-    outcome: Any = attempt(_value_of, reward, row)
-    if isinstance(outcome, Exception):
-        earned, is_right = f"raised {described(outcome)}", expected in {base.__name__ for base in type(outcome).__mro__}
-    else:
-        earned = f"earned {shortened(outcome)}"
-        is_value = outcome is None or is_finite_number(outcome)
-        is_right = is_value and not isinstance(expected, str) and agree(outcome, expected, row["tolerance"])
-    demand = f"raise {expected}" if isinstance(expected, str) else f"earn {json.dumps(expected)}"
-    fault = "" if is_right else f", but it {earned}; correct the reward or, if that is right, the row"
-    return CheckResult(f"row {number}", "passed" if is_right else "failed", f"the row must {demand}{fault}")
-
-
-def _value_of(reward: RewardFunction, row: Mapping[str, Any]) -> Any:
-    """What a reward returns for a copy of a row."""
     call = {argument_of(name): [copy.deepcopy(row[name])] for name in row if name not in _NOT_COLUMNS}
     try:
         values = list(call_one(reward, call))
-    except (SystemExit, GeneratorExit) as error:
-        raise ContractError(f"a call ended the process with {described(error)}") from error
-    return values[0] if len(values) == 1 else values
+    except _ANY_BUT_INTERRUPT as error:
+        how = "raised" if isinstance(error, Exception) else "ended the process with"
+        earned, names = f"{how} {described(error)}", {base.__name__ for base in type(error).__mro__}
+        is_right = isinstance(error, Exception) and expected in names
+    else:
+        value = values[0] if len(values) == 1 else values
+        earned = f"earned {shortened(value)}"
+        is_value = value is None or is_finite_number(value)
+        is_right = is_value and not isinstance(expected, str) and agree(value, expected, row["tolerance"])
+    demand = f"raise {expected}" if isinstance(expected, str) else f"earn {json.dumps(expected)}"
+    fault = "" if is_right else f", but it {earned}; correct the reward or, if that is right, the row"
+    return CheckResult(f"row {number}", "passed" if is_right else "failed", f"the row must {demand}{fault}")

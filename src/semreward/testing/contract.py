@@ -25,8 +25,6 @@ from semreward.rewards.calling import call_one, is_async, is_torch_module, rewar
 from semreward.testing.probe import (
     FORMS,
     HOSTILE_TEXTS,
-    THOUGHT,
-    Arguments,
     NotApplicableError,
     Probe,
     as_trainers_call,
@@ -35,7 +33,6 @@ from semreward.testing.probe import (
     described,
     shortened,
 )
-from semreward.text import remove_reasoning
 
 Check: TypeAlias = Callable[["Contract"], Iterator[str]]
 
@@ -43,7 +40,6 @@ _LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
 _LARGE_BATCH = 130  # rows: more than twice the 64 that a buffer may have
 _BLOCK = 13  # rows
 _OF_A_WRAPPER = 2  # rewards: itself and the one it wraps
-_READ_WITH = "read completions with semreward.text.answer_text"
 _TRAINER = {
     "trainer_state": SimpleNamespace(global_step=1, epoch=0.0, max_steps=10),
     "log_metric": lambda name, value: None,  # noqa: ARG005 - a trainer's hook that drops what it gets
@@ -54,11 +50,11 @@ _TRAINER = {
 class Rule(NamedTuple):
     """One rule: its clause without a full stop, how to keep it, and the rules that must pass before."""
 
-    name: str
     clause: str
     remedy: str
     after: str
     check: Check
+    name: str = ""  # of the attribute that holds it
 
 
 def rule(remedy: str, *, after: str = "deterministic") -> Callable[[Check], Rule]:
@@ -66,9 +62,19 @@ def rule(remedy: str, *, after: str = "deterministic") -> Callable[[Check], Rule
 
     def made(check: Check) -> Rule:
         clause = (check.__doc__ or check.__name__).rstrip(".")  # python -OO strips docstrings
-        return Rule(check.__name__, clause[0].lower() + clause[1:], remedy, after, check)
+        return Rule(clause[0].lower() + clause[1:], remedy, after, check)
 
     return made
+
+
+def read_in(clause: str, *forms: str, after: str = "deterministic") -> Rule:
+    """A rule: texts in the forms that `Probe.in_form` makes earn what they earn as they are."""
+
+    def check(contract: "Contract") -> Iterator[str]:
+        for form in forms:
+            yield from contract.compare(contract.in_form(form), contract.texts, f"as {form!r}, ")
+
+    return Rule(clause, "read completions with semreward.text.answer_text", after, check)
 
 
 class Contract(Probe):
@@ -312,62 +318,44 @@ class Contract(Probe):
             if outcome[row] is not None:
                 yield f"with `{name}` {called} at row {row}, that row earned {shortened(outcome[row])}"
 
-    @rule(_READ_WITH)
-    def plain_form(self) -> Iterator[str]:
-        """A completion that is a string must earn what the same text earns as a message."""
-        yield from self._in_forms("text")
+    plain_form = read_in("a completion that is a string must earn what the same text earns as a message", "text")
+    conversational_form = read_in(
+        "a completion that is a list of messages must earn what its text earns", "message", "message with reasoning"
+    )
+    content_parts_form = read_in(
+        "a completion whose content is a list of parts must earn what its text earns", "message of content parts"
+    )
+    several_messages = read_in(
+        "the last assistant message must decide where there are several, with tool calls among them",
+        "message after a tool's",
+        after="conversational_form",
+    )
+    trailing_tool_message = read_in(
+        "a tool's message after the answer must not matter",
+        "message before a tool's",
+        after="content_parts_form several_messages",
+    )
+    reasoning_ignored = read_in(
+        "a closed <think> block before the answer must not matter, even if it holds other answers",
+        "<think>{thought}</think>\n{answer}",
+        "{thought}</think>\n{answer}",
+    )
 
-    @rule(_READ_WITH)
-    def conversational_form(self) -> Iterator[str]:
-        """A completion that is a list of messages must earn what its text earns."""
-        yield from self._in_forms("message", "message with its reasoning in a separate field")
-
-    @rule(_READ_WITH)
-    def content_parts_form(self) -> Iterator[str]:
-        """A completion whose content is a list of parts must earn what its text earns."""
-        yield from self._in_forms("message of content parts")
-
-    @rule(_READ_WITH, after="conversational_form")
-    def several_messages(self) -> Iterator[str]:
-        """The last assistant message must decide where there are several, with tool calls among them."""
-        yield from self._in_forms("message after a tool's")
-
-    @rule(_READ_WITH, after="content_parts_form several_messages")
-    def trailing_tool_message(self) -> Iterator[str]:
-        """A tool's message after the answer must not matter."""
-        yield from self._in_forms("message before a tool's")
-
-    def _in_forms(self, *forms: str) -> Iterator[str]:
-        for form in forms:
-            yield from self.compare(self.in_form(form), self.texts, f"as a {form}, ")
-
-    @rule(_READ_WITH)
-    def reasoning_ignored(self) -> Iterator[str]:
-        """A closed <think> block before the answer must not matter, even if it holds other answers."""
-        yield from self._among_thoughts("<think>{thought}</think>\n{answer}", "{thought}</think>\n{answer}")
-
-    def _among_thoughts(self, *templates: str) -> Iterator[str]:
-        answers = self.texts.values()
-        thought = "\n".join([THOUGHT, *map(remove_reasoning, answers)])
-        for template in templates:
-            texts = [template.format(thought=thought, answer=answer) for answer in answers]
-            yield from self.compare(self.with_texts(self.texts, texts), self.texts, f"as {template!r}, ")
-
-    @rule(_READ_WITH, after="reasoning_ignored")
+    @rule("read completions with semreward.text.answer_text", after="reasoning_ignored")
     def unfinished_reasoning(self) -> Iterator[str]:
         """A completion cut off while reasoning must earn what an empty one earns, even if it holds the answer."""
         empty = self.outcome(self.with_texts(self.texts, [""] * len(self.texts)))
         if isinstance(empty, Exception):
             raise NotApplicableError(f"empty completions raise {type(empty).__name__}")
-        unfinished = [f"<think>{THOUGHT}\n{remove_reasoning(answer)}" for answer in self.texts.values()]
-        yield from self.differences(self.values(self.with_texts(self.texts, unfinished)), empty)
+        yield from self.differences(self.values(self.in_form("<think>{thought}")), empty)
 
-    @rule(_READ_WITH, after="unfinished_reasoning")
-    def second_reasoning(self) -> Iterator[str]:
-        """A second <think> block, before or after the answer, must not matter either."""
-        twice = "<think>{thought}</think>\n" * 2 + "{answer}"
-        after = "<think>{thought}</think>\n{answer}\n<think>{thought}"
-        yield from self._among_thoughts(twice, after, f"{after}</think>")
+    second_reasoning = read_in(
+        "a second <think> block, before or after the answer, must not matter either",
+        "<think>{thought}</think>\n<think>{thought}</think>\n{answer}",
+        "<think>{thought}</think>\n{answer}\n<think>{thought}",
+        "<think>{thought}</think>\n{answer}\n<think>{thought}</think>",
+        after="unfinished_reasoning",
+    )
 
     @rule("run coroutines on a separate thread, or make the reward `async def`")
     def inside_event_loop(self) -> Iterator[str]:
@@ -390,14 +378,9 @@ class Contract(Probe):
     def threads(self) -> Iterator[str]:
         """Concurrent calls from threads must earn what they earn one after the other."""
         _ = self.one_by_one  # before the threads start
-        barrier = threading.Barrier(len(self.shifted))
-
-        def call(batch: Arguments) -> list[Any]:
-            barrier.wait()
-            return self.values(batch)
-
-        with ThreadPoolExecutor(len(self.shifted)) as pool:
-            yield from self._compare_calls(list(pool.map(call, self.shifted * 2)))
+        count = len(self.shifted)
+        with ThreadPoolExecutor(count, initializer=threading.Barrier(count).wait) as pool:  # all begin together
+            yield from self._compare_calls(list(pool.map(self.values, self.shifted * 2)))
 
     def _compare_calls(self, answers: Sequence[list[Any]]) -> Iterator[str]:
         """Where concurrent calls of the shifted batches, once or twice, earn other values than one after the other."""
@@ -438,9 +421,9 @@ class Contract(Probe):
         """Every call must log the same columns, each once, one value per row, under the reward's name."""
         calls: list[list[str]] = []
         for rows in [self.rows, *([row] for row in self.rows)]:
-            extras, _ = self._logged(rows)
+            extras = self._logged("log_extra", rows)
+            yield from self._misnamed(extras)
             for column, values in extras:
-                yield from self._misnamed(column)
                 if not is_column(values) or len(values) != len(rows):
                     yield f"{column!r} got {shortened(values)} for {len(rows)} completions"
             calls.append(sorted(column for column, _ in extras))
@@ -450,32 +433,28 @@ class Contract(Probe):
     @rule("log f'{name}/{key}', and leave out what is undefined", after="takes_trainer_arguments")
     def log_metrics(self) -> Iterator[str]:
         """Metrics must be finite floats under the reward's name."""
-        _, metrics = self._logged(self.rows)
+        metrics = self._logged("log_metric", self.rows)
+        yield from self._misnamed(metrics)
         for name, value in metrics:
-            yield from self._misnamed(name)
             if not isinstance(value, float) or not math.isfinite(value):
                 yield f"{name!r} got {shortened(value)}"
 
-    def _logged(self, rows: Iterable[int]) -> tuple[list[Any], list[Any]]:
-        """What a call for the given rows passes to `log_extra`, and what to `log_metric`."""
-        extras: list[Any] = []
-        metrics: list[Any] = []
-        hooks = {
-            "log_extra": lambda column, values: extras.append((column, values)),
-            "log_metric": lambda name, value: metrics.append((name, value)),
-        }
-        self.call({**self.of_rows(rows), **hooks})
-        return extras, metrics
+    def _logged(self, hook: str, rows: Iterable[int]) -> list[tuple[Any, Any]]:
+        """What a call for the given rows passes to one of the trainer's hooks."""
+        logged: list[tuple[Any, Any]] = []
+        self.call({**self.of_rows(rows), **_TRAINER, hook: lambda key, value: logged.append((key, value))})
+        return logged
 
-    def _misnamed(self, key: object) -> Iterator[str]:
+    def _misnamed(self, logged: list[tuple[Any, Any]]) -> Iterator[str]:
         names = tuple(map(reward_name, nested(self.reward)))  # metrics of a component have its name
-        if not isinstance(key, str) or not key.startswith(names):
-            yield f"{shortened(key)} was logged, which does not start with {' or '.join(map(repr, names))}"
+        for key, _ in logged:
+            if not isinstance(key, str) or not key.startswith(names):
+                yield f"{shortened(key)} was logged, which does not start with {' or '.join(map(repr, names))}"
 
     @rule("define the reward at module level, and leave models, clients and locks out in __getstate__")
     def pickles(self) -> Iterator[str]:
         """A pickled copy must load and earn the same values."""
-        twin = self._twin()
+        twin = pickle.loads(pickle.dumps(self.reward))  # noqa: S301 - just written
         if reward_name(twin) != self.name:
             yield f"{self.name!r} came back as {reward_name(twin)!r}"
         yield from self.differences(list(call_one(twin, copy.deepcopy(self.batch))))
@@ -507,8 +486,6 @@ class Contract(Probe):
     @rule("open what the reward needs at a process's first call, on the devices that are there", after="pickles")
     def spawned_process(self) -> Iterator[str]:
         """A pickled copy must earn the same values in a new process, which sees no GPU."""
-        if isinstance(self.child, str):
-            yield self.child
         name, values, _ = self.child
         if name != self.name:
             yield f"{self.name!r} is called {name!r}"
@@ -530,7 +507,8 @@ class Contract(Probe):
             raise NotApplicableError("the reward has no `signature()`")
         if not isinstance(first, str) or not first:
             yield f"it returned or raised {shortened(first)}"
-        for other in (self.current_signature(), self._twin().signature()):
+        twin = pickle.loads(pickle.dumps(self.reward))  # noqa: S301 - just written
+        for other in (self.current_signature(), twin.signature()):
             if other != first:
                 yield f"{shortened(first)} became {shortened(other)}"
 
@@ -548,12 +526,8 @@ class Contract(Probe):
             if item.init and item.compare and attempt(other.signature) == self.first_signature:
                 yield f"another `{item.name}` than {shortened(value)} left it as it was"
 
-    def _twin(self) -> Any:
-        """A copy by way of a pickle."""
-        return pickle.loads(pickle.dumps(self.reward))  # noqa: S301 - just written
 
-
-RULES = tuple(member for member in vars(Contract).values() if isinstance(member, Rule))
+RULES = tuple(item._replace(name=name) for name, item in vars(Contract).items() if isinstance(item, Rule))
 
 
 def nested(reward: object) -> list[object]:

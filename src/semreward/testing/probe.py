@@ -16,6 +16,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from semreward.protocols import RewardFunction
 from semreward.rewards.calling import call_one, is_async, reward_name
+from semreward.text import remove_reasoning
 
 T = TypeVar("T")
 
@@ -43,9 +44,7 @@ _TOOL_RESULT = {"role": "tool", "name": "look_up", "content": "Tibet 西藏 42"}
 FORMS: Mapping[str, Callable[[str, str], Any]] = {
     "text": lambda text, _: text,
     "message": lambda text, role: [{"role": role, "content": text}],
-    "message with its reasoning in a separate field": lambda text, role: [
-        {"role": role, "content": text, "reasoning_content": REASONING}
-    ],
+    "message with reasoning": lambda text, role: [{"role": role, "content": text, "reasoning_content": REASONING}],
     "message of content parts": lambda text, role: [{"role": role, "content": [{"type": "text", "text": text}]}],
     "message after a tool's": lambda text, role: [
         {"role": role, "content": "", "tool_calls": [_TOOL_CALL]},
@@ -157,7 +156,7 @@ class Probe:
 
     @cached_property
     def child(self) -> Any:
-        """What a pickled copy answers in a new process that sees no GPU: see `answer_parent`; or how it failed."""
+        """What a pickled copy answers in a new process that sees no GPU: see `answer_parent`."""
         if not self.spawn:
             raise NotApplicableError("spawn=False")
         if b"__main__" in pickle.dumps(self.reward):
@@ -177,7 +176,7 @@ class Probe:
             )
             if done.returncode or not answer.exists():
                 lines = done.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
-                return f"it ended with status {done.returncode}: {lines[-1]}"
+                raise ChildProcessError(f"it ended with status {done.returncode}: {lines[-1]}")
             return pickle.loads(answer.read_bytes())  # noqa: S301 - written by that process
 
     def settings(self) -> Iterator[tuple[str, Callable[[], Any], Callable[[Any], Any], Any]]:
@@ -209,7 +208,11 @@ class Probe:
         return self.with_texts([row] * len(texts), texts)
 
     def in_form(self, form: str) -> Arguments:
-        """The rows of `texts` with completions and prompts in another form."""
+        """The rows of `texts`, with completions and prompts in one of `FORMS`, or completions in a template."""
+        if form not in FORMS:  # a template with {answer}, and {thought}, which holds all answers
+            answers = self.texts.values()
+            thought = "\n".join([THOUGHT, *map(remove_reasoning, answers)])
+            return self.with_texts(self.texts, [form.format(thought=thought, answer=answer) for answer in answers])
         batch = self.of_rows(self.texts)
         for name, role in (("completions", "assistant"), ("prompts", "user")):
             if name in batch:
@@ -265,16 +268,10 @@ def _form_of(completion: Any) -> str:
 
 
 def _text_of(value: Any) -> str | None:
-    """The text of a completion or prompt; `None` unless it is a text or one message that holds only text."""
-    if isinstance(value, str):
-        return value
-    if not is_completion(value) or len(value) != 1:
-        return None
-    content = value[0].get("content")
-    if isinstance(content, str):
-        return content
-    texts: list[Any] = [part.get("text") for part in content] if content and is_completion(content) else [None]
-    return "".join(texts) if all(isinstance(text, str) for text in texts) else None
+    """The text of a completion or prompt; `None` unless it is a text or one message that holds only a text."""
+    while is_completion(value) and not isinstance(value, str) and len(value) == 1:
+        value = value[0].get("content", value[0].get("text"))
+    return value if isinstance(value, str) else None
 
 
 def is_completion(value: object) -> bool:
