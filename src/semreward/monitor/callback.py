@@ -47,9 +47,7 @@ class RewardMonitor(TrainerCallback):
         self, reward: MonitoredReward, *, limits: AlarmLimits | None = None, folder: str | Path | None = None
     ) -> None:
         if not isinstance(reward, MonitoredReward):
-            raise ArgumentTypeError(
-                f"`reward` must be the MonitoredReward that the trainer calls, got {type(reward).__name__}"
-            )
+            raise ArgumentTypeError(f"`reward` must be the trainer's MonitoredReward, got {type(reward).__name__}")
         if limits is not None and not isinstance(limits, AlarmLimits):
             raise ArgumentTypeError(f"`limits` must be AlarmLimits or None, got {limits!r}")
         self.reward = reward
@@ -104,7 +102,7 @@ class RewardMonitor(TrainerCallback):
             for alarm in self._watch.read(state.global_step, metrics):
                 if state.is_world_process_zero:
                     self._issue(alarm)
-        elif "loss" in (logs or {}) and not self._watch.course.series:
+        elif "loss" in (logs or {}) and not self._watch.series:
             self._blind_entries += 1
             if self._blind_entries == self.limits.window:
                 logger.warning(

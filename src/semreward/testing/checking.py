@@ -179,19 +179,16 @@ def argument_of(column: str) -> str:
 def check_fixtures(
     reward: RewardFunction, path: str | os.PathLike[str], *, tolerance: float = 1e-5
 ) -> ConformanceReport:
-    """Compare what a reward earns, row by row, with the expected values in a file.
+    """Compare what a reward, sync or async, earns with the expected values in a file; returns one result per row.
 
     Each row holds `completion`, `prompt` and columns as the reward needs them; `expected`, the value, or `null` where
     the reward does not apply, or the class name of an exception (or of one of its bases) if the row must be refused;
     optionally `tolerance`, for this row, and `comment`.
 
     Args:
-        reward: The reward function, sync or async.
+        reward: The reward function.
         path: The file, JSON lines in UTF-8.
         tolerance: Largest difference between a value and the expected one, >= 0.
-
-    Returns:
-        One result per row.
 
     Raises:
         ArgumentError: The file cannot be read, has no rows, or has a malformed one; the message names it by number.
@@ -202,9 +199,7 @@ def check_fixtures(
         raise ArgumentError(f'{path} holds no row; write one per line: {{"completion": ..., "expected": ...}}')
     for number, row in enumerate(rows, start=1):
         _check_fixture(row, f"{path}, row {number}")
-    results = [
-        _fixture_result(reward, {"tolerance": tolerance} | row, number) for number, row in enumerate(rows, start=1)
-    ]
+    results = (_fixture_result(reward, row, f"row {number}", tolerance) for number, row in enumerate(rows, start=1))
     return ConformanceReport(reward_name(reward), tuple(results))
 
 
@@ -218,7 +213,7 @@ def _check_fixture(row: Mapping[str, Any], where: str) -> None:
         raise ArgumentError(f"{where}: `tolerance` must be a finite number of at least 0, got {tolerance!r}")
 
 
-def _fixture_result(reward: RewardFunction, row: Mapping[str, Any], number: int) -> CheckResult:
+def _fixture_result(reward: RewardFunction, row: Mapping[str, Any], name: str, tolerance: float) -> CheckResult:
     """What a row must earn, with what it earned instead, if anything."""
     expected = row["expected"]
     call = {argument_of(name): [copy.deepcopy(row[name])] for name in row if name not in _NOT_COLUMNS}
@@ -232,7 +227,9 @@ def _fixture_result(reward: RewardFunction, row: Mapping[str, Any], number: int)
         value = values[0] if len(values) == 1 else values
         earned = f"earned {shortened(value)}"
         is_value = value is None or is_finite_number(value)
-        is_right = is_value and not isinstance(expected, str) and agree(value, expected, row["tolerance"])
+        is_right = (
+            is_value and not isinstance(expected, str) and agree(value, expected, row.get("tolerance", tolerance))
+        )
     demand = f"raise {expected}" if isinstance(expected, str) else f"earn {json.dumps(expected)}"
     fault = "" if is_right else f", but it {earned}; correct the reward or, if that is right, the row"
-    return CheckResult(f"row {number}", "passed" if is_right else "failed", f"the row must {demand}{fault}")
+    return CheckResult(name, "passed" if is_right else "failed", f"the row must {demand}{fault}")

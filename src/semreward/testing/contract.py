@@ -1,7 +1,4 @@
-"""The reward contract: one method per rule.
-
-The docstring of a rule is the clause of the contract. The rule yields breaches; only the first is reported.
-"""
+"""The reward contract. A rule's docstring is its clause; it yields breaches, and the first is reported."""
 
 import copy
 import dataclasses
@@ -476,7 +473,7 @@ class Contract(Probe):
         """Secrets must not show in repr, signature and pickle."""
         if not self.secrets:
             raise NotApplicableError("no secret is named; pass secrets=[...] if the reward was given one")
-        content = attempt(pickle.dumps, self.reward)  # `pickles` tells of one that does not pickle
+        content = attempt(pickle.dumps, self.reward)  # if it is an error, `pickles` tells of it
         text = content.decode("utf-8", errors="replace") if isinstance(content, bytes) else ""
         shown = {"repr": repr(self.reward), "signature": str(self.current_signature()), "pickle": text}
         for place, text in shown.items():

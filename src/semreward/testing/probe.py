@@ -23,9 +23,8 @@ T = TypeVar("T")
 Arguments: TypeAlias = dict[str, Any]
 """The arguments of a call: `completions`, `prompts` where the examples have them, and the columns."""
 
-_BLANK_TEXTS = ("", "   ", "\n\t", "\x00", "\ufeff", "\u200d")
 HOSTILE_TEXTS = (
-    *_BLANK_TEXTS,
+    *("", "   ", "\n\t", "\x00", "\ufeff", "\u200d"),
     "་་། 12",
     "!?…",
     "👩‍👩‍👧‍👦🏴󠁧󠁢󠁷󠁬󠁳󠁿",
@@ -276,9 +275,7 @@ def _text_of(value: Any) -> str | None:
 
 def is_completion(value: object) -> bool:
     """Whether a value is a text or a list of messages."""
-    return isinstance(value, str) or (
-        isinstance(value, Sequence) and all(isinstance(message, Mapping) for message in value)
-    )
+    return isinstance(value, str) or (isinstance(value, Sequence) and all(isinstance(item, Mapping) for item in value))
 
 
 def attempt(function: Callable[..., T], *arguments: Any) -> T | Exception:
