@@ -198,19 +198,14 @@ def check_fixtures(
     if not rows:
         raise ArgumentError(f'{path} holds no row; write one per line: {{"completion": ..., "expected": ...}}')
     for number, row in enumerate(rows, start=1):
-        _check_fixture(row, f"{path}, row {number}")
+        where, expected, own = f"{path}, row {number}", row["expected"], row.get("tolerance", 0)
+        check_row(row, where)
+        if not isinstance(expected, (str, type(None))) and not is_finite_number(expected):
+            raise ArgumentError(f"{where}: `expected` must be a finite number, null or an exception, got {expected!r}")
+        if not is_finite_number(own) or own < 0:
+            raise ArgumentError(f"{where}: `tolerance` must be a finite number of at least 0, got {own!r}")
     results = (_fixture_result(reward, row, f"row {number}", tolerance) for number, row in enumerate(rows, start=1))
     return ConformanceReport(reward_name(reward), tuple(results))
-
-
-def _check_fixture(row: Mapping[str, Any], where: str) -> None:
-    """Raise unless a row's `expected` and `tolerance` are well formed, too."""
-    check_row(row, where)
-    expected, tolerance = row["expected"], row.get("tolerance", 0)
-    if not isinstance(expected, (str, type(None))) and not is_finite_number(expected):
-        raise ArgumentError(f"{where}: `expected` must be a finite number, null or an exception, got {expected!r}")
-    if not is_finite_number(tolerance) or tolerance < 0:
-        raise ArgumentError(f"{where}: `tolerance` must be a finite number of at least 0, got {tolerance!r}")
 
 
 def _fixture_result(reward: RewardFunction, row: Mapping[str, Any], name: str, tolerance: float) -> CheckResult:

@@ -19,22 +19,11 @@ import numpy as np
 
 from semreward.arguments import is_column
 from semreward.rewards.calling import call_one, is_async, is_torch_module, reward_name, run_to_end
-from semreward.testing.probe import (
-    FORMS,
-    HOSTILE_TEXTS,
-    NotApplicableError,
-    Probe,
-    as_trainers_call,
-    attempt,
-    call_together,
-    described,
-    shortened,
-)
+from semreward.testing import probe
+from semreward.testing.probe import HOSTILE_TEXTS, Probe, attempt, described, shortened, skip_unless
 
 Check: TypeAlias = Callable[["Contract"], Iterator[str]]
 
-_LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
-_LARGE_BATCH = 130  # rows: more than twice the 64 that a buffer may have
 _BLOCK = 13  # rows
 _OF_A_WRAPPER = 2  # rewards: itself and the one it wraps
 _TRAINER = {
@@ -130,7 +119,7 @@ class Contract(Probe):
     def _not_finite(self, values: Iterable[tuple[str, Any]]) -> Iterator[str]:
         for where, value in values:
             number = attempt(float, value)  # `python_floats` reports anything else
-            if isinstance(number, float) and not abs(number) <= _LARGEST_FLOAT32:
+            if isinstance(number, float) and not abs(number) <= np.finfo(np.float32).max:
                 yield f"{where} earned {value}, which is not a finite float32"
 
     @rule("clip them, or declare the true range", after="one_value_a_completion")
@@ -138,7 +127,7 @@ class Contract(Probe):
         """Values must lie in the declared range."""
         declared = getattr(self.reward, "bounds", None) if self.bounds is None else self.bounds
         if declared is None or callable(declared):
-            raise NotApplicableError("no range is declared; pass bounds=(low, high), or give the reward `bounds`")
+            raise probe.NotApplicableError("no range is declared; pass bounds=(low, high), or give the reward `bounds`")
         if not is_range(declared):
             yield f"`bounds` is {shortened(declared)}, not a pair (low, high) with low <= high"
         low, high = map(float, declared)
@@ -180,8 +169,7 @@ class Contract(Probe):
     @rule("look at what sets these answers apart, and at which component of the reward prefers the worse")
     def ordered_cases(self) -> Iterator[str]:
         """A completion must not earn more than a better one, and the best must earn more than the worst."""
-        if not self.ordered:
-            raise NotApplicableError("no ordered answers are given; pass ordered=[{'completions': [best, ..., worst]}]")
+        skip_unless(self.ordered, "no ordered answers are given; pass ordered=[{'completions': [best, ..., worst]}]")
         for place, case in enumerate(self.ordered):
             values = self.values(case)
             pairs = zip(case["completions"], values, strict=True)
@@ -198,7 +186,7 @@ class Contract(Probe):
     @rule("copy before changing, get() not pop()", after="one_value_a_completion")
     def inputs_unchanged(self) -> Iterator[str]:
         """A reward must not change its inputs."""
-        forms = [attempt(self.in_form, form) for form in FORMS]  # or NotApplicableErrors
+        forms = [attempt(self.in_form, form) for form in probe.FORMS]  # or NotApplicableErrors
         for batch in [self.batch, *(batch for batch in forms if isinstance(batch, dict))]:
             given = copy.deepcopy(batch)
             with np.printoptions(threshold=sys.maxsize, floatmode="unique"):
@@ -221,20 +209,19 @@ class Contract(Probe):
     def grpo_call(self) -> Iterator[str]:
         """The call of TRL's GRPOTrainer must earn what the plain call earns."""
         environments = [SimpleNamespace() for _ in self.rows]
-        yield from self.compare({**as_trainers_call(self.batch), "environments": environments, **_TRAINER})
+        yield from self.compare({**probe.as_trainers_call(self.batch), "environments": environments, **_TRAINER})
 
     @rule("score every row by itself")
     def row_order(self) -> Iterator[str]:
         """The order of rows must not matter."""
-        if not any(self.differences([self.expected[0]] * len(self.rows))):
-            raise NotApplicableError("all rows earn the same; give examples that earn different values")
+        vary = any(self.differences(self.expected[:1] * len(self.rows)))
+        skip_unless(vary, "all rows earn the same; give examples that earn different values")
         yield from self.compare(self.of_rows(self.rows[::-1]), self.rows[::-1], "in reversed order, ")
 
     @rule("score every row by itself")
     def batch_split(self) -> Iterator[str]:
         """A row's value must not depend on the batch."""
-        if len(self.rows) == 1:
-            raise NotApplicableError("there is only one example; give at least two")
+        skip_unless(len(self.rows) > 1, "there is only one example; give at least two")
         values = [value for row in self.rows for value in self.values(self.of_rows([row]))]
         yield from self.differences(values, where="called for one row at a time, ")
 
@@ -251,8 +238,7 @@ class Contract(Probe):
     @rule("score every row by itself, share no budget, mean or scale among them")
     def hostile_neighbours(self) -> Iterator[str]:
         """Degenerate completions in the same batch must not change a row's value."""
-        if isinstance(self.hostile, Exception):
-            raise NotApplicableError("degenerate completions raise, see `hostile_texts`")
+        skip_unless(not isinstance(self.hostile, Exception), "degenerate completions raise, see `hostile_texts`")
         neighbours = self.with_hostile_texts()
         batch = {name: [*column, *neighbours[name]] for name, column in self.batch.items()}
         yield from self.differences(self.values(batch)[: len(self.rows)])
@@ -260,7 +246,7 @@ class Contract(Probe):
     @rule("score every row by itself, in blocks that cover all rows", after="identical_rows hostile_neighbours")
     def large_batch(self) -> Iterator[str]:
         """A batch of 130 distinct rows must earn what they earn in small batches."""
-        rows = list(islice(cycle(self.texts), _LARGE_BATCH))
+        rows = list(islice(cycle(self.texts), 130))  # more than twice the 64 that a buffer may have
         batch = self.with_texts(rows, [f"{self.texts[row]} {number}" for number, row in enumerate(rows)])
         blocks = [slice(start, start + _BLOCK) for start in range(0, len(rows), _BLOCK)]
         small = [self.values({name: column[block] for name, column in batch.items()}) for block in blocks]
@@ -269,8 +255,7 @@ class Contract(Probe):
     @rule("look it up and raise, give no default")
     def missing_column(self) -> Iterator[str]:
         """A needed column that is absent must raise an error that names it."""
-        if not self.without:
-            raise NotApplicableError("the examples have no column beside completion and prompt")
+        skip_unless(self.without, "the examples have no column beside completion and prompt")
         for name, outcome in self.without.items():
             if not isinstance(outcome, Exception):
                 yield from self.differences(outcome, where=f"without `{name}` it raised nothing, and ")
@@ -300,8 +285,7 @@ class Contract(Probe):
         """What a bad value earns, in each needed column, at the first row that has a value there and earns one."""
         valued = [row for row in self.rows if self.expected[row] is not None]
         places = [(name, row) for name in self.used_columns for row in valued if self.batch[name][row] is not None]
-        if not places:
-            raise NotApplicableError("no example has a value in a needed column and earns a number")
+        skip_unless(places, "no example has a value in a needed column and earns a number")
         for name, row in dict(reversed(places)).items():  # the first row of each column
             column = [*self.batch[name]]
             column[row] = wrong
@@ -311,7 +295,9 @@ class Contract(Probe):
             if len(outcome) != len(self.rows):
                 yield f"with `{name}` {called} at row {row}, {len(outcome)} values came back"
             if outcome[row] is not None and len(nested(self.reward)) > _OF_A_WRAPPER:
-                raise NotApplicableError("a composite only drops the component that lacks a value; check that one")
+                raise probe.NotApplicableError(
+                    "a composite only drops the component that lacks a value; check that one"
+                )
             if outcome[row] is not None:
                 yield f"with `{name}` {called} at row {row}, that row earned {shortened(outcome[row])}"
 
@@ -343,7 +329,7 @@ class Contract(Probe):
         """A completion cut off while reasoning must earn what an empty one earns, even if it holds the answer."""
         empty = self.outcome(self.with_texts(self.texts, [""] * len(self.texts)))
         if isinstance(empty, Exception):
-            raise NotApplicableError(f"empty completions raise {type(empty).__name__}")
+            raise probe.NotApplicableError(f"empty completions raise {type(empty).__name__}")
         yield from self.differences(self.values(self.in_form("<think>{thought}")), empty)
 
     second_reasoning = read_in(
@@ -366,10 +352,9 @@ class Contract(Probe):
     @rule("keep nothing of a call on the reward or in its thread while awaiting")
     def awaited_together(self) -> Iterator[str]:
         """Calls that one event loop awaits together must earn what they earn one after the other."""
-        if not is_async(self.reward):
-            raise NotApplicableError("the reward is not async")
+        skip_unless(is_async(self.reward), "the reward is not async")
         calls = copy.deepcopy(self.shifted)
-        yield from self._compare_calls(run_to_end(lambda: call_together(self.reward, calls)))
+        yield from self._compare_calls(run_to_end(lambda: probe.call_together(self.reward, calls)))
 
     @rule("keep nothing of a call on the reward, and put a lock around what is shared")
     def threads(self) -> Iterator[str]:
@@ -471,8 +456,7 @@ class Contract(Probe):
     @rule("read them from the environment where they are used, omit them in __repr__ and __getstate__", after="")
     def hides_secrets(self) -> Iterator[str]:
         """Secrets must not show in repr, signature and pickle."""
-        if not self.secrets:
-            raise NotApplicableError("no secret is named; pass secrets=[...] if the reward was given one")
+        skip_unless(self.secrets, "no secret is named; pass secrets=[...] if the reward was given one")
         content = attempt(pickle.dumps, self.reward)  # if it is an error, `pickles` tells of it
         text = content.decode("utf-8", errors="replace") if isinstance(content, bytes) else ""
         shown = {"repr": repr(self.reward), "signature": str(self.current_signature()), "pickle": text}
@@ -500,8 +484,7 @@ class Contract(Probe):
     def signature(self) -> Iterator[str]:
         """`signature()` must return a constant string that survives calls and pickling."""
         first = self.first_signature
-        if first is None:
-            raise NotApplicableError("the reward has no `signature()`")
+        skip_unless(first is not None, "the reward has no `signature()`")
         if not isinstance(first, str) or not first:
             yield f"it returned or raised {shortened(first)}"
         twin = pickle.loads(pickle.dumps(self.reward))  # noqa: S301 - just written
@@ -513,8 +496,7 @@ class Contract(Probe):
     def signature_complete(self) -> Iterator[str]:
         """Rewards that differ in a parameter must have different signatures."""
         reward: Any = self.reward
-        if not dataclasses.is_dataclass(reward):
-            raise NotApplicableError("the reward is not a dataclass; its parameters are not known")
+        skip_unless(dataclasses.is_dataclass(reward), "the reward is not a dataclass; its parameters are not known")
         for item in dataclasses.fields(reward):
             value = getattr(reward, item.name)
             other: Any = copy.copy(reward)

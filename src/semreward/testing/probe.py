@@ -64,6 +64,12 @@ class NotApplicableError(Exception):
     """A rule cannot be checked on this reward, or not with these examples."""
 
 
+def skip_unless(condition: object, reason: str) -> None:
+    """Leave a rule unchecked unless a condition holds."""
+    if not condition:
+        raise NotApplicableError(reason)
+
+
 @dataclass
 class Probe:
     """A reward under test with its examples. What several rules need is computed once.
@@ -129,8 +135,7 @@ class Probe:
         """The columns without which the reward raises or returns other values."""
         outcomes = self.without.items()
         used = [name for name, found in outcomes if isinstance(found, Exception) or any(self.differences(found))]
-        if not used:
-            raise NotApplicableError("the reward uses no column of the examples")
+        skip_unless(used, "the reward uses no column of the examples")
         return used
 
     @cached_property
@@ -149,17 +154,16 @@ class Probe:
         """The completions that are a single text, by row."""
         texts = {row: _text_of(completion) for row, completion in enumerate(self.batch["completions"])}
         found = {row: text for row, text in texts.items() if text is not None}
-        if not found:
-            raise NotApplicableError("no completion is a single text; add an example whose completion is one")
+        skip_unless(found, "no completion is a single text; add an example whose completion is one")
         return found
 
     @cached_property
     def child(self) -> Any:
         """What a pickled copy answers in a new process that sees no GPU: see `answer_parent`."""
-        if not self.spawn:
-            raise NotApplicableError("spawn=False")
-        if b"__main__" in pickle.dumps(self.reward):
-            raise NotApplicableError("the reward is defined in __main__, which new processes lack; move it to a module")
+        skip_unless(self.spawn, "spawn=False")
+        skip_unless(
+            b"__main__" not in pickle.dumps(self.reward), "the reward is defined in __main__; move it to a module"
+        )
         content = attempt(pickle.dumps, (self.reward, self.batch, [as_trainers_call(batch) for batch in self.shifted]))
         if isinstance(content, Exception):
             raise NotApplicableError(f"the examples cannot be sent to a process: {described(content)}")
