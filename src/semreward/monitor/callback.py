@@ -92,11 +92,11 @@ class RewardMonitor(TrainerCallback):
         self._watch, self._blind_entries = watch, 0
         return self.alarms
 
-    def on_train_begin(self, args: Any, state: TrainerState, control: Any, **_: Any) -> None:  # noqa: ARG002
+    def on_train_begin(self, args: Any, state: TrainerState, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
         """Start from what the trainer remembers: nothing, or the log up to the checkpoint that it resumes from."""
         self.review(state.log_history)
 
-    def on_log(self, args: Any, state: TrainerState, control: Any, logs: Any = None, **_: Any) -> None:  # noqa: ARG002
+    def on_log(self, args: Any, state: TrainerState, control: Any, logs: Any = None, **kwargs: Any) -> None:  # noqa: ARG002
         """Judge one log entry; say once if losses arrive without metrics of the reward."""
         if metrics := self._metrics(logs or {}):
             for alarm in self._watch.read(state.global_step, metrics):

@@ -155,9 +155,8 @@ def _case_of(case: Any, place: int) -> Arguments:
     shared = {name: value for name, value in case.items() if name not in {"completions", "completion_ids"}}
     for answer in answers:
         check_row({**shared, "completion": answer}, where)
-    own = {name: case[name] for name in ("completions", "completion_ids") if name in case}
-    for name, column in own.items():
-        check_column(name, column, len(answers))
+    check_column("completion_ids", case.get("completion_ids", answers), len(answers))
+    own = {name: case[name] for name in case if name not in shared}
     return {argument_of(name): [value] * len(answers) for name, value in shared.items()} | own
 
 
