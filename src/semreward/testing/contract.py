@@ -125,9 +125,9 @@ class Contract(Probe):
     @rule("clip them, or declare the true range", after="one_value_a_completion")
     def within_bounds(self) -> Iterator[str]:
         """Values must lie in the declared range."""
-        declared = getattr(self.reward, "bounds", None) if self.bounds is None else self.bounds
-        if declared is None or callable(declared):
-            raise probe.NotApplicableError("no range is declared; pass bounds=(low, high), or give the reward `bounds`")
+        declared: Any = getattr(self.reward, "bounds", None) if self.bounds is None else self.bounds
+        is_declared = declared is not None and not callable(declared)
+        skip_unless(is_declared, "no range is declared; pass bounds=(low, high), or give the reward `bounds`")
         if not is_range(declared):
             yield f"`bounds` is {shortened(declared)}, not a pair (low, high) with low <= high"
         low, high = map(float, declared)
@@ -294,11 +294,9 @@ class Contract(Probe):
                 continue
             if len(outcome) != len(self.rows):
                 yield f"with `{name}` {called} at row {row}, {len(outcome)} values came back"
-            if outcome[row] is not None and len(nested(self.reward)) > _OF_A_WRAPPER:
-                raise probe.NotApplicableError(
-                    "a composite only drops the component that lacks a value; check that one"
-                )
             if outcome[row] is not None:
+                is_single = len(nested(self.reward)) <= _OF_A_WRAPPER
+                skip_unless(is_single, "a composite only drops the component that lacks a value; check that one")
                 yield f"with `{name}` {called} at row {row}, that row earned {shortened(outcome[row])}"
 
     plain_form = read_in("a completion that is a string must earn what the same text earns as a message", "text")
@@ -327,9 +325,8 @@ class Contract(Probe):
     @rule("read completions with semreward.text.answer_text", after="reasoning_ignored")
     def unfinished_reasoning(self) -> Iterator[str]:
         """A completion cut off while reasoning must earn what an empty one earns, even if it holds the answer."""
-        empty = self.outcome(self.with_texts(self.texts, [""] * len(self.texts)))
-        if isinstance(empty, Exception):
-            raise probe.NotApplicableError(f"empty completions raise {type(empty).__name__}")
+        empty: Any = self.outcome(self.with_texts(self.texts, [""] * len(self.texts)))
+        skip_unless(isinstance(empty, list), f"empty completions raise {type(empty).__name__}")
         yield from self.differences(self.values(self.in_form("<think>{thought}")), empty)
 
     second_reasoning = read_in(

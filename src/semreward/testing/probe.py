@@ -39,17 +39,14 @@ THOUGHT = "Hmm, 我想 that བོད means Tibet: 42."
 REASONING = f"<think>{THOUGHT}</think>\n"
 _TOOL_CALL = {"type": "function", "function": {"name": "look_up", "arguments": {"word": "བོད"}}}
 _TOOL_RESULT = {"role": "tool", "name": "look_up", "content": "Tibet 西藏 42"}
+_TOOL_TURN = [{"role": "assistant", "content": "", "tool_calls": [_TOOL_CALL]}, _TOOL_RESULT]
 
 FORMS: Mapping[str, Callable[[str, str], Any]] = {
     "text": lambda text, _: text,
     "message": lambda text, role: [{"role": role, "content": text}],
     "message with reasoning": lambda text, role: [{"role": role, "content": text, "reasoning_content": REASONING}],
     "message of content parts": lambda text, role: [{"role": role, "content": [{"type": "text", "text": text}]}],
-    "message after a tool's": lambda text, role: [
-        {"role": role, "content": "", "tool_calls": [_TOOL_CALL]},
-        dict(_TOOL_RESULT),
-        {"role": role, "content": text},
-    ],
+    "message after a tool's": lambda text, role: [*copy.deepcopy(_TOOL_TURN), {"role": role, "content": text}],
     "message before a tool's": lambda text, role: [{"role": role, "content": text}, dict(_TOOL_RESULT)],
 }
 """Each makes a completion or a prompt out of a text and a role."""
