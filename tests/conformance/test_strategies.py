@@ -129,5 +129,5 @@ def test_a_script_without_letters_is_refused():
 
 def test_without_hypothesis_the_error_names_the_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "hypothesis", None)
-    with pytest.raises(MissingDependencyError, match="pip install hypothesis"):
+    with pytest.raises(MissingDependencyError, match="pip install 'hypothesis'"):
         texts()

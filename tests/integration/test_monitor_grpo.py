@@ -82,7 +82,7 @@ def test_all_metrics_reach_the_log_and_the_monitor(
         *("reward", "flat_groups", "answer_units", "length_ratio", "distinct"),
         *("missing_units", "echo", "mean/semantic_similarity", "dead_zone/language_consistency", "judge/chrf"),
     }
-    assert expected <= monitor._watch.course.series.keys()
+    assert expected <= monitor._watch.series.keys()
 
 
 def test_the_mean_reward_of_the_monitor_is_the_trainers(
@@ -93,8 +93,8 @@ def test_the_mean_reward_of_the_monitor_is_the_trainers(
     trainer = make_trainer(reward, monitor, policy_folder, captions, tmp_path, steps=2)
     trainer.train()
     logged = [(entry["step"], entry["reward"]) for entry in trainer.state.log_history if "reward" in entry]
-    assert [step for step, _ in monitor._watch.course.series["reward"]] == [step for step, _ in logged]
-    assert [mean for _, mean in monitor._watch.course.series["reward"]] == pytest.approx(
+    assert [step for step, _ in monitor._watch.series["reward"]] == [step for step, _ in logged]
+    assert [mean for _, mean in monitor._watch.series["reward"]] == pytest.approx(
         [mean for _, mean in logged], abs=1e-5
     )
 
@@ -111,7 +111,7 @@ def test_a_run_that_goes_on_from_a_checkpoint_neither_repeats_nor_forgets(
     trainer.train(resume_from_checkpoint=True)
     assert ("flat_groups", FIRST_ALARM) in {(alarm.kind, alarm.step) for alarm in first.alarms}
     assert second.alarms == first.alarms
-    assert [step for step, _ in second._watch.course.series["flat_groups"]] == list(range(1, FIRST_ALARM + 3))
+    assert [step for step, _ in second._watch.series["flat_groups"]] == list(range(1, FIRST_ALARM + 3))
 
 
 def test_a_reward_that_is_not_monitored_leaves_the_monitor_blind(

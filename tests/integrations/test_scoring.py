@@ -5,7 +5,7 @@ import pytest
 from doubles import returning
 from integrations.rewards import BO, Listener, similarity_alone, trl_style, usual
 from semreward.errors import ArgumentError, ArgumentTypeError
-from semreward.integrations.scoring import Adapter, call_of
+from semreward.integrations.scoring import Adapter
 from semreward.rewards.composite import as_composite
 from semreward.text import END_TOKENS, without_end_tokens
 
@@ -100,7 +100,9 @@ def test_columns_leave_the_fields_as_they_are():
 
 def test_fields_cannot_pass_for_completions_or_hooks():
     listener = Listener()
-    call = call_of("a", {"completions": "b", "log_metric": 1, "log_extra": 2, "self": 3, 4: 5, "lang": "bo"})
+    call = adapter(listener).call_of(
+        "a", {"completions": "b", "log_metric": 1, "log_extra": 2, "self": 3, 4: 5, "lang": "bo"}
+    )
     adapter(listener).rows(call)
     assert listener.calls[0]["completions"] == ["a"]
     assert not {"log_metric", "self", 4} & listener.calls[0].keys()

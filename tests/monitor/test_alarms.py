@@ -7,62 +7,62 @@ from hypothesis import strategies as st
 
 from semreward.errors import ArgumentError
 from semreward.monitor import AlarmLimits
-from semreward.monitor.alarms import _MESSAGES, CLIPPED, Course, Watch, Watched
+from semreward.monitor.alarms import _MESSAGES, CLIPPED, Watch, Watched
 
 
 @pytest.mark.parametrize("entries", range(6))
 def test_no_median_stands_before_two_windows_are_full(entries):
-    course = Course(window=3)
+    watch = Watch(Watched(), AlarmLimits(window=3))
     for step in range(entries):
-        course.add(step, {"x": 1.0})
-    assert course.lasts("x") is None
+        watch.read(step, {"x": 1.0})
+    assert watch.lasts("x") is None
 
 
 @given(st.lists(st.floats(-10, 10), min_size=6, max_size=20))
 def test_medians_are_those_of_whole_windows(values):
-    course = Course(window=3)
+    watch = Watch(Watched(), AlarmLimits(window=3))
     for step, value in enumerate(values):
-        course.add(step, {"x": value})
+        watch.read(step, {"x": value})
     medians = [statistics.median(values[end - 3 : end]) for end in range(3, len(values) + 1)]
-    assert course.lasts("x") == (medians[-4], medians[-1])
-    assert course.least("x") == min(medians)
+    assert watch.lasts("x") == (medians[-4], medians[-1])
+    assert watch.least("x") == min(medians)
 
 
 def test_entries_that_lack_a_metric_do_not_count():
-    course = Course(window=3)
+    watch = Watch(Watched(), AlarmLimits(window=3))
     for step in range(12):
-        course.add(step, {"x": 1.0} if step % 2 else {"y": 1.0})
-    assert course.series["x"] == [(step, 1.0) for step in (1, 3, 5, 7, 9, 11)]
-    assert course.lasts("x") == (1.0, 1.0)
+        watch.read(step, {"x": 1.0} if step % 2 else {"y": 1.0})
+    assert watch.series["x"] == [(step, 1.0) for step in (1, 3, 5, 7, 9, 11)]
+    assert watch.lasts("x") == (1.0, 1.0)
 
 
 def test_a_fall_is_measured_from_the_best_with_what_the_other_gained_since():
-    course = Course(window=3)
+    watch = Watch(Watched(), AlarmLimits(window=3))
     judge, reward = [5] * 3 + [9] * 3 + [4] * 6, [1] * 3 + [2] * 3 + [5] * 6
     for step, (one, other) in enumerate(zip(judge, reward, strict=True)):
-        course.add(step, {"judge": one, "reward": other})
-    assert course.fall("judge", while_not="reward") == (5, 3)
+        watch.read(step, {"judge": one, "reward": other})
+    assert watch.fall("judge", while_not="reward") == (5, 3)
 
 
 @given(st.lists(st.tuples(st.none() | st.integers(-3, 3), st.none() | st.integers(-3, 3)), min_size=8, max_size=30))
 def test_a_fall_is_that_from_the_first_of_the_best_medians_of_all_entries(entries):
-    course = Course(window=3)
+    watch = Watch(Watched(), AlarmLimits(window=3))
     for step, pair in enumerate(entries):
-        course.add(step, {key: value for key, value in zip(("x", "y"), pair, strict=True) if value is not None})
+        watch.read(step, {key: value for key, value in zip(("x", "y"), pair, strict=True) if value is not None})
     medians = {
         key: [
             (points[end - 1][0], statistics.median(value for _, value in points[end - 3 : end]))
             for end in range(3, len(points) + 1)
         ]
-        for key, points in course.series.items()
+        for key, points in watch.series.items()
     }
     if any(len(medians.get(key, ())) < 4 for key in ("x", "y")):
-        assert course.fall("x", while_not="y") is None
+        assert watch.fall("x", while_not="y") is None
         return
     best_at, best = max(medians["x"], key=lambda point: point[1])
     then = [value for at, value in medians["y"] if at <= best_at] or [medians["y"][0][1]]
     lasting = max(medians["x"][-1][1], medians["x"][-4][1])
-    assert course.fall("x", while_not="y") == (best - lasting, medians["y"][-1][1] - then[-1])
+    assert watch.fall("x", while_not="y") == (best - lasting, medians["y"][-1][1] - then[-1])
 
 
 WATCHED = Watched(("similarity", "script"), ("other",), ("script",))

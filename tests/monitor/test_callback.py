@@ -121,7 +121,7 @@ def test_entries_without_metrics_need_no_step():
 def test_a_metric_without_a_value_is_not_reviewed(nothing):
     callback = monitor()
     callback.review([{"composite/monitor/echo": nothing, "composite/monitor/distinct": 0.1, "step": 1}])
-    assert callback._watch.course.series == {"distinct": [(1, 0.1)]}
+    assert callback._watch.series == {"distinct": [(1, 0.1)]}
 
 
 @pytest.mark.parametrize("log", [None, {"step": 1}, "log.json", [1, 2], [None]])
@@ -150,7 +150,7 @@ def test_a_monitor_that_sees_something_does_not_complain_of_the_rest(arguments, 
 
 
 def test_a_reward_that_is_not_monitored_is_refused():
-    with pytest.raises(ArgumentTypeError, match="`reward` must be the MonitoredReward that the trainer calls"):
+    with pytest.raises(ArgumentTypeError, match="`reward` must be the trainer.s MonitoredReward"):
         RewardMonitor(paper())
 
 

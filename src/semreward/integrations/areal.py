@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from semreward.integrations.scoring import SCORE, Adapter, OnNone, call_of
+from semreward.integrations.scoring import SCORE, Adapter, OnNone
 from semreward.protocols import RewardFunction
-from semreward.text import END_TOKENS, without_end_tokens
+from semreward.text import END_TOKENS
 
 
 def areal_reward(
@@ -24,7 +24,4 @@ def areal_reward(
 
 class _Areal(Adapter):
     def __call__(self, prompt: Any, completions: str, prompt_ids: Any, completion_ids: Any, **row: Any) -> float:  # noqa: ARG002 - AReaL's names
-        call = call_of(
-            without_end_tokens(completions, self.end_tokens), row, prompts=prompt, completion_ids=completion_ids
-        )
-        return self.rows(call)[0][SCORE]
+        return self.rows(self.call_of(completions, row, prompts=prompt, completion_ids=completion_ids))[0][SCORE]

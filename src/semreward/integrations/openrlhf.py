@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from semreward.batch import Batch, check_column
+from semreward.batch import check_column
 from semreward.errors import ArgumentError
 from semreward.integrations.scoring import SCORE, Adapter, OnNone, errors_logged
 from semreward.protocols import RewardFunction
@@ -40,9 +40,8 @@ class _OpenRLHF(Adapter):
         import torch
 
         with errors_logged("OpenRLHF", "the sample is left without a reward, for which a later step fails"):
-            Batch(queries, {"prompts": prompts})  # checks them
-            if labels is not None:
-                check_column("labels", labels, len(queries))
+            for name, column in (("prompts", prompts), ("labels", queries if labels is None else labels)):
+                check_column(name, column, len(queries))
             responses = [response_of(*texts) for texts in zip(queries, prompts, strict=True)]
             answers = [without_end_tokens(response, self.end_tokens) for response in responses]
             rows = self.rows({"completions": answers, "prompts": prompts, self.reference_column: labels})

@@ -10,14 +10,16 @@ from typing import Any, Literal, TypeAlias
 from semreward.arguments import is_finite_number
 from semreward.errors import ArgumentError, ArgumentTypeError
 from semreward.protocols import RewardFunction, RewardValues
+from semreward.rewards.calling import reward_name
 from semreward.rewards.composite import CompositeReward, as_composite
+from semreward.text import without_end_tokens
 
 logger = logging.getLogger(__name__)
 
 OnNone: TypeAlias = float | Literal["raise"]
 
 SCORE = "score"  # key of the total among the numbers of a row; no component may have this name
-NO_COLUMNS = frozenset({"log_metric", "log_extra", "self"})  # arguments of a call that are not columns
+_NO_COLUMNS = {"log_metric", "log_extra", "self"}  # arguments of a call that are not columns
 
 
 @dataclass(frozen=True)
@@ -33,32 +35,28 @@ class Adapter:
 
     def __post_init__(self) -> None:
         if isinstance(self.reward, type):
-            raise ArgumentTypeError(
-                f"`reward` must be a reward, got the class {self.reward.__name__}; make one: it(...)"
-            )
+            raise ArgumentTypeError(f"`reward` must be a reward, got the class {self.reward.__name__}; make one")
         object.__setattr__(self, "composite", as_composite(self.reward))
         if SCORE in self.composite.names:
-            raise ArgumentError(
-                f"no component may be called {SCORE!r}, the key of the total; rename it: replace(name=...)"
-            )
+            raise ArgumentError(f"no component may be called {SCORE!r}, the key of the total; use replace(name=...)")
         if self.on_none != "raise" and not is_finite_number(self.on_none):
             raise ArgumentError(f"`on_none` must be a finite number or 'raise', got {self.on_none!r}")
         if isinstance(self.end_tokens, str) or not all(isinstance(token, str) and token for token in self.end_tokens):
             raise ArgumentTypeError(f"`end_tokens` must be a list of non-empty strings, got {self.end_tokens!r}")
 
+    @property
+    def __name__(self) -> str:
+        return reward_name(self.reward)
+
     def rows(self, call: Mapping[str, Any]) -> list[dict[str, float]]:
         """Call the reward for `N` rows; each one's total as `score`, and its components, NaN where one is `None`."""
         logged: dict[str, Sequence[Any]] = {}
-        return self._numbers(self.composite(**call, log_extra=logged.__setitem__), logged)
+        return self._numbers(self.composite(**{**call, "log_extra": logged.__setitem__}), logged)
 
-    def values(self, call: Mapping[str, Any]) -> list[float]:
-        """Call the reward for `N` rows; the totals."""
-        columns = {name: value for name, value in call.items() if name not in NO_COLUMNS}
-        return [row[SCORE] for row in self.rows(columns)]
-
-    async def row(self, call: Mapping[str, Any]) -> dict[str, float]:
+    async def row(self, completion: Any, fields: Mapping[str, Any], **others: Any) -> dict[str, float]:
         """The same for one row, in a thread: rows that are scored at the same time share the encoder's batches."""
         logged: dict[str, Sequence[Any]] = {}
+        call = self.call_of(completion, fields, **others)
         return self._numbers(await self.composite.as_async()(**call, log_extra=logged.__setitem__), logged)[0]
 
     def _numbers(self, totals: RewardValues, logged: Mapping[str, Sequence[Any]]) -> list[dict[str, float]]:
@@ -73,18 +71,18 @@ class Adapter:
                 row[name] = math.nan if value is None else float(value)
         return rows
 
+    def call_of(self, completion: Any, fields: Mapping[str, Any], **others: Any) -> dict[str, Any]:
+        """The arguments of a call for one sample: its completion, its fields, and `prompts` or `completion_ids`."""
+        answer = without_end_tokens(completion, self.end_tokens) if self.end_tokens else completion
+        columns = {name: value for name, value in fields.items() if isinstance(name, str) and name not in _NO_COLUMNS}
+        given = {name: value for name, value in others.items() if value is not None}
+        return {name: [value] for name, value in {**columns, **given, "completions": answer}.items()}
+
     def columns(self, fields: Mapping[str, Any], ground_truth: Any) -> dict[str, Any]:
         """A sample's fields with its ground truth; an empty one does not replace a field of that name."""
         is_empty = ground_truth is None or (isinstance(ground_truth, str) and not ground_truth)
         is_kept = is_empty and self.reference_column in fields
         return dict(fields) if is_kept else {**fields, self.reference_column: ground_truth}
-
-
-def call_of(completion: Any, fields: Mapping[str, Any], **others: Any) -> dict[str, Any]:
-    """The arguments of a call for one sample: its completion, its fields as columns, `prompts` and `completion_ids`."""
-    columns = {name: value for name, value in fields.items() if isinstance(name, str) and name not in NO_COLUMNS}
-    given = {name: value for name, value in others.items() if value is not None}
-    return {name: [value] for name, value in {**columns, **given, "completions": completion}.items()}
 
 
 @contextmanager

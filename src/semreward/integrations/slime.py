@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from semreward.integrations.scoring import SCORE, Adapter, OnNone, call_of
+from semreward.integrations.scoring import SCORE, Adapter, OnNone
 from semreward.protocols import RewardFunction
-from semreward.text import END_TOKENS, without_end_tokens
+from semreward.text import END_TOKENS
 
 
 def slime_reward(
@@ -35,7 +35,5 @@ class _Slime(Adapter):
         if isinstance(sample, list):
             return list(await asyncio.gather(*(self(args, one) for one in sample)))
         columns = self.columns(sample.metadata if isinstance(sample.metadata, Mapping) else {}, sample.label)
-        row = await self.row(
-            call_of(without_end_tokens(sample.response, self.end_tokens), columns, prompts=sample.prompt)
-        )
+        row = await self.row(sample.response, columns, prompts=sample.prompt)
         return row if getattr(args, "reward_key", None) else row[SCORE]

@@ -5,7 +5,7 @@ from itertools import chain
 from typing import Any, ClassVar
 
 from semreward.arguments import is_column
-from semreward.integrations.scoring import Adapter, OnNone
+from semreward.integrations.scoring import SCORE, Adapter, OnNone
 from semreward.protocols import Completion, RewardFunction
 from semreward.rewards.calling import reward_name
 
@@ -34,14 +34,13 @@ class SwiftReward:
 
     def __call__(self, completions: Sequence[Completion], **columns: Any) -> list[float]:
         """Score `N` completions: a finite float each."""
-        call = dict(columns)
-        ids: Any = call.get("response_token_ids")
-        messages: Any = call.get("messages")
+        ids: Any = columns.get("response_token_ids")
+        messages: Any = columns.get("messages")
         if is_column(ids):
-            call.setdefault("completion_ids", [_flat(row) for row in ids])
+            columns.setdefault("completion_ids", [_flat(row) for row in ids])
         if is_column(messages):
-            call.setdefault("prompts", [row[:-1] for row in messages])
-        return self.adapter.values({**call, "completions": completions})
+            columns.setdefault("prompts", [row[:-1] for row in messages])
+        return [row[SCORE] for row in self.adapter.rows({**columns, "completions": completions})]
 
 
 def _flat(ids: Any) -> Any:

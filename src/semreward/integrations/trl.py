@@ -3,9 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from semreward.integrations.scoring import Adapter, OnNone
+from semreward.integrations.scoring import SCORE, Adapter, OnNone
 from semreward.protocols import RewardFunction
-from semreward.rewards.calling import reward_name
 
 
 def numeric_reward(reward: RewardFunction, *, on_none: OnNone = "raise") -> Callable[..., list[float]]:
@@ -18,9 +17,5 @@ def numeric_reward(reward: RewardFunction, *, on_none: OnNone = "raise") -> Call
 
 
 class _Numeric(Adapter):
-    @property
-    def __name__(self) -> str:
-        return reward_name(self.reward)
-
     def __call__(self, **call: Any) -> list[float]:
-        return self.values(call)
+        return [row[SCORE] for row in self.rows(call)]

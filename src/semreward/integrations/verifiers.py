@@ -3,9 +3,8 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from semreward.integrations.scoring import SCORE, Adapter, OnNone, call_of, errors_logged
+from semreward.integrations.scoring import SCORE, Adapter, OnNone, errors_logged
 from semreward.protocols import RewardFunction
-from semreward.rewards.calling import reward_name
 
 _OF_RUBRICS = frozenset({"state", "task", "parser"})  # what a rubric adds to a row's fields
 
@@ -25,18 +24,13 @@ def rubric_reward(
 
 
 class _Rubric(Adapter):
-    @property
-    def __name__(self) -> str:
-        return reward_name(self.reward)
-
-    async def __call__(
-        self, completion: Any, answer: Any = None, prompt: Any = None, info: Any = None, **fields: Any
-    ) -> float:
+    async def __call__(self, completion: Any, answer: Any = None, prompt: Any = None, **fields: Any) -> float:
         """Score one rollout. An argument with a plural name would make this a function of groups."""
         with errors_logged("the rubric", "the rollout is paid 0"):
+            info = fields.pop("info", None)
             row = {name: value for name, value in fields.items() if name not in _OF_RUBRICS}
             columns = self.columns({**row, **(info if isinstance(info, Mapping) else {})}, answer)
-            return (await self.row(call_of(_plain(completion), columns, prompts=_plain(prompt))))[SCORE]
+            return (await self.row(_plain(completion), columns, prompts=_plain(prompt)))[SCORE]
 
 
 def task_reward(reward: RewardFunction, *, on_none: OnNone = "raise") -> Callable[..., Awaitable[float]]:
@@ -56,7 +50,7 @@ class _Task(Adapter):
     async def score(self, task: Any, trace: Any) -> float:
         fields = {**vars(task), **(getattr(task, "model_extra", None) or {})}  # the latter: fields without a class
         prompt = getattr(task, "prompt_text", None) or fields.get("prompt")
-        return (await self.row(call_of(trace.last_reply, fields, prompts=_plain(prompt))))[SCORE]
+        return (await self.row(trace.last_reply, fields, prompts=_plain(prompt)))[SCORE]
 
 
 def _plain(messages: Any) -> Any:

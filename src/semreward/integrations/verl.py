@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from semreward.errors import ArgumentError
-from semreward.integrations.scoring import Adapter, OnNone, call_of
+from semreward.integrations.scoring import Adapter, OnNone
 from semreward.protocols import RewardFunction
 
 _OF_REWARD_MODELS = frozenset({"reward_router_address", "reward_model_tokenizer"})  # verl adds these
@@ -42,4 +42,4 @@ class _Verl(Adapter):
         if unknown := sorted(settings.keys() - _OF_REWARD_MODELS):
             raise ArgumentError(f"`reward_kwargs` must be empty, got {', '.join(unknown)}; configure the reward itself")
         columns = self.columns({"data_source": data_source, **(extra_info or {})}, ground_truth)
-        return await self.row(call_of(solution_str, columns))
+        return await self.row(solution_str, columns)

@@ -1,8 +1,4 @@
-"""Warns of reward hacking while training runs.
-
-`metrics` measures each call of a reward, `reward` logs that, `alarms` reads its course, `callback` connects them to a
-trainer. Only `RewardMonitor` loads transformers, on first access.
-"""
+"""Warns of reward hacking while training runs. Only `RewardMonitor` loads transformers, on first access."""
 
 from typing import TYPE_CHECKING, Any
 

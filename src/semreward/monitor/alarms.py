@@ -65,34 +65,21 @@ class Alarm:
 class AlarmLimits:
     """Limits beyond which metrics alarm, all finite and above 0; a share is turned off by a limit above 1.
 
-    Args:
-        window: Log entries per median; at least 3.
-        length_ratio: Band around 1 for the mean length of the answers relative to their references.
-        dead_zone: Share of rows to which a component pays its least value.
-        flat_groups: Share of groups in which all completions earn the same.
-        dominance: Share of a component in the variance within groups while another one is unsolved.
-        echo: Share of an answer's adjacent unit pairs that its prompt has, beyond what its references have.
-        clipped: Share of completions that are cut off at the maximum length.
-        omission: Rise of `missing_units` above its lowest median, which it must also exceed by half.
-        language: Mean language consistency, where it does not rise.
-        judge_fall: Fall of a judge below its best while the reward does not fall.
-        agreement: Lowest correlation of the reward and a judge within groups.
-
     Raises:
         ArgumentError: `window` or a limit is out of its range.
     """
 
-    window: int = 10
-    length_ratio: tuple[float, float] = (0.88, 1.14)
-    dead_zone: float = 0.8
-    flat_groups: float = 0.8
-    dominance: float = 0.9
-    echo: float = 0.4
-    clipped: float = 0.5
-    omission: float = 0.08
-    language: float = 0.5
-    judge_fall: float = 0.05
-    agreement: float = 0.2
+    window: int = 10  # log entries per median; at least 3
+    length_ratio: tuple[float, float] = (0.88, 1.14)  # band around 1: mean length of answers relative to references
+    dead_zone: float = 0.8  # share of rows to which a component pays its least value
+    flat_groups: float = 0.8  # share of groups in which all completions earn the same
+    dominance: float = 0.9  # share of a component in the variance within groups while another one is unsolved
+    echo: float = 0.4  # share of an answer's adjacent unit pairs that its prompt has, beyond what its references have
+    clipped: float = 0.5  # share of completions that are cut off at the maximum length
+    omission: float = 0.08  # rise of `missing_units` above its lowest median, which it must also exceed by half
+    language: float = 0.5  # mean language consistency, where it does not rise
+    judge_fall: float = 0.05  # fall of a judge below its best while the reward does not fall
+    agreement: float = 0.2  # lowest correlation of the reward and a judge within groups
 
     def __post_init__(self) -> None:
         check_count("window", self.window, at_least=3)
@@ -114,29 +101,49 @@ class Watched:
     languages: Sequence[str] = ()
 
 
-class Course:
-    """The metrics of a run: points (step, value) by key in `series`, and the median of each `window` of them."""
+_Finding: TypeAlias = tuple[str, str, dict[str, float]]  # kind, subject, figures
 
-    def __init__(self, window: int) -> None:
-        self.window = window
+
+class Watch:
+    """Reads a run's metrics entry by entry and returns each kind of alarm once per subject.
+
+    `series` holds points (step, value) by key; there is a median of each `window` of them.
+    """
+
+    def __init__(self, watched: Watched, limits: AlarmLimits) -> None:
+        self.alarms: list[Alarm] = []
         self.series: dict[str, list[tuple[int, float]]] = {}
         self._medians: dict[str, list[tuple[int, float]]] = {}
+        self._watched = watched
+        self._limits = limits
 
-    def add(self, step: int, metrics: Mapping[str, Any]) -> None:
-        """Append one log entry; metrics that it lacks, or that are None, NaN or infinite, add no point."""
+    def read(self, step: int, metrics: Mapping[str, Any]) -> list[Alarm]:
+        """Add one log entry, by the keys of `semreward.monitor.metrics.measure`; returns the new alarms.
+
+        Metrics that it lacks, or that are None, NaN or infinite, add no point.
+        """
         for key, value in metrics.items():
             if is_finite_number(value):
                 self.series.setdefault(key, []).append((step, value))
-                last = [value for _, value in self.series[key][-self.window :]]
-                if len(last) == self.window:
+                last = [value for _, value in self.series[key][-self._limits.window :]]
+                if len(last) == self._limits.window:
                     self._medians.setdefault(key, []).append((step, statistics.median(last)))
+        known = {(alarm.kind, alarm.subject) for alarm in self.alarms}
+        found = (*self._find_in_reward(), *self._find_in_components(), *self._find_in_judges())
+        fresh = [
+            Alarm(kind, subject, step, _MESSAGES[kind].format(subject=subject, **figures), figures)
+            for kind, subject, figures in found
+            if (kind, subject) not in known
+        ]
+        self.alarms += fresh
+        return fresh
 
     def lasts(self, key: str, beyond: Callable[[float], bool] = lambda _: True) -> tuple[float, float] | None:
         """Medians of the last window but one and of the last one if both are beyond a limit, else `None`."""
         medians = self._medians.get(key, [])
-        if len(medians) <= self.window:
+        if len(medians) <= self._limits.window:
             return None
-        before, now = medians[-1 - self.window][1], medians[-1][1]
+        before, now = medians[-1 - self._limits.window][1], medians[-1][1]
         return (before, now) if beyond(before) and beyond(now) else None
 
     def least(self, key: str) -> float:
@@ -153,71 +160,45 @@ class Course:
         then = [median for step, median in others if step <= best_step] or [others[0][1]]
         return best - max(windows), other_windows[1] - then[-1]
 
-
-_Finding: TypeAlias = tuple[str, str, dict[str, float]]  # kind, subject, figures
-
-
-class Watch:
-    """Reads a run's metrics entry by entry and returns each kind of alarm once per subject."""
-
-    def __init__(self, watched: Watched, limits: AlarmLimits) -> None:
-        self.course = Course(limits.window)
-        self.alarms: list[Alarm] = []
-        self._watched = watched
-        self._limits = limits
-
-    def read(self, step: int, metrics: Mapping[str, Any]) -> list[Alarm]:
-        """Add one log entry, by the keys of `semreward.monitor.metrics.measure`; returns the new alarms."""
-        self.course.add(step, metrics)
-        known = {(alarm.kind, alarm.subject) for alarm in self.alarms}
-        found = (*self._find_in_reward(), *self._find_in_components(), *self._find_in_judges())
-        fresh = [
-            Alarm(kind, subject, step, _MESSAGES[kind].format(subject=subject, **figures), figures)
-            for kind, subject, figures in found
-            if (kind, subject) not in known
-        ]
-        self.alarms += fresh
-        return fresh
-
     def _find_in_reward(self) -> Iterator[_Finding]:
-        course, limits = self.course, self._limits
+        limits = self._limits
         low, high = limits.length_ratio
-        if windows := course.lasts("length_ratio", lambda value: not low <= value <= high):
+        if windows := self.lasts("length_ratio", lambda value: not low <= value <= high):
             before, now = (abs(math.log(max(value, 1e-6))) for value in windows)
             if now > before - _RETURNING:
                 yield "length", "", {"length_ratio": windows[1], "a_window_ago": windows[0]}
-        if windows := course.lasts("flat_groups", lambda value: value >= limits.flat_groups):
+        if windows := self.lasts("flat_groups", lambda value: value >= limits.flat_groups):
             yield "flat_groups", "", {"share": windows[1]}
-        if windows := course.lasts("echo", lambda value: value >= limits.echo):
+        if windows := self.lasts("echo", lambda value: value >= limits.echo):
             yield "echo", "", {"echo": windows[1]}
-        if windows := course.lasts(CLIPPED, lambda value: value >= limits.clipped):
+        if windows := self.lasts(CLIPPED, lambda value: value >= limits.clipped):
             yield "clipped", "", {"share": windows[1]}
-        least = course.least("missing_units")
-        if windows := course.lasts("missing_units", lambda value: value >= max(least + limits.omission, 1.5 * least)):
+        least = self.least("missing_units")
+        if windows := self.lasts("missing_units", lambda value: value >= max(least + limits.omission, 1.5 * least)):
             yield "omission", "", {"missing_units": windows[1], "at_best": least}
 
     def _find_in_components(self) -> Iterator[_Finding]:
-        course, limits = self.course, self._limits
+        limits = self._limits
         for name in self._watched.components:
-            windows = course.lasts(f"dead_zone/{name}", lambda value: value >= limits.dead_zone)
+            windows = self.lasts(f"dead_zone/{name}", lambda value: value >= limits.dead_zone)
             if windows and name not in self._watched.languages:
                 yield "dead_zone", name, {"share": windows[1]}
-            share = course.lasts(f"share/{name}", lambda value: value >= limits.dominance)
+            share = self.lasts(f"share/{name}", lambda value: value >= limits.dominance)
             for other in self._watched.components:
-                mean = course.lasts(f"mean/{other}", lambda value: value <= _UNSOLVED)
+                mean = self.lasts(f"mean/{other}", lambda value: value <= _UNSOLVED)
                 if other != name and share and mean:
                     yield "dominance", f"{name} over {other}", {"share": share[1], "mean_of_the_other": mean[1]}
 
     def _find_in_judges(self) -> Iterator[_Finding]:
-        course, limits = self.course, self._limits
+        limits = self._limits
         for name in self._watched.languages:
             key = f"mean/{name}" if name in self._watched.components else f"judge/{name}"
-            windows = course.lasts(key, lambda value: value <= limits.language)
+            windows = self.lasts(key, lambda value: value <= limits.language)
             if windows and windows[1] < windows[0] + _RISING:
                 yield "language", name, {"mean": windows[1], "a_window_ago": windows[0]}
         for name in self._watched.judges:
-            change = course.fall(f"judge/{name}", while_not="reward")
+            change = self.fall(f"judge/{name}", while_not="reward")
             if change and change[0] >= limits.judge_fall and change[1] >= 0:
                 yield "judge_falls", name, {"fall": change[0], "reward_gained": change[1]}
-            if windows := course.lasts(f"agreement/{name}", lambda value: value <= limits.agreement):
+            if windows := self.lasts(f"agreement/{name}", lambda value: value <= limits.agreement):
                 yield "judge_disagrees", name, {"agreement": windows[1]}

@@ -21,9 +21,8 @@ logger = logging.getLogger(__name__)
 class RewardMonitor(TrainerCallback):
     """Watches the metrics of a `MonitoredReward` while a trainer runs, and warns of reward hacking.
 
-    Each kind of alarm is issued once per component or judge, as a `RewardHackingWarning` with the numbers and the
-    remedy. All processes find the same alarms, because the trainer averages metrics over them; the main one warns. A
-    resumed run reads its history from the trainer's state, and repeats no alarm from before the checkpoint.
+    Each kind of alarm is issued once per component or judge, by the main process, as a `RewardHackingWarning` with the
+    numbers and the remedy. A resumed run repeats no alarm from before the checkpoint.
 
     Args:
         reward: The reward that the trainer was given.
@@ -48,9 +47,7 @@ class RewardMonitor(TrainerCallback):
         self, reward: MonitoredReward, *, limits: AlarmLimits | None = None, folder: str | Path | None = None
     ) -> None:
         if not isinstance(reward, MonitoredReward):
-            raise ArgumentTypeError(
-                f"`reward` must be the MonitoredReward that the trainer calls, got {type(reward).__name__}"
-            )
+            raise ArgumentTypeError(f"`reward` must be the trainer's MonitoredReward, got {type(reward).__name__}")
         if limits is not None and not isinstance(limits, AlarmLimits):
             raise ArgumentTypeError(f"`limits` must be AlarmLimits or None, got {limits!r}")
         self.reward = reward
@@ -95,20 +92,17 @@ class RewardMonitor(TrainerCallback):
         self._watch, self._blind_entries = watch, 0
         return self.alarms
 
-    def on_train_begin(self, args: Any, state: TrainerState, control: Any, **kwargs: Any) -> None:
+    def on_train_begin(self, args: Any, state: TrainerState, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
         """Start from what the trainer remembers: nothing, or the log up to the checkpoint that it resumes from."""
-        del args, control, kwargs
         self.review(state.log_history)
 
-    def on_log(self, args: Any, state: TrainerState, control: Any, logs: Any = None, **kwargs: Any) -> None:
+    def on_log(self, args: Any, state: TrainerState, control: Any, logs: Any = None, **kwargs: Any) -> None:  # noqa: ARG002
         """Judge one log entry; say once if losses arrive without metrics of the reward."""
-        del args, control, kwargs
-        metrics = self._metrics(logs or {})
-        if metrics:
+        if metrics := self._metrics(logs or {}):
             for alarm in self._watch.read(state.global_step, metrics):
                 if state.is_world_process_zero:
                     self._issue(alarm)
-        elif "loss" in (logs or {}) and not self._watch.course.series:
+        elif "loss" in (logs or {}) and not self._watch.series:
             self._blind_entries += 1
             if self._blind_entries == self.limits.window:
                 logger.warning(

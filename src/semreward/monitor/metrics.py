@@ -38,22 +38,14 @@ class Component(NamedTuple):
 
 def measure(
     answers: Sequence[str],
-    totals: Values,
+    totals: Values,  # their rewards, shape (N,), NaN for `None`
     *,
-    components: Mapping[str, Component] = MappingProxyType({}),
-    judges: Mapping[str, Values] = MappingProxyType({}),
-    references: Sequence[tuple[str, ...]] = (),
-    prompts: Sequence[str] | None = None,
+    components: Mapping[str, Component] = MappingProxyType({}),  # those that pay, by name
+    judges: Mapping[str, Values] = MappingProxyType({}),  # of those that do not, by name, shape (N,) each
+    references: Sequence[tuple[str, ...]] = (),  # `N` tuples of texts, empty for rows without one; or nothing
+    prompts: Sequence[str] | None = None,  # `N` texts, by which rows are grouped
 ) -> dict[str, float]:
     """All metrics of a call; `docs/monitor.md` lists them.
-
-    Args:
-        answers: `N` answer texts.
-        totals: Their rewards, shape (N,), NaN for `None`.
-        components: The paying components by name.
-        judges: Values of the rewards that watch without paying, by name, shape (N,) each, NaN for `None`.
-        references: `N` tuples of reference texts, empty for rows without one; or nothing.
-        prompts: `N` prompts as text, by which rows are grouped; or `None`.
 
     Returns:
         Finite floats by key; a key is absent where its number is undefined (nothing varies, no references, no answers).
@@ -80,7 +72,8 @@ def measure(
         "distinct": len(set(answers)) / len(answers),
     }
     if prompts is not None:
-        measured["flat_groups"] = _flat_groups(totals, groups)
+        present = [totals[rows][np.isfinite(totals[rows])] for rows in groups]
+        measured["flat_groups"] = _mean([float(np.ptp(group) <= _TIE) for group in present if len(group) > 1])
         measured["missing_units"] = _missing_units(split, wanted, groups)
         measured["echo"] = _echo(prompts, split, wanted)
     for name, component in components.items():
@@ -95,8 +88,8 @@ def measure(
     return {key: value for key, value in measured.items() if not math.isnan(value)}
 
 
-def deviations(first: Values, second: Values, groups: Sequence[list[int]]) -> tuple[Values, Values]:
-    """Two columns, shape (N,), as deviations from their groups' means; rows where either is NaN are left out."""
+def deviations(first: Values, second: Values, groups: Sequence[list[int]]) -> Values:
+    """Two columns, shape (N,) each, as deviations from their groups' means; rows where either is NaN are left out."""
     columns = np.stack([first, second])
     parts = [np.empty((2, 0))]
     for rows in groups:
@@ -104,8 +97,7 @@ def deviations(first: Values, second: Values, groups: Sequence[list[int]]) -> tu
         group = group[:, np.isfinite(group).all(axis=0)]
         if group.size:
             parts.append(group - group.mean(axis=1, keepdims=True))
-    a, b = np.concatenate(parts, axis=1)
-    return a, b
+    return np.concatenate(parts, axis=1)
 
 
 def correlation(first: Values, second: Values, groups: Sequence[list[int]]) -> float:
@@ -125,12 +117,6 @@ def _mean(values: ArrayLike) -> float:
     present = np.asarray(values, dtype=np.float64)
     present = present[np.isfinite(present)]
     return float(present.mean()) if present.size else math.nan
-
-
-def _flat_groups(totals: Values, groups: Sequence[list[int]]) -> float:
-    """Share of groups of at least two rewards in which all are equal."""
-    present = [totals[rows][np.isfinite(totals[rows])] for rows in groups]
-    return _mean([float(np.ptp(group) <= _TIE) for group in present if len(group) > 1])
 
 
 def _length_ratio(split: Sequence[Units], wanted: Sequence[Sequence[Units]]) -> float:

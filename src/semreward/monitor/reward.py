@@ -41,6 +41,7 @@ class MonitoredReward(Reward):
     Raises:
         ArgumentError: Two judges or components have one name, or `ignore` names neither.
         ArgumentTypeError: A reward is not callable, or is a `torch.nn.Module`; `judges` or `ignore` is not a list.
+        RewardOutputError: In a call: a reward does not return one finite float or `None` per completion.
 
     Example:
         >>> from semreward import LanguageConsistencyReward
@@ -89,9 +90,7 @@ class MonitoredReward(Reward):
             _composite(self.judges)
         names = [name for name, _, _ in self._parts]
         if len(set(names)) < len(names):
-            raise ArgumentError(
-                f"`judges` must have other names than the components, got {', '.join(names)}; rename one"
-            )
+            raise ArgumentError(f"`judges` must have other names than the components, got {names}; rename one")
         if unknown := [name for name in self.ignore if name not in names]:
             raise ArgumentError(f"`ignore` must name components or judges, got {unknown}; there are {', '.join(names)}")
 
@@ -105,16 +104,18 @@ class MonitoredReward(Reward):
         """Name, reward and weight of each component (a reward other than a composite: itself) and of each judge."""
         pairs = self.reward.components if isinstance(self.reward, CompositeReward) else [(self.reward, 1.0)]
         pairs = [*pairs, *((judge, 0.0) for judge in self.judges)]
-        return [(reward_name(part), part, weight) for part, weight in pairs]
+        return [
+            (reward_name(part), part.reward if isinstance(part, AsyncReward) else part, weight)
+            for part, weight in pairs
+        ]
 
     @property
     def watched(self) -> Watched:
         """Whose metrics it logs: the components that pay, and the judges, which are components of weight 0, too."""
         gates = self.reward.gates if isinstance(self.reward, CompositeReward) else ()
         paying = tuple(name for name, _, weight in self._parts if weight)
-        unpaid = (name for name, _, weight in self._parts if not weight)
-        judges = tuple(name for name in unpaid if name not in {*gates, *self.ignore})
-        languages = (name for name, part, _ in self._parts if _is_language(part))
+        judges = tuple(name for name, _, weight in self._parts if not weight and name not in {*gates, *self.ignore})
+        languages = (name for name, part, _ in self._parts if isinstance(part, LanguageConsistencyReward))
         return Watched(paying, judges, tuple(name for name in languages if name in {*paying, *judges}))
 
     @property
@@ -127,11 +128,7 @@ class MonitoredReward(Reward):
         return f"{self.name}/monitor/{key}"
 
     def score(self, batch: Batch) -> Outcome:
-        """What the reward inside finds; if a trainer logs metrics, also what is measured.
-
-        Raises:
-            RewardOutputError: The reward inside does not return one finite float or `None` per completion.
-        """
+        """What the reward inside finds; if a trainer logs metrics, also what is measured."""
         if isinstance(self.reward, Reward):
             outcome = self.reward.score(batch)
         else:
@@ -169,10 +166,6 @@ class MonitoredReward(Reward):
 def _composite(rewards: Sequence[RewardFunction]) -> CompositeReward:
     """Rewards of any kind as one, which checks them and what they return."""
     return CompositeReward([(reward, 1.0) for reward in rewards], name="judges")
-
-
-def _is_language(reward: RewardFunction) -> bool:
-    return isinstance(reward.reward if isinstance(reward, AsyncReward) else reward, LanguageConsistencyReward)
 
 
 def _texts(reference: Any) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """The two checks of a reward, against the rules of the contract and against expected values, and their report."""
 
+import asyncio
 import copy
 import json
 import os
@@ -14,7 +15,7 @@ from semreward.files import read_rows
 from semreward.protocols import RewardFunction
 from semreward.rewards.calling import call_one, reward_name
 from semreward.testing.contract import RULES, Contract, Rule, is_range
-from semreward.testing.probe import Arguments, NotApplicableError, agree, attempt, described, is_completion, shortened
+from semreward.testing.probe import Arguments, NotApplicableError, agree, described, is_completion, shortened
 
 CHECK_NAMES: tuple[str, ...] = tuple(rule.name for rule in RULES)
 """Names of all checks, in the order in which they run."""
@@ -23,6 +24,9 @@ CHECK_NAMES: tuple[str, ...] = tuple(rule.name for rule in RULES)
 RESERVED_COLUMNS = {"completions", "prompts", "environments", "trainer_state", "log_metric", "log_extra", "self"}
 
 _NOT_COLUMNS = {"expected", "tolerance", "comment"}
+
+# `sys.exit(0)` in a reward would end the caller's script as if all were well.
+_ANY_BUT_INTERRUPT = (Exception, SystemExit, GeneratorExit, asyncio.CancelledError)
 
 Status: TypeAlias = Literal["passed", "failed", "skipped"]
 
@@ -120,12 +124,9 @@ def _result(rule: Rule, contract: Contract, found: Mapping[str, CheckResult]) ->
         breach = next(rule.check(contract), None)
     except NotApplicableError as reason:
         return CheckResult(rule.name, "skipped", f"not checked: {reason}")
-    except Exception as error:  # noqa: BLE001 - a reward may raise anything
-        breach = f"it raised {described(error)}"
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # noqa: BLE001 - sys.exit(0) would end the caller's script as if all were well
-        breach = f"it raised {described(error)}, which ends the process; raise an Exception instead"
+    except _ANY_BUT_INTERRUPT as error:
+        ends = "" if isinstance(error, Exception) else ", which ends the process; raise an Exception instead"
+        breach = f"it raised {described(error)}{ends}"
     if breach is None:
         return CheckResult(rule.name, "passed", rule.clause)
     return CheckResult(rule.name, "failed", f"{rule.clause}, but {breach}; {rule.remedy}")
@@ -154,9 +155,8 @@ def _case_of(case: Any, place: int) -> Arguments:
     shared = {name: value for name, value in case.items() if name not in {"completions", "completion_ids"}}
     for answer in answers:
         check_row({**shared, "completion": answer}, where)
-    own = {name: case[name] for name in ("completions", "completion_ids") if name in case}
-    for name, column in own.items():
-        check_column(name, column, len(answers))
+    check_column("completion_ids", case.get("completion_ids", answers), len(answers))
+    own = {name: case[name] for name in case if name not in shared}
     return {argument_of(name): [value] * len(answers) for name, value in shared.items()} | own
 
 
@@ -178,19 +178,16 @@ def argument_of(column: str) -> str:
 def check_fixtures(
     reward: RewardFunction, path: str | os.PathLike[str], *, tolerance: float = 1e-5
 ) -> ConformanceReport:
-    """Compare what a reward earns, row by row, with the expected values in a file.
+    """Compare what a reward, sync or async, earns with the expected values in a file; returns one result per row.
 
     Each row holds `completion`, `prompt` and columns as the reward needs them; `expected`, the value, or `null` where
     the reward does not apply, or the class name of an exception (or of one of its bases) if the row must be refused;
     optionally `tolerance`, for this row, and `comment`.
 
     Args:
-        reward: The reward function, sync or async.
+        reward: The reward function.
         path: The file, JSON lines in UTF-8.
         tolerance: Largest difference between a value and the expected one, >= 0.
-
-    Returns:
-        One result per row.
 
     Raises:
         ArgumentError: The file cannot be read, has no rows, or has a malformed one; the message names it by number.
@@ -200,43 +197,33 @@ def check_fixtures(
     if not rows:
         raise ArgumentError(f'{path} holds no row; write one per line: {{"completion": ..., "expected": ...}}')
     for number, row in enumerate(rows, start=1):
-        _check_fixture(row, f"{path}, row {number}")
-    results = [
-        _fixture_result(reward, {"tolerance": tolerance} | row, number) for number, row in enumerate(rows, start=1)
-    ]
+        where, expected, own = f"{path}, row {number}", row["expected"], row.get("tolerance", 0)
+        check_row(row, where)
+        if not isinstance(expected, (str, type(None))) and not is_finite_number(expected):
+            raise ArgumentError(f"{where}: `expected` must be a finite number, null or an exception, got {expected!r}")
+        if not is_finite_number(own) or own < 0:
+            raise ArgumentError(f"{where}: `tolerance` must be a finite number of at least 0, got {own!r}")
+    results = (_fixture_result(reward, row, f"row {number}", tolerance) for number, row in enumerate(rows, start=1))
     return ConformanceReport(reward_name(reward), tuple(results))
 
 
-def _check_fixture(row: Mapping[str, Any], where: str) -> None:
-    """Raise unless a row's `expected` and `tolerance` are well formed, too."""
-    check_row(row, where)
-    expected, tolerance = row["expected"], row.get("tolerance", 0)
-    if not isinstance(expected, (str, type(None))) and not is_finite_number(expected):
-        raise ArgumentError(f"{where}: `expected` must be a finite number, null or an exception, got {expected!r}")
-    if not is_finite_number(tolerance) or tolerance < 0:
-        raise ArgumentError(f"{where}: `tolerance` must be a finite number of at least 0, got {tolerance!r}")
-
-
-def _fixture_result(reward: RewardFunction, row: Mapping[str, Any], number: int) -> CheckResult:
+def _fixture_result(reward: RewardFunction, row: Mapping[str, Any], name: str, tolerance: float) -> CheckResult:
     """What a row must earn, with what it earned instead, if anything."""
     expected = row["expected"]
-    outcome: Any = attempt(_value_of, reward, row)
-    if isinstance(outcome, Exception):
-        earned, is_right = f"raised {described(outcome)}", expected in {base.__name__ for base in type(outcome).__mro__}
-    else:
-        earned = f"earned {shortened(outcome)}"
-        is_value = outcome is None or is_finite_number(outcome)
-        is_right = is_value and not isinstance(expected, str) and agree(outcome, expected, row["tolerance"])
-    demand = f"raise {expected}" if isinstance(expected, str) else f"earn {json.dumps(expected)}"
-    fault = "" if is_right else f", but it {earned}; correct the reward or, if that is right, the row"
-    return CheckResult(f"row {number}", "passed" if is_right else "failed", f"the row must {demand}{fault}")
-
-
-def _value_of(reward: RewardFunction, row: Mapping[str, Any]) -> Any:
-    """What a reward returns for a copy of a row."""
     call = {argument_of(name): [copy.deepcopy(row[name])] for name in row if name not in _NOT_COLUMNS}
     try:
         values = list(call_one(reward, call))
-    except (SystemExit, GeneratorExit) as error:
-        raise ContractError(f"a call ended the process with {described(error)}") from error
-    return values[0] if len(values) == 1 else values
+    except _ANY_BUT_INTERRUPT as error:
+        how = "raised" if isinstance(error, Exception) else "ended the process with"
+        earned, names = f"{how} {described(error)}", {base.__name__ for base in type(error).__mro__}
+        is_right = isinstance(error, Exception) and expected in names
+    else:
+        value = values[0] if len(values) == 1 else values
+        earned = f"earned {shortened(value)}"
+        is_value = value is None or is_finite_number(value)
+        is_right = (
+            is_value and not isinstance(expected, str) and agree(value, expected, row.get("tolerance", tolerance))
+        )
+    demand = f"raise {expected}" if isinstance(expected, str) else f"earn {json.dumps(expected)}"
+    fault = "" if is_right else f", but it {earned}; correct the reward or, if that is right, the row"
+    return CheckResult(name, "passed" if is_right else "failed", f"the row must {demand}{fault}")

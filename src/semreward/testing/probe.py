@@ -16,15 +16,15 @@ from typing import Any, TypeAlias, TypeVar
 
 from semreward.protocols import RewardFunction
 from semreward.rewards.calling import call_one, is_async, reward_name
+from semreward.text import remove_reasoning
 
 T = TypeVar("T")
 
 Arguments: TypeAlias = dict[str, Any]
 """The arguments of a call: `completions`, `prompts` where the examples have them, and the columns."""
 
-_BLANK_TEXTS = ("", "   ", "\n\t", "\x00", "\ufeff", "\u200d")
 HOSTILE_TEXTS = (
-    *_BLANK_TEXTS,
+    *("", "   ", "\n\t", "\x00", "\ufeff", "\u200d"),
     "་་། 12",
     "!?…",
     "👩‍👩‍👧‍👦🏴󠁧󠁢󠁷󠁬󠁳󠁿",
@@ -39,19 +39,14 @@ THOUGHT = "Hmm, 我想 that བོད means Tibet: 42."
 REASONING = f"<think>{THOUGHT}</think>\n"
 _TOOL_CALL = {"type": "function", "function": {"name": "look_up", "arguments": {"word": "བོད"}}}
 _TOOL_RESULT = {"role": "tool", "name": "look_up", "content": "Tibet 西藏 42"}
+_TOOL_TURN = [{"role": "assistant", "content": "", "tool_calls": [_TOOL_CALL]}, _TOOL_RESULT]
 
 FORMS: Mapping[str, Callable[[str, str], Any]] = {
     "text": lambda text, _: text,
     "message": lambda text, role: [{"role": role, "content": text}],
-    "message with its reasoning in a separate field": lambda text, role: [
-        {"role": role, "content": text, "reasoning_content": REASONING}
-    ],
+    "message with reasoning": lambda text, role: [{"role": role, "content": text, "reasoning_content": REASONING}],
     "message of content parts": lambda text, role: [{"role": role, "content": [{"type": "text", "text": text}]}],
-    "message after a tool's": lambda text, role: [
-        {"role": role, "content": "", "tool_calls": [_TOOL_CALL]},
-        dict(_TOOL_RESULT),
-        {"role": role, "content": text},
-    ],
+    "message after a tool's": lambda text, role: [*copy.deepcopy(_TOOL_TURN), {"role": role, "content": text}],
     "message before a tool's": lambda text, role: [{"role": role, "content": text}, dict(_TOOL_RESULT)],
 }
 """Each makes a completion or a prompt out of a text and a role."""
@@ -64,6 +59,12 @@ _NO_GPU = {"CUDA_VISIBLE_DEVICES": "", "HIP_VISIBLE_DEVICES": ""}
 
 class NotApplicableError(Exception):
     """A rule cannot be checked on this reward, or not with these examples."""
+
+
+def skip_unless(condition: object, reason: str) -> None:
+    """Leave a rule unchecked unless a condition holds."""
+    if not condition:
+        raise NotApplicableError(reason)
 
 
 @dataclass
@@ -131,8 +132,7 @@ class Probe:
         """The columns without which the reward raises or returns other values."""
         outcomes = self.without.items()
         used = [name for name, found in outcomes if isinstance(found, Exception) or any(self.differences(found))]
-        if not used:
-            raise NotApplicableError("the reward uses no column of the examples")
+        skip_unless(used, "the reward uses no column of the examples")
         return used
 
     @cached_property
@@ -151,17 +151,16 @@ class Probe:
         """The completions that are a single text, by row."""
         texts = {row: _text_of(completion) for row, completion in enumerate(self.batch["completions"])}
         found = {row: text for row, text in texts.items() if text is not None}
-        if not found:
-            raise NotApplicableError("no completion is a single text; add an example whose completion is one")
+        skip_unless(found, "no completion is a single text; add an example whose completion is one")
         return found
 
     @cached_property
     def child(self) -> Any:
-        """What a pickled copy answers in a new process that sees no GPU: see `answer_parent`; or how it failed."""
-        if not self.spawn:
-            raise NotApplicableError("spawn=False")
-        if b"__main__" in pickle.dumps(self.reward):
-            raise NotApplicableError("the reward is defined in __main__, which new processes lack; move it to a module")
+        """What a pickled copy answers in a new process that sees no GPU: see `answer_parent`."""
+        skip_unless(self.spawn, "spawn=False")
+        skip_unless(
+            b"__main__" not in pickle.dumps(self.reward), "the reward is defined in __main__; move it to a module"
+        )
         content = attempt(pickle.dumps, (self.reward, self.batch, [as_trainers_call(batch) for batch in self.shifted]))
         if isinstance(content, Exception):
             raise NotApplicableError(f"the examples cannot be sent to a process: {described(content)}")
@@ -177,7 +176,7 @@ class Probe:
             )
             if done.returncode or not answer.exists():
                 lines = done.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
-                return f"it ended with status {done.returncode}: {lines[-1]}"
+                raise ChildProcessError(f"it ended with status {done.returncode}: {lines[-1]}")
             return pickle.loads(answer.read_bytes())  # noqa: S301 - written by that process
 
     def settings(self) -> Iterator[tuple[str, Callable[[], Any], Callable[[Any], Any], Any]]:
@@ -209,7 +208,11 @@ class Probe:
         return self.with_texts([row] * len(texts), texts)
 
     def in_form(self, form: str) -> Arguments:
-        """The rows of `texts` with completions and prompts in another form."""
+        """The rows of `texts`, with completions and prompts in one of `FORMS`, or completions in a template."""
+        if form not in FORMS:  # a template with {answer}, and {thought}, which holds all answers
+            answers = self.texts.values()
+            thought = "\n".join([THOUGHT, *map(remove_reasoning, answers)])
+            return self.with_texts(self.texts, [form.format(thought=thought, answer=answer) for answer in answers])
         batch = self.of_rows(self.texts)
         for name, role in (("completions", "assistant"), ("prompts", "user")):
             if name in batch:
@@ -265,23 +268,15 @@ def _form_of(completion: Any) -> str:
 
 
 def _text_of(value: Any) -> str | None:
-    """The text of a completion or prompt; `None` unless it is a text or one message that holds only text."""
-    if isinstance(value, str):
-        return value
-    if not is_completion(value) or len(value) != 1:
-        return None
-    content = value[0].get("content")
-    if isinstance(content, str):
-        return content
-    texts: list[Any] = [part.get("text") for part in content] if content and is_completion(content) else [None]
-    return "".join(texts) if all(isinstance(text, str) for text in texts) else None
+    """The text of a completion or prompt; `None` unless it is a text or one message that holds only a text."""
+    while is_completion(value) and not isinstance(value, str) and len(value) == 1:
+        value = value[0].get("content", value[0].get("text"))
+    return value if isinstance(value, str) else None
 
 
 def is_completion(value: object) -> bool:
     """Whether a value is a text or a list of messages."""
-    return isinstance(value, str) or (
-        isinstance(value, Sequence) and all(isinstance(message, Mapping) for message in value)
-    )
+    return isinstance(value, str) or (isinstance(value, Sequence) and all(isinstance(item, Mapping) for item in value))
 
 
 def attempt(function: Callable[..., T], *arguments: Any) -> T | Exception:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import regex
 
 from semreward.arguments import check_count
-from semreward.errors import MissingDependencyError, UnknownLanguageError
+from semreward.errors import UnknownLanguageError, library
 from semreward.scripts import expand_scripts
 from semreward.testing.probe import FORMS, REASONING
 
@@ -39,7 +39,7 @@ def texts(scripts: str | Iterable[str] = (), *, max_size: int = 40) -> "SearchSt
         UnknownLanguageError: A script is unknown to Unicode, or has no letters (Braille).
     """
     check_count("max_size", max_size)
-    st = _hypothesis()
+    st = library("hypothesis", "hypothesis").strategies
     codes = (scripts,) if isinstance(scripts, str) else tuple(scripts)
     if not codes:
         return st.text(max_size=max_size)  # type: ignore[no-any-return] # Hypothesis is imported late
@@ -58,7 +58,7 @@ def completions(scripts: str | Iterable[str] = ()) -> "SearchStrategy[str | list
 
     Some reason: in a `<think>` block, in one that the chat template opened, or in a separate field.
     """
-    st = _hypothesis()
+    st = library("hypothesis", "hypothesis").strategies
     thoughts = st.sampled_from(["", REASONING, REASONING.removeprefix("<think>")])
     answers = st.builds(str.__add__, thoughts, texts(scripts))
     return st.one_of(st.builds(form, answers, st.just("assistant")) for form in FORMS.values())  # type: ignore[no-any-return]
@@ -66,7 +66,7 @@ def completions(scripts: str | Iterable[str] = ()) -> "SearchStrategy[str | list
 
 def conversations(scripts: str | Iterable[str] = ()) -> "SearchStrategy[list[dict[str, Any]]]":
     """Prompts as messages: one of a user, or two with an assistant's between them, some after a system's."""
-    st = _hypothesis()
+    st = library("hypothesis", "hypothesis").strategies
     spoken = texts(scripts)
     turns = [["user"], ["system", "user"], ["user", "assistant", "user"], ["system", "user", "assistant", "user"]]
 
@@ -74,14 +74,6 @@ def conversations(scripts: str | Iterable[str] = ()) -> "SearchStrategy[list[dic
         return st.tuples(*(st.builds(dict, role=st.just(role), content=spoken) for role in roles)).map(list)
 
     return st.sampled_from(turns).flatmap(messages)  # type: ignore[no-any-return]
-
-
-def _hypothesis() -> Any:
-    try:
-        import hypothesis.strategies
-    except ImportError as error:
-        raise MissingDependencyError(f"{error}; install it with: pip install hypothesis") from error
-    return hypothesis.strategies
 
 
 @lru_cache(maxsize=64)
