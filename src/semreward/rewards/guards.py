@@ -4,12 +4,11 @@ Use them as gates of a `CompositeReward`. A guard compares an answer with its re
 without a model, in linear time. It never says that an answer is good. `ComparingReward` has the common parameters.
 """
 
-from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import ClassVar
 
-from semreward.arguments import check_count, check_number, check_share
-from semreward.batch import Batch, Texts
+from semreward.arguments import check_count, check_number, check_share, check_text
+from semreward.batch import Texts
 from semreward.rewards.comparing import ComparingReward
 from semreward.rewards.ngrams import copied_share, repeated_share, weighted_length
 from semreward.rewards.numerals import digit_numbers, written_numbers
@@ -149,11 +148,9 @@ class SourceCopyGuard(ComparingReward):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_text("source_column", self.source_column)
         check_share("limit", self.limit, below_one=True)
         check_count("ngram", self.ngram)
-
-    def _sources(self, batch: Batch) -> Sequence[str | None]:
-        return batch.sources(self.source_column, self.on_missing)
 
     def _compared(self, answer: str, source: str, references: Texts) -> float:
         return float(copied_share(answer, source, references, ngram=self.ngram) <= self.limit)
@@ -195,13 +192,8 @@ class NumberRecallReward(ComparingReward):
     source_column: str | None = None
     name: str = "number_recall"
 
-    def _sources(self, batch: Batch) -> Sequence[str | None]:
-        if self.source_column is None:
-            return super()._sources(batch)
-        return batch.sources(self.source_column, self.on_missing)
-
     def _compared(self, answer: str, source: str, references: Texts) -> float:
-        return max([self._match(answer, reference, source) for reference in references])
+        return max(self._match(answer, reference, source) for reference in references)
 
     def _match(self, answer: str, reference: str, source: str) -> float:
         wanted, given = self._counted(reference), self._counted(answer)

@@ -3,7 +3,7 @@
 Values are strings in one plain form (`"1234.5"`), so that numbers of any length compare exactly and in linear time.
 """
 
-import unicodedata
+import re
 from functools import lru_cache
 
 import regex
@@ -20,8 +20,6 @@ _NUMBER = regex.compile(
 _SCALES = {None: 0, "百": 2, "佰": 2, "千": 3, "仟": 3, "万": 4, "萬": 4, "百万": 6, "百萬": 6, "千万": 7, "千萬": 7}
 _SCALES |= {"亿": 8, "億": 8}
 _FULL_WIDTH = regex.compile(r"(?<=[０-９])[，．](?=[０-９])")
-_FOREIGN_DIGIT = regex.compile(r"[\p{Nd}--0-9]", regex.V1)
-_DECIMAL = regex.compile(r"\p{Nd}")
 _SIGNS = str.maketrans({"٫": ".", "٬": ","})
 
 _HAN_PLAIN = str.maketrans("〇○两兩萬億壹贰貳叁參肆伍陆陸柒捌玖拾佰仟", "零零二二万亿一二二三三四五六六七八九十百千")
@@ -45,17 +43,17 @@ _ENGLISH_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split() 
 def digit_numbers(text: str) -> frozenset[str]:
     """The values that a text writes with digits.
 
-    Decimal digits of every script count by value. Groups of three separated by a comma, an apostrophe or a narrow space
-    are one number, with a point before decimals; so are at least two groups separated by points, with a comma before
-    decimals. Zeros that change nothing are dropped. A Chinese 百, 千, 万 or 亿 after a number multiplies it, and a
-    smaller number right after that belongs to it (3万5千). Signs, per cent signs and units are ignored. Linear time.
+    Decimal digits of every script that Python knows count by value. Groups of three separated by a comma, an apostrophe
+    or a narrow space are one number, with a point before decimals; so are at least two groups separated by points, with
+    a comma before decimals. Zeros that change nothing are dropped. A Chinese 百, 千, 万 or 亿 multiplies the number
+    before, and a smaller number right after belongs to it (3万5千). Signs and units are ignored. Linear time.
 
     Example:
         >>> sorted(digit_numbers("༡༢ yaks, 1,500.50 kg, 007, 3万5千"))
         ['12', '1500.5', '35000', '7']
     """
     text = _FULL_WIDTH.sub(lambda found: "," if found[0] == "，" else ".", text)
-    text = _FOREIGN_DIGIT.sub(lambda found: str(decimal_value(found[0])), text).translate(_SIGNS)
+    text = re.sub(r"[^\D0-9]", lambda found: str(int(found[0])), text).translate(_SIGNS)
     numbers: list[str] = []
     end, room = -1, 0  # of the number before: where it ends, and how many zeros of its scale a smaller one may fill
     for found in _NUMBER.finditer(text):
@@ -68,24 +66,6 @@ def digit_numbers(text: str) -> frozenset[str]:
             numbers.append(number)
         end, room = found.end(), 0 if found["part"] else scale
     return frozenset(numbers)
-
-
-def decimal_value(sign: str) -> int:
-    """The value of a decimal digit of any script, in [0, 9].
-
-    `regex` knows digits that Python's own Unicode data may not know yet. Digits of a script stand together, from 0 on.
-
-    Example:
-        >>> decimal_value("༣"), decimal_value("\U00010d41")
-        (3, 1)
-    """
-    value = unicodedata.decimal(sign, None)
-    if value is not None:
-        return int(value)
-    back = 0
-    while _DECIMAL.match(chr(ord(sign) - back - 1)):
-        back += 1
-    return back % 10
 
 
 def written_numbers(text: str) -> frozenset[str]:
