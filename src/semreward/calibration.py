@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,11 +18,11 @@ from numpy.typing import ArrayLike, NDArray
 import semreward
 from semreward.arguments import check_count
 from semreward.batch import Texts, check_column, reference_texts
-from semreward.errors import ArgumentError, ArgumentTypeError, CalibrationMismatchWarning
+from semreward.errors import ArgumentError, CalibrationMismatchWarning
 from semreward.files import write_text
 from semreward.protocols import Completion, Encoder
 from semreward.rewards.similarity import as_encoder, similarities
-from semreward.shaping import COSINE_SLACK, SATURATION, check_threshold, threshold_rescale
+from semreward.shaping import SATURATION, as_cosines, check_threshold, threshold_rescale
 from semreward.text import DEFAULT_ANSWER, Answer
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -35,13 +35,6 @@ _CANNOT_TELL, _CAN_TELL = 0.8, 0.95
 
 # Rewards that differ by less count as equal: beside the 1e-4 in GRPO's (r - mean) / (std + 1e-4) they are nothing.
 _EQUAL_DIGITS = 6
-
-
-class Split(NamedTuple):
-    """The threshold that tells samples from negatives best, and Youden's index there, in [0, 1]."""
-
-    threshold: float
-    youden: float  # share of samples above the threshold - share of negatives above it
 
 
 @dataclass(frozen=True)
@@ -103,8 +96,8 @@ class Calibration:
 
     def __str__(self) -> str:
         rows = self.rows()
-        names, values = (max(len(row[column]) for row in rows) for column in (0, 1))
-        lines = [f"{name:<{names}}  {value:>{values}}  {meaning}".rstrip() for name, value, meaning in rows]
+        names, values, _ = (max(map(len, column)) for column in zip(*rows, strict=True))
+        lines = [f"{name:<{names}}  {value:>{values}}  {meaning}" for name, value, meaning in rows]
         return "\n".join([*lines, self.verdict])
 
     def rows(self) -> list[tuple[str, str, str]]:
@@ -256,9 +249,9 @@ def calibrate_threshold(
         >>> calibrate_threshold([[0.1, 0.2, 0.9], [0.3, 0.2, 0.1]], group_size=2).equal_groups  # of 6 pairs, 1 + 3
         0.6666666666666666
     """
-    samples = _checked("similarities", similarities, least=2)
-    against = None if negatives is None else _checked("negatives", negatives, least=1)
-    split = None if against is None else best_split(samples.reshape(-1), against.reshape(-1))
+    samples = _samples("similarities", similarities, least=2)
+    against = None if negatives is None else _samples("negatives", negatives, least=1).reshape(-1)
+    split = None if against is None else best_split(samples.reshape(-1), against)
     threshold = _statistic(samples.reshape(-1), statistic, split)
     if not threshold < 1.0:
         raise ArgumentError(
@@ -276,41 +269,18 @@ def calibrate_threshold(
         saturation=float((rewards >= SATURATION).mean()),
         encoder_fingerprint=encoder_fingerprint,
         **_of_groups(rewards, group_size),
-        **_of_negatives(samples, against, threshold, split),
+        **_of_negatives(samples.reshape(-1), against, threshold, split),
     )
 
 
-def _checked(name: str, similarities: ArrayLike | Sequence[float], *, least: int) -> Floats:
-    values = _as_floats(name, similarities)
+def _samples(name: str, similarities: ArrayLike | Sequence[float], *, least: int) -> Floats:
+    values = as_cosines(name, similarities)
     if values.size < least:
         raise ArgumentError(f"`{name}` must hold at least {least} samples, got {values.size}; sample more completions")
-    wrong = ~(np.abs(values) <= 1 + COSINE_SLACK)  # also where one is NaN
-    if wrong.any():
-        place = int(np.flatnonzero(wrong)[0])
-        raise ArgumentError(
-            f"`{name}` must be cosines in [-1, 1], got {values.reshape(-1)[place]} at position {place}; leave out rows "
-            "without a reference, and give vectors of unit norm"
-        )
-    return np.clip(values, -1.0, 1.0)
+    return values
 
 
-def _as_floats(name: str, similarities: Any) -> Floats:
-    """Numbers as an array, whether they come in lists, arrays or tensors."""
-    try:
-        if hasattr(similarities, "detach"):  # numpy reads no tensor that takes part in training, or is in bfloat16
-            similarities = similarities.detach().cpu().double()
-        values = np.asarray(similarities)
-        casting: Literal["unsafe", "same_kind"] = "unsafe" if values.dtype == object else "same_kind"  # no texts
-        return values.astype(np.float64, casting=casting)
-    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
-        kind = ArgumentError if "inhomogeneous" in str(error) else ArgumentTypeError
-        raise kind(
-            f"`{name}` must be numbers, in one row or in rows of one length, got {str(similarities)[:80]!r}: {error}; "
-            "leave out prompts that have fewer samples, and give a tensor as a whole"
-        ) from error
-
-
-def _statistic(values: Floats, statistic: Statistic, split: Split | None) -> float:
+def _statistic(values: Floats, statistic: Statistic, split: tuple[float, float] | None) -> float:
     if statistic == "mean":
         return float(values.mean())
     if statistic == "median":
@@ -318,12 +288,13 @@ def _statistic(values: Floats, statistic: Statistic, split: Split | None) -> flo
     if statistic == "youden":
         if split is None:
             raise ArgumentError("`negatives` must be given for statistic='youden', got None; or choose another")
-        if not split.youden > 0:
+        threshold, youden = split
+        if not youden > 0:
             raise ArgumentError(
                 "`negatives` must be below the similarities for statistic='youden', but no threshold tells them apart; "
                 "this encoder cannot judge these samples: adapt it, or choose another statistic knowingly"
             )
-        return split.threshold
+        return threshold
     if isinstance(statistic, float) and 0.0 < statistic < 1.0:
         return float(np.quantile(values, statistic))
     raise ArgumentError(f"`statistic` must be 'mean', 'median', 'youden' or a quantile in (0, 1), got {statistic!r}")
@@ -349,7 +320,7 @@ def _of_groups(rewards: Floats, group_size: int | None) -> Mapping[str, Any]:
 
 
 def _of_negatives(
-    samples: Floats, negatives: Floats | None, threshold: float, split: Split | None
+    samples: Floats, negatives: Floats | None, threshold: float, split: tuple[float, float] | None
 ) -> Mapping[str, Any]:
     """The fields of a `Calibration` that speak of negatives."""
     if negatives is None or split is None:
@@ -358,19 +329,23 @@ def _of_negatives(
         "negatives": int(negatives.size),
         "negative_similarity": float(negatives.mean()),
         "negatives_paid": float((negatives > threshold).mean()),
-        "auc": area_under_curve(samples.reshape(-1), negatives.reshape(-1)),
-        "overlap": 1.0 - split.youden,
+        "auc": area_under_curve(samples, negatives),
+        "overlap": 1.0 - split[1],
     }
 
 
-def best_split(samples: Floats, negatives: Floats) -> Split:
-    """Youden's point of two sets of similarities, each of shape (N,)."""
+def best_split(samples: Floats, negatives: Floats) -> tuple[float, float]:
+    """Youden's point of two sets of similarities, each of shape (N,): the threshold, and Youden's index in [0, 1].
+
+    The index is the share of samples above the threshold - the share of negatives above it.
+    """
     values = np.unique(np.concatenate([samples, negatives]))
-    above = (_counts_above(samples, values), _counts_above(negatives, values))
-    scores = above[0] * negatives.size - above[1] * samples.size  # whole numbers, so that ties are ties
+    samples_up_to = np.searchsorted(np.sort(samples), values, side="right")
+    negatives_up_to = np.searchsorted(np.sort(negatives), values, side="right")
+    scores = negatives_up_to * samples.size - samples_up_to * negatives.size  # whole numbers, so that ties are ties
     best = int(np.argmax(scores))
     upper = values[min(best + 1, values.size - 1)]
-    return Split(float((values[best] + upper) / 2), float(scores[best] / (samples.size * negatives.size)))
+    return float((values[best] + upper) / 2), float(scores[best] / (samples.size * negatives.size))
 
 
 def area_under_curve(samples: Floats, negatives: Floats) -> float:
@@ -424,7 +399,3 @@ def mismatched_references(references: Sequence[str | Sequence[str]]) -> list[str
             )
         partner[own] = rows[other]
     return [references[partner[own]] for own in texts]
-
-
-def _counts_above(values: Floats, thresholds: Floats) -> NDArray[np.int64]:
-    return values.size - np.searchsorted(np.sort(values), thresholds, side="right")
