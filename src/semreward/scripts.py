@@ -31,7 +31,7 @@ COMMON_SCRIPT = "Zyyy"
 """ISO 15924's code for characters that several scripts share."""
 
 UNKNOWN_SCRIPT = "Zzzz"
-"""ISO 15924's code for a script without a code; here also for one that Unicode knows and Babel does not yet."""
+"""ISO 15924's code for a script that has none; here also for one that Babel does not know yet."""
 
 # ISO 15924 codes of combinations and variants in CLDR's likely subtags, and the scripts that they stand for.
 _COMBINED_SCRIPTS = {
@@ -122,10 +122,7 @@ class LetterKinds(dict[str, str]):
         return kind
 
 
-@lru_cache(maxsize=128)
-def letter_kinds(scripts: frozenset[str]) -> LetterKinds:
-    """The kinds of letters for a set of scripts, codes of Unicode's Script property."""
-    return LetterKinds(scripts)
+letter_kinds = lru_cache(maxsize=128)(LetterKinds)
 
 
 def _judged(letter: str) -> str:
@@ -163,13 +160,11 @@ def _is_script(code: str) -> bool:
 def scripts_of(language: str) -> frozenset[str]:
     """The scripts that a language is written in, as codes of Unicode's Script property.
 
-    Args:
-        language: A BCP-47 tag, with `-` or `_` between its parts: `"bo"`, `"zh-Hant"`, `"zh-TW"`, `"sr-Latn"`. The
-            script that it names counts, or else CLDR's likely one (from Babel); combinations are expanded.
+    A BCP-47 tag (`"bo"`, `"zh-Hant"`, `"zh_TW"`) names a script, or CLDR's likely one is taken; combinations are
+    expanded.
 
     Raises:
-        ArgumentTypeError: `language` is not a string.
-        UnknownLanguageError: CLDR knows no script for the tag.
+        ArgumentTypeError, UnknownLanguageError: `language` is not a string, or CLDR knows no script for it.
 
     Example:
         >>> sorted(scripts_of("bo")), sorted(scripts_of("ja"))
@@ -292,21 +287,13 @@ class Writing:
                 return True
         return False
 
-    def closest(self, text: str) -> frozenset[str]:
-        """The alternative that has most of a text's letters; the first of equals."""
-        if len(self.alternatives) == 1:
-            return self.alternatives[0]
-        return max(self.alternatives, key=lambda scripts: _count(text, scripts).allowed)
-
     def count(self, text: str) -> LetterCounts:
-        """Count the letters of a text, in the form of `visible`, by its closest alternative."""
-        text = visible(text)
-        return _count(text, self.closest(text))
-
-
-def _count(text: str, scripts: frozenset[str]) -> LetterCounts:
-    kinds = Counter(map(letter_kinds(scripts).__getitem__, text))
-    return LetterCounts(kinds["own"], kinds["foreign"])
+        """Count the letters of a text, in the form of `visible`, by the alternative that has most of them."""
+        text, counts = visible(text), []
+        for scripts in self.alternatives:
+            kinds = Counter(map(letter_kinds(scripts).__getitem__, text))
+            counts.append(LetterCounts(kinds["own"], kinds["foreign"]))
+        return max(counts)
 
 
 @lru_cache(maxsize=1024)
@@ -387,8 +374,8 @@ def language_report(text: str, language: str | None = None) -> LanguageReport:
     if language is None:
         return LanguageReport(None, letters)
     writing = writing_of(language)
-    spans = tuple(_foreign_spans(text, writing.closest(visible(text))))
-    return LanguageReport(language, letters, spans, writing.is_consistent(text))
+    closest = max(writing.alternatives, key=lambda scripts: Writing((scripts,)).count(text))
+    return LanguageReport(language, letters, tuple(_foreign_spans(text, closest)), writing.is_consistent(text))
 
 
 def _foreign_spans(text: str, scripts: frozenset[str]) -> Iterator[ForeignSpan]:

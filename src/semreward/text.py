@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import regex
 
@@ -12,8 +12,6 @@ from semreward.scripts import composed
 
 ReasoningPolicy: TypeAlias = Literal["remove", "keep", "prefilled"]
 """What happens to reasoning, tool calls and template markers in a text; see `remove_reasoning`."""
-
-REASONING_POLICIES: tuple[ReasoningPolicy, ...] = ("remove", "keep", "prefilled")
 
 END_TOKENS: tuple[str, ...] = (
     *("<|im_end|>", "<|endoftext|>", "<|end|>", "<|return|>"),  # Qwen, GPT, Phi, gpt-oss
@@ -103,7 +101,7 @@ class Answer:
     tag: str | None = None
 
     def __post_init__(self) -> None:
-        check_choice("reasoning", self.reasoning, REASONING_POLICIES)
+        check_choice("reasoning", self.reasoning, get_args(ReasoningPolicy))
         if self.tag is not None and not (isinstance(self.tag, str) and regex.fullmatch(r"[\w:.-]+", self.tag)):
             raise ArgumentError(f"`tag` must be a tag's name without brackets, such as 'answer', got {self.tag!r}")
 
@@ -149,7 +147,7 @@ def remove_reasoning(text: str, *, policy: ReasoningPolicy = "remove") -> str:
         >>> remove_reasoning("<think>hm</think>yes"), remove_reasoning("hm</think>yes"), remove_reasoning("<think>hm")
         ('yes', 'yes', '')
     """
-    check_choice("reasoning", policy, REASONING_POLICIES)
+    check_choice("reasoning", policy, get_args(ReasoningPolicy))
     if policy == "keep":
         return text
     if text.startswith("analysis") and "assistantfinal" in text:  # gpt-oss without its special tokens

@@ -140,7 +140,7 @@ class FastTextDetector:
         """The eight most probable languages of `N` texts, and how probable they are."""
         if not texts:
             return []
-        with _lock:
+        with _LOCKS.setdefault(os.getpid(), threading.Lock()):
             labels, shares = _loaded(self.path).predict([" ".join(text.split()) for text in texts], k=_LABELS)
         return [
             {label.removeprefix(_LABEL): float(share) for label, share in zip(*row, strict=True)}
@@ -148,7 +148,8 @@ class FastTextDetector:
         ]
 
 
-_lock = threading.Lock()  # one thread at a time loads a model, or asks one
+# By process, since a forked child may find its parent's lock held: one thread at a time loads a model, or asks one.
+_LOCKS: dict[int, threading.Lock] = {}
 
 
 @lru_cache(maxsize=4)
@@ -164,13 +165,3 @@ def _file_hash(path: str) -> str:
         while block := file.read(2**20):
             digest.update(block)
     return digest.hexdigest()[:16]
-
-
-def _after_fork() -> None:
-    """A forked child gets a lock of its own: another thread may have held the parent's."""
-    global _lock  # noqa: PLW0603 - the module's one lock
-    _lock = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence  # noqa: TC003 - a dataclass's annotations are read at run time
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
 
@@ -16,8 +16,6 @@ from semreward.scripts import Writing, expand_scripts, visible, writing_of
 
 Shape: TypeAlias = Literal["strict", "ratio"]
 """How the share of own letters becomes a reward; see `LanguageConsistencyReward`."""
-
-SHAPES: tuple[Shape, ...] = ("strict", "ratio")
 
 # At half, a text is as much in another language as in its own.
 _TOLERANCE_END = 0.5
@@ -99,8 +97,13 @@ class LanguageConsistencyReward(Reward):
         check_choice("on_missing", self.on_missing, MISSING_POLICIES)
         self._check_languages()
         object.__setattr__(self, "allowed", as_terms(self.allowed))
-        object.__setattr__(self, "strip", _as_kinds(self.strip))
-        check_choice("shape", self.shape, SHAPES)
+        kinds = in_one_order(self.strip) if hasattr(self.strip, "__iter__") else (self.strip,)
+        if not all(kind in SPAN_KINDS for kind in kinds):
+            raise ArgumentError(
+                f"`strip` must be a collection of {', '.join(map(repr, SPAN_KINDS))}; got {self.strip!r}"
+            )
+        object.__setattr__(self, "strip", kinds)
+        check_choice("shape", self.shape, get_args(Shape))
         check_share("tolerance", self.tolerance)
         if self.tolerance >= _TOLERANCE_END:
             raise ArgumentError(f"`tolerance` must be below {_TOLERANCE_END}, got {self.tolerance!r}")
@@ -164,11 +167,8 @@ class LanguageConsistencyReward(Reward):
         return 1 - max(0.0, share - self.tolerance) / (1 - self.tolerance), kept
 
     def _targets(self, batch: Batch) -> "Sequence[_Target | None]":
-        default = None
-        if self.scripts is not None:
-            default = _Target(Writing((expand_scripts(self.scripts),)), None)
-        elif self.language is not None:
-            default = _Target(writing_of(self.language), self.language)
+        own = self.language or self.scripts
+        default = None if own is None else _target(own)
         if self.language_column is None:
             return [default] * len(batch)
         tags = batch.column(self.language_column)
@@ -182,15 +182,13 @@ class LanguageConsistencyReward(Reward):
                     "`language` to fall back to, or pass on_missing='none'"
                 )
             return default
+        if not isinstance(language, str) and (self.detector is not None or not is_column(language)):
+            wanted = "a language tag or a list of scripts" if self.detector is None else "a language tag"
+            raise ArgumentTypeError(f"`{self.language_column}` must be {wanted}, got {language!r} at row {row}")
         try:
-            if isinstance(language, str):
-                return _Target(writing_of(language), language)
-            if is_column(language) and self.detector is None:
-                return _Target(Writing((expand_scripts(language),)), None)  # type: ignore[arg-type] # a collection of codes
+            return _target(language)
         except (ArgumentError, ArgumentTypeError) as error:
             raise type(error)(f"`{self.language_column}` at row {row}: {error}") from None
-        wanted = "a language tag or a list of scripts" if self.detector is None else "a language tag"
-        raise ArgumentTypeError(f"`{self.language_column}` must be {wanted}, got {language!r} at row {row}")
 
 
 class _Target(NamedTuple):
@@ -200,9 +198,8 @@ class _Target(NamedTuple):
     language: str | None
 
 
-def _as_kinds(strip: Any) -> tuple[SpanKind, ...]:
-    is_collection = hasattr(strip, "__iter__") and not isinstance(strip, str)
-    kinds = in_one_order(strip) if is_collection else ()
-    if not is_collection or not all(kind in SPAN_KINDS for kind in kinds):
-        raise ArgumentError(f"`strip` must be a collection of {', '.join(map(repr, SPAN_KINDS))}; got {strip!r}")
-    return kinds
+def _target(named: Any) -> _Target:
+    """The target that a language tag, or a collection of script codes, names."""
+    if isinstance(named, str):
+        return _Target(writing_of(named), named)
+    return _Target(Writing((expand_scripts(named),)), None)

@@ -7,18 +7,17 @@ own opening). A user's own pattern runs as fast as it is written.
 import re
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import regex
 
 from semreward.errors import ArgumentError, ArgumentTypeError
 from semreward.scripts import COMMON_SCRIPT, script_of_letter, visible
 
-SpanKind: TypeAlias = Literal["code", "urls", "latex", "tags"]
-"""Kinds of spans that `without_spans` removes."""
+SpanKind: TypeAlias = Literal["code", "latex", "urls", "tags"]
+"""Kinds of spans, in the order in which `without_spans` removes them: code holds no formulas and tags."""
 
-# In the order in which they are removed: what stands in code is neither a formula nor a tag.
-SPAN_KINDS: tuple[SpanKind, ...] = ("code", "latex", "urls", "tags")
+SPAN_KINDS: tuple[SpanKind, ...] = get_args(SpanKind)
 
 # Only closed spans: an opening mark without its closing one would hide the rest of an answer.
 _SPANS: "dict[SpanKind, regex.Pattern[str]]" = {
