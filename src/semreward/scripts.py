@@ -59,9 +59,7 @@ _LETTER = regex.compile(r"[\p{L}--\p{DI}]", regex.V1)
 _ATTACHED = regex.compile(r"[\p{M}\p{DI}]")
 _IGNORABLE = regex.compile(r"\p{DI}+")
 
-# Python's NFC takes time quadratic in the marks that follow one letter; in shorter texts nobody notices.
-_LONG_TEXT = 1000
-_LONG_RUN = regex.compile(r"\p{M}{31,}")
+_LONG_RUN = regex.compile(r"\p{M}{31,}")  # Python's NFC takes time quadratic in the marks that follow one letter
 
 _SHOWN_SPANS = 10
 
@@ -85,9 +83,7 @@ def composed(text: str) -> str:
     """
     if text.isascii():
         return text
-    if len(text) > _LONG_TEXT:
-        text = _LONG_RUN.sub(_ordered, text)
-    return unicodedata.normalize("NFC", text)
+    return unicodedata.normalize("NFC", _LONG_RUN.sub(_ordered, text))
 
 
 def _ordered(run: "regex.Match[str]") -> str:

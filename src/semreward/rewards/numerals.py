@@ -4,6 +4,7 @@ Values are strings in one plain form (`"1234.5"`), so that numbers of any length
 """
 
 import re
+import unicodedata
 from functools import lru_cache
 
 import regex
@@ -17,16 +18,12 @@ _NUMBER = regex.compile(
     r"|(?P<whole>\d+)(?:\.(?P<part>\d+))?)"
     r"(?P<scale>百万|百萬|千万|千萬|[万萬亿億]|[千仟](?!克|米|瓦|卡|赫|帕|伏|焦|字节)|[百佰](?!分))?"  # 3千克 are 3 kg
 )
-_SCALES = {None: 0, "百": 2, "佰": 2, "千": 3, "仟": 3, "万": 4, "萬": 4, "百万": 6, "百萬": 6, "千万": 7, "千萬": 7}
-_SCALES |= {"亿": 8, "億": 8}
 _FULL_WIDTH = regex.compile(r"(?<=[０-９])[，．](?=[０-９])")
 _SIGNS = str.maketrans({"٫": ".", "٬": ","})
 
-_HAN_PLAIN = str.maketrans("〇○两兩萬億壹贰貳叁參肆伍陆陸柒捌玖拾佰仟", "零零二二万亿一二二三三四五六六七八九十百千")
-_HAN_DIGITS = {sign: value for value, sign in enumerate("零一二三四五六七八九")}
-_HAN_TENS = {"十": 10, "百": 100, "千": 1000}
-_HAN_MYRIADS = {"万": 10**4, "亿": 10**8}
-_HAN_RUN = regex.compile("[零一二三四五六七八九十百千万亿]+")
+_HAN_RUN = regex.compile("[零一二三四五六七八九十百千万亿〇○两兩萬億壹贰貳叁參肆伍陆陸柒捌玖拾佰仟]+")
+_UNLISTED = {"○": 0, "两": 2, "兩": 2}  # Unicode gives them no value, or gave none before
+_TEN, _MYRIAD = 10, 10_000
 _LONGEST_HAN_RUN = 24  # "九千九百九十九万亿..." ends before; longer runs are not numbers, and would make long integers
 
 _TIBETAN_ONES = ["གཅིག", "གཉིས", "གསུམ", "བཞི", "ལྔ", "དྲུག", "བདུན", "བརྒྱད", "དགུ"]
@@ -57,7 +54,7 @@ def digit_numbers(text: str) -> frozenset[str]:
     numbers: list[str] = []
     end, room = -1, 0  # of the number before: where it ends, and how many zeros of its scale a smaller one may fill
     for found in _NUMBER.finditer(text):
-        scale = _SCALES[found["scale"]]
+        scale = sum(len(str(_han_value(sign))) - 1 for sign in found["scale"] or "")
         digits = regex.sub(r"\D", "", found["whole"])
         number = _plain(digits, found["part"] or "", scale)
         if found.start() == end and len(number) <= room and (scale or len(digits) == room):
@@ -78,8 +75,7 @@ def written_numbers(text: str) -> frozenset[str]:
         >>> sorted(written_numbers("三百零五, སུམ་ཅུ་སོ་གཉིས།, twenty-one"))
         ['21', '305', '32']
     """
-    plain = normalise(text).translate(_HAN_PLAIN)
-    found = {value for run in _HAN_RUN.findall(plain) for value in _han_values(run)}
+    found = {value for run in _HAN_RUN.findall(normalise(text)) for value in _han_values(run)}
     sequence, place = units(text.casefold()), 0
     words = _words()
     while place < len(sequence):
@@ -97,40 +93,44 @@ def _plain(whole: str, part: str, shift: int) -> str:
     return f"{whole or '0'}.{part}" if part else whole or "0"
 
 
+def _han_value(sign: str) -> int:
+    return int(unicodedata.numeric(sign, _UNLISTED.get(sign, 0)))
+
+
 def _han_values(run: str) -> set[str]:
     """What a run of Chinese numerals may stand for: its digits (一九九零; each of 两三年) or its places (三百零五)."""
     if len(run) > _LONGEST_HAN_RUN:
         return set()
-    if all(sign in _HAN_DIGITS for sign in run):
-        digits = [str(_HAN_DIGITS[sign]) for sign in run]
+    values = [_han_value(sign) for sign in run]
+    if max(values) < _TEN:
+        digits = [str(value) for value in values]
         return {_plain("".join(digits), "", 0), *(digits if len(digits) == 2 else ())}  # noqa: PLR2004 - said above
-    value = _placed_han_value(run)
-    return set() if value is None else {value}
+    value = _placed_han_value(values)
+    return set() if value is None else {str(value)}
 
 
-def _placed_han_value(run: str) -> str | None:
+def _placed_han_value(values: list[int]) -> int | None:
     """The value of Chinese numerals by place (三百零五); `None` where they have none."""
     total = section = 0
     digit: int | None = None
-    last = 0  # the place that the sign before stood for; 0 behind a digit, a zero and at the start
-    for sign in run:
-        if sign in _HAN_DIGITS:
+    last = 0  # the place before; 0 behind a digit, a zero and at the start
+    for value in values:
+        if value < _TEN:
             if digit:
                 return None  # 三四十, "thirty or forty"
-            digit = _HAN_DIGITS[sign]
+            digit = value
             last = 0 if digit == 0 else last
-        elif sign in _HAN_TENS:
-            if digit is None and sign != "十":
+        elif value < _MYRIAD:
+            if digit is None and value != _TEN:
                 return None  # 千万, "by all means"
-            section, digit, last = section + (1 if digit is None else digit) * _HAN_TENS[sign], None, _HAN_TENS[sign]
+            section, digit, last = section + (1 if digit is None else digit) * value, None, value
         else:
             section += digit or 0
             if not section and not total:
                 return None  # 万一, "in case"
-            last = _HAN_MYRIADS[sign]
-            total = total + section * last if sign == "万" else (total + section) * last
-            section, digit = 0, None
-    return str(total + section + (digit or 0) * (last // 10 if last > _HAN_TENS["十"] else 1))  # 三百五 is 350
+            total = total + section * value if value == _MYRIAD else (total + section) * value
+            section, digit, last = 0, None, value
+    return total + section + (digit or 0) * (last // 10 if last > _TEN else 1)  # 三百五 is 350
 
 
 @lru_cache(maxsize=1)
