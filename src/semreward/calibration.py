@@ -171,8 +171,8 @@ def calibrate(
         statistic: As for `calibrate_threshold`.
 
     Raises:
-        ArgumentError, ArgumentTypeError: Numbers of rows do not fit, a reference is missing or shares a text with all
-            others, or as `calibrate_threshold` raises it.
+        ArgumentError, ArgumentTypeError: Rows do not fit, a reference is missing or shares a text with all others, or
+            as `calibrate_threshold` raises it.
         EncoderUnavailableError: The encoder cannot be reached.
 
     Example:
@@ -198,7 +198,7 @@ def calibrate(
     cosines = similarities(encoder, completions, references, answer=answer)
     others = mismatched_references(references) if mismatched else None
     return calibrate_threshold(
-        cosines if samples_per_prompt == 1 else cosines.reshape(-1, samples_per_prompt),
+        cosines.reshape(-1, samples_per_prompt),
         negatives=None if others is None else similarities(encoder, completions, others, answer=answer),
         statistic=statistic,
         group_size=group_size,
@@ -216,10 +216,9 @@ def calibrate_threshold(
 ) -> Calibration:
     r"""Measure tau on a cold-start policy's own samples; `calibrate` also computes their similarities.
 
-    The paper's tau is "a minimal semantic adequacy level achieved after cold-start fine-tuning"; it does not say which
-    statistic that is. With the mean, our default, about half of the samples start in the dead zone, and reinforcement
-    learning refines the better half. Youden's point tells samples from mismatched references best, at
-    $\arg\max_\tau P(s > \tau) - P(s^- > \tau)$: the middle between two neighbouring similarities, the lowest of equals.
+    The paper does not say which statistic tau is. With the mean, our default, about half of the samples start in the
+    dead zone. Youden's point tells samples from mismatched references best, at $\arg\max_\tau P(s > \tau) - P(s^- >
+    \tau)$: the middle between two neighbouring similarities, the lowest of equals.
 
     Args:
         similarities: At least 2 cosines of samples and references, in [-1, 1], of shape (P, M) if M samples share
@@ -232,9 +231,8 @@ def calibrate_threshold(
         encoder_fingerprint: `encoder.fingerprint`, stored beside the threshold.
 
     Raises:
-        ArgumentError: A number is out of its range, the threshold would be 1, rows have different lengths, or no
-            threshold tells the negatives from the samples.
-        ArgumentTypeError: Similarities are not numbers.
+        ArgumentError, ArgumentTypeError: Similarities are no numbers in [-1, 1] or rows differ in length, a parameter
+            is out of its range, the threshold would be 1, or no threshold tells the negatives from the samples.
 
     Source:
         Su et al. 2026, section 3.4.1, https://arxiv.org/abs/2605.14366. Youden 1950, "Index for rating diagnostic
@@ -244,8 +242,6 @@ def calibrate_threshold(
         >>> calibration = calibrate_threshold([0.2, 0.4, 0.6, 0.8])
         >>> round(calibration.threshold, 3), calibration.dead_zone, calibration.saturation
         (0.5, 0.5, 0.0)
-        >>> round(calibrate_threshold([0.4, 0.6, 0.8], negatives=[0.1, 0.5], statistic="youden").threshold, 3)
-        0.55
         >>> calibrate_threshold([[0.1, 0.2, 0.9], [0.3, 0.2, 0.1]], group_size=2).equal_groups  # of 6 pairs, 1 + 3
         0.6666666666666666
     """

@@ -75,12 +75,7 @@ def visible(text: str) -> str:
 
 
 def composed(text: str) -> str:
-    r"""A text in NFC, in linear time (except for sorting): long runs of marks are put into canonical order before.
-
-    Example:
-        >>> composed("ẹ́" + "̣́" * 20) == unicodedata.normalize("NFC", "e" + "̣́" * 21)
-        True
-    """
+    """A text in NFC, in linear time (except for sorting): long runs of marks are put into canonical order before."""
     if text.isascii():
         return text
     return unicodedata.normalize("NFC", _LONG_RUN.sub(_ordered, text))
@@ -261,9 +256,6 @@ class LetterCounts(NamedTuple):
 class Writing:
     """How a language is written.
 
-    Attributes:
-        alternatives: Sets of scripts that a text may mix; a text keeps to one of the sets.
-
     Example:
         >>> tibetan = writing_of("bo")
         >>> [tibetan.is_consistent(text) for text in ("བོད་ཡིག།", "བོད་字", "་་། 12")]
@@ -272,7 +264,7 @@ class Writing:
         LetterCounts(allowed=4, foreign=2)
     """
 
-    alternatives: tuple[frozenset[str], ...]
+    alternatives: tuple[frozenset[str], ...]  # sets of scripts that a text may mix; it keeps to one of the sets
 
     def is_consistent(self, text: str) -> bool:
         """Whether a text has letters, all of them of one alternative. Linear in the text's length."""
@@ -294,12 +286,7 @@ class Writing:
 
 @lru_cache(maxsize=1024)
 def writing_of(language: str) -> Writing:
-    """How a language is written; Serbian, Bosnian and Montenegrin in Cyrillic or Latin, unless the tag names a script.
-
-    Example:
-        >>> [sorted(scripts) for scripts in writing_of("sr").alternatives]
-        [['Cyrl'], ['Latn']]
-    """
+    """How a language is written: Serbian, Bosnian, Montenegrin in Cyrillic or Latin, unless the tag names a script."""
     base, script, _ = tag_parts(language)
     if script is None and base in _TWO_SCRIPTS:
         return Writing(tuple(expand_scripts([code]) for code in _TWO_SCRIPTS[base]))
@@ -318,19 +305,12 @@ class ForeignSpan:
 
 @dataclass(frozen=True)
 class LanguageReport:
-    """What a text is written in; `str()` of it is a table.
+    """What a text is written in; `str()` of it is a table."""
 
-    Attributes:
-        language: The wanted language; without one, `foreign` is empty and `consistent` is `None`.
-        letters: How many letters of each script count, most first. `"Zyyy"`: letters that several scripts share.
-        foreign: Runs of foreign letters, in order.
-        consistent: Whether there are letters, and none of them foreign.
-    """
-
-    language: str | None
-    letters: Mapping[str, int]
-    foreign: tuple[ForeignSpan, ...] = ()
-    consistent: bool | None = None
+    language: str | None  # the wanted one; without it, `foreign` is empty and `consistent` is `None`
+    letters: Mapping[str, int]  # how many of each script count, most first; "Zyyy": those that several scripts share
+    foreign: tuple[ForeignSpan, ...] = ()  # runs of foreign letters, in order
+    consistent: bool | None = None  # whether there are letters, and none of them foreign
 
     def __str__(self) -> str:
         total = sum(self.letters.values())
@@ -352,8 +332,7 @@ def language_report(text: str, language: str | None = None) -> LanguageReport:
     scripts (Serbian), the one with most of the text's letters is taken.
 
     Raises:
-        ArgumentTypeError: `text` is not a string.
-        UnknownLanguageError: CLDR knows no script for the tag.
+        ArgumentTypeError, UnknownLanguageError: `text` is not a string, or CLDR knows no script for the tag.
 
     Example:
         >>> print(language_report("ཁོང་གིས་iPhoneཉོས།", "bo"))

@@ -39,8 +39,6 @@ def threshold_rescale(s: ArrayLike, threshold: float) -> float | NDArray[np.floa
         Su et al. 2026, eq. 2, https://arxiv.org/abs/2605.14366
 
     Example:
-        >>> threshold_rescale(0.75, threshold=0.5)
-        0.5
         >>> threshold_rescale([0.2, 0.6, 1.0], threshold=0.6).tolist()
         [0.0, 0.0, 1.0]
     """
@@ -112,16 +110,11 @@ def break_even_similarity(
     $$\Delta = \frac{b}{a}, \qquad \text{in cosine above } \tau: \quad \Delta_{cos} = (1 - \tau) \frac{b}{a}$$
 
     with a = `similarity_weight` > 0 and b = `language_weight` >= 0; in cosine if a `threshold` in [-1, 1) is given.
-    From a gap of 1 on (1 - tau in cosine) no similarity makes up for the language.
-
-    Source:
-        Follows from Su et al. 2026, eq. 4, https://arxiv.org/abs/2605.14366; the paper does not state it.
+    From a gap of 1 on (1 - tau in cosine) no similarity makes up for the language. Follows from the paper's eq. 4.
 
     Example:
-        >>> round(break_even_similarity(1.5, 1.0), 3)  # the paper's weights
-        0.667
-        >>> round(break_even_similarity(1.5, 1.0, threshold=0.55), 3)  # in cosine
-        0.3
+        >>> round(break_even_similarity(1.5, 1.0), 3), round(break_even_similarity(1.5, 1.0, threshold=0.55), 3)
+        (0.667, 0.3)
     """
     check_number("similarity_weight", similarity_weight, above=0)
     check_number("language_weight", language_weight, at_least=0)

@@ -203,7 +203,7 @@ def test_a_fingerprint_follows_the_weights(tmp_path):
 
 @pytest.mark.parametrize("path", [None, 3, b"model.bin"])
 def test_what_is_no_path_fails_at_construction(path):
-    with pytest.raises(ArgumentTypeError, match="`path` must be the path of a fastText model's file"):
+    with pytest.raises(ArgumentError, match="`path` must be the file of a fastText model"):
         FastTextDetector(path)
 
 

@@ -19,9 +19,6 @@ class ComparingReward(Reward):
         reference_column: Name of the column with a string, or a list of strings, per row.
         on_missing: `"raise"`, or `"none"` to give no reward to rows whose reference or source is missing.
         name, answer, on_error: As for every `Reward`.
-
-    Raises:
-        ArgumentError: A parameter is out of its range.
     """
 
     _: KW_ONLY

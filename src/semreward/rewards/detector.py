@@ -105,17 +105,16 @@ def _as_mapping(finding: object) -> Mapping[str, float]:
 class FastTextDetector:
     """A fastText language identifier, loaded on first use: GlotLID, OpenLID, NLLB's, lid.176.
 
-    The object holds no model: it compares, hashes, prints and pickles by its parameters, and equal ones share one
-    loaded model per process. Line breaks become spaces, because fastText reads one line. Detectors err most on short
-    and on mixed texts: measure one before it decides over rewards.
+    The object holds no model, so it pickles; equal ones share one loaded model per process. Line breaks become spaces,
+    because fastText reads one line. Detectors err most on short and on mixed texts: measure one before it decides over
+    rewards.
 
     Args:
         path: File of the model (`model_v3.bin`, `lid.176.ftz`).
 
     Raises:
         ArgumentError: There is no such file.
-        MissingDependencyError: At the first call, the fasttext library is not installed.
-        ValueError: At the first call, fastText cannot read the file.
+        MissingDependencyError, ValueError: At the first call: fasttext is not installed, or cannot read the file.
 
     Source:
         Joulin et al. 2017, https://aclanthology.org/E17-2068; GlotLID: Kargaran et al. 2023,
@@ -125,11 +124,9 @@ class FastTextDetector:
     path: str
 
     def __post_init__(self) -> None:
-        if not isinstance(self.path, (str, os.PathLike)):
-            raise ArgumentTypeError(f"`path` must be the path of a fastText model's file, got {self.path!r}")
-        object.__setattr__(self, "path", os.fspath(self.path))
-        if not Path(self.path).is_file():
+        if not isinstance(self.path, (str, os.PathLike)) or not Path(self.path).is_file():
             raise ArgumentError(f"`path` must be the file of a fastText model, got {self.path!r}; download it first")
+        object.__setattr__(self, "path", os.fspath(self.path))
 
     @property
     def fingerprint(self) -> str:

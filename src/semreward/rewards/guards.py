@@ -22,15 +22,12 @@ class LengthRatioGuard(ComparingReward):
 
     $$R(y, y^*) = 1 \text{ for } low \cdot |y^*| - slack \le |y| \le high \cdot |y^*| + slack, \quad 0 \text{ else}$$
 
-    |y| counts characters without white space; ideographs, punctuation, symbols and invisible characters count four, so
-    that padding is never free (see `semreward.rewards.ngrams`). With several references the best fit counts.
+    |y| is `semreward.rewards.ngrams.weighted_length`. With several references the best fit counts.
 
     Args:
         low: Least ratio, >= 0 and at most `high`; `0` accepts short answers.
-        high: Greatest ratio, finite. The default suits translation, and stops most answers that say everything twice,
-            also in other words. Headlines and summaries need a wider band.
-        slack: Characters by which an answer may always be longer or shorter, >= 0: short references have valid wordings
-            that differ by a word.
+        high: Greatest ratio, finite. The default suits translation; headlines and summaries need a wider band.
+        slack: Length by which an answer may always be longer or shorter, >= 0, for short references.
 
     Source:
         A semantic reward alone is reported to drive answers into verbosity: arXiv 2605.29502. The measure is ours.
@@ -75,7 +72,7 @@ class RepetitionGuard(ComparingReward):
     Args:
         limit: Greatest share e, in [0, 1). Below 1/2, an answer that says everything twice earns 0.
         ngram: Length of the n-grams in ideographs or Hangul syllables, >= 1; four times as many characters of other
-            scripts, because Tibetan repeats its syllables and the tsheg all the time.
+            scripts.
         reference_column: As in `ComparingReward`; `None` to judge answers alone (r(y*) = 0).
 
     Source:

@@ -15,17 +15,10 @@ from semreward.rewards.spans import SPAN_KINDS, SpanKind, as_terms, without_span
 from semreward.scripts import Writing, expand_scripts, visible, writing_of
 
 Shape: TypeAlias = Literal["strict", "ratio"]
-"""How the share of own letters becomes a reward; see `LanguageConsistencyReward`."""
 
-# At half, a text is as much in another language as in its own.
-_TOLERANCE_END = 0.5
-
-# Largest share of an answer's letters that `allowed` and `strip` may leave out: an answer of nothing else is in no
-# language.
-_MOST_LEFT_OUT = 0.5
-
-# A share of 5 % is within a tolerance of 0.05, whatever their rounding.
-_ROUNDING = 1e-9
+_TOLERANCE_END = 0.5  # there, a text is as much in another language as in its own
+_MOST_LEFT_OUT = 0.5  # share of letters that `allowed` and `strip` may leave out: an answer of nothing else hides
+_ROUNDING = 1e-9  # a share of 5 % is within a tolerance of 0.05
 
 
 @dataclass(frozen=True)
@@ -36,15 +29,9 @@ class LanguageConsistencyReward(Reward):
     rule for a letter. Only a `detector` tells languages apart that share a script (Tibetan and Dzongkha, Chinese and
     Japanese kanji). A row is `None` if its language is missing and `on_missing="none"`.
 
-    The other options relax this, and are off by default. Let an answer have $o$ own and $f$ foreign letters that count,
-    and $q = f / (o + f)$. A value is a float in [0, 1]:
-
-    | `shape` | reward |
-    |---|---|
-    | `"strict"` | 1 for q <= `tolerance`, else 0 |
-    | `"ratio"` | 1 - max(0, q - `tolerance`) / (1 - `tolerance`) |
-
-    An answer earns 0 if `allowed` and `strip` leave out more than half of its letters.
+    The other options relax this. Let q be the share of foreign letters among an answer's letters that count. It earns
+    1 for q <= `tolerance`, else 0; with `shape="ratio"` 1 - max(0, q - `tolerance`) / (1 - `tolerance`), in [0, 1]; and
+    0 if `allowed` and `strip` leave out more than half of its letters.
 
     Args:
         language: BCP-47 tag, such as `"bo"` or `"zh-Hant"`, whose scripts CLDR knows; see `writing_of` for Serbian.
@@ -52,7 +39,7 @@ class LanguageConsistencyReward(Reward):
         language_column: For data in several languages, the column with a tag (or a list of scripts) per row. Rows with
             `None` fall back to `language` or `scripts`, if given.
         on_missing: `"raise"`, or `"none"` to let rows without a language pass without a reward.
-        shape: How the foreign share becomes a reward.
+        shape: `"strict"` or `"ratio"`.
         tolerance: Foreign share that is forgiven, in [0, 0.5).
         allowed: Terms (strings: whole words, case matters) and patterns (compiled with `re`) whose letters, own or
             foreign, do not count.

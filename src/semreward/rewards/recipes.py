@@ -22,13 +22,8 @@ def paper_reward(
 ) -> CompositeReward:
     """The paper's reward: 1.5 x thresholded similarity + 1.0 x language consistency.
 
-    Args:
-        encoder: As for `SemanticSimilarityReward`.
-        language: BCP-47 tag of the language that the policy must answer in.
-        threshold: tau, measured on the cold-start policy: a number, or what `calibrate` returns.
-        reference_column: Column of the reference texts.
-        answer: How the answer is found in a completion.
-        on_error: What becomes of rows whose encoder cannot be reached; see `Reward`.
+    `language` is the BCP-47 tag of the language that the policy must answer in, and `threshold` tau, measured on the
+    cold-start policy: a number, or what `calibrate` returns. All else is as for `SemanticSimilarityReward`.
 
     Source:
         Su et al. 2026, eq. 4 and section 3.4.2 (weights), https://arxiv.org/abs/2605.14366
@@ -66,8 +61,7 @@ def recommended_reward(
       worth its cost where they carry the meaning, as in captions.
 
     Source:
-        Su et al. 2026, eq. 4, https://arxiv.org/abs/2605.14366, for the sum; the gates are ours. The paper tried a
-        length constraint, too, which did not help there and cost about 2 points of reading comprehension.
+        Su et al. 2026, eq. 4, https://arxiv.org/abs/2605.14366, for the sum; the gates are ours.
 
     Example:
         >>> reward = recommended_reward("org/encoder", "bo", 0.55, source_column="prompts")
