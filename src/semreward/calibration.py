@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 import semreward
 from semreward.arguments import check_count
-from semreward.batch import Texts, check_column, reference_texts
+from semreward.batch import Texts, reference_texts
 from semreward.errors import ArgumentError, CalibrationMismatchWarning
 from semreward.files import write_text
 from semreward.protocols import Completion, Encoder
@@ -55,15 +55,13 @@ class Calibration:
     samples_per_prompt: int | None = None  # M; `None` if nobody knows which samples share a prompt
     group_size: int | None = None  # G; `None` if no group was asked for, like the next two
     dead_groups: float | None = None  # expected share of groups in which all completions earn 0
-    # Expected share of groups in which all completions earn the same: they teach nothing under GRPO. If M is `None`, an
-    # estimate from below: completions of one prompt are more alike than those of several.
-    equal_groups: float | None = None
+    equal_groups: float | None = (
+        None  # likewise, the same, which teaches nothing; an estimate from below if M is `None`
+    )
     negatives: int | None = None  # number of similarities to mismatched references; `None` without any, like the rest
     negative_similarity: float | None = None  # their mean, in [-1, 1]
     negatives_paid: float | None = None  # share of them that earns more than 0 under this threshold
-    # Probability that a sample is closer to its own reference than another to a mismatched one, ties counting half, in
-    # [0, 1]. 0.5: the encoder does not tell them apart.
-    auc: float | None = None
+    auc: float | None = None  # probability that a sample is closer to its reference than another to a mismatched one
     overlap: float | None = None  # 1 - Youden's index, in [0, 1]. 0: one threshold tells all samples from all negatives
 
     def __post_init__(self) -> None:
@@ -189,7 +187,6 @@ def calibrate(
     """
     encoder = as_encoder(encoder)
     check_count("samples_per_prompt", samples_per_prompt)
-    check_column("references", references, len(completions))
     if len(completions) % samples_per_prompt:
         raise ArgumentError(
             f"`completions` must hold {samples_per_prompt} samples of each prompt, got {len(completions)} completions; "
@@ -298,14 +295,13 @@ def _statistic(values: Floats, statistic: Statistic, split: tuple[float, float] 
 
 def _of_groups(rewards: Floats, group_size: int | None) -> Mapping[str, Any]:
     """The fields of a `Calibration` that speak of groups."""
-    in_groups = rewards.ndim == 2 and rewards.shape[1] > 1  # noqa: PLR2004 - prompts x samples
-    if rewards.ndim > 2:  # noqa: PLR2004
+    if rewards.ndim > 2:  # noqa: PLR2004 - prompts x samples
         raise ArgumentError(f"`similarities` must have shape (N,) or (P, M), got {rewards.shape}; reshape them")
-    grouped = rewards if in_groups else rewards.reshape(1, -1)
-    if group_size is None and in_groups:
-        group_size = grouped.shape[1]
-    if group_size is None:
+    in_groups = rewards.ndim > 1 and rewards.shape[1] > 1
+    if group_size is None and not in_groups:
         return {}
+    grouped = rewards if in_groups else rewards.reshape(1, -1)
+    group_size = grouped.shape[1] if group_size is None else group_size
     check_count("group_size", group_size, at_least=2, at_most=grouped.shape[1])
     return {
         "samples_per_prompt": grouped.shape[1] if in_groups else None,
@@ -373,15 +369,9 @@ def equal_share(rewards_PM: ArrayLike, group_size: int, *, value: float | None =
 
 
 def mismatched_references(references: Sequence[str | Sequence[str]]) -> list[str | Sequence[str]]:
-    """For each row the reference of another row that shares no text with the row's own; see `calibrate`.
-
-    Raises:
-        ArgumentError, ArgumentTypeError: A reference breaks a rule, or shares a text with all others.
-    """
+    """For each row the reference of another row that shares no text with the row's own; see `calibrate`."""
     texts = [reference_texts(reference, "references", row) for row, reference in enumerate(references)]
-    rows: dict[Texts, int] = {}
-    for row, own in enumerate(texts):
-        rows.setdefault(own, row)
+    rows = {own: row for row, own in reversed([*enumerate(texts)])}  # the first of equal ones
     distinct = sorted(rows)
     partner: dict[Texts, int] = {}
     for index, own in enumerate(distinct):

@@ -52,11 +52,8 @@ class LengthRatioGuard(ComparingReward):
 
     def _compared(self, answer: str, _source: str, references: Texts) -> float:
         length = weighted_length(answer)
-        for reference in references:
-            wanted = weighted_length(reference)
-            if self.low * wanted - self.slack <= length <= self.high * wanted + self.slack:
-                return 1.0
-        return 0.0
+        wanted = map(weighted_length, references)
+        return float(any(self.low * size - self.slack <= length <= self.high * size + self.slack for size in wanted))
 
 
 @dataclass(frozen=True)
@@ -160,10 +157,8 @@ class NumberRecallReward(ComparingReward):
     $$R = \frac{2 P Q}{P + Q}, \qquad Q = \frac{|W \cap G|}{|W|}, \quad P = 1 - \frac{|A \setminus K|}{|A|}$$
 
     W are the values that the reference writes with digits, A those of the answer. G are the answer's values with digits
-    or in words, K those of the reference and the source. Q is the recall, P the share of the answer's numbers that are
-    not invented; each is 1 if there is nothing to count. As a gate it closes only if no number is right. Digits of all
-    scripts are equal by value; `semreward.rewards.numerals` has the separators and the words that are known (Chinese,
-    Tibetan, English). Each value counts once. With several references the best match counts.
+    or in words, K those of the reference and the source (`semreward.rewards.numerals`). Q and P are 1 if there is
+    nothing to count. As a gate it closes only if no number is right. With several references the best match counts.
 
     Args:
         written_out: Whether numbers in words, from two on, belong to W and A, too. Then 三 and གསུམ must be right, but

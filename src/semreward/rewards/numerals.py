@@ -27,7 +27,7 @@ _TEN, _MYRIAD = 10, 10_000
 _LONGEST_HAN_RUN = 24  # "九千九百九十九万亿..." ends before; longer runs are not numbers, and would make long integers
 
 _TIBETAN_ONES = ["གཅིག", "གཉིས", "གསུམ", "བཞི", "ལྔ", "དྲུག", "བདུན", "བརྒྱད", "དགུ"]
-_TIBETAN_TEENS = ["བཅུ་གཅིག", "བཅུ་གཉིས", "བཅུ་གསུམ", "བཅུ་བཞི", "བཅོ་ལྔ", "བཅུ་དྲུག", "བཅུ་བདུན", "བཅོ་བརྒྱད", "བཅུ་དགུ"]
+_TIBETAN_TEENS = ["བཅུ", "བཅུ་གཅིག", "བཅུ་གཉིས", "བཅུ་གསུམ", "བཅུ་བཞི", "བཅོ་ལྔ", "བཅུ་དྲུག", "བཅུ་བདུན", "བཅོ་བརྒྱད", "བཅུ་དགུ"]
 _TIBETAN_TENS = ["ཉི་ཤུ", "སུམ་ཅུ", "བཞི་བཅུ", "ལྔ་བཅུ", "དྲུག་ཅུ", "བདུན་ཅུ", "བརྒྱད་ཅུ", "དགུ་བཅུ"]
 _TIBETAN_LINKS = ["ཉེར", "སོ", "ཞེ", "ང", "རེ", "དོན", "གྱ", "གོ"]  # between a ten and its ones, or short for both
 _TIBETAN_FUSING = ("བཞི", "ལྔ", "དགུ", "བཅུ", "ཤུ", "ཅུ", "བརྒྱ")  # what ends in a vowel takes case endings
@@ -136,21 +136,18 @@ def _placed_han_value(values: list[int]) -> int | None:
 @lru_cache(maxsize=1)
 def _words() -> dict[tuple[str, ...], str]:
     """Tibetan and English number words as sequences of units."""
-    forms = dict(zip(_TIBETAN_ONES, range(1, 10), strict=True)) | dict(zip(_TIBETAN_TEENS, range(11, 20), strict=True))
-    forms |= {"བཅུ": 10, "བརྒྱ": 100, "སྟོང": 1000}
-    for ten, (word, link) in enumerate(zip(_TIBETAN_TENS, _TIBETAN_LINKS, strict=True), start=2):
-        forms[word] = 10 * ten
-        for one, last in enumerate(_TIBETAN_ONES, start=1):
-            forms |= {f"{start}་{last}": 10 * ten + one for start in (f"{word}་{link}", f"{word}་རྩ", link)}
-    forms |= {
-        form + ending: value
-        for form, value in forms.items()
-        for ending in _TIBETAN_ENDINGS
-        if form.endswith(_TIBETAN_FUSING)
-    }
-    forms |= dict(zip(_ENGLISH_ONES, range(1, 10), strict=True)) | dict(zip(_ENGLISH_TEENS, range(10, 20), strict=True))
-    for ten, word in enumerate(_ENGLISH_TENS, start=2):
-        forms[word] = 10 * ten
-        for one, last in enumerate(_ENGLISH_ONES, start=1):
-            forms |= {f"{word}{link}{last}": 10 * ten + one for link in (" ", "-")}
+    tibetan_tens = zip(_TIBETAN_TENS, _TIBETAN_LINKS, strict=True)
+    tibetan_starts = [(word, (f"{word}་{link}་", f"{word}་རྩ་", f"{link}་")) for word, link in tibetan_tens]
+    english_starts = [(word, (f"{word} ", f"{word}-")) for word in _ENGLISH_TENS]
+    forms = {"བརྒྱ": 100, "སྟོང": 1000}
+    for ones, teens, tens in (
+        (_TIBETAN_ONES, _TIBETAN_TEENS, tibetan_starts),
+        (_ENGLISH_ONES, _ENGLISH_TEENS, english_starts),
+    ):
+        forms |= {word: value for value, word in enumerate((*ones, *teens), start=1)}
+        for ten, (word, starts) in enumerate(tens, start=2):
+            forms[word] = 10 * ten
+            forms |= {start + last: 10 * ten + one for one, last in enumerate(ones, start=1) for start in starts}
+    fusing = [form for form in forms if form.endswith(_TIBETAN_FUSING)]
+    forms |= {form + ending: forms[form] for form in fusing for ending in _TIBETAN_ENDINGS}
     return {tuple(units(form)): str(value) for form, value in forms.items()}
