@@ -55,9 +55,7 @@ class Calibration:
     samples_per_prompt: int | None = None  # M; `None` if nobody knows which samples share a prompt
     group_size: int | None = None  # G; `None` if no group was asked for, like the next two
     dead_groups: float | None = None  # expected share of groups in which all completions earn 0
-    equal_groups: float | None = (
-        None  # likewise, the same, which teaches nothing; an estimate from below if M is `None`
-    )
+    equal_groups: float | None = None  # likewise, the same, which teaches nothing; if M is `None`, a lower bound
     negatives: int | None = None  # number of similarities to mismatched references; `None` without any, like the rest
     negative_similarity: float | None = None  # their mean, in [-1, 1]
     negatives_paid: float | None = None  # share of them that earns more than 0 under this threshold
@@ -72,14 +70,12 @@ class Calibration:
 
     def check(self, encoder: Encoder) -> None:
         """Warn (`CalibrationMismatchWarning`) if an encoder is not the one that judged. Hashes its weights, once."""
-        if self.encoder_fingerprint is None or encoder.fingerprint == self.encoder_fingerprint:
-            return
-        warnings.warn(
-            f"`threshold` was calibrated with the encoder of fingerprint {self.encoder_fingerprint}, but this one has "
-            f"{encoder.fingerprint}, and no threshold fits two encoders; calibrate again with this one",
-            CalibrationMismatchWarning,
-            stacklevel=2,
-        )
+        if self.encoder_fingerprint is not None and encoder.fingerprint != self.encoder_fingerprint:
+            message = (
+                f"`threshold` was calibrated with the encoder of fingerprint {self.encoder_fingerprint}, but this one "
+                f"has {encoder.fingerprint}, and no threshold fits two encoders; calibrate again with this one"
+            )
+            warnings.warn(message, CalibrationMismatchWarning, stacklevel=2)
 
     @property
     def verdict(self) -> str:
@@ -214,8 +210,8 @@ def calibrate_threshold(
     r"""Measure tau on a cold-start policy's own samples; `calibrate` also computes their similarities.
 
     The paper does not say which statistic tau is. With the mean, our default, about half of the samples start in the
-    dead zone. Youden's point tells samples from mismatched references best, at $\arg\max_\tau P(s > \tau) - P(s^- >
-    \tau)$: the middle between two neighbouring similarities, the lowest of equals.
+    dead zone. Youden's point tells samples from mismatched references best: $\arg\max_\tau P(s > \tau) - P(s^- > \tau)$
+    in the middle between two neighbouring similarities, the lowest of equals.
 
     Args:
         similarities: At least 2 cosines of samples and references, in [-1, 1], of shape (P, M) if M samples share
@@ -239,11 +235,9 @@ def calibrate_threshold(
         >>> calibration = calibrate_threshold([0.2, 0.4, 0.6, 0.8])
         >>> round(calibration.threshold, 3), calibration.dead_zone, calibration.saturation
         (0.5, 0.5, 0.0)
-        >>> calibrate_threshold([[0.1, 0.2, 0.9], [0.3, 0.2, 0.1]], group_size=2).equal_groups  # of 6 pairs, 1 + 3
-        0.6666666666666666
     """
-    samples = _samples("similarities", similarities, least=2)
-    against = None if negatives is None else _samples("negatives", negatives, least=1).reshape(-1)
+    samples = as_cosines("similarities", similarities, at_least=2)
+    against = None if negatives is None else as_cosines("negatives", negatives, at_least=1).reshape(-1)
     split = None if against is None else best_split(samples.reshape(-1), against)
     threshold = _statistic(samples.reshape(-1), statistic, split)
     if not threshold < 1.0:
@@ -252,6 +246,15 @@ def calibrate_threshold(
             "the samples repeat their references"
         )
     rewards = threshold_rescale(samples, threshold)
+    of_negatives: dict[str, Any] = {}
+    if against is not None and split is not None:
+        of_negatives = {
+            "negatives": int(against.size),
+            "negative_similarity": float(against.mean()),
+            "negatives_paid": float((against > threshold).mean()),
+            "auc": area_under_curve(samples.reshape(-1), against),
+            "overlap": 1.0 - split[1],
+        }
     return Calibration(
         threshold=threshold,
         statistic=statistic,
@@ -262,15 +265,8 @@ def calibrate_threshold(
         saturation=float((rewards >= SATURATION).mean()),
         encoder_fingerprint=encoder_fingerprint,
         **_of_groups(rewards, group_size),
-        **_of_negatives(samples.reshape(-1), against, threshold, split),
+        **of_negatives,
     )
-
-
-def _samples(name: str, similarities: ArrayLike | Sequence[float], *, least: int) -> Floats:
-    values = as_cosines(name, similarities)
-    if values.size < least:
-        raise ArgumentError(f"`{name}` must hold at least {least} samples, got {values.size}; sample more completions")
-    return values
 
 
 def _statistic(values: Floats, statistic: Statistic, split: tuple[float, float] | None) -> float:
@@ -308,21 +304,6 @@ def _of_groups(rewards: Floats, group_size: int | None) -> Mapping[str, Any]:
         "group_size": group_size,
         "dead_groups": equal_share(grouped, group_size, value=0.0),
         "equal_groups": equal_share(grouped, group_size),
-    }
-
-
-def _of_negatives(
-    samples: Floats, negatives: Floats | None, threshold: float, split: tuple[float, float] | None
-) -> Mapping[str, Any]:
-    """The fields of a `Calibration` that speak of negatives."""
-    if negatives is None or split is None:
-        return {}
-    return {
-        "negatives": int(negatives.size),
-        "negative_similarity": float(negatives.mean()),
-        "negatives_paid": float((negatives > threshold).mean()),
-        "auc": area_under_curve(samples, negatives),
-        "overlap": 1.0 - split[1],
     }
 
 

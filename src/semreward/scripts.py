@@ -30,9 +30,6 @@ from semreward.errors import ArgumentError, ArgumentTypeError, UnknownLanguageEr
 COMMON_SCRIPT = "Zyyy"
 """ISO 15924's code for characters that several scripts share."""
 
-UNKNOWN_SCRIPT = "Zzzz"
-"""ISO 15924's code for a script that has none; here also for one that Babel does not know yet."""
-
 # ISO 15924 codes of combinations and variants in CLDR's likely subtags, and the scripts that they stand for.
 _COMBINED_SCRIPTS = {
     "Hanb": ("Hani", "Bopo"),
@@ -76,8 +73,6 @@ def visible(text: str) -> str:
 
 def composed(text: str) -> str:
     """A text in NFC, in linear time (except for sorting): long runs of marks are put into canonical order before."""
-    if text.isascii():
-        return text
     return unicodedata.normalize("NFC", _LONG_RUN.sub(_ordered, text))
 
 
@@ -124,14 +119,14 @@ def _judged(letter: str) -> str:
 
 @lru_cache(maxsize=4096)
 def script_of_letter(letter: str) -> str:
-    """The script by which a letter is judged: a code of Unicode's Script property.
+    """The script by which a letter is judged: a code of Unicode's Script property; `"Zzzz"` if Babel does not know it.
 
     Example:
         >>> script_of_letter("བ"), script_of_letter("ー"), script_of_letter("𝐡")
         ('Tibt', 'Zyyy', 'Latn')
     """
     plain = _judged(letter)[0]
-    return next((code for code in script_names() if regex.match(rf"\p{{sc={code}}}", plain)), UNKNOWN_SCRIPT)
+    return next((code for code in script_names() if regex.match(rf"\p{{sc={code}}}", plain)), "Zzzz")
 
 
 @lru_cache(maxsize=1)
@@ -269,11 +264,8 @@ class Writing:
     def is_consistent(self, text: str) -> bool:
         """Whether a text has letters, all of them of one alternative. Linear in the text's length."""
         characters = set(text)
-        for scripts in self.alternatives:
-            kinds = set(map(letter_kinds(scripts).__getitem__, characters))
-            if "own" in kinds and "foreign" not in kinds:
-                return True
-        return False
+        found = (set(map(letter_kinds(scripts).__getitem__, characters)) for scripts in self.alternatives)
+        return any("own" in kinds and "foreign" not in kinds for kinds in found)
 
     def count(self, text: str) -> LetterCounts:
         """Count the letters of a text, in the form of `visible`, by the alternative that has most of them."""

@@ -49,7 +49,7 @@ def threshold_rescale(s: ArrayLike, threshold: float) -> float | NDArray[np.floa
     return float(reward) if cosines.ndim == 0 else reward
 
 
-def as_cosines(name: str, values: Any) -> NDArray[np.float64]:
+def as_cosines(name: str, values: Any, *, at_least: int = 0) -> NDArray[np.float64]:
     """Numbers in lists, arrays or tensors as an array of cosines, clipped to [-1, 1]; an error for anything else."""
     try:
         if hasattr(values, "detach"):  # numpy reads no tensor that takes part in training, or is in bfloat16
@@ -63,6 +63,10 @@ def as_cosines(name: str, values: Any) -> NDArray[np.float64]:
             f"`{name}` must be numbers, in one row or in rows of one length, got {str(values)[:80]!r}: {error}; "
             "leave out prompts that have fewer samples, and give a tensor as a whole"
         ) from error
+    if cosines.size < at_least:
+        raise ArgumentError(
+            f"`{name}` must hold at least {at_least} samples, got {cosines.size}; sample more completions"
+        )
     wrong = np.flatnonzero(~(np.abs(cosines) <= 1 + COSINE_SLACK))  # also where one is NaN
     if wrong.size:
         raise ArgumentError(

@@ -36,10 +36,6 @@ def probabilities_of(detector: LanguageDetector, texts: Sequence[str], languages
 
     Raises:
         ArgumentError, ArgumentTypeError: The detector returns something other than one finding per text.
-
-    Example:
-        >>> probabilities_of(lambda texts: [{"zho_Hans": 0.5, "zho_Hant": 0.25} for _ in texts], ["你好"], ["zh"])
-        [0.75]
     """
     distinct = list(dict.fromkeys(texts))
     returned: object = detector(list(distinct)) if distinct else []

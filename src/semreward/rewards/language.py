@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence  # noqa: TC003 - a dataclass's annotations are read at run time
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, Literal, NamedTuple, TypeAlias, get_args
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -13,8 +13,6 @@ from semreward.rewards.base import Outcome, Reward, in_one_order
 from semreward.rewards.detector import LanguageDetector, probabilities_of
 from semreward.rewards.spans import SPAN_KINDS, SpanKind, as_terms, without_spans, without_terms
 from semreward.scripts import Writing, expand_scripts, visible, writing_of
-
-Shape: TypeAlias = Literal["strict", "ratio"]
 
 _TOLERANCE_END = 0.5  # there, a text is as much in another language as in its own
 _MOST_LEFT_OUT = 0.5  # share of letters that `allowed` and `strip` may leave out: an answer of nothing else hides
@@ -72,7 +70,7 @@ class LanguageConsistencyReward(Reward):
     language_column: str | None = None
     on_missing: MissingPolicy = "raise"
     name: str = "language_consistency"
-    shape: Shape = "strict"
+    shape: Literal["strict", "ratio"] = "strict"
     tolerance: float = 0.0
     allowed: tuple[Any, ...] = ()  # terms and compiled patterns
     strip: tuple[SpanKind, ...] = ()
@@ -90,7 +88,7 @@ class LanguageConsistencyReward(Reward):
                 f"`strip` must be a collection of {', '.join(map(repr, SPAN_KINDS))}; got {self.strip!r}"
             )
         object.__setattr__(self, "strip", kinds)
-        check_choice("shape", self.shape, get_args(Shape))
+        check_choice("shape", self.shape, ("strict", "ratio"))
         check_share("tolerance", self.tolerance)
         if self.tolerance >= _TOLERANCE_END:
             raise ArgumentError(f"`tolerance` must be below {_TOLERANCE_END}, got {self.tolerance!r}")

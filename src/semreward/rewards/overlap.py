@@ -107,10 +107,6 @@ def common_subsequence_length(first: Sequence[str], second: Sequence[str]) -> in
 
     Source:
         Hyyrö 2004, "Bit-parallel LCS-length computation revisited".
-
-    Example:
-        >>> common_subsequence_length("abcbdab", "bdcaba")
-        4
     """
     positions: dict[str, int] = {}
     for index, unit in enumerate(first):

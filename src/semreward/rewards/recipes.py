@@ -54,11 +54,8 @@ def recommended_reward(
     Arguments are those of `paper_reward`, and
 
     * `source_column`: for translation, the column of the source texts, or `"prompts"`: answers must not copy from it.
-      Leave it out where copying is legitimate, as in headlines and summaries.
-    * `length`: least and greatest length in proportion to the reference's, see `LengthRatioGuard`; widen it for
-      headlines and summaries.
-    * `written_out`: whether numbers in words (Chinese, Tibetan, English) must be right, too, see `NumberRecallReward`:
-      worth its cost where they carry the meaning, as in captions.
+    * `length`: least and greatest length, see `LengthRatioGuard`; widen it for headlines and summaries.
+    * `written_out`: whether numbers in words must be right, too, see `NumberRecallReward`.
 
     Source:
         Su et al. 2026, eq. 4, https://arxiv.org/abs/2605.14366, for the sum; the gates are ours.
