@@ -125,18 +125,19 @@ def check_column(name: str, column: Any, rows: int) -> None:
 
 def reference_texts(reference: Any, name: str, row: int) -> Texts:
     """One row's reference, a string or a list of strings, as a non-empty tuple of normalised, non-empty texts."""
+    if isinstance(reference, str) and (text := normalise(reference)):
+        return (text,)
     if _is_missing(reference):
         raise ArgumentError(
             f"`{name}` must be a non-empty string or a list of them, got {reference!r} at row {row}; "
             "drop the row, or let the reward pass it: on_missing='none'"
         )
-    given = (reference,) if isinstance(reference, str) else reference
-    if not is_column(given) or not all(isinstance(text, str) for text in given):
+    if not is_column(reference) or not all(isinstance(text, str) for text in reference):
         raise ArgumentTypeError(
             f"`{name}` must be a string or a list of strings, got {str(reference)[:80]!r} "
             f"({type(reference).__name__}) at row {row}; give the plain text"
         )
-    texts = tuple(map(normalise, given))
+    texts = tuple(map(normalise, reference))
     if not all(texts):
         raise ArgumentError(f"`{name}` must hold non-empty texts, got a blank one at row {row}; leave it out")
     return texts

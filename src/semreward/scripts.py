@@ -264,8 +264,11 @@ class Writing:
     def is_consistent(self, text: str) -> bool:
         """Whether a text has letters, all of them of one alternative. Linear in the text's length."""
         characters = set(text)
-        found = (set(map(letter_kinds(scripts).__getitem__, characters)) for scripts in self.alternatives)
-        return any("own" in kinds and "foreign" not in kinds for kinds in found)
+        for scripts in self.alternatives:
+            kinds = set(map(letter_kinds(scripts).__getitem__, characters))
+            if "own" in kinds and "foreign" not in kinds:
+                return True
+        return False
 
     def count(self, text: str) -> LetterCounts:
         """Count the letters of a text, in the form of `visible`, by the alternative that has most of them."""

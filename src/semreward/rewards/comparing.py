@@ -35,11 +35,12 @@ class ComparingReward(Reward):
 
     def score(self, batch: Batch) -> Outcome:
         """The values of a batch: 0 for an empty answer, NaN for a row without its reference or source."""
-        values = np.full(len(batch), np.nan)
+        answers = batch.answers
+        values = np.full(len(answers), np.nan)
         column, source_column = self.reference_column, getattr(self, "source_column", None)  # where a reward has one
-        texts = [()] * len(batch) if column is None else batch.references(column, self.on_missing)
-        sources = [""] * len(batch) if source_column is None else batch.sources(source_column, self.on_missing)
-        for row, (answer, source, references) in enumerate(zip(batch.answers, sources, texts, strict=True)):
+        texts = [()] * len(answers) if column is None else batch.references(column, self.on_missing)
+        sources = [""] * len(answers) if source_column is None else batch.sources(source_column, self.on_missing)
+        for row, (answer, source, references) in enumerate(zip(answers, sources, texts, strict=True)):
             if source is not None and references is not None:
                 values[row] = self._compared(answer, source, references) if answer else 0.0
         return Outcome(values)

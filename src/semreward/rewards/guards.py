@@ -52,8 +52,10 @@ class LengthRatioGuard(ComparingReward):
 
     def _compared(self, answer: str, _source: str, references: Texts) -> float:
         length = weighted_length(answer)
-        wanted = map(weighted_length, references)
-        return float(any(self.low * size - self.slack <= length <= self.high * size + self.slack for size in wanted))
+        for wanted in map(weighted_length, references):
+            if self.low * wanted - self.slack <= length <= self.high * wanted + self.slack:
+                return 1.0
+        return 0.0
 
 
 @dataclass(frozen=True)
@@ -185,7 +187,7 @@ class NumberRecallReward(ComparingReward):
     name: str = "number_recall"
 
     def _compared(self, answer: str, source: str, references: Texts) -> float:
-        return max(self._match(answer, reference, source) for reference in references)
+        return max([self._match(answer, reference, source) for reference in references])
 
     def _match(self, answer: str, reference: str, source: str) -> float:
         wanted, given = self._counted(reference), self._counted(answer)
