@@ -270,11 +270,9 @@ def test_scripts_that_are_written_together_are_one_alternative():
     assert writing_of("ja").alternatives == (frozenset({"Hani", "Hira", "Kana"}),)
 
 
-def test_the_closest_alternative_has_most_letters():
-    serbian = writing_of("sr")
-    assert serbian.closest("Он je kupio") == {"Latn"}
-    assert serbian.closest("Он је kup") == {"Cyrl"}
-    assert serbian.closest("123") == {"Cyrl"}
+@pytest.mark.parametrize(("text", "foreign"), [("Он je kupio", ["Он"]), ("Он је kup", ["kup"]), ("123", [])])
+def test_the_alternative_with_most_letters_is_taken(text, foreign):
+    assert [span.text for span in language_report(text, "sr").foreign] == foreign
 
 
 @pytest.mark.parametrize("text", ["བོད", "12", "", "abc", "ཀa"])

@@ -56,7 +56,7 @@ class Batch:
                 check_column(name, columns[name], len(completions))
         self.completions, self.columns, self.answer = completions, columns, answer
         self.hooks = {name: hook for name, hook in (hooks or {}).items() if hook is not None}
-        self._texts: dict[tuple[str, str], list[Any]] = {}
+        self._texts: dict[tuple[Any, str, str], list[Any]] = {}
 
     def __len__(self) -> int:
         return len(self.completions)
@@ -96,26 +96,22 @@ class Batch:
 
     def references(self, name: str, on_missing: MissingPolicy = "raise") -> list[Texts | None]:
         """The references of each row, one or several normalised texts; `None` if missing and `on_missing="none"`."""
-        key = (name, on_missing)
-        if key not in self._texts:
-            read = reference_texts if on_missing == "raise" else _texts_or_none
-            self._texts[key] = [read(value, name, row) for row, value in enumerate(self.column(name))]
-        return self._texts[key]
+        return self._read(reference_texts, _is_missing, name, on_missing)
 
     def sources(self, name: str, on_missing: MissingPolicy = "raise") -> list[str | None]:
         """The source of each row: a text, or the texts of all its messages; `None` as for `references`."""
-        key = (f"{name} as source", on_missing)
+        return self._read(source_text, is_nothing, name, on_missing)
+
+    def _read(
+        self, read: Callable[[Any, str, int], Any], is_missing: Callable[[Any], bool], name: str, on_missing: str
+    ) -> list[Any]:
+        """What a column's rows say, read once for all rewards that need it."""
+        key = (read, name, on_missing)
         if key not in self._texts:
-            sources = [
-                None if is_nothing(value) else source_text(value, name, row)
+            self._texts[key] = [
+                None if on_missing == "none" and is_missing(value) else read(value, name, row)
                 for row, value in enumerate(self.column(name))
             ]
-            if on_missing == "raise" and None in sources:
-                raise ArgumentError(
-                    f"`{name}` must be a text or a list of messages, got None at row {sources.index(None)}; drop the "
-                    "row, or let the reward pass it: on_missing='none'"
-                )
-            self._texts[key] = sources
         return self._texts[key]
 
 
@@ -141,14 +137,10 @@ def reference_texts(reference: Any, name: str, row: int) -> Texts:
             f"`{name}` must be a string or a list of strings, got {str(reference)[:80]!r} "
             f"({type(reference).__name__}) at row {row}; give the plain text"
         )
-    texts = tuple(normalise(text) for text in reference)
+    texts = tuple(map(normalise, reference))
     if not all(texts):
         raise ArgumentError(f"`{name}` must hold non-empty texts, got a blank one at row {row}; leave it out")
     return texts
-
-
-def _texts_or_none(reference: object, name: str, row: int) -> Texts | None:
-    return None if _is_missing(reference) else reference_texts(reference, name, row)
 
 
 def _is_missing(reference: Any) -> bool:
@@ -168,6 +160,11 @@ def source_text(source: Completion, name: str, row: int) -> str:
     """The text of a source: itself, or the texts of its messages, whoever speaks, one per line."""
     if isinstance(source, str):
         return normalise(source)
+    if is_nothing(source):
+        raise ArgumentError(
+            f"`{name}` must be a text or a list of messages, got {source!r} at row {row}; drop the row, or let the "
+            "reward pass it: on_missing='none'"
+        )
     if not is_column(source) or not all(
         isinstance(message, Mapping) and {"role", "from"} & message.keys() for message in source
     ):

@@ -10,19 +10,19 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 import semreward
 from semreward.arguments import check_count
-from semreward.batch import Texts, check_column, reference_texts
-from semreward.errors import ArgumentError, ArgumentTypeError, CalibrationMismatchWarning
+from semreward.batch import Texts, reference_texts
+from semreward.errors import ArgumentError, CalibrationMismatchWarning
 from semreward.files import write_text
 from semreward.protocols import Completion, Encoder
 from semreward.rewards.similarity import as_encoder, similarities
-from semreward.shaping import COSINE_SLACK, SATURATION, check_threshold, threshold_rescale
+from semreward.shaping import SATURATION, as_cosines, check_threshold, threshold_rescale
 from semreward.text import DEFAULT_ANSWER, Answer
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -35,13 +35,6 @@ _CANNOT_TELL, _CAN_TELL = 0.8, 0.95
 
 # Rewards that differ by less count as equal: beside the 1e-4 in GRPO's (r - mean) / (std + 1e-4) they are nothing.
 _EQUAL_DIGITS = 6
-
-
-class Split(NamedTuple):
-    """The threshold that tells samples from negatives best, and Youden's index there, in [0, 1]."""
-
-    threshold: float
-    youden: float  # share of samples above the threshold - share of negatives above it
 
 
 @dataclass(frozen=True)
@@ -62,15 +55,11 @@ class Calibration:
     samples_per_prompt: int | None = None  # M; `None` if nobody knows which samples share a prompt
     group_size: int | None = None  # G; `None` if no group was asked for, like the next two
     dead_groups: float | None = None  # expected share of groups in which all completions earn 0
-    # Expected share of groups in which all completions earn the same: they teach nothing under GRPO. If M is `None`, an
-    # estimate from below: completions of one prompt are more alike than those of several.
-    equal_groups: float | None = None
+    equal_groups: float | None = None  # likewise, the same, which teaches nothing; if M is `None`, a lower bound
     negatives: int | None = None  # number of similarities to mismatched references; `None` without any, like the rest
     negative_similarity: float | None = None  # their mean, in [-1, 1]
     negatives_paid: float | None = None  # share of them that earns more than 0 under this threshold
-    # Probability that a sample is closer to its own reference than another to a mismatched one, ties counting half, in
-    # [0, 1]. 0.5: the encoder does not tell them apart.
-    auc: float | None = None
+    auc: float | None = None  # probability that a sample is closer to its reference than another to a mismatched one
     overlap: float | None = None  # 1 - Youden's index, in [0, 1]. 0: one threshold tells all samples from all negatives
 
     def __post_init__(self) -> None:
@@ -81,14 +70,12 @@ class Calibration:
 
     def check(self, encoder: Encoder) -> None:
         """Warn (`CalibrationMismatchWarning`) if an encoder is not the one that judged. Hashes its weights, once."""
-        if self.encoder_fingerprint is None or encoder.fingerprint == self.encoder_fingerprint:
-            return
-        warnings.warn(
-            f"`threshold` was calibrated with the encoder of fingerprint {self.encoder_fingerprint}, but this one has "
-            f"{encoder.fingerprint}, and no threshold fits two encoders; calibrate again with this one",
-            CalibrationMismatchWarning,
-            stacklevel=2,
-        )
+        if self.encoder_fingerprint is not None and encoder.fingerprint != self.encoder_fingerprint:
+            message = (
+                f"`threshold` was calibrated with the encoder of fingerprint {self.encoder_fingerprint}, but this one "
+                f"has {encoder.fingerprint}, and no threshold fits two encoders; calibrate again with this one"
+            )
+            warnings.warn(message, CalibrationMismatchWarning, stacklevel=2)
 
     @property
     def verdict(self) -> str:
@@ -103,8 +90,8 @@ class Calibration:
 
     def __str__(self) -> str:
         rows = self.rows()
-        names, values = (max(len(row[column]) for row in rows) for column in (0, 1))
-        lines = [f"{name:<{names}}  {value:>{values}}  {meaning}".rstrip() for name, value, meaning in rows]
+        names, values, _ = (max(map(len, column)) for column in zip(*rows, strict=True))
+        lines = [f"{name:<{names}}  {value:>{values}}  {meaning}" for name, value, meaning in rows]
         return "\n".join([*lines, self.verdict])
 
     def rows(self) -> list[tuple[str, str, str]]:
@@ -178,8 +165,8 @@ def calibrate(
         statistic: As for `calibrate_threshold`.
 
     Raises:
-        ArgumentError, ArgumentTypeError: Numbers of rows do not fit, a reference is missing or shares a text with all
-            others, or as `calibrate_threshold` raises it.
+        ArgumentError, ArgumentTypeError: Rows do not fit, a reference is missing or shares a text with all others, or
+            as `calibrate_threshold` raises it.
         EncoderUnavailableError: The encoder cannot be reached.
 
     Example:
@@ -196,7 +183,6 @@ def calibrate(
     """
     encoder = as_encoder(encoder)
     check_count("samples_per_prompt", samples_per_prompt)
-    check_column("references", references, len(completions))
     if len(completions) % samples_per_prompt:
         raise ArgumentError(
             f"`completions` must hold {samples_per_prompt} samples of each prompt, got {len(completions)} completions; "
@@ -205,7 +191,7 @@ def calibrate(
     cosines = similarities(encoder, completions, references, answer=answer)
     others = mismatched_references(references) if mismatched else None
     return calibrate_threshold(
-        cosines if samples_per_prompt == 1 else cosines.reshape(-1, samples_per_prompt),
+        cosines.reshape(-1, samples_per_prompt),
         negatives=None if others is None else similarities(encoder, completions, others, answer=answer),
         statistic=statistic,
         group_size=group_size,
@@ -223,10 +209,9 @@ def calibrate_threshold(
 ) -> Calibration:
     r"""Measure tau on a cold-start policy's own samples; `calibrate` also computes their similarities.
 
-    The paper's tau is "a minimal semantic adequacy level achieved after cold-start fine-tuning"; it does not say which
-    statistic that is. With the mean, our default, about half of the samples start in the dead zone, and reinforcement
-    learning refines the better half. Youden's point tells samples from mismatched references best, at
-    $\arg\max_\tau P(s > \tau) - P(s^- > \tau)$: the middle between two neighbouring similarities, the lowest of equals.
+    The paper does not say which statistic tau is. With the mean, our default, about half of the samples start in the
+    dead zone. Youden's point tells samples from mismatched references best: $\arg\max_\tau P(s > \tau) - P(s^- > \tau)$
+    in the middle between two neighbouring similarities, the lowest of equals.
 
     Args:
         similarities: At least 2 cosines of samples and references, in [-1, 1], of shape (P, M) if M samples share
@@ -239,9 +224,8 @@ def calibrate_threshold(
         encoder_fingerprint: `encoder.fingerprint`, stored beside the threshold.
 
     Raises:
-        ArgumentError: A number is out of its range, the threshold would be 1, rows have different lengths, or no
-            threshold tells the negatives from the samples.
-        ArgumentTypeError: Similarities are not numbers.
+        ArgumentError, ArgumentTypeError: Similarities are no numbers in [-1, 1] or rows differ in length, a parameter
+            is out of its range, the threshold would be 1, or no threshold tells the negatives from the samples.
 
     Source:
         Su et al. 2026, section 3.4.1, https://arxiv.org/abs/2605.14366. Youden 1950, "Index for rating diagnostic
@@ -251,14 +235,10 @@ def calibrate_threshold(
         >>> calibration = calibrate_threshold([0.2, 0.4, 0.6, 0.8])
         >>> round(calibration.threshold, 3), calibration.dead_zone, calibration.saturation
         (0.5, 0.5, 0.0)
-        >>> round(calibrate_threshold([0.4, 0.6, 0.8], negatives=[0.1, 0.5], statistic="youden").threshold, 3)
-        0.55
-        >>> calibrate_threshold([[0.1, 0.2, 0.9], [0.3, 0.2, 0.1]], group_size=2).equal_groups  # of 6 pairs, 1 + 3
-        0.6666666666666666
     """
-    samples = _checked("similarities", similarities, least=2)
-    against = None if negatives is None else _checked("negatives", negatives, least=1)
-    split = None if against is None else best_split(samples.reshape(-1), against.reshape(-1))
+    samples = as_cosines("similarities", similarities, at_least=2)
+    against = None if negatives is None else as_cosines("negatives", negatives, at_least=1).reshape(-1)
+    split = None if against is None else best_split(samples.reshape(-1), against)
     threshold = _statistic(samples.reshape(-1), statistic, split)
     if not threshold < 1.0:
         raise ArgumentError(
@@ -266,6 +246,15 @@ def calibrate_threshold(
             "the samples repeat their references"
         )
     rewards = threshold_rescale(samples, threshold)
+    of_negatives: dict[str, Any] = {}
+    if against is not None and split is not None:
+        of_negatives = {
+            "negatives": int(against.size),
+            "negative_similarity": float(against.mean()),
+            "negatives_paid": float((against > threshold).mean()),
+            "auc": area_under_curve(samples.reshape(-1), against),
+            "overlap": 1.0 - split[1],
+        }
     return Calibration(
         threshold=threshold,
         statistic=statistic,
@@ -276,41 +265,11 @@ def calibrate_threshold(
         saturation=float((rewards >= SATURATION).mean()),
         encoder_fingerprint=encoder_fingerprint,
         **_of_groups(rewards, group_size),
-        **_of_negatives(samples, against, threshold, split),
+        **of_negatives,
     )
 
 
-def _checked(name: str, similarities: ArrayLike | Sequence[float], *, least: int) -> Floats:
-    values = _as_floats(name, similarities)
-    if values.size < least:
-        raise ArgumentError(f"`{name}` must hold at least {least} samples, got {values.size}; sample more completions")
-    wrong = ~(np.abs(values) <= 1 + COSINE_SLACK)  # also where one is NaN
-    if wrong.any():
-        place = int(np.flatnonzero(wrong)[0])
-        raise ArgumentError(
-            f"`{name}` must be cosines in [-1, 1], got {values.reshape(-1)[place]} at position {place}; leave out rows "
-            "without a reference, and give vectors of unit norm"
-        )
-    return np.clip(values, -1.0, 1.0)
-
-
-def _as_floats(name: str, similarities: Any) -> Floats:
-    """Numbers as an array, whether they come in lists, arrays or tensors."""
-    try:
-        if hasattr(similarities, "detach"):  # numpy reads no tensor that takes part in training, or is in bfloat16
-            similarities = similarities.detach().cpu().double()
-        values = np.asarray(similarities)
-        casting: Literal["unsafe", "same_kind"] = "unsafe" if values.dtype == object else "same_kind"  # no texts
-        return values.astype(np.float64, casting=casting)
-    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
-        kind = ArgumentError if "inhomogeneous" in str(error) else ArgumentTypeError
-        raise kind(
-            f"`{name}` must be numbers, in one row or in rows of one length, got {str(similarities)[:80]!r}: {error}; "
-            "leave out prompts that have fewer samples, and give a tensor as a whole"
-        ) from error
-
-
-def _statistic(values: Floats, statistic: Statistic, split: Split | None) -> float:
+def _statistic(values: Floats, statistic: Statistic, split: tuple[float, float] | None) -> float:
     if statistic == "mean":
         return float(values.mean())
     if statistic == "median":
@@ -318,12 +277,13 @@ def _statistic(values: Floats, statistic: Statistic, split: Split | None) -> flo
     if statistic == "youden":
         if split is None:
             raise ArgumentError("`negatives` must be given for statistic='youden', got None; or choose another")
-        if not split.youden > 0:
+        threshold, youden = split
+        if not youden > 0:
             raise ArgumentError(
                 "`negatives` must be below the similarities for statistic='youden', but no threshold tells them apart; "
                 "this encoder cannot judge these samples: adapt it, or choose another statistic knowingly"
             )
-        return split.threshold
+        return threshold
     if isinstance(statistic, float) and 0.0 < statistic < 1.0:
         return float(np.quantile(values, statistic))
     raise ArgumentError(f"`statistic` must be 'mean', 'median', 'youden' or a quantile in (0, 1), got {statistic!r}")
@@ -331,14 +291,13 @@ def _statistic(values: Floats, statistic: Statistic, split: Split | None) -> flo
 
 def _of_groups(rewards: Floats, group_size: int | None) -> Mapping[str, Any]:
     """The fields of a `Calibration` that speak of groups."""
-    in_groups = rewards.ndim == 2 and rewards.shape[1] > 1  # noqa: PLR2004 - prompts x samples
-    if rewards.ndim > 2:  # noqa: PLR2004
+    if rewards.ndim > 2:  # noqa: PLR2004 - prompts x samples
         raise ArgumentError(f"`similarities` must have shape (N,) or (P, M), got {rewards.shape}; reshape them")
-    grouped = rewards if in_groups else rewards.reshape(1, -1)
-    if group_size is None and in_groups:
-        group_size = grouped.shape[1]
-    if group_size is None:
+    in_groups = rewards.ndim > 1 and rewards.shape[1] > 1
+    if group_size is None and not in_groups:
         return {}
+    grouped = rewards if in_groups else rewards.reshape(1, -1)
+    group_size = grouped.shape[1] if group_size is None else group_size
     check_count("group_size", group_size, at_least=2, at_most=grouped.shape[1])
     return {
         "samples_per_prompt": grouped.shape[1] if in_groups else None,
@@ -348,29 +307,18 @@ def _of_groups(rewards: Floats, group_size: int | None) -> Mapping[str, Any]:
     }
 
 
-def _of_negatives(
-    samples: Floats, negatives: Floats | None, threshold: float, split: Split | None
-) -> Mapping[str, Any]:
-    """The fields of a `Calibration` that speak of negatives."""
-    if negatives is None or split is None:
-        return {}
-    return {
-        "negatives": int(negatives.size),
-        "negative_similarity": float(negatives.mean()),
-        "negatives_paid": float((negatives > threshold).mean()),
-        "auc": area_under_curve(samples.reshape(-1), negatives.reshape(-1)),
-        "overlap": 1.0 - split.youden,
-    }
+def best_split(samples: Floats, negatives: Floats) -> tuple[float, float]:
+    """Youden's point of two sets of similarities, each of shape (N,): the threshold, and Youden's index in [0, 1].
 
-
-def best_split(samples: Floats, negatives: Floats) -> Split:
-    """Youden's point of two sets of similarities, each of shape (N,)."""
+    The index is the share of samples above the threshold - the share of negatives above it.
+    """
     values = np.unique(np.concatenate([samples, negatives]))
-    above = (_counts_above(samples, values), _counts_above(negatives, values))
-    scores = above[0] * negatives.size - above[1] * samples.size  # whole numbers, so that ties are ties
+    samples_up_to = np.searchsorted(np.sort(samples), values, side="right")
+    negatives_up_to = np.searchsorted(np.sort(negatives), values, side="right")
+    scores = negatives_up_to * samples.size - samples_up_to * negatives.size  # whole numbers, so that ties are ties
     best = int(np.argmax(scores))
     upper = values[min(best + 1, values.size - 1)]
-    return Split(float((values[best] + upper) / 2), float(scores[best] / (samples.size * negatives.size)))
+    return float((values[best] + upper) / 2), float(scores[best] / (samples.size * negatives.size))
 
 
 def area_under_curve(samples: Floats, negatives: Floats) -> float:
@@ -402,15 +350,9 @@ def equal_share(rewards_PM: ArrayLike, group_size: int, *, value: float | None =
 
 
 def mismatched_references(references: Sequence[str | Sequence[str]]) -> list[str | Sequence[str]]:
-    """For each row the reference of another row that shares no text with the row's own; see `calibrate`.
-
-    Raises:
-        ArgumentError, ArgumentTypeError: A reference breaks a rule, or shares a text with all others.
-    """
+    """For each row the reference of another row that shares no text with the row's own; see `calibrate`."""
     texts = [reference_texts(reference, "references", row) for row, reference in enumerate(references)]
-    rows: dict[Texts, int] = {}
-    for row, own in enumerate(texts):
-        rows.setdefault(own, row)
+    rows = {own: row for row, own in reversed([*enumerate(texts)])}  # the first of equal ones
     distinct = sorted(rows)
     partner: dict[Texts, int] = {}
     for index, own in enumerate(distinct):
@@ -424,7 +366,3 @@ def mismatched_references(references: Sequence[str | Sequence[str]]) -> list[str
             )
         partner[own] = rows[other]
     return [references[partner[own]] for own in texts]
-
-
-def _counts_above(values: Floats, thresholds: Floats) -> NDArray[np.int64]:
-    return values.size - np.searchsorted(np.sort(values), thresholds, side="right")

@@ -30,9 +30,6 @@ from semreward.errors import ArgumentError, ArgumentTypeError, UnknownLanguageEr
 COMMON_SCRIPT = "Zyyy"
 """ISO 15924's code for characters that several scripts share."""
 
-UNKNOWN_SCRIPT = "Zzzz"
-"""ISO 15924's code for a script without a code; here also for one that Unicode knows and Babel does not yet."""
-
 # ISO 15924 codes of combinations and variants in CLDR's likely subtags, and the scripts that they stand for.
 _COMBINED_SCRIPTS = {
     "Hanb": ("Hani", "Bopo"),
@@ -59,9 +56,7 @@ _LETTER = regex.compile(r"[\p{L}--\p{DI}]", regex.V1)
 _ATTACHED = regex.compile(r"[\p{M}\p{DI}]")
 _IGNORABLE = regex.compile(r"\p{DI}+")
 
-# Python's NFC takes time quadratic in the marks that follow one letter; in shorter texts nobody notices.
-_LONG_TEXT = 1000
-_LONG_RUN = regex.compile(r"\p{M}{31,}")
+_LONG_RUN = regex.compile(r"\p{M}{31,}")  # Python's NFC takes time quadratic in the marks that follow one letter
 
 _SHOWN_SPANS = 10
 
@@ -77,17 +72,8 @@ def visible(text: str) -> str:
 
 
 def composed(text: str) -> str:
-    r"""A text in NFC, in linear time (except for sorting): long runs of marks are put into canonical order before.
-
-    Example:
-        >>> composed("ẹ́" + "̣́" * 20) == unicodedata.normalize("NFC", "e" + "̣́" * 21)
-        True
-    """
-    if text.isascii():
-        return text
-    if len(text) > _LONG_TEXT:
-        text = _LONG_RUN.sub(_ordered, text)
-    return unicodedata.normalize("NFC", text)
+    """A text in NFC, in linear time (except for sorting): long runs of marks are put into canonical order before."""
+    return unicodedata.normalize("NFC", _LONG_RUN.sub(_ordered, text))
 
 
 def _ordered(run: "regex.Match[str]") -> str:
@@ -122,10 +108,7 @@ class LetterKinds(dict[str, str]):
         return kind
 
 
-@lru_cache(maxsize=128)
-def letter_kinds(scripts: frozenset[str]) -> LetterKinds:
-    """The kinds of letters for a set of scripts, codes of Unicode's Script property."""
-    return LetterKinds(scripts)
+letter_kinds = lru_cache(maxsize=128)(LetterKinds)
 
 
 def _judged(letter: str) -> str:
@@ -136,14 +119,14 @@ def _judged(letter: str) -> str:
 
 @lru_cache(maxsize=4096)
 def script_of_letter(letter: str) -> str:
-    """The script by which a letter is judged: a code of Unicode's Script property.
+    """The script by which a letter is judged: a code of Unicode's Script property; `"Zzzz"` if Babel does not know it.
 
     Example:
         >>> script_of_letter("བ"), script_of_letter("ー"), script_of_letter("𝐡")
         ('Tibt', 'Zyyy', 'Latn')
     """
     plain = _judged(letter)[0]
-    return next((code for code in script_names() if regex.match(rf"\p{{sc={code}}}", plain)), UNKNOWN_SCRIPT)
+    return next((code for code in script_names() if regex.match(rf"\p{{sc={code}}}", plain)), "Zzzz")
 
 
 @lru_cache(maxsize=1)
@@ -163,13 +146,11 @@ def _is_script(code: str) -> bool:
 def scripts_of(language: str) -> frozenset[str]:
     """The scripts that a language is written in, as codes of Unicode's Script property.
 
-    Args:
-        language: A BCP-47 tag, with `-` or `_` between its parts: `"bo"`, `"zh-Hant"`, `"zh-TW"`, `"sr-Latn"`. The
-            script that it names counts, or else CLDR's likely one (from Babel); combinations are expanded.
+    A BCP-47 tag (`"bo"`, `"zh-Hant"`, `"zh_TW"`) names a script, or CLDR's likely one is taken; combinations are
+    expanded.
 
     Raises:
-        ArgumentTypeError: `language` is not a string.
-        UnknownLanguageError: CLDR knows no script for the tag.
+        ArgumentTypeError, UnknownLanguageError: `language` is not a string, or CLDR knows no script for it.
 
     Example:
         >>> sorted(scripts_of("bo")), sorted(scripts_of("ja"))
@@ -270,9 +251,6 @@ class LetterCounts(NamedTuple):
 class Writing:
     """How a language is written.
 
-    Attributes:
-        alternatives: Sets of scripts that a text may mix; a text keeps to one of the sets.
-
     Example:
         >>> tibetan = writing_of("bo")
         >>> [tibetan.is_consistent(text) for text in ("བོད་ཡིག།", "བོད་字", "་་། 12")]
@@ -281,7 +259,7 @@ class Writing:
         LetterCounts(allowed=4, foreign=2)
     """
 
-    alternatives: tuple[frozenset[str], ...]
+    alternatives: tuple[frozenset[str], ...]  # sets of scripts that a text may mix; it keeps to one of the sets
 
     def is_consistent(self, text: str) -> bool:
         """Whether a text has letters, all of them of one alternative. Linear in the text's length."""
@@ -292,31 +270,18 @@ class Writing:
                 return True
         return False
 
-    def closest(self, text: str) -> frozenset[str]:
-        """The alternative that has most of a text's letters; the first of equals."""
-        if len(self.alternatives) == 1:
-            return self.alternatives[0]
-        return max(self.alternatives, key=lambda scripts: _count(text, scripts).allowed)
-
     def count(self, text: str) -> LetterCounts:
-        """Count the letters of a text, in the form of `visible`, by its closest alternative."""
-        text = visible(text)
-        return _count(text, self.closest(text))
-
-
-def _count(text: str, scripts: frozenset[str]) -> LetterCounts:
-    kinds = Counter(map(letter_kinds(scripts).__getitem__, text))
-    return LetterCounts(kinds["own"], kinds["foreign"])
+        """Count the letters of a text, in the form of `visible`, by the alternative that has most of them."""
+        text, counts = visible(text), []
+        for scripts in self.alternatives:
+            kinds = Counter(map(letter_kinds(scripts).__getitem__, text))
+            counts.append(LetterCounts(kinds["own"], kinds["foreign"]))
+        return max(counts)
 
 
 @lru_cache(maxsize=1024)
 def writing_of(language: str) -> Writing:
-    """How a language is written; Serbian, Bosnian and Montenegrin in Cyrillic or Latin, unless the tag names a script.
-
-    Example:
-        >>> [sorted(scripts) for scripts in writing_of("sr").alternatives]
-        [['Cyrl'], ['Latn']]
-    """
+    """How a language is written: Serbian, Bosnian, Montenegrin in Cyrillic or Latin, unless the tag names a script."""
     base, script, _ = tag_parts(language)
     if script is None and base in _TWO_SCRIPTS:
         return Writing(tuple(expand_scripts([code]) for code in _TWO_SCRIPTS[base]))
@@ -335,19 +300,12 @@ class ForeignSpan:
 
 @dataclass(frozen=True)
 class LanguageReport:
-    """What a text is written in; `str()` of it is a table.
+    """What a text is written in; `str()` of it is a table."""
 
-    Attributes:
-        language: The wanted language; without one, `foreign` is empty and `consistent` is `None`.
-        letters: How many letters of each script count, most first. `"Zyyy"`: letters that several scripts share.
-        foreign: Runs of foreign letters, in order.
-        consistent: Whether there are letters, and none of them foreign.
-    """
-
-    language: str | None
-    letters: Mapping[str, int]
-    foreign: tuple[ForeignSpan, ...] = ()
-    consistent: bool | None = None
+    language: str | None  # the wanted one; without it, `foreign` is empty and `consistent` is `None`
+    letters: Mapping[str, int]  # how many of each script count, most first; "Zyyy": those that several scripts share
+    foreign: tuple[ForeignSpan, ...] = ()  # runs of foreign letters, in order
+    consistent: bool | None = None  # whether there are letters, and none of them foreign
 
     def __str__(self) -> str:
         total = sum(self.letters.values())
@@ -369,8 +327,7 @@ def language_report(text: str, language: str | None = None) -> LanguageReport:
     scripts (Serbian), the one with most of the text's letters is taken.
 
     Raises:
-        ArgumentTypeError: `text` is not a string.
-        UnknownLanguageError: CLDR knows no script for the tag.
+        ArgumentTypeError, UnknownLanguageError: `text` is not a string, or CLDR knows no script for the tag.
 
     Example:
         >>> print(language_report("ཁོང་གིས་iPhoneཉོས།", "bo"))
@@ -387,8 +344,8 @@ def language_report(text: str, language: str | None = None) -> LanguageReport:
     if language is None:
         return LanguageReport(None, letters)
     writing = writing_of(language)
-    spans = tuple(_foreign_spans(text, writing.closest(visible(text))))
-    return LanguageReport(language, letters, spans, writing.is_consistent(text))
+    closest = max(writing.alternatives, key=lambda scripts: Writing((scripts,)).count(text))
+    return LanguageReport(language, letters, tuple(_foreign_spans(text, closest)), writing.is_consistent(text))
 
 
 def _foreign_spans(text: str, scripts: frozenset[str]) -> Iterator[ForeignSpan]:

@@ -1,12 +1,12 @@
 """Pure mathematics of rewards: how a similarity becomes a reward, how rewards become one."""
 
-from typing import overload
+from typing import Any, Literal, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from semreward.arguments import is_finite_number
-from semreward.errors import ArgumentError
+from semreward.arguments import check_number, is_finite_number
+from semreward.errors import ArgumentError, ArgumentTypeError
 
 # How far rounding may carry a cosine of unit vectors beyond [-1, 1]; it is clipped back.
 COSINE_SLACK = 1e-3
@@ -32,35 +32,53 @@ def threshold_rescale(s: ArrayLike, threshold: float) -> float | NDArray[np.floa
         Rewards in [0, 1]: a float for a scalar, else a float64 array of the same shape; 1 exactly at `s = 1`.
 
     Raises:
-        ArgumentError: `threshold` is outside [-1, 1), or a similarity is not a number in [-1, 1].
+        ArgumentError: `threshold` is outside [-1, 1), or a similarity outside [-1, 1].
+        ArgumentTypeError: Similarities are not numbers.
 
     Source:
         Su et al. 2026, eq. 2, https://arxiv.org/abs/2605.14366
 
     Example:
-        >>> threshold_rescale(0.75, threshold=0.5)
-        0.5
         >>> threshold_rescale([0.2, 0.6, 1.0], threshold=0.6).tolist()
         [0.0, 0.0, 1.0]
     """
     check_threshold(threshold)
-    similarity = np.asarray(s, dtype=np.float64)
-    legal = np.abs(similarity) <= 1 + COSINE_SLACK  # False for NaN
-    if not legal.all():
-        position = int(np.flatnonzero(~legal)[0])
-        raise ArgumentError(
-            f"similarities must be numbers in [-1, 1], got {similarity.reshape(-1)[position]} at position {position}; "
-            "are the vectors of unit norm?"
-        )
+    cosines = as_cosines("s", s)
     tau = float(threshold)  # one precision above and below, so that a similarity of 1 earns exactly 1
-    reward = np.clip((np.minimum(similarity, 1.0) - tau) / (1.0 - tau), 0.0, 1.0)
-    return float(reward) if similarity.ndim == 0 else reward
+    reward = np.maximum((cosines - tau) / (1.0 - tau), 0.0)
+    return float(reward) if cosines.ndim == 0 else reward
+
+
+def as_cosines(name: str, values: Any, *, at_least: int = 0) -> NDArray[np.float64]:
+    """Numbers in lists, arrays or tensors as an array of cosines, clipped to [-1, 1]; an error for anything else."""
+    try:
+        if hasattr(values, "detach"):  # numpy reads no tensor that takes part in training, or is in bfloat16
+            values = values.detach().cpu().double()
+        array = np.asarray(values)
+        casting: Literal["unsafe", "same_kind"] = "unsafe" if array.dtype == object else "same_kind"  # no texts
+        cosines = array.astype(np.float64, casting=casting)
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
+        kind = ArgumentError if "inhomogeneous" in str(error) else ArgumentTypeError
+        raise kind(
+            f"`{name}` must be numbers, in one row or in rows of one length, got {str(values)[:80]!r}: {error}; "
+            "leave out prompts that have fewer samples, and give a tensor as a whole"
+        ) from error
+    if cosines.size < at_least:
+        raise ArgumentError(
+            f"`{name}` must hold at least {at_least} samples, got {cosines.size}; sample more completions"
+        )
+    wrong = np.flatnonzero(~(np.abs(cosines) <= 1 + COSINE_SLACK))  # also where one is NaN
+    if wrong.size:
+        raise ArgumentError(
+            f"`{name}` must be cosines in [-1, 1], got {cosines.reshape(-1)[wrong[0]]} at position {wrong[0]}; leave "
+            "out rows without a reference, and give vectors of unit norm"
+        )
+    return np.clip(cosines, -1.0, 1.0)
 
 
 def check_threshold(threshold: float) -> None:
     """Raise `ArgumentError` unless a threshold lies in [-1, 1)."""
-    is_number = isinstance(threshold, (int, float, np.integer, np.floating)) and not isinstance(threshold, bool)
-    if not is_number or not -1.0 <= threshold < 1.0:
+    if not is_finite_number(threshold) or not -1.0 <= threshold < 1.0:
         raise ArgumentError(
             f"`threshold` must be a number in [-1, 1), got {threshold!r}; calibrate_threshold() measures one"
         )
@@ -96,22 +114,16 @@ def break_even_similarity(
     $$\Delta = \frac{b}{a}, \qquad \text{in cosine above } \tau: \quad \Delta_{cos} = (1 - \tau) \frac{b}{a}$$
 
     with a = `similarity_weight` > 0 and b = `language_weight` >= 0; in cosine if a `threshold` in [-1, 1) is given.
-    From a gap of 1 on (1 - tau in cosine) no similarity makes up for the language.
-
-    Source:
-        Follows from Su et al. 2026, eq. 4, https://arxiv.org/abs/2605.14366; the paper does not state it.
+    From a gap of 1 on (1 - tau in cosine) no similarity makes up for the language. Follows from the paper's eq. 4.
 
     Example:
-        >>> round(break_even_similarity(1.5, 1.0), 3)  # the paper's weights
-        0.667
-        >>> round(break_even_similarity(1.5, 1.0, threshold=0.55), 3)  # in cosine
-        0.3
+        >>> round(break_even_similarity(1.5, 1.0), 3), round(break_even_similarity(1.5, 1.0, threshold=0.55), 3)
+        (0.667, 0.3)
     """
-    if not is_finite_number(similarity_weight) or not similarity_weight > 0:
-        raise ArgumentError(f"`similarity_weight` must be a finite number above 0, got {similarity_weight!r}")
-    if not is_finite_number(language_weight) or not language_weight >= 0:
-        raise ArgumentError(f"`language_weight` must be a finite number of at least 0, got {language_weight!r}")
-    if threshold is not None:
-        check_threshold(threshold)
-    scale = 1.0 if threshold is None else 1.0 - float(threshold)
-    return scale * float(language_weight) / float(similarity_weight)
+    check_number("similarity_weight", similarity_weight, above=0)
+    check_number("language_weight", language_weight, at_least=0)
+    gap = float(language_weight) / float(similarity_weight)
+    if threshold is None:
+        return gap
+    check_threshold(threshold)
+    return (1.0 - float(threshold)) * gap

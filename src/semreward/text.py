@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import regex
 
@@ -12,8 +12,6 @@ from semreward.scripts import composed
 
 ReasoningPolicy: TypeAlias = Literal["remove", "keep", "prefilled"]
 """What happens to reasoning, tool calls and template markers in a text; see `remove_reasoning`."""
-
-REASONING_POLICIES: tuple[ReasoningPolicy, ...] = ("remove", "keep", "prefilled")
 
 END_TOKENS: tuple[str, ...] = (
     *("<|im_end|>", "<|endoftext|>", "<|end|>", "<|return|>"),  # Qwen, GPT, Phi, gpt-oss
@@ -103,7 +101,7 @@ class Answer:
     tag: str | None = None
 
     def __post_init__(self) -> None:
-        check_choice("reasoning", self.reasoning, REASONING_POLICIES)
+        check_choice("reasoning", self.reasoning, get_args(ReasoningPolicy))
         if self.tag is not None and not (isinstance(self.tag, str) and regex.fullmatch(r"[\w:.-]+", self.tag)):
             raise ArgumentError(f"`tag` must be a tag's name without brackets, such as 'answer', got {self.tag!r}")
 
@@ -115,7 +113,7 @@ class Answer:
         """
         text = completion if isinstance(completion, str) else _last_answer(completion)
         if self.reasoning != "keep":
-            text = without_end_tokens(remove_reasoning(text, policy=self.reasoning))
+            text = without_end_tokens(_without_reasoning(text, is_prefilled=self.reasoning == "prefilled"))
         if self.tag is not None:
             tag = regex.escape(self.tag)
             text = "".join(regex.findall(rf"(?is)<{tag}>((?:(?!</?{tag}>).)*+)</{tag}>", text)[-1:])
@@ -149,9 +147,11 @@ def remove_reasoning(text: str, *, policy: ReasoningPolicy = "remove") -> str:
         >>> remove_reasoning("<think>hm</think>yes"), remove_reasoning("hm</think>yes"), remove_reasoning("<think>hm")
         ('yes', 'yes', '')
     """
-    check_choice("reasoning", policy, REASONING_POLICIES)
-    if policy == "keep":
-        return text
+    check_choice("reasoning", policy, get_args(ReasoningPolicy))
+    return text if policy == "keep" else _without_reasoning(text, is_prefilled=policy == "prefilled")
+
+
+def _without_reasoning(text: str, *, is_prefilled: bool) -> str:
     if text.startswith("analysis") and "assistantfinal" in text:  # gpt-oss without its special tokens
         return text.rpartition("assistantfinal")[2]
     kept: list[str] = []
@@ -167,7 +167,7 @@ def remove_reasoning(text: str, *, policy: ReasoningPolicy = "remove") -> str:
             kept.append(text[at : marker.start()])
         if not closing or marker["other"]:
             closing = _BLOCKS.get(found, "the next turn")
-    if policy == "prefilled" and not was_closed:
+    if is_prefilled and not was_closed:
         return ""
     return "".join(kept if closing else [*kept, text[at:]])
 

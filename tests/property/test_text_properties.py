@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from semreward.text import answer_text, normalise, remove_reasoning, units
 
-PLAIN = st.text(st.characters(exclude_characters="<>", exclude_categories=["Cs"]))
+PLAIN = st.text(st.characters(exclude_characters="<>[◁", exclude_categories=["Cs"]))
 TEXT = st.text(st.one_of(st.sampled_from("བོདཡིག་།字三的red 3.,(a\u0301"), st.characters(exclude_categories=["Cs"])))
 TAGGED = st.lists(st.one_of(PLAIN, st.sampled_from(["<think>", "</think>", "<", ">"]))).map("".join)
 

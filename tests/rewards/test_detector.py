@@ -1,3 +1,4 @@
+import os
 import pickle
 import subprocess
 import sys
@@ -202,7 +203,7 @@ def test_a_fingerprint_follows_the_weights(tmp_path):
 
 @pytest.mark.parametrize("path", [None, 3, b"model.bin"])
 def test_what_is_no_path_fails_at_construction(path):
-    with pytest.raises(ArgumentTypeError, match="`path` must be the path of a fastText model's file"):
+    with pytest.raises(ArgumentError, match="`path` must be the file of a fastText model"):
         FastTextDetector(path)
 
 
@@ -218,11 +219,12 @@ def test_a_missing_library_names_its_command(monkeypatch, tmp_path):
         FastTextDetector(tmp_path / "model.bin")(["ཀ"])
 
 
-def test_a_forked_child_asks_although_another_thread_held_the_lock(fasttext):
+def test_a_forked_child_asks_although_another_thread_held_the_lock(fasttext, monkeypatch):
     from semreward.rewards import detector as detectors
 
-    with detectors._lock:
-        detectors._after_fork()
+    monkeypatch.setattr(detectors, "_LOCKS", {os.getpid(): threading.Lock()})
+    with detectors._LOCKS[os.getpid()]:
+        monkeypatch.setattr(os, "getpid", lambda: -1)
         assert FastTextDetector(fasttext.path)(["ཀ"]) == [{"bod_Tibt": 0.75, "zho_Hans": 0.25}]
 
 

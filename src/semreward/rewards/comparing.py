@@ -1,7 +1,6 @@
 """What guards and overlap rewards share: each answer is compared with the texts of its own row, without a model."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import ClassVar
 
@@ -20,9 +19,6 @@ class ComparingReward(Reward):
         reference_column: Name of the column with a string, or a list of strings, per row.
         on_missing: `"raise"`, or `"none"` to give no reward to rows whose reference or source is missing.
         name, answer, on_error: As for every `Reward`.
-
-    Raises:
-        ArgumentError: A parameter is out of its range.
     """
 
     _: KW_ONLY
@@ -39,21 +35,15 @@ class ComparingReward(Reward):
 
     def score(self, batch: Batch) -> Outcome:
         """The values of a batch: 0 for an empty answer, NaN for a row without its reference or source."""
-        values = np.full(len(batch.answers), np.nan)
-        rows = zip(batch.answers, self._sources(batch), self._references(batch), strict=True)
-        for row, (answer, source, references) in enumerate(rows):
+        answers = batch.answers
+        values = np.full(len(answers), np.nan)
+        column, source_column = self.reference_column, getattr(self, "source_column", None)  # where a reward has one
+        texts = [()] * len(answers) if column is None else batch.references(column, self.on_missing)
+        sources = [""] * len(answers) if source_column is None else batch.sources(source_column, self.on_missing)
+        for row, (answer, source, references) in enumerate(zip(answers, sources, texts, strict=True)):
             if source is not None and references is not None:
                 values[row] = self._compared(answer, source, references) if answer else 0.0
         return Outcome(values)
-
-    def _references(self, batch: Batch) -> Sequence[Texts | None]:
-        if self.reference_column is None:
-            return [()] * len(batch.answers)
-        return batch.references(self.reference_column, self.on_missing)
-
-    def _sources(self, batch: Batch) -> Sequence[str | None]:
-        """The source of each row, empty for rewards that read none."""
-        return [""] * len(batch.answers)
 
     @abstractmethod
     def _compared(self, answer: str, source: str, references: Texts) -> float:

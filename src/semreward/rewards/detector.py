@@ -36,10 +36,6 @@ def probabilities_of(detector: LanguageDetector, texts: Sequence[str], languages
 
     Raises:
         ArgumentError, ArgumentTypeError: The detector returns something other than one finding per text.
-
-    Example:
-        >>> probabilities_of(lambda texts: [{"zho_Hans": 0.5, "zho_Hant": 0.25} for _ in texts], ["你好"], ["zh"])
-        [0.75]
     """
     distinct = list(dict.fromkeys(texts))
     returned: object = detector(list(distinct)) if distinct else []
@@ -105,17 +101,16 @@ def _as_mapping(finding: object) -> Mapping[str, float]:
 class FastTextDetector:
     """A fastText language identifier, loaded on first use: GlotLID, OpenLID, NLLB's, lid.176.
 
-    The object holds no model: it compares, hashes, prints and pickles by its parameters, and equal ones share one
-    loaded model per process. Line breaks become spaces, because fastText reads one line. Detectors err most on short
-    and on mixed texts: measure one before it decides over rewards.
+    The object holds no model, so it pickles; equal ones share one loaded model per process. Line breaks become spaces,
+    because fastText reads one line. Detectors err most on short and on mixed texts: measure one before it decides over
+    rewards.
 
     Args:
         path: File of the model (`model_v3.bin`, `lid.176.ftz`).
 
     Raises:
         ArgumentError: There is no such file.
-        MissingDependencyError: At the first call, the fasttext library is not installed.
-        ValueError: At the first call, fastText cannot read the file.
+        MissingDependencyError, ValueError: At the first call: fasttext is not installed, or cannot read the file.
 
     Source:
         Joulin et al. 2017, https://aclanthology.org/E17-2068; GlotLID: Kargaran et al. 2023,
@@ -125,11 +120,9 @@ class FastTextDetector:
     path: str
 
     def __post_init__(self) -> None:
-        if not isinstance(self.path, (str, os.PathLike)):
-            raise ArgumentTypeError(f"`path` must be the path of a fastText model's file, got {self.path!r}")
-        object.__setattr__(self, "path", os.fspath(self.path))
-        if not Path(self.path).is_file():
+        if not isinstance(self.path, (str, os.PathLike)) or not Path(self.path).is_file():
             raise ArgumentError(f"`path` must be the file of a fastText model, got {self.path!r}; download it first")
+        object.__setattr__(self, "path", os.fspath(self.path))
 
     @property
     def fingerprint(self) -> str:
@@ -140,7 +133,7 @@ class FastTextDetector:
         """The eight most probable languages of `N` texts, and how probable they are."""
         if not texts:
             return []
-        with _lock:
+        with _LOCKS.setdefault(os.getpid(), threading.Lock()):
             labels, shares = _loaded(self.path).predict([" ".join(text.split()) for text in texts], k=_LABELS)
         return [
             {label.removeprefix(_LABEL): float(share) for label, share in zip(*row, strict=True)}
@@ -148,7 +141,8 @@ class FastTextDetector:
         ]
 
 
-_lock = threading.Lock()  # one thread at a time loads a model, or asks one
+# By process, since a forked child may find its parent's lock held: one thread at a time loads a model, or asks one.
+_LOCKS: dict[int, threading.Lock] = {}
 
 
 @lru_cache(maxsize=4)
@@ -164,13 +158,3 @@ def _file_hash(path: str) -> str:
         while block := file.read(2**20):
             digest.update(block)
     return digest.hexdigest()[:16]
-
-
-def _after_fork() -> None:
-    """A forked child gets a lock of its own: another thread may have held the parent's."""
-    global _lock  # noqa: PLW0603 - the module's one lock
-    _lock = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

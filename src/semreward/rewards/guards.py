@@ -4,12 +4,11 @@ Use them as gates of a `CompositeReward`. A guard compares an answer with its re
 without a model, in linear time. It never says that an answer is good. `ComparingReward` has the common parameters.
 """
 
-from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import ClassVar
 
-from semreward.arguments import check_count, check_number, check_share
-from semreward.batch import Batch, Texts
+from semreward.arguments import check_count, check_number, check_share, check_text
+from semreward.batch import Texts
 from semreward.rewards.comparing import ComparingReward
 from semreward.rewards.ngrams import copied_share, repeated_share, weighted_length
 from semreward.rewards.numerals import digit_numbers, written_numbers
@@ -23,15 +22,12 @@ class LengthRatioGuard(ComparingReward):
 
     $$R(y, y^*) = 1 \text{ for } low \cdot |y^*| - slack \le |y| \le high \cdot |y^*| + slack, \quad 0 \text{ else}$$
 
-    |y| counts characters without white space; ideographs, punctuation, symbols and invisible characters count four, so
-    that padding is never free (see `semreward.rewards.ngrams`). With several references the best fit counts.
+    |y| is `semreward.rewards.ngrams.weighted_length`. With several references the best fit counts.
 
     Args:
         low: Least ratio, >= 0 and at most `high`; `0` accepts short answers.
-        high: Greatest ratio, finite. The default suits translation, and stops most answers that say everything twice,
-            also in other words. Headlines and summaries need a wider band.
-        slack: Characters by which an answer may always be longer or shorter, >= 0: short references have valid wordings
-            that differ by a word.
+        high: Greatest ratio, finite. The default suits translation; headlines and summaries need a wider band.
+        slack: Length by which an answer may always be longer or shorter, >= 0, for short references.
 
     Source:
         A semantic reward alone is reported to drive answers into verbosity: arXiv 2605.29502. The measure is ours.
@@ -56,8 +52,7 @@ class LengthRatioGuard(ComparingReward):
 
     def _compared(self, answer: str, _source: str, references: Texts) -> float:
         length = weighted_length(answer)
-        for reference in references:
-            wanted = weighted_length(reference)
+        for wanted in map(weighted_length, references):
             if self.low * wanted - self.slack <= length <= self.high * wanted + self.slack:
                 return 1.0
         return 0.0
@@ -76,7 +71,7 @@ class RepetitionGuard(ComparingReward):
     Args:
         limit: Greatest share e, in [0, 1). Below 1/2, an answer that says everything twice earns 0.
         ngram: Length of the n-grams in ideographs or Hangul syllables, >= 1; four times as many characters of other
-            scripts, because Tibetan repeats its syllables and the tsheg all the time.
+            scripts.
         reference_column: As in `ComparingReward`; `None` to judge answers alone (r(y*) = 0).
 
     Source:
@@ -149,11 +144,9 @@ class SourceCopyGuard(ComparingReward):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_text("source_column", self.source_column)
         check_share("limit", self.limit, below_one=True)
         check_count("ngram", self.ngram)
-
-    def _sources(self, batch: Batch) -> Sequence[str | None]:
-        return batch.sources(self.source_column, self.on_missing)
 
     def _compared(self, answer: str, source: str, references: Texts) -> float:
         return float(copied_share(answer, source, references, ngram=self.ngram) <= self.limit)
@@ -166,10 +159,8 @@ class NumberRecallReward(ComparingReward):
     $$R = \frac{2 P Q}{P + Q}, \qquad Q = \frac{|W \cap G|}{|W|}, \quad P = 1 - \frac{|A \setminus K|}{|A|}$$
 
     W are the values that the reference writes with digits, A those of the answer. G are the answer's values with digits
-    or in words, K those of the reference and the source. Q is the recall, P the share of the answer's numbers that are
-    not invented; each is 1 if there is nothing to count. As a gate it closes only if no number is right. Digits of all
-    scripts are equal by value; `semreward.rewards.numerals` has the separators and the words that are known (Chinese,
-    Tibetan, English). Each value counts once. With several references the best match counts.
+    or in words, K those of the reference and the source (`semreward.rewards.numerals`). Q and P are 1 if there is
+    nothing to count. As a gate it closes only if no number is right. With several references the best match counts.
 
     Args:
         written_out: Whether numbers in words, from two on, belong to W and A, too. Then 三 and གསུམ must be right, but
@@ -194,11 +185,6 @@ class NumberRecallReward(ComparingReward):
     written_out: bool = False
     source_column: str | None = None
     name: str = "number_recall"
-
-    def _sources(self, batch: Batch) -> Sequence[str | None]:
-        if self.source_column is None:
-            return super()._sources(batch)
-        return batch.sources(self.source_column, self.on_missing)
 
     def _compared(self, answer: str, source: str, references: Texts) -> float:
         return max([self._match(answer, reference, source) for reference in references])

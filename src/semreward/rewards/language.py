@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence  # noqa: TC003 - a dataclass's annotations are read at run time
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -14,20 +14,9 @@ from semreward.rewards.detector import LanguageDetector, probabilities_of
 from semreward.rewards.spans import SPAN_KINDS, SpanKind, as_terms, without_spans, without_terms
 from semreward.scripts import Writing, expand_scripts, visible, writing_of
 
-Shape: TypeAlias = Literal["strict", "ratio"]
-"""How the share of own letters becomes a reward; see `LanguageConsistencyReward`."""
-
-SHAPES: tuple[Shape, ...] = ("strict", "ratio")
-
-# At half, a text is as much in another language as in its own.
-_TOLERANCE_END = 0.5
-
-# Largest share of an answer's letters that `allowed` and `strip` may leave out: an answer of nothing else is in no
-# language.
-_MOST_LEFT_OUT = 0.5
-
-# A share of 5 % is within a tolerance of 0.05, whatever their rounding.
-_ROUNDING = 1e-9
+_TOLERANCE_END = 0.5  # there, a text is as much in another language as in its own
+_MOST_LEFT_OUT = 0.5  # share of letters that `allowed` and `strip` may leave out: an answer of nothing else hides
+_ROUNDING = 1e-9  # a share of 5 % is within a tolerance of 0.05
 
 
 @dataclass(frozen=True)
@@ -38,15 +27,9 @@ class LanguageConsistencyReward(Reward):
     rule for a letter. Only a `detector` tells languages apart that share a script (Tibetan and Dzongkha, Chinese and
     Japanese kanji). A row is `None` if its language is missing and `on_missing="none"`.
 
-    The other options relax this, and are off by default. Let an answer have $o$ own and $f$ foreign letters that count,
-    and $q = f / (o + f)$. A value is a float in [0, 1]:
-
-    | `shape` | reward |
-    |---|---|
-    | `"strict"` | 1 for q <= `tolerance`, else 0 |
-    | `"ratio"` | 1 - max(0, q - `tolerance`) / (1 - `tolerance`) |
-
-    An answer earns 0 if `allowed` and `strip` leave out more than half of its letters.
+    The other options relax this. Let q be the share of foreign letters among an answer's letters that count. It earns
+    1 for q <= `tolerance`, else 0; with `shape="ratio"` 1 - max(0, q - `tolerance`) / (1 - `tolerance`), in [0, 1]; and
+    0 if `allowed` and `strip` leave out more than half of its letters.
 
     Args:
         language: BCP-47 tag, such as `"bo"` or `"zh-Hant"`, whose scripts CLDR knows; see `writing_of` for Serbian.
@@ -54,7 +37,7 @@ class LanguageConsistencyReward(Reward):
         language_column: For data in several languages, the column with a tag (or a list of scripts) per row. Rows with
             `None` fall back to `language` or `scripts`, if given.
         on_missing: `"raise"`, or `"none"` to let rows without a language pass without a reward.
-        shape: How the foreign share becomes a reward.
+        shape: `"strict"` or `"ratio"`.
         tolerance: Foreign share that is forgiven, in [0, 0.5).
         allowed: Terms (strings: whole words, case matters) and patterns (compiled with `re`) whose letters, own or
             foreign, do not count.
@@ -87,7 +70,7 @@ class LanguageConsistencyReward(Reward):
     language_column: str | None = None
     on_missing: MissingPolicy = "raise"
     name: str = "language_consistency"
-    shape: Shape = "strict"
+    shape: Literal["strict", "ratio"] = "strict"
     tolerance: float = 0.0
     allowed: tuple[Any, ...] = ()  # terms and compiled patterns
     strip: tuple[SpanKind, ...] = ()
@@ -99,8 +82,13 @@ class LanguageConsistencyReward(Reward):
         check_choice("on_missing", self.on_missing, MISSING_POLICIES)
         self._check_languages()
         object.__setattr__(self, "allowed", as_terms(self.allowed))
-        object.__setattr__(self, "strip", _as_kinds(self.strip))
-        check_choice("shape", self.shape, SHAPES)
+        kinds = in_one_order(self.strip) if hasattr(self.strip, "__iter__") else (self.strip,)
+        if not all(kind in SPAN_KINDS for kind in kinds):
+            raise ArgumentError(
+                f"`strip` must be a collection of {', '.join(map(repr, SPAN_KINDS))}; got {self.strip!r}"
+            )
+        object.__setattr__(self, "strip", kinds)
+        check_choice("shape", self.shape, ("strict", "ratio"))
         check_share("tolerance", self.tolerance)
         if self.tolerance >= _TOLERANCE_END:
             raise ArgumentError(f"`tolerance` must be below {_TOLERANCE_END}, got {self.tolerance!r}")
@@ -164,11 +152,8 @@ class LanguageConsistencyReward(Reward):
         return 1 - max(0.0, share - self.tolerance) / (1 - self.tolerance), kept
 
     def _targets(self, batch: Batch) -> "Sequence[_Target | None]":
-        default = None
-        if self.scripts is not None:
-            default = _Target(Writing((expand_scripts(self.scripts),)), None)
-        elif self.language is not None:
-            default = _Target(writing_of(self.language), self.language)
+        own = self.language or self.scripts
+        default = None if own is None else _target(own)
         if self.language_column is None:
             return [default] * len(batch)
         tags = batch.column(self.language_column)
@@ -182,15 +167,13 @@ class LanguageConsistencyReward(Reward):
                     "`language` to fall back to, or pass on_missing='none'"
                 )
             return default
+        if not isinstance(language, str) and (self.detector is not None or not is_column(language)):
+            wanted = "a language tag or a list of scripts" if self.detector is None else "a language tag"
+            raise ArgumentTypeError(f"`{self.language_column}` must be {wanted}, got {language!r} at row {row}")
         try:
-            if isinstance(language, str):
-                return _Target(writing_of(language), language)
-            if is_column(language) and self.detector is None:
-                return _Target(Writing((expand_scripts(language),)), None)  # type: ignore[arg-type] # a collection of codes
+            return _target(language)
         except (ArgumentError, ArgumentTypeError) as error:
             raise type(error)(f"`{self.language_column}` at row {row}: {error}") from None
-        wanted = "a language tag or a list of scripts" if self.detector is None else "a language tag"
-        raise ArgumentTypeError(f"`{self.language_column}` must be {wanted}, got {language!r} at row {row}")
 
 
 class _Target(NamedTuple):
@@ -200,9 +183,8 @@ class _Target(NamedTuple):
     language: str | None
 
 
-def _as_kinds(strip: Any) -> tuple[SpanKind, ...]:
-    is_collection = hasattr(strip, "__iter__") and not isinstance(strip, str)
-    kinds = in_one_order(strip) if is_collection else ()
-    if not is_collection or not all(kind in SPAN_KINDS for kind in kinds):
-        raise ArgumentError(f"`strip` must be a collection of {', '.join(map(repr, SPAN_KINDS))}; got {strip!r}")
-    return kinds
+def _target(named: Any) -> _Target:
+    """The target that a language tag, or a collection of script codes, names."""
+    if isinstance(named, str):
+        return _Target(writing_of(named), named)
+    return _Target(Writing((expand_scripts(named),)), None)

@@ -3,6 +3,7 @@
 Values are strings in one plain form (`"1234.5"`), so that numbers of any length compare exactly and in linear time.
 """
 
+import re
 import unicodedata
 from functools import lru_cache
 
@@ -17,22 +18,16 @@ _NUMBER = regex.compile(
     r"|(?P<whole>\d+)(?:\.(?P<part>\d+))?)"
     r"(?P<scale>百万|百萬|千万|千萬|[万萬亿億]|[千仟](?!克|米|瓦|卡|赫|帕|伏|焦|字节)|[百佰](?!分))?"  # 3千克 are 3 kg
 )
-_SCALES = {None: 0, "百": 2, "佰": 2, "千": 3, "仟": 3, "万": 4, "萬": 4, "百万": 6, "百萬": 6, "千万": 7, "千萬": 7}
-_SCALES |= {"亿": 8, "億": 8}
 _FULL_WIDTH = regex.compile(r"(?<=[０-９])[，．](?=[０-９])")
-_FOREIGN_DIGIT = regex.compile(r"[\p{Nd}--0-9]", regex.V1)
-_DECIMAL = regex.compile(r"\p{Nd}")
 _SIGNS = str.maketrans({"٫": ".", "٬": ","})
 
-_HAN_PLAIN = str.maketrans("〇○两兩萬億壹贰貳叁參肆伍陆陸柒捌玖拾佰仟", "零零二二万亿一二二三三四五六六七八九十百千")
-_HAN_DIGITS = {sign: value for value, sign in enumerate("零一二三四五六七八九")}
-_HAN_TENS = {"十": 10, "百": 100, "千": 1000}
-_HAN_MYRIADS = {"万": 10**4, "亿": 10**8}
-_HAN_RUN = regex.compile("[零一二三四五六七八九十百千万亿]+")
+_HAN_RUN = regex.compile("[零一二三四五六七八九十百千万亿〇○两兩萬億壹贰貳叁參肆伍陆陸柒捌玖拾佰仟]+")
+_UNLISTED = {"○": 0, "两": 2, "兩": 2}  # Unicode gives them no value, or gave none before
+_TEN, _MYRIAD = 10, 10_000
 _LONGEST_HAN_RUN = 24  # "九千九百九十九万亿..." ends before; longer runs are not numbers, and would make long integers
 
 _TIBETAN_ONES = ["གཅིག", "གཉིས", "གསུམ", "བཞི", "ལྔ", "དྲུག", "བདུན", "བརྒྱད", "དགུ"]
-_TIBETAN_TEENS = ["བཅུ་གཅིག", "བཅུ་གཉིས", "བཅུ་གསུམ", "བཅུ་བཞི", "བཅོ་ལྔ", "བཅུ་དྲུག", "བཅུ་བདུན", "བཅོ་བརྒྱད", "བཅུ་དགུ"]
+_TIBETAN_TEENS = ["བཅུ", "བཅུ་གཅིག", "བཅུ་གཉིས", "བཅུ་གསུམ", "བཅུ་བཞི", "བཅོ་ལྔ", "བཅུ་དྲུག", "བཅུ་བདུན", "བཅོ་བརྒྱད", "བཅུ་དགུ"]
 _TIBETAN_TENS = ["ཉི་ཤུ", "སུམ་ཅུ", "བཞི་བཅུ", "ལྔ་བཅུ", "དྲུག་ཅུ", "བདུན་ཅུ", "བརྒྱད་ཅུ", "དགུ་བཅུ"]
 _TIBETAN_LINKS = ["ཉེར", "སོ", "ཞེ", "ང", "རེ", "དོན", "གྱ", "གོ"]  # between a ten and its ones, or short for both
 _TIBETAN_FUSING = ("བཞི", "ལྔ", "དགུ", "བཅུ", "ཤུ", "ཅུ", "བརྒྱ")  # what ends in a vowel takes case endings
@@ -45,21 +40,21 @@ _ENGLISH_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split() 
 def digit_numbers(text: str) -> frozenset[str]:
     """The values that a text writes with digits.
 
-    Decimal digits of every script count by value. Groups of three separated by a comma, an apostrophe or a narrow space
-    are one number, with a point before decimals; so are at least two groups separated by points, with a comma before
-    decimals. Zeros that change nothing are dropped. A Chinese 百, 千, 万 or 亿 after a number multiplies it, and a
-    smaller number right after that belongs to it (3万5千). Signs, per cent signs and units are ignored. Linear time.
+    Decimal digits of every script that Python knows count by value. Groups of three separated by a comma, an apostrophe
+    or a narrow space are one number, with a point before decimals; so are at least two groups separated by points, with
+    a comma before decimals. Zeros that change nothing are dropped. A Chinese 百, 千, 万 or 亿 multiplies the number
+    before, and a smaller number right after belongs to it (3万5千). Signs and units are ignored. Linear time.
 
     Example:
         >>> sorted(digit_numbers("༡༢ yaks, 1,500.50 kg, 007, 3万5千"))
         ['12', '1500.5', '35000', '7']
     """
     text = _FULL_WIDTH.sub(lambda found: "," if found[0] == "，" else ".", text)
-    text = _FOREIGN_DIGIT.sub(lambda found: str(decimal_value(found[0])), text).translate(_SIGNS)
+    text = re.sub(r"[^\D0-9]", lambda found: str(int(found[0])), text).translate(_SIGNS)
     numbers: list[str] = []
     end, room = -1, 0  # of the number before: where it ends, and how many zeros of its scale a smaller one may fill
     for found in _NUMBER.finditer(text):
-        scale = _SCALES[found["scale"]]
+        scale = sum(len(str(_han_value(sign))) - 1 for sign in found["scale"] or "")
         digits = regex.sub(r"\D", "", found["whole"])
         number = _plain(digits, found["part"] or "", scale)
         if found.start() == end and len(number) <= room and (scale or len(digits) == room):
@@ -68,24 +63,6 @@ def digit_numbers(text: str) -> frozenset[str]:
             numbers.append(number)
         end, room = found.end(), 0 if found["part"] else scale
     return frozenset(numbers)
-
-
-def decimal_value(sign: str) -> int:
-    """The value of a decimal digit of any script, in [0, 9].
-
-    `regex` knows digits that Python's own Unicode data may not know yet. Digits of a script stand together, from 0 on.
-
-    Example:
-        >>> decimal_value("༣"), decimal_value("\U00010d41")
-        (3, 1)
-    """
-    value = unicodedata.decimal(sign, None)
-    if value is not None:
-        return int(value)
-    back = 0
-    while _DECIMAL.match(chr(ord(sign) - back - 1)):
-        back += 1
-    return back % 10
 
 
 def written_numbers(text: str) -> frozenset[str]:
@@ -98,8 +75,7 @@ def written_numbers(text: str) -> frozenset[str]:
         >>> sorted(written_numbers("三百零五, སུམ་ཅུ་སོ་གཉིས།, twenty-one"))
         ['21', '305', '32']
     """
-    plain = normalise(text).translate(_HAN_PLAIN)
-    found = {value for run in _HAN_RUN.findall(plain) for value in _han_values(run)}
+    found = {value for run in _HAN_RUN.findall(normalise(text)) for value in _han_values(run)}
     sequence, place = units(text.casefold()), 0
     words = _words()
     while place < len(sequence):
@@ -117,60 +93,61 @@ def _plain(whole: str, part: str, shift: int) -> str:
     return f"{whole or '0'}.{part}" if part else whole or "0"
 
 
+def _han_value(sign: str) -> int:
+    return int(unicodedata.numeric(sign, _UNLISTED.get(sign, 0)))
+
+
 def _han_values(run: str) -> set[str]:
     """What a run of Chinese numerals may stand for: its digits (一九九零; each of 两三年) or its places (三百零五)."""
     if len(run) > _LONGEST_HAN_RUN:
         return set()
-    if all(sign in _HAN_DIGITS for sign in run):
-        digits = [str(_HAN_DIGITS[sign]) for sign in run]
+    values = [_han_value(sign) for sign in run]
+    if max(values) < _TEN:
+        digits = [str(value) for value in values]
         return {_plain("".join(digits), "", 0), *(digits if len(digits) == 2 else ())}  # noqa: PLR2004 - said above
-    value = _placed_han_value(run)
-    return set() if value is None else {value}
+    value = _placed_han_value(values)
+    return set() if value is None else {str(value)}
 
 
-def _placed_han_value(run: str) -> str | None:
+def _placed_han_value(values: list[int]) -> int | None:
     """The value of Chinese numerals by place (三百零五); `None` where they have none."""
     total = section = 0
     digit: int | None = None
-    last = 0  # the place that the sign before stood for; 0 behind a digit, a zero and at the start
-    for sign in run:
-        if sign in _HAN_DIGITS:
+    last = 0  # the place before; 0 behind a digit, a zero and at the start
+    for value in values:
+        if value < _TEN:
             if digit:
                 return None  # 三四十, "thirty or forty"
-            digit = _HAN_DIGITS[sign]
+            digit = value
             last = 0 if digit == 0 else last
-        elif sign in _HAN_TENS:
-            if digit is None and sign != "十":
+        elif value < _MYRIAD:
+            if digit is None and value != _TEN:
                 return None  # 千万, "by all means"
-            section, digit, last = section + (1 if digit is None else digit) * _HAN_TENS[sign], None, _HAN_TENS[sign]
+            section, digit, last = section + (1 if digit is None else digit) * value, None, value
         else:
             section += digit or 0
             if not section and not total:
                 return None  # 万一, "in case"
-            last = _HAN_MYRIADS[sign]
-            total = total + section * last if sign == "万" else (total + section) * last
-            section, digit = 0, None
-    return str(total + section + (digit or 0) * (last // 10 if last > _HAN_TENS["十"] else 1))  # 三百五 is 350
+            total = total + section * value if value == _MYRIAD else (total + section) * value
+            section, digit, last = 0, None, value
+    return total + section + (digit or 0) * (last // 10 if last > _TEN else 1)  # 三百五 is 350
 
 
 @lru_cache(maxsize=1)
 def _words() -> dict[tuple[str, ...], str]:
     """Tibetan and English number words as sequences of units."""
-    forms = dict(zip(_TIBETAN_ONES, range(1, 10), strict=True)) | dict(zip(_TIBETAN_TEENS, range(11, 20), strict=True))
-    forms |= {"བཅུ": 10, "བརྒྱ": 100, "སྟོང": 1000}
-    for ten, (word, link) in enumerate(zip(_TIBETAN_TENS, _TIBETAN_LINKS, strict=True), start=2):
-        forms[word] = 10 * ten
-        for one, last in enumerate(_TIBETAN_ONES, start=1):
-            forms |= {f"{start}་{last}": 10 * ten + one for start in (f"{word}་{link}", f"{word}་རྩ", link)}
-    forms |= {
-        form + ending: value
-        for form, value in forms.items()
-        for ending in _TIBETAN_ENDINGS
-        if form.endswith(_TIBETAN_FUSING)
-    }
-    forms |= dict(zip(_ENGLISH_ONES, range(1, 10), strict=True)) | dict(zip(_ENGLISH_TEENS, range(10, 20), strict=True))
-    for ten, word in enumerate(_ENGLISH_TENS, start=2):
-        forms[word] = 10 * ten
-        for one, last in enumerate(_ENGLISH_ONES, start=1):
-            forms |= {f"{word}{link}{last}": 10 * ten + one for link in (" ", "-")}
+    tibetan_tens = zip(_TIBETAN_TENS, _TIBETAN_LINKS, strict=True)
+    tibetan_starts = [(word, (f"{word}་{link}་", f"{word}་རྩ་", f"{link}་")) for word, link in tibetan_tens]
+    english_starts = [(word, (f"{word} ", f"{word}-")) for word in _ENGLISH_TENS]
+    forms = {"བརྒྱ": 100, "སྟོང": 1000}
+    for ones, teens, tens in (
+        (_TIBETAN_ONES, _TIBETAN_TEENS, tibetan_starts),
+        (_ENGLISH_ONES, _ENGLISH_TEENS, english_starts),
+    ):
+        forms |= {word: value for value, word in enumerate((*ones, *teens), start=1)}
+        for ten, (word, starts) in enumerate(tens, start=2):
+            forms[word] = 10 * ten
+            forms |= {start + last: 10 * ten + one for one, last in enumerate(ones, start=1) for start in starts}
+    fusing = [form for form in forms if form.endswith(_TIBETAN_FUSING)]
+    forms |= {form + ending: forms[form] for form in fusing for ending in _TIBETAN_ENDINGS}
     return {tuple(units(form)): str(value) for form, value in forms.items()}

@@ -12,11 +12,7 @@ from semreward.text import units
 
 @dataclass(frozen=True)
 class SacrebleuReward(ComparingReward):
-    """What BLEU and chrF share: sacrebleu computes them, by one metric per answer, because its metrics keep state.
-
-    Raises:
-        MissingDependencyError: sacrebleu is not installed.
-    """
+    """What BLEU and chrF share: sacrebleu computes them, by one metric per answer, because its metrics keep state."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -100,12 +96,7 @@ class RougeLReward(ComparingReward):
 
 
 def rouge_l_f1(completion: str, reference: str) -> float:
-    """ROUGE-L F1 of two texts, in [0, 1]; symmetric, 1 if their units agree, 0 if none is common.
-
-    Example:
-        >>> rouge_l_f1("a c", "a b c")  # LCS = 2, P = 1, R = 2/3
-        0.8
-    """
+    """ROUGE-L F1 of two texts, in [0, 1]; symmetric, 1 if their units agree, 0 if none is common."""
     completed, wanted = units(completion), units(reference)
     common = common_subsequence_length(completed, wanted)
     return 2 * common / (len(completed) + len(wanted)) if common else 0.0
@@ -116,10 +107,6 @@ def common_subsequence_length(first: Sequence[str], second: Sequence[str]) -> in
 
     Source:
         Hyyrö 2004, "Bit-parallel LCS-length computation revisited".
-
-    Example:
-        >>> common_subsequence_length("abcbdab", "bdcaba")
-        4
     """
     positions: dict[str, int] = {}
     for index, unit in enumerate(first):

@@ -22,13 +22,8 @@ def paper_reward(
 ) -> CompositeReward:
     """The paper's reward: 1.5 x thresholded similarity + 1.0 x language consistency.
 
-    Args:
-        encoder: As for `SemanticSimilarityReward`.
-        language: BCP-47 tag of the language that the policy must answer in.
-        threshold: tau, measured on the cold-start policy: a number, or what `calibrate` returns.
-        reference_column: Column of the reference texts.
-        answer: How the answer is found in a completion.
-        on_error: What becomes of rows whose encoder cannot be reached; see `Reward`.
+    `language` is the BCP-47 tag of the language that the policy must answer in, and `threshold` tau, measured on the
+    cold-start policy: a number, or what `calibrate` returns. All else is as for `SemanticSimilarityReward`.
 
     Source:
         Su et al. 2026, eq. 4 and section 3.4.2 (weights), https://arxiv.org/abs/2605.14366
@@ -59,15 +54,11 @@ def recommended_reward(
     Arguments are those of `paper_reward`, and
 
     * `source_column`: for translation, the column of the source texts, or `"prompts"`: answers must not copy from it.
-      Leave it out where copying is legitimate, as in headlines and summaries.
-    * `length`: least and greatest length in proportion to the reference's, see `LengthRatioGuard`; widen it for
-      headlines and summaries.
-    * `written_out`: whether numbers in words (Chinese, Tibetan, English) must be right, too, see `NumberRecallReward`:
-      worth its cost where they carry the meaning, as in captions.
+    * `length`: least and greatest length, see `LengthRatioGuard`; widen it for headlines and summaries.
+    * `written_out`: whether numbers in words must be right, too, see `NumberRecallReward`.
 
     Source:
-        Su et al. 2026, eq. 4, https://arxiv.org/abs/2605.14366, for the sum; the gates are ours. The paper tried a
-        length constraint, too, which did not help there and cost about 2 points of reading comprehension.
+        Su et al. 2026, eq. 4, https://arxiv.org/abs/2605.14366, for the sum; the gates are ours.
 
     Example:
         >>> reward = recommended_reward("org/encoder", "bo", 0.55, source_column="prompts")
