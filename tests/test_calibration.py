@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from doubles import CountingEncoder
+from doubles import BigramEncoder, CountingEncoder
 from semreward import (
     Answer,
     Calibration,
@@ -17,7 +17,7 @@ from semreward import (
     calibrate_threshold,
 )
 from semreward.calibration import area_under_curve, best_split, calibrate, equal_share, mismatched_references
-from semreward.errors import ArgumentError, ArgumentTypeError
+from semreward.errors import ArgumentError, ArgumentTypeError, SemRewardWarning, UnreadableTextError
 from semreward.rewards.similarity import similarities
 
 SIMILARITIES = [0.1, 0.2, 0.3, 0.4, 0.9]
@@ -495,10 +495,25 @@ def test_a_calibration_without_a_fingerprint_checks_nothing(encoder):
 def test_how_the_answer_is_found_is_an_argument(encoder):
     completions = [f"<think>{text}</think>" for text in COMPLETIONS]
     kept = calibrate(encoder, completions, REFERENCES, answer=Answer(reasoning="keep"))
-    assert (calibrate(encoder, completions, REFERENCES, statistic=0.5).mean_similarity, kept.mean_similarity > 0) == (
-        0,
-        True,
-    )
+    with pytest.warns(SemRewardWarning, match="4 of 4 answers are empty"):
+        removed = calibrate(encoder, completions, REFERENCES, statistic=0.5)
+    assert (removed.mean_similarity, kept.mean_similarity > 0) == (0, True)
+
+
+def test_references_that_differ_among_the_samples_of_a_prompt_are_an_error(encoder):
+    with pytest.raises(ArgumentError, match="`references` must repeat .* that of row 1 differs from that of row 0"):
+        calibrate(encoder, COMPLETIONS, ["a", "b", "b", "a"], samples_per_prompt=2)
+
+
+def test_a_sample_that_the_encoder_cannot_read_counts_as_0():
+    class Reads(BigramEncoder):
+        def encode(self, texts, /):
+            if "?" in texts:
+                raise UnreadableTextError("?")
+            return super().encode(texts)
+
+    cosines = similarities(Reads(80), ["?", "a b"], ["a b", "a b"])
+    assert cosines.tolist() == pytest.approx([0.0, 1.0])
 
 
 @pytest.mark.parametrize(

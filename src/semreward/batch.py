@@ -75,6 +75,8 @@ class Batch:
                 found: Any = self.answer(completion)
             except ArgumentTypeError as error:
                 raise ArgumentTypeError(f"`completions` at row {row}: {error}") from None
+            except Exception as error:
+                raise ArgumentError(f"`answer` failed at row {row}, for {str(completion)[:80]!r}: {error!r}") from error
             if not isinstance(found, str):
                 raise ArgumentTypeError(f"`answer` must return a text, got {found!r} at row {row}")
             answers.append(found if isinstance(self.answer, Answer) else normalise(found))
@@ -152,8 +154,8 @@ def _is_missing(reference: Any) -> bool:
 
 
 def is_nothing(value: object) -> bool:
-    """Whether a value is `None`, or NaN, as pandas has it."""
-    return value is None or (isinstance(value, Real) and math.isnan(value))
+    """Whether a value is `None`, or NaN or NA, as pandas has them."""
+    return value is None or type(value).__name__ == "NAType" or (isinstance(value, Real) and math.isnan(value))
 
 
 def source_text(source: Completion, name: str, row: int) -> str:

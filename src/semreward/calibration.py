@@ -17,8 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 
 import semreward
 from semreward.arguments import check_count
-from semreward.batch import Texts, reference_texts
-from semreward.errors import ArgumentError, CalibrationMismatchWarning
+from semreward.batch import Batch, Texts, reference_texts
+from semreward.errors import ArgumentError, CalibrationMismatchWarning, SemRewardWarning
 from semreward.files import write_text
 from semreward.protocols import Completion, Encoder
 from semreward.rewards.similarity import as_encoder, similarities
@@ -35,6 +35,8 @@ _CANNOT_TELL, _CAN_TELL = 0.8, 0.95
 
 # Rewards that differ by less count as equal: beside the 1e-4 in GRPO's (r - mean) / (std + 1e-4) they are nothing.
 _EQUAL_DIGITS = 6
+
+_MOST_EMPTY = 0.1  # share of empty answers of which a policy is capable
 
 
 @dataclass(frozen=True)
@@ -188,6 +190,18 @@ def calibrate(
             f"`completions` must hold {samples_per_prompt} samples of each prompt, got {len(completions)} completions; "
             "leave out the prompts that have fewer"
         )
+    texts = [reference_texts(reference, "references", row) for row, reference in enumerate(references)]
+    for row, own in enumerate(texts):
+        first = row // samples_per_prompt * samples_per_prompt
+        if own != texts[first]:
+            raise ArgumentError(
+                f"`references` must repeat a prompt's for its {samples_per_prompt} samples, side by side, but that of "
+                f"row {row} differs from that of row {first}; sort the rows, or correct `samples_per_prompt`"
+            )
+    empty = Batch(completions, {}, answer=answer).answers.count("")
+    if empty > _MOST_EMPTY * len(completions):
+        message = f"{empty} of {len(completions)} answers are empty, and count as a similarity of 0; check `answer`"
+        warnings.warn(message, SemRewardWarning, stacklevel=2)
     cosines = similarities(encoder, completions, references, answer=answer)
     others = mismatched_references(references) if mismatched else None
     return calibrate_threshold(

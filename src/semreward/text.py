@@ -21,8 +21,8 @@ END_TOKENS: tuple[str, ...] = (
 )
 """Tokens that end a turn in common model families, as text decoded with special tokens shows them."""
 
-# What a policy writes beside its answer, from an opening marker to its closing one; case does not matter.
-_REASONING_TAGS = ("think", "thinking", "thought", "thoughts", "reason", "reasoning", "reflection", "scratchpad")
+# What a policy writes beside its answer, from an opening marker to its closing one; in lower or in upper case.
+_REASONING_TAGS = ("think", "thinking", "thought", "reasoning", "reflection", "scratchpad")
 _OTHER_TAGS = ("seed:think", "mm:think", "tool_call", "function_call")  # Seed-OSS, MiniMax
 _BLOCKS = {f"<{tag}>": f"</{tag}>" for tag in (*_REASONING_TAGS, *_OTHER_TAGS)} | {
     "[think]": "[/think]",  # Magistral
@@ -52,7 +52,7 @@ _OTHER_BEGINS = (
 )
 _MARKER = regex.compile(
     rf"(?=[<\[◁][\w/|｜])(?:(?P<answer>{'|'.join(_ANSWER_BEGINS)})|(?P<other>{'|'.join(_OTHER_BEGINS)})"
-    rf"|{'|'.join(map(regex.escape, (*_BLOCKS, *_CLOSINGS)))})",
+    rf"|(?<!`)(?:{'|'.join(map(regex.escape, (*_BLOCKS, *_CLOSINGS)))}))",  # not in `code`
     regex.IGNORECASE,
 )
 
@@ -116,7 +116,7 @@ class Answer:
             text = without_end_tokens(_without_reasoning(text, is_prefilled=self.reasoning == "prefilled"))
         if self.tag is not None:
             tag = regex.escape(self.tag)
-            text = "".join(regex.findall(rf"(?is)<{tag}>((?:(?!</?{tag}>).)*+)</{tag}>", text)[-1:])
+            text = "".join(regex.findall(rf"(?is)<{tag}(?:\s[^<>]*)?>((?:(?!</?{tag}[\s>]).)*+)</{tag}>", text)[-1:])
         return normalise(text)
 
     def completion_of(self, text: str) -> str:
@@ -158,6 +158,9 @@ def _without_reasoning(text: str, *, is_prefilled: bool) -> str:
     at, closing, was_closed = 0, "", False  # `closing`: the marker that ends what is being left out
     for marker in _MARKER.finditer(text):
         found = marker[0].lower()
+        is_marker = marker["answer"] or marker["other"] or marker[0] in {found, marker[0].upper()}
+        if not is_marker:  # Array<Thought>, <Reflection/> of a program
+            continue
         if found == closing or marker["answer"] or (not closing and found in _CLOSINGS):
             if found != closing:
                 kept.clear()

@@ -49,7 +49,7 @@ def test_without_a_file_it_is_only_printed(run, rows, home):
         (
             [ROWS[0], ROWS[2], ROWS[1], ROWS[3]],
             ["--samples-per-prompt", 2],
-            "rows.jsonl must hold 2 samples of a prompt side by side, but `reference` of row 2 differs from",
+            "rows.jsonl: `references` must repeat a prompt's for its 2 samples, side by side, but that of row 2",
         ),
         (ROWS[:2], [], "that of row 1 shares a text with all others"),
         ([*ROWS, {"completion": "a"}], [], "rows.jsonl must have a column `reference`, got completion at row 5"),

@@ -84,6 +84,12 @@ def test_a_detector_that_does_not_know_the_language_is_told(diagnose, pairs, mon
     assert (found, "use one that knows it" in out) == (code, bool(code))
 
 
+def test_references_may_be_several_and_sources_messages(diagnose, rows, captions):
+    messages = [{"role": "user", "content": captions[0][0]}]
+    code, out, _ = diagnose(rows({"zh": messages, "bo": [captions[0][1], captions[1][1]]}), "--language", "bo")
+    assert (code, row_of("rows", out)) == (0, "2, 2 distinct references")
+
+
 def test_the_policys_tokens_are_counted(diagnose, pairs, policy_folder):
     _, out, _ = diagnose(pairs(), "--tokenizer", policy_folder)
     assert "a reference" in row_of("policy's tokens", out)
@@ -95,7 +101,10 @@ def test_the_policys_tokens_are_counted(diagnose, pairs, policy_folder):
         (["--language", "bo"], "need --data"),
         (["--data", "rows.jsonl", "--detector", "lid.bin"], "--detector needs --language"),
         (["--data", "rows.jsonl", "--reference-column", "de"], "must have a column `de`"),
-        (["--data", "rows.jsonl", "--reference-column", "bo"], "`bo` must be a non-empty string, got '' at row 11"),
+        (
+            ["--data", "rows.jsonl", "--reference-column", "bo"],
+            "`bo` must be a non-empty string or a list of them, got '' at row 11",
+        ),
     ],
 )
 def test_wrong_usage_is_told_on_one_line(run, trained_folder, pairs, options, message):

@@ -266,3 +266,10 @@ def test_a_file_that_does_not_exist_is_named(run, home, name):
 def test_names_that_are_too_long_name_no_file(run, rows):
     code, _, err = run("score", "long" * 100, "--reward", "named_rewards:length")
     assert (code, "longlong' does not exist" in err) == (2, True)
+
+
+def test_a_name_that_is_given_two_columns_is_an_error(run, rows):
+    source = rows({"completion": "a", "one": "a", "two": "b"})
+    columns = ["--column", "reference=one", "--column", "reference=two"]
+    code, _, err = run("score", source, "--reward", "named_rewards:paper", *columns)
+    assert (code, "--column must name each NAME once" in err) == (2, True)

@@ -97,8 +97,8 @@ CALL = (
 LOOKED_UP = "I look.\n<tool_call>\n{}\n</tool_call><|im_end|>\n<|im_start|>user\n<tool_response>\nx\n</tool_response>"
 
 REASONED = [
-    *(f"<{tag}>hm</{tag}>" for tag in ("think", "thinking", "thought", "thoughts", "reason", "reasoning")),
-    *(f"<{tag}>hm</{tag}>" for tag in ("reflection", "scratchpad", "seed:think", "mm:think", "THINK", "Thought")),
+    *(f"<{tag}>hm</{tag}>" for tag in ("think", "thinking", "thought", "reasoning")),
+    *(f"<{tag}>hm</{tag}>" for tag in ("reflection", "scratchpad", "seed:think", "mm:think", "THINK")),
     "[THINK]hm[/THINK]",
     "◁think▷hm◁/think▷",
     "<|channel>thought\nhm<channel|>",
@@ -341,3 +341,40 @@ def test_numbers_that_differ_earn_nothing(one, other):
 @pytest.mark.parametrize("text", ["3千克", "3千米", "3千瓦", "3百分点"])
 def test_a_prefix_of_a_unit_does_not_multiply(text):
     assert NumberRecallReward()(completions=["3"], reference=[text]) == [1.0]
+
+
+CODE = [
+    "Declare `const xs: Array<Thought> = [];` and return it.",
+    "fn f() -> Option<Reason> { None }",
+    "<error><reason>disk full</reason></error>",
+    "return <Reflection depth={2}>mirror</Reflection>;",
+    "Put your steps into `<think>` and `</think>`.",
+]
+
+
+@pytest.mark.parametrize("text", CODE)
+def test_code_and_markup_are_not_taken_for_reasoning(text):
+    assert Answer()(text) == text
+
+
+@pytest.mark.parametrize("opening", ["<answer>", '<answer lang="en">', "<ANSWER\n>"])
+def test_a_tag_may_have_attributes(opening):
+    assert Answer(tag="answer")(f"It is {opening}blue</answer>.") == "blue"
+
+
+def test_a_tag_is_not_found_in_a_longer_name():
+    assert Answer(tag="answer")("<answers>blue</answers>") == ""
+
+
+def test_a_function_that_raises_is_an_error_with_the_row():
+    with pytest.raises(ArgumentError, match=r"`answer` failed at row 1, for 'no hashes': IndexError"):
+        LanguageConsistencyReward("en", answer=behind_the_hashes)(completions=["a #### yes", "no hashes"])
+
+
+def behind_the_hashes(completion):
+    return completion.split("####")[1]
+
+
+def test_a_reference_of_pandas_that_is_missing_is_missing():
+    missing = type("NAType", (), {})()
+    assert ChrfReward(on_missing="none")(completions=["a", "b"], reference=[missing, "b"]) == [None, 1.0]

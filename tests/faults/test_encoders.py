@@ -73,6 +73,12 @@ def test_a_text_of_unknown_tokens_only_has_no_vector(bert_folder):
         encoder_of(bert_folder).encode([MONGOLIAN])
 
 
+@pytest.mark.parametrize(("text", "is_fault"), [("the cát sleéps in the gárden", True), ("the cat sleeps", False)])
+def test_a_tokenizer_that_drops_the_marks_of_letters_is_told(bert_folder, text, is_fault):
+    report = check_encoder(encoder_of(bert_folder), [text])
+    assert (report["marks dropped"], "drops the marks" in report.verdict) == (float(is_fault), is_fault)
+
+
 @pytest.mark.parametrize("text", [f"{MONGOLIAN}.", "᠃ , ᠪᠢ", "🙂"])
 def test_known_punctuation_makes_no_text_readable(bert_folder, text):
     with pytest.raises(UnreadableTextError):
@@ -124,12 +130,13 @@ def test_warming_up_needs_no_text_that_the_model_knows(tibetan_folder):
 
 
 def test_many_unknown_tokens_are_a_warning_with_their_share_and_words(bert_folder, caplog):
-    texts = [f"the cat sleeps in the {word}" for word in (*MONGOLIAN.split(), "ᠴᠢ", "ᠬᠣᠨᠢ")]
+    words = [*MONGOLIAN.split(), "ᠴᠢ", "ᠬᠣᠨᠢ"]
+    texts = [f"{'the ' * number}cat sleeps in the {word}" for number in range(1, 6) for word in words]
     with caplog.at_level(logging.WARNING, logger="semreward"):
         encoder_of(bert_folder, revision="unknown").encode(texts)
         encoder_of(bert_folder, revision="unknown").encode([f"{text} ." for text in texts])
     (message,) = [record.message for record in caplog.records if "unknown to the encoder" in record.message]
-    assert message.startswith("17 % of the first 30 tokens are unknown to the encoder, such as in ")
+    assert message.startswith("12 % of the first 200 tokens are unknown to the encoder, such as in ")
     assert "ᠮᠣᠩᠭᠣᠯ" in message
 
 

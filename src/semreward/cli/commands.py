@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from semreward import calibration, testing
 from semreward.audit.auditing import audit_reward
+from semreward.batch import Batch
 from semreward.cli.rewards import load, number_or_text, reward_of, similarity_of
 from semreward.cli.streams import ABOUT_ROWS, Row, check_target, located, name_of, put, refusals, rows_of, say
 from semreward.encoders.checking import Check, check_encoder
@@ -126,13 +127,6 @@ def calibrate(options: Namespace, stdout: TextIO) -> int:
     reward = similarity_of(options)
     column, per_prompt = reward.reference_column, options.samples_per_prompt
     rows = list(rows_of(options.file, options.column, needed=("completion", column)))
-    for index, row in enumerate(rows):
-        first = index // per_prompt * per_prompt
-        if row[column] != rows[first][column]:
-            raise ArgumentError(
-                f"{name_of(options.file)} must hold {per_prompt} samples of a prompt side by side, but `{column}` of "
-                f"row {index + 1} differs from that of row {first + 1}; sort the rows, or correct --samples-per-prompt"
-            )
     if options.encoder is not None:
         load(reward.encoder)
     try:
@@ -237,13 +231,13 @@ def texts_of(options: Namespace) -> tuple[list[str], list[str]]:
         raise ArgumentError("--detector needs --language, the one to look for")
     columns = [options.reference_column, *filter(None, [options.source_column])]
     rows = list(rows_of(options.data, (), needed=columns)) if options.data is not None else []
-    for number, row in enumerate(rows, start=1):
-        for column in columns:
-            if not isinstance(row[column], str) or not row[column].strip():
-                found = f"got {row[column]!r} at row {number}; drop the row"
-                raise ArgumentError(f"{name_of(options.data)}: `{column}` must be a non-empty string, {found}")
-    references, *sources = ([row[column] for row in rows] for column in columns)
-    return (sources[0] if sources else []), references
+    batch = Batch([""] * len(rows), {column: [row[column] for row in rows] for column in columns})
+    try:
+        references = [text for texts in batch.references(columns[0]) for text in texts or ()] if rows else []
+        sources = batch.sources(columns[1]) if columns[1:] else []
+    except ABOUT_ROWS as error:
+        raise located(error, options.data) from error
+    return [text for text in sources if text], references
 
 
 def checks_of(options: Namespace, sources: Sequence[str], references: Sequence[str]) -> Iterator[Check]:

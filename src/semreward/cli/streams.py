@@ -26,6 +26,8 @@ class ReaderGoneError(Exception):
 def rows_of(source: str, columns: Sequence[tuple[str, str]], *, needed: Sequence[str]) -> Iterator[Row]:
     """The rows of a file, with each column NAME that `--column NAME=COLUMN` takes from another one."""
     taken = dict(columns)
+    if len(taken) < len(columns):
+        raise ArgumentError("--column must name each NAME once; of several references make one column of lists")
     required = [*taken.values(), *(name for name in needed if name not in taken)]
     if is_one_file(source, sys.__stdout__):  # it would grow while it is read
         raise ArgumentError(f"stdout must not be the file that is read, {name_of(source)}; write to another one")

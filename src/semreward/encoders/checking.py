@@ -1,6 +1,7 @@
 """What an encoder is, and what it makes of some texts: a report that ends in a verdict."""
 
 import os
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from semreward.scripts import script_of_letter
 _MOST_TOKENS = {"word": 4.5, "character": 1.5}
 _UNSPACED = {"Hani", "Hira", "Kana", "Thai", "Laoo", "Khmr", "Mymr", "Tibt"}
 _MOST_BEYOND, _MOST_DIFFERENCE = 0.05, 1e-2
+_FEWEST_MARKS, _MOST_LOST = 0.01, 0.5  # per character of a language that needs them; of all marks
 _BATCH, _MOST_TEXTS = 64, 2048
 
 
@@ -115,14 +117,25 @@ def _of_texts(forward: ModelForward, texts: Sequence[str]) -> list[Check]:
     spelt = "the tokenizer spells letter by letter: it was not made for this language"
     cut_off = f"the encoder does not see the end of {beyond:.0%} of the texts"
     shown = f"{beyond:.1%} of texts, longer than {model.max_seq_length} tokens"
+    decode = getattr(model.tokenizer, "batch_decode", lambda _: texts)  # static embeddings cannot
+    marks = _marks(texts)
+    lost = max(0.0, 1 - _marks(decode(features["input_ids"])) / marks) if marks else 0.0
+    bare = "the tokenizer drops the marks of letters, such as accents and vowel signs: words become equal"
+    is_marked = marks > _FEWEST_MARKS * sum(map(len, texts))
     readable = [text for text, is_unreadable in zip(texts, counts.unreadable, strict=False) if not is_unreadable]
     make = partial(ModelForward, model, prompt=prompt, batch_tokens=2**40, batch_size=_BATCH)
     return [
         Check("unknown tokens", unknown, f"{unknown:.1%}", strange if unknown > MOST_UNKNOWN else ""),
         Check(f"tokens per {unit}", per_unit, f"{per_unit:.2f}", spelt if per_unit > _MOST_TOKENS[unit] else ""),
+        Check("marks dropped", lost, f"{lost:.1%}", bare if is_marked and lost > _MOST_LOST else ""),
         Check("beyond the window", beyond, shown, cut_off if beyond > _MOST_BEYOND else ""),
         _of_batches(make, readable),
     ]
+
+
+def _marks(texts: Sequence[str]) -> int:
+    """How many marks letters have: accents, vowel signs."""
+    return sum(map(bool, map(unicodedata.combining, unicodedata.normalize("NFD", "".join(texts)))))
 
 
 def _of_batches(open_model: Callable[[], Any], texts: Sequence[str]) -> Check:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MOST_UNKNOWN = 0.05  # share of unknown tokens up to which an encoder knows a language
-_FEWEST_TOKENS = 20  # whose share of unknown ones is judged
+_FEWEST_TOKENS = 100  # whose share of unknown ones is judged
 _EXAMPLES = 5
 _SPECIAL = ("bos", "eos", "pad", "cls", "sep", "mask")
 

@@ -112,12 +112,12 @@ def similarities(
     Arguments are those of `SemanticSimilarityReward` and its call; every row needs a reference.
 
     Returns:
-        Array of shape (N,), float64, in [-1, 1]: the best match of each row; 0 for an empty answer. An answer that
-        cannot be encoded, or of which the encoder knows no token, is an `EncoderError`.
+        Array of shape (N,), float64, in [-1, 1]: the best match of each row; 0 for an answer that is empty, or of
+        which the encoder knows no token. An answer that cannot be encoded is an `EncoderError`.
     """
     batch = Batch(completions, {"references": references}, answer=answer)
-    cosines, errors, unreadable = _cosines(as_encoder(encoder), batch, "references", "raise")
-    _raise_first(errors | unreadable)
+    cosines, errors, _ = _cosines(as_encoder(encoder), batch, "references", "raise")
+    _raise_first(errors)
     return cosines
 
 
