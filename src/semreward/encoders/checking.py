@@ -121,7 +121,7 @@ def _of_texts(forward: ModelForward, texts: Sequence[str]) -> list[Check]:
     marks = _marks(texts)
     lost = max(0.0, 1 - _marks(decode(features["input_ids"])) / marks) if marks else 0.0
     bare = "the tokenizer drops the marks of letters, such as accents and vowel signs: words become equal"
-    is_marked = marks > _FEWEST_MARKS * sum(map(len, texts))
+    is_marked = marks > _FEWEST_MARKS * sum(map(len, texts)) and unknown <= MOST_UNKNOWN
     readable = [text for text, is_unreadable in zip(texts, counts.unreadable, strict=False) if not is_unreadable]
     make = partial(ModelForward, model, prompt=prompt, batch_tokens=2**40, batch_size=_BATCH)
     return [
