@@ -3,8 +3,11 @@ import math
 import numpy as np
 import pytest
 
+from semreward.arguments import is_finite_number
 from semreward.errors import ArgumentError
-from semreward.shaping import break_even_similarity, check_threshold, is_finite_number, threshold_rescale, weighted_sum
+from semreward.rewards.composite import weighted_sum
+from semreward.rewards.recipes import break_even_similarity
+from semreward.rewards.similarity import check_threshold, threshold_rescale
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from semreward.audit import audit_reward
     from semreward.calibration import Calibration, calibrate, calibrate_threshold
-    from semreward.encoders.checking import check_encoder
-    from semreward.encoders.engine import compare_encoders
+    from semreward.encoders.checking import check_encoder, compare_encoders
     from semreward.encoders.local import SentenceTransformerEncoder
     from semreward.encoders.server import EmbeddingServerEncoder
     from semreward.errors import CalibrationMismatchWarning, SemRewardError, SemRewardWarning
@@ -21,10 +20,9 @@ if TYPE_CHECKING:
     from semreward.rewards.guards import LengthRatioGuard, NumberRecallReward, RepetitionGuard, SourceCopyGuard
     from semreward.rewards.language import LanguageConsistencyReward
     from semreward.rewards.overlap import BleuReward, ChrfReward, RougeLReward
-    from semreward.rewards.recipes import paper_reward, recommended_reward
-    from semreward.rewards.similarity import SemanticSimilarityReward, similarities
+    from semreward.rewards.recipes import break_even_similarity, paper_reward, recommended_reward
+    from semreward.rewards.similarity import SemanticSimilarityReward, similarities, threshold_rescale
     from semreward.scripts import language_report
-    from semreward.shaping import break_even_similarity, threshold_rescale
     from semreward.text import Answer
 
 __version__ = "0.1.0"
@@ -32,8 +30,7 @@ __version__ = "0.1.0"
 _NAMES = {
     "audit": "audit_reward",
     "calibration": "Calibration calibrate calibrate_threshold",
-    "encoders.checking": "check_encoder",
-    "encoders.engine": "compare_encoders",
+    "encoders.checking": "check_encoder compare_encoders",
     "encoders.local": "SentenceTransformerEncoder",
     "encoders.server": "EmbeddingServerEncoder",
     "errors": "CalibrationMismatchWarning SemRewardError SemRewardWarning",
@@ -44,10 +41,9 @@ _NAMES = {
     "rewards.guards": "LengthRatioGuard NumberRecallReward RepetitionGuard SourceCopyGuard",
     "rewards.language": "LanguageConsistencyReward",
     "rewards.overlap": "BleuReward ChrfReward RougeLReward",
-    "rewards.recipes": "paper_reward recommended_reward",
-    "rewards.similarity": "SemanticSimilarityReward similarities",
+    "rewards.recipes": "break_even_similarity paper_reward recommended_reward",
+    "rewards.similarity": "SemanticSimilarityReward similarities threshold_rescale",
     "scripts": "language_report",
-    "shaping": "break_even_similarity threshold_rescale",
     "text": "Answer",
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}

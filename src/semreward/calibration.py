@@ -21,8 +21,14 @@ from semreward.batch import Batch, Texts, reference_texts
 from semreward.errors import ArgumentError, CalibrationMismatchWarning, SemRewardWarning
 from semreward.files import write_text
 from semreward.protocols import Completion, Encoder
-from semreward.rewards.similarity import as_encoder, similarities
-from semreward.shaping import SATURATION, as_cosines, check_threshold, threshold_rescale
+from semreward.rewards.similarity import (
+    SATURATION,
+    as_cosines,
+    as_encoder,
+    check_threshold,
+    similarities,
+    threshold_rescale,
+)
 from semreward.text import DEFAULT_ANSWER, Answer
 
 Floats: TypeAlias = NDArray[np.float64]

@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 from semreward import Calibration, calibrate_threshold, threshold_rescale
 from semreward.calibration import area_under_curve, best_split, equal_share, mismatched_references
-from semreward.shaping import SATURATION
+from semreward.rewards.similarity import SATURATION
 
 COSINES = st.floats(-1, 1).map(lambda value: round(value, 6))
 SIMILARITIES = st.lists(COSINES, min_size=2, max_size=30)

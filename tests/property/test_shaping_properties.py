@@ -6,7 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semreward.shaping import threshold_rescale, weighted_sum
+from semreward.rewards.composite import weighted_sum
+from semreward.rewards.similarity import threshold_rescale
 
 SIMILARITY = st.floats(-1, 1)
 THRESHOLD = st.floats(-1, 1, exclude_max=True)

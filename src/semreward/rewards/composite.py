@@ -7,7 +7,7 @@ from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from semreward.arguments import check_choice, check_number, is_column, is_finite_number
 from semreward.batch import Batch
@@ -15,7 +15,6 @@ from semreward.errors import ArgumentError, ArgumentTypeError, EncodingError, Re
 from semreward.protocols import Completion, RewardFunction
 from semreward.rewards.base import AsyncReward, Outcome, Reward, as_values, in_one_order, reward_bounds
 from semreward.rewards.calling import is_async, is_torch_module, reward_name, run_to_end
-from semreward.shaping import weighted_sum
 from semreward.text import DEFAULT_ANSWER
 
 Mode: TypeAlias = Literal["sum", "gate"]
@@ -365,3 +364,23 @@ def _as_float(value: Any) -> float:
     if isinstance(value, (str, bytes)):
         raise TypeError(f"got the text {value!r}")
     return float(value)
+
+
+def weighted_sum(values_NK: ArrayLike, weights_K: ArrayLike) -> NDArray[np.float64]:  # noqa: N803 - axes in names
+    """Combine K rewards per row, shape (N, K), into one, shape (N,); missing ones (NaN) add nothing.
+
+    The result is NaN if every reward of the row is NaN, and infinite if the sum overflows.
+
+    Source:
+        Su et al. 2026, eq. 4, https://arxiv.org/abs/2605.14366; the treatment of NaN is TRL's.
+
+    Example:
+        >>> weighted_sum([[0.5, 1.0], [float("nan"), 1.0]], [1.5, 1.0]).tolist()
+        [1.75, 1.0]
+    """
+    values = np.asarray(values_NK, dtype=np.float64)
+    weights = np.asarray(weights_K, dtype=np.float64)
+    missing = np.isnan(values)
+    with np.errstate(over="ignore"):  # callers look at what comes out
+        total = (np.where(missing, 0.0, values) * weights).sum(axis=1)
+    return np.where(missing.all(axis=1), np.nan, total)

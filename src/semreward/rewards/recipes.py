@@ -2,12 +2,13 @@
 
 from typing import Any, SupportsFloat
 
+from semreward.arguments import check_number
 from semreward.protocols import Encoder
 from semreward.rewards.base import ErrorPolicy, Reward
 from semreward.rewards.composite import CompositeReward
 from semreward.rewards.guards import LengthRatioGuard, NumberRecallReward, RepetitionGuard, SourceCopyGuard
 from semreward.rewards.language import LanguageConsistencyReward
-from semreward.rewards.similarity import SemanticSimilarityReward
+from semreward.rewards.similarity import SemanticSimilarityReward, check_threshold
 from semreward.text import DEFAULT_ANSWER, Answer
 
 
@@ -76,3 +77,28 @@ def recommended_reward(
     components = [*paper.components, *((guard, 0.0) for guard in guards)]
     gates = ["language_consistency", *(guard.name for guard in guards)]
     return paper.replace(components=components, mode="gate", gates=gates)
+
+
+def break_even_similarity(
+    similarity_weight: float = 1.5, language_weight: float = 1.0, *, threshold: float | None = None
+) -> float:
+    r"""By how much more similarity an answer in the wrong language beats one in the right language under a plain sum.
+
+    Of two answers that earn $a S + b L$, the one with $L = 0$ earns more as soon as its $S$ is higher by more than
+
+    $$\Delta = \frac{b}{a}, \qquad \text{in cosine above } \tau: \quad \Delta_{cos} = (1 - \tau) \frac{b}{a}$$
+
+    with a = `similarity_weight` > 0 and b = `language_weight` >= 0; in cosine if a `threshold` in [-1, 1) is given.
+    From a gap of 1 on (1 - tau in cosine) no similarity makes up for the language. Follows from the paper's eq. 4.
+
+    Example:
+        >>> round(break_even_similarity(1.5, 1.0), 3), round(break_even_similarity(1.5, 1.0, threshold=0.55), 3)
+        (0.667, 0.3)
+    """
+    check_number("similarity_weight", similarity_weight, above=0)
+    check_number("language_weight", language_weight, at_least=0)
+    gap = float(language_weight) / float(similarity_weight)
+    if threshold is None:
+        return gap
+    check_threshold(threshold)
+    return (1.0 - float(threshold)) * gap

@@ -2,20 +2,31 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, SupportsFloat
+from typing import Any, Literal, SupportsFloat, overload
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from semreward.arguments import check_choice, check_text
+from semreward.arguments import check_choice, check_text, is_finite_number
 from semreward.batch import MISSING_POLICIES, Batch, MissingPolicy, Texts
 from semreward.encoders.engine import engine_of, require_encoder
 from semreward.encoders.local import SentenceTransformerEncoder
-from semreward.errors import ArgumentError, EncoderUnavailableError, EncodingError, UnreadableTextError
+from semreward.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    EncoderUnavailableError,
+    EncodingError,
+    UnreadableTextError,
+)
 from semreward.protocols import Completion, Encoder
 from semreward.rewards.base import Outcome, Reward, as_values
-from semreward.shaping import SATURATION, check_threshold, threshold_rescale
 from semreward.text import DEFAULT_ANSWER, Answer
+
+# How far rounding may carry a cosine of unit vectors beyond [-1, 1]; it is clipped back.
+COSINE_SLACK = 1e-3
+
+SATURATION = 0.95
+"""From this shaped reward on, a completion counts as saturated: there is next to nothing left to gain."""
 
 
 @dataclass(frozen=True)
@@ -178,3 +189,72 @@ def as_encoder(encoder: object) -> Encoder:
         return SentenceTransformerEncoder(encoder)  # type: ignore[arg-type] # a path becomes a string in there
     require_encoder(encoder)
     return encoder  # type: ignore[return-value] # just checked
+
+
+@overload
+def threshold_rescale(s: float, threshold: float) -> float: ...
+@overload
+def threshold_rescale(s: ArrayLike, threshold: float) -> NDArray[np.float64]: ...
+def threshold_rescale(s: ArrayLike, threshold: float) -> float | NDArray[np.float64]:
+    r"""Shape similarities into rewards: nothing up to a threshold, linear from there to 1.
+
+    $$R(s) = 0 \text{ for } s \le \tau, \qquad R(s) = \frac{s - \tau}{1 - \tau} \text{ for } s > \tau$$
+
+    Args:
+        s: Similarities, any shape, in [-1, 1]; up to 0.001 beyond is clipped.
+        threshold: tau, in [-1, 1).
+
+    Returns:
+        Rewards in [0, 1]: a float for a scalar, else a float64 array of the same shape; 1 exactly at `s = 1`.
+
+    Raises:
+        ArgumentError: `threshold` is outside [-1, 1), or a similarity outside [-1, 1].
+        ArgumentTypeError: Similarities are not numbers.
+
+    Source:
+        Su et al. 2026, eq. 2, https://arxiv.org/abs/2605.14366
+
+    Example:
+        >>> threshold_rescale([0.2, 0.6, 1.0], threshold=0.6).tolist()
+        [0.0, 0.0, 1.0]
+    """
+    check_threshold(threshold)
+    cosines = as_cosines("s", s)
+    tau = float(threshold)  # one precision above and below, so that a similarity of 1 earns exactly 1
+    reward = np.maximum((cosines - tau) / (1.0 - tau), 0.0)
+    return float(reward) if cosines.ndim == 0 else reward
+
+
+def as_cosines(name: str, values: Any, *, at_least: int = 0) -> NDArray[np.float64]:
+    """Numbers in lists, arrays or tensors as an array of cosines, clipped to [-1, 1]; an error for anything else."""
+    try:
+        if hasattr(values, "detach"):  # numpy reads no tensor that takes part in training, or is in bfloat16
+            values = values.detach().cpu().double()
+        array = np.asarray(values)
+        casting: Literal["unsafe", "same_kind"] = "unsafe" if array.dtype == object else "same_kind"  # no texts
+        cosines = array.astype(np.float64, casting=casting)
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
+        kind = ArgumentError if "inhomogeneous" in str(error) else ArgumentTypeError
+        raise kind(
+            f"`{name}` must be numbers, in one row or in rows of one length, got {str(values)[:80]!r}: {error}; "
+            "leave out prompts that have fewer samples, and give a tensor as a whole"
+        ) from error
+    if cosines.size < at_least:
+        raise ArgumentError(
+            f"`{name}` must hold at least {at_least} samples, got {cosines.size}; sample more completions"
+        )
+    wrong = np.flatnonzero(~(np.abs(cosines) <= 1 + COSINE_SLACK))  # also where one is NaN
+    if wrong.size:
+        raise ArgumentError(
+            f"`{name}` must be cosines in [-1, 1], got {cosines.reshape(-1)[wrong[0]]} at position {wrong[0]}; leave "
+            "out rows without a reference, and give vectors of unit norm"
+        )
+    return np.clip(cosines, -1.0, 1.0)
+
+
+def check_threshold(threshold: float) -> None:
+    """Raise `ArgumentError` unless a threshold lies in [-1, 1)."""
+    if not is_finite_number(threshold) or not -1.0 <= threshold < 1.0:
+        raise ArgumentError(
+            f"`threshold` must be a number in [-1, 1), got {threshold!r}; calibrate_threshold() measures one"
+        )
