@@ -204,7 +204,7 @@ class Client:
             elif remaining_s > 0:  # an attempt that the deadline cut short says nothing
                 failure = replace(outcome, is_answered=outcome.is_answered and failure.is_answered)
             longest_s = min(5.0, self.first_wait_s * 2 ** min(attempt - 1, 10))
-            wait_s = outcome.retry_after_s or longest_s * _JITTER.uniform(0.5, 1.0)
+            wait_s = max(outcome.retry_after_s, longest_s * _JITTER.uniform(0.5, 1.0))
             if attempt >= attempts or wait_s >= remaining_s:
                 asks = f", and it asks to wait {wait_s:.3g} s" if outcome.retry_after_s > remaining_s else ""
                 return replace(failure, what=f"{failure.what}, at attempt {attempt}{asks}")

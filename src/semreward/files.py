@@ -115,9 +115,12 @@ def _rows(source: str | PathLike[str], columns: Sequence[Any], split: str) -> It
     if COLUMN in name:
         yield from _aligned_rows(name, columns)
     elif ending in FORMATS or name == STDIN or (is_path and not is_file(name)):
+        names: list[Any] = []
         with _opened(name) as file:
             for row in _file_rows(file, ending, has_header=has_header):
-                yield dict(enumerate(row.values())) if is_numbered and isinstance(row, dict) else row
+                names = names or (list(row) if isinstance(row, dict) else [])  # positions are those of the first row
+                is_renamed = is_numbered and isinstance(row, dict)
+                yield {index: row[key] for index, key in enumerate(names) if key in row} if is_renamed else row
     elif is_file(name):
         raise ArgumentError(f"data file {name!r} must end in {', '.join(FORMATS)}, with or without .gz; convert it")
     else:

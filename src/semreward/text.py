@@ -15,8 +15,8 @@ ReasoningPolicy: TypeAlias = Literal["remove", "keep", "prefilled"]
 
 END_TOKENS: tuple[str, ...] = (
     *("<|im_end|>", "<|endoftext|>", "<|end|>", "<|return|>"),  # Qwen, GPT, Phi, gpt-oss
-    *("<|eot_id|>", "<|eom_id|>", "<|end_of_text|>", "<|finetune_right_pad_id|>"),  # Llama 3, Granite
-    *("</s>", "<end_of_turn>", "<turn|>", "<eos>", "<pad>", "[|endofturn|]"),  # Llama 2, Mistral, Gemma, EXAONE
+    *("<|eot_id|>", "<|eom_id|>", "<|eot|>", "<|eom|>", "<|end_of_text|>", "<|finetune_right_pad_id|>"),  # Llama
+    *("</s>", "<end_of_turn>", "<turn|>", "<eos>", "<pad>", "[PAD]", "[|endofturn|]"),  # Mistral, Gemma, EXAONE
     *("<｜end▁of▁sentence｜>", "<|END_OF_TURN_TOKEN|>", "<|END_RESPONSE|>", "<|END_TEXT|>"),  # DeepSeek, Command
 )
 """Tokens that end a turn in common model families, as text decoded with special tokens shows them."""
@@ -52,7 +52,7 @@ _OTHER_BEGINS = (
 )
 _MARKER = regex.compile(
     rf"(?=[<\[◁][\w/|｜])(?:(?P<answer>{'|'.join(_ANSWER_BEGINS)})|(?P<other>{'|'.join(_OTHER_BEGINS)})"
-    rf"|(?<!`)(?:{'|'.join(map(regex.escape, (*_BLOCKS, *_CLOSINGS)))}))",  # not in `code`
+    rf"|{'|'.join(map(regex.escape, (*_BLOCKS, *_CLOSINGS)))})",
     regex.IGNORECASE,
 )
 
@@ -64,7 +64,7 @@ _WITHOUT_CONTENT = ("tool_calls", "function_call", "refusal", "reasoning_content
 _TEXT_PARTS = ("text", "output_text", "input_text")
 _OTHER_PARTS = ("image", "audio", "video", "file", "input_", "tool", "server_tool", "thinking", "redacted", "reasoning")
 
-_VISIBLE = regex.compile(r"[^\s\p{DI}\p{Cc}\u2800]")  # U+2800: the blank of Braille
+_VISIBLE = regex.compile(r"[^\s\p{DI}\p{Cc}\p{Cf}\p{Cn}\p{Cs}\u2800]")  # U+2800: the blank of Braille
 
 _UNIT = regex.compile(
     r"\p{sc=Han}"  # Chinese writes no spaces: each character is a unit
@@ -154,12 +154,15 @@ def remove_reasoning(text: str, *, policy: ReasoningPolicy = "remove") -> str:
 def _without_reasoning(text: str, *, is_prefilled: bool) -> str:
     if text.startswith("analysis") and "assistantfinal" in text:  # gpt-oss without its special tokens
         return text.rpartition("assistantfinal")[2]
+    if regex.match("analysis[A-Z]", text):  # and cut off
+        return ""
     kept: list[str] = []
     at, closing, was_closed = 0, "", False  # `closing`: the marker that ends what is being left out
     for marker in _MARKER.finditer(text):
         found = marker[0].lower()
-        is_marker = marker["answer"] or marker["other"] or marker[0] in {found, marker[0].upper()}
-        if not is_marker:  # Array<Thought>, <Reflection/> of a program
+        is_code = text[marker.start() - 1 : marker.start()] == "`" == text[marker.end() : marker.end() + 1]
+        is_mixed = found != marker[0] != marker[0].upper() and not marker["answer"] and not marker["other"]
+        if (is_code and found != closing) or is_mixed:  # `<think>`, Array<Thought>
             continue
         if found == closing or marker["answer"] or (not closing and found in _CLOSINGS):
             if found != closing:
@@ -219,11 +222,11 @@ def _last_answer(messages: Sequence[Mapping[str, Any]]) -> str:
 def _is_answer(message: Mapping[str, Any]) -> bool:
     """Whether the policy says something in a message to whoever reads it."""
     role = next((message[key] for key in ("role", "from", "type") if message.get(key) is not None), "assistant")
-    name = str(role).lower()
-    if name in _OWN_ROLES:
-        return message.get("channel") in {None, "final"}
-    if name in _OTHER_ROLES or name.endswith(_OTHER_ENDINGS):
+    name, kind = str(role).lower(), str(message.get("type") or "").lower()
+    if {name, kind} & _OTHER_ROLES or name.endswith(_OTHER_ENDINGS) or kind.endswith(_OTHER_ENDINGS):
         return False
+    if name in _OWN_ROLES:
+        return str(message.get("channel") or "final").lower() == "final"
     raise _unreadable("a message's `role` must be a known one, such as assistant, user or tool", message)
 
 
@@ -233,7 +236,7 @@ def _content_text(message: Mapping[str, Any]) -> str:
         return content
     if isinstance(content, Sequence) and not isinstance(content, bytes):
         return "".join(map(_part_text, content))
-    if content is None and any(key in message for key in (*_CONTENT, *_WITHOUT_CONTENT)):
+    if content is None and "text" not in message and any(key in message for key in (*_CONTENT, *_WITHOUT_CONTENT)):
         return ""
     raise _unreadable("a message must have `content` (or `value`, `parts`): a string or a list of parts", message)
 

@@ -117,3 +117,11 @@ def test_texts_are_not_empty(texts):
 def test_a_wrong_argument_is_an_error_not_a_fault(trained_folder):
     with pytest.raises(ArgumentError, match="`prompt_name` must be a prompt of the model"):
         checked(trained_folder, ["a"], prompt_name="passage")
+
+
+def test_an_encoder_with_one_vector_for_all_texts_is_damaged():
+    class Constant(BigramEncoder):
+        def encode(self, texts, /):
+            return super().encode(["a"] * len(texts))
+
+    assert "all texts have one vector" in check_encoder(Constant(), ["a cat", "a dog"]).verdict

@@ -321,11 +321,12 @@ THOUSANDS = [
     "３０００",
     "３，０００",
 ]
+TRILLIONS = ["3万亿", "3萬億", "三万亿", "3000000000000"]
 THIRTY_FIVE_THOUSAND = ["35000", "3万5千", "3萬5千", "3万5000", "三万五千", "3.5万", "35,000", "３５０００"]
 
 
 @pytest.mark.parametrize(
-    "numbers", [THOUSANDS, THIRTY_FIVE_THOUSAND, ["120000000", "1亿2000万", "一亿两千万"], ["300", "3百"]]
+    "numbers", [THOUSANDS, THIRTY_FIVE_THOUSAND, TRILLIONS, ["120000000", "1亿2000万", "一亿两千万"], ["300", "3百"]]
 )
 def test_a_number_is_the_same_in_every_spelling(numbers):
     pairs = [(one, other) for one in numbers for other in numbers]
@@ -355,6 +356,31 @@ CODE = [
 @pytest.mark.parametrize("text", CODE)
 def test_code_and_markup_are_not_taken_for_reasoning(text):
     assert Answer()(text) == text
+
+
+@pytest.mark.parametrize(
+    "reasoning", ["<think>I call it `x`</think>", "I call it `x`</think>", "<think>```py\nx\n```</think>"]
+)
+def test_a_backtick_before_a_closing_marker_hides_nothing(reasoning):
+    assert Answer()(f"{reasoning}yes") == "yes"
+
+
+def test_channels_of_gpt_oss_that_are_cut_off_hold_no_answer():
+    assert Answer()("analysisWe need to translate") == ""
+
+
+@pytest.mark.parametrize("channel", ["", None, "final", "Final"])
+def test_a_final_channel_is_read(channel):
+    assert Answer()([{"role": "assistant", "channel": channel, "content": T}]) == T
+
+
+def test_an_item_of_reasoning_with_a_role_is_left_out():
+    assert Answer()([{"role": "assistant", "type": "reasoning", "content": "secret"}]) == ""
+
+
+def test_a_text_beside_an_empty_content_is_an_error():
+    with pytest.raises(ArgumentTypeError, match="must have `content`"):
+        Answer()([{"role": "assistant", "content": None, "text": T}])
 
 
 @pytest.mark.parametrize("opening", ["<answer>", '<answer lang="en">', "<ANSWER\n>"])

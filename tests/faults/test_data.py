@@ -314,3 +314,9 @@ def test_a_record_that_was_cut_off_does_not_stop_the_next_attempt(tmp_path, monk
         Stages(tmp_path).run("one", lambda folder: None, {}, keep_partial=True)
     monkeypatch.undo()
     assert Stages(tmp_path).run("one", lambda folder: None, {}, keep_partial=True).is_dir()
+
+
+def test_positions_of_json_lines_are_those_of_the_first_row(tmp_path):
+    path = tmp_path / "pairs.jsonl"
+    path.write_text('{"bo": "ཀ", "zh": "一"}\n{"zh": "二", "bo": "ཁ"}\n', encoding="utf-8")
+    assert [tuple(pair) for pair in read_pairs(path, (0, 1))] == [("ཀ", "一"), ("ཁ", "二")]

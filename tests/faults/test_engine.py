@@ -245,9 +245,8 @@ def test_an_unreadable_reference_is_an_error_that_names_column_row_and_remedy(le
         reward(completions=["cat", "cat"], target=["cat", ["cat", "ཀཀ"]])
 
 
-def test_similarities_of_an_unreadable_answer_are_an_error(letters):
-    with pytest.raises(UnreadableTextError):
-        similarities(letters, ["cat", "ཀཀ"], ["cat"] * 2)
+def test_the_similarity_of_an_unreadable_answer_is_0(letters):
+    assert similarities(letters, ["cat", "ཀཀ"], ["cat"] * 2).tolist() == pytest.approx([1.0, 0.0])
 
 
 def test_encoding_an_unreadable_text_is_an_error(letters):

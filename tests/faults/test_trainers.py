@@ -3,6 +3,7 @@
 import asyncio
 import json
 import pickle
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -256,3 +257,20 @@ def test_a_new_reward_inside_a_monitor_brings_its_settings():
 def test_a_monitor_is_equal_to_its_copy():
     reward = MonitoredReward(similarity(answer=Answer(tag="a")))
     assert reward.replace() == reward
+
+
+@pytest.mark.parametrize("wrap", [partial, lambda reward: reward.__call__])
+def test_a_component_hides_no_setting_behind_a_partial_or_a_method(wrap):
+    hidden = LanguageConsistencyReward("en", on_error="none")
+    with pytest.raises(ArgumentError, match="`on_error` belongs to the outermost reward"):
+        CompositeReward([(wrap(hidden), 1.0)])
+
+
+def test_a_component_that_edits_messages_changes_nothing_for_the_others():
+    def strip(completions, **columns):
+        for messages in completions:
+            messages[-1]["content"] = "yes"
+        return [0.0 for _ in completions]
+
+    reward = CompositeReward([(strip, 0.0), (LanguageConsistencyReward("en"), 1.0)])
+    assert reward(completions=[[{"role": "assistant", "content": "yes да"}]]) == [0.0]

@@ -22,6 +22,7 @@ from semreward.scripts import script_of_letter
 _MOST_TOKENS = {"word": 4.5, "character": 1.5}
 _UNSPACED = {"Hani", "Hira", "Kana", "Thai", "Laoo", "Khmr", "Mymr", "Tibt"}
 _MOST_BEYOND, _MOST_DIFFERENCE = 0.05, 1e-2
+_ONE_VECTOR = 1e-4  # cosines of different texts are farther from 1
 _FEWEST_MARKS, _MOST_LOST = 0.01, 0.5  # per character of a language that needs them; of all marks
 _BATCH, _MOST_TEXTS = 64, 2048
 
@@ -148,6 +149,8 @@ def _of_batches(open_model: Callable[[], Any], texts: Sequence[str]) -> Check:
     engine.close()
     change = float(np.abs(alone @ alone.T - together @ together.T).max())
     fault = "a text's vector depends on the texts beside it" if change > _MOST_DIFFERENCE else ""
+    if len(texts) > 1 and (together @ together.T).min() > 1 - _ONE_VECTOR:
+        fault = "all texts have one vector: the checkpoint is damaged"
     return Check(name, change, f"cosines differ by up to {change:.1e}", fault)
 
 

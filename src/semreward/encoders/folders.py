@@ -14,7 +14,7 @@ from semreward.errors import ArgumentTypeError, EncoderError, EncoderNotFoundErr
 # The files that decide the vectors; libraries prefer safetensors.
 _WEIGHTS = ("*.safetensors", "pytorch_model*.bin", "adapter_model*.bin")
 _TOKENIZER = re.compile(r"(tokenizer|sentencepiece\.bpe|spiece)\.model|(tokenizer|vocab)\.json|(vocab|merges)\.txt")
-_CONFIG = re.compile(r"(modules|((sentence_bert|tokenizer|router|adapter)_)?config|config_sentence_transformers)\.json")
+_CONFIG = re.compile(r"(modules|((sentence_\w+|tokenizer|router|adapter)_)?config|config_sentence_transformers)\.json")
 # Keys of a configuration that say how a model was saved or is compared, not what it computes.
 _IRRELEVANT_KEYS = re.compile(
     "__version__|_name_or_path|architectures|backend|base_model_name_or_path|dtype|inference_mode|is_local"
@@ -23,7 +23,7 @@ _IRRELEVANT_KEYS = re.compile(
 
 # What the names of a model's family, modules or architecture say that it is; the first that matches.
 _OTHER_KINDS = {
-    "CrossEncoder|cross_encoder|ForSequenceClassification": "a cross-encoder or reranker, which scores pairs",
+    "CrossEncoder|cross_encoder|SequenceClassification|Ranking|RewardModel": "a cross-encoder or reranker (of pairs)",
     "Sparse|sparse_encoder": "a sparse encoder (SPLADE)",
     "ColBERT|MultiVector|multi_vector|pylate|ForRetrieval": "a late-interaction model (ColBERT)",
     "ForCausalLM|LMHeadModel|ForConditionalGeneration": (_LANGUAGE_MODEL := "a language model"),

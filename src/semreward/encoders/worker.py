@@ -281,7 +281,7 @@ def unit_rows(vectors: object, texts: Sequence[str]) -> Sequence[Vector | Encode
     """A finite row of norm 1 or an error for each text; raises `EncoderError` unless it is one row per text."""
     try:
         rows = np.array(vectors, dtype=np.float32)  # a copy: an encoder may reuse its array
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:  # the last one: a tensor that takes part in training
         raise EncoderError(f"encoder returned {type(vectors).__name__}; expected an array: {error}") from error
     if rows.ndim != 2 or len(rows) != len(texts):  # noqa: PLR2004 - a matrix
         raise EncoderError(

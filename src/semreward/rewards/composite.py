@@ -4,6 +4,7 @@ import asyncio
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
+from functools import partial
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -194,7 +195,9 @@ class CompositeReward(Reward):
         return parts
 
     def _scored(self, batch: Batch) -> tuple[Breakdown, Outcome]:
-        rows = len(batch)  # before a component can change it
+        rows = len(batch)  # before a component can change it, as the answers
+        if any(isinstance(reward, Reward) for reward, _ in self.components):
+            _ = batch.answers
         parts: Breakdown = {}
         metrics: dict[str, float] = {}
         extras: dict[str, list[Any]] = {}
@@ -327,7 +330,10 @@ def _checked_component(item: Any) -> tuple[RewardFunction, float]:
         raise ArgumentTypeError(f"a component must be callable, got {reward!r}")
     if not is_finite_number(weight):
         raise ArgumentError(f"the weight of `{reward_name(reward)}` must be a finite number, got {weight!r}")
-    ours = reward.reward if isinstance(reward, AsyncReward) else reward
+    ours: Any = reward.reward if isinstance(reward, AsyncReward) else reward
+    while isinstance(ours, partial):
+        ours = ours.func
+    ours = getattr(ours, "__self__", ours)  # of a method
     if isinstance(ours, Reward) and (ours.answer != DEFAULT_ANSWER or ours.on_error != "raise"):
         changed = "answer" if ours.answer != DEFAULT_ANSWER else "on_error"
         raise ArgumentError(

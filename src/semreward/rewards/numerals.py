@@ -12,11 +12,11 @@ import regex
 from semreward.text import normalise, units
 
 _GROUP = r"[,'’\u00A0\u2009\u202F]"
-_NUMBER = regex.compile(
+_NUMBER = regex.compile(  # 千 in 3千克 belongs to the unit
     rf"(?:(?P<whole>\d{{1,3}}(?:{_GROUP}\d{{3}})+)(?!\d)(?:\.(?P<part>\d+))?"  # 1,234,567.8
     r"|(?P<whole>\d{1,3}(?:\.\d{3}){2,})(?!\d)(?:,(?P<part>\d+))?"  # 1.234.567,8
     r"|(?P<whole>\d+)(?:\.(?P<part>\d+))?)"
-    r"(?P<scale>百万|百萬|千万|千萬|[万萬亿億]|[千仟](?!克|米|瓦|卡|赫|帕|伏|焦|字节)|[百佰](?!分))?"  # 3千克 are 3 kg
+    r"(?P<scale>百万|百萬|千万|千萬|[万萬]?[亿億]|[万萬]|[千仟](?!克|米|瓦|卡|赫|帕|伏|焦|字节)|[百佰](?!分))?"
 )
 _FULL_WIDTH = regex.compile(r"(?<=[０-９])[，．](?=[０-９])")
 _SIGNS = str.maketrans({"٫": ".", "٬": ","})
@@ -54,7 +54,7 @@ def digit_numbers(text: str) -> frozenset[str]:
     numbers: list[str] = []
     end, room = -1, 0  # of the number before: where it ends, and how many zeros of its scale a smaller one may fill
     for found in _NUMBER.finditer(text):
-        scale = sum(len(str(_han_value(sign))) - 1 for sign in found["scale"] or "")
+        scale = sum(len(str(_han_value(character))) - 1 for character in found["scale"] or "")
         digits = regex.sub(r"\D", "", found["whole"])
         number = _plain(digits, found["part"] or "", scale)
         if found.start() == end and len(number) <= room and (scale or len(digits) == room):
