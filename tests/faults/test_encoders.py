@@ -79,13 +79,13 @@ def test_a_tokenizer_that_drops_the_marks_of_letters_is_told(bert_folder, text, 
     assert (report["marks dropped"], "drops the marks" in report.verdict) == (float(is_fault), is_fault)
 
 
-@pytest.mark.parametrize("text", [f"{MONGOLIAN}.", "᠃ , ᠪᠢ", "🙂"])
+@pytest.mark.parametrize("text", [f"{MONGOLIAN}.", "᠃ , ᠪᠢ", "ᠪᠢ 3", "🙂"])
 def test_known_punctuation_makes_no_text_readable(bert_folder, text):
     with pytest.raises(UnreadableTextError):
         encoder_of(bert_folder).encode([text])
 
 
-@pytest.mark.parametrize("text", ["ᠪᠢ cat", "ᠪᠢ 3", "...", ", ,"])
+@pytest.mark.parametrize("text", ["ᠪᠢ cat", "🙂 3", "...", ", ,"])
 def test_a_text_with_a_known_word_or_without_unknown_tokens_is_readable(bert_folder, text):
     assert encoder_of(bert_folder).encode([text]).shape == (1, 32)
 
@@ -130,13 +130,12 @@ def test_warming_up_needs_no_text_that_the_model_knows(tibetan_folder):
 
 
 def test_many_unknown_tokens_are_a_warning_with_their_share_and_words(bert_folder, caplog):
-    words = [*MONGOLIAN.split(), "ᠴᠢ", "ᠬᠣᠨᠢ"]
-    texts = [f"{'the ' * number}cat sleeps in the {word}" for number in range(1, 6) for word in words]
+    texts = [f"the cat sleeps in the {word}" for word in (*MONGOLIAN.split(), "ᠴᠢ", "ᠬᠣᠨᠢ")]
     with caplog.at_level(logging.WARNING, logger="semreward"):
         encoder_of(bert_folder, revision="unknown").encode(texts)
         encoder_of(bert_folder, revision="unknown").encode([f"{text} ." for text in texts])
     (message,) = [record.message for record in caplog.records if "unknown to the encoder" in record.message]
-    assert message.startswith("12 % of the first 200 tokens are unknown to the encoder, such as in ")
+    assert message.startswith("17 % of the first 30 tokens are unknown to the encoder, such as in ")
     assert "ᠮᠣᠩᠭᠣᠯ" in message
 
 

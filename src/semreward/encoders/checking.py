@@ -123,7 +123,7 @@ def _of_texts(forward: ModelForward, texts: Sequence[str]) -> list[Check]:
     lost = max(0.0, 1 - _marks(decode(features["input_ids"])) / marks) if marks else 0.0
     bare = "the tokenizer drops the marks of letters, such as accents and vowel signs: words become equal"
     is_marked = marks > _FEWEST_MARKS * sum(map(len, texts)) and unknown <= MOST_UNKNOWN
-    readable = [text for text, is_unreadable in zip(texts, counts.unreadable, strict=False) if not is_unreadable]
+    readable = [text for text, is_unreadable in zip(texts, counts.unreadable(texts), strict=False) if not is_unreadable]
     make = partial(ModelForward, model, prompt=prompt, batch_tokens=2**40, batch_size=_BATCH)
     return [
         Check("unknown tokens", unknown, f"{unknown:.1%}", strange if unknown > MOST_UNKNOWN else ""),
@@ -187,15 +187,10 @@ def compare_encoders(a: Encoder, b: Encoder, texts: Sequence[str]) -> EncoderCom
     distinct = list(dict.fromkeys(texts))
     if len(distinct) < 2 or not all(isinstance(text, str) and text for text in distinct):  # noqa: PLR2004 - a pair
         raise ArgumentError(f"`texts` must hold at least 2 distinct non-empty texts, got {len(distinct)}")
-    units = []
-    for encoder in (a, b):
-        vectors = engine_of(encoder).encode(distinct).astype(np.float64)
-        units.append(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))  # rounded norms make no difference
-    first, second = units
-    largest, pair = -1.0, ("", "")
-    for row in range(len(distinct) - 1):
-        differences = np.abs(first[row + 1 :] @ first[row] - second[row + 1 :] @ second[row])
-        other = int(differences.argmax())
-        if differences[other] > largest:
-            largest, pair = float(differences[other]), (distinct[row], distinct[row + 1 + other])
-    return EncoderComparison(largest, pair)
+    first, second = (engine_of(encoder).encode(distinct).astype(np.float64) for encoder in (a, b))
+    for vectors in (first, second):
+        vectors[:] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)  # rounded norms make no difference
+    differences = np.abs(first @ first.T - second @ second.T)
+    differences[np.tril_indices(len(distinct))] = -1.0  # each pair counts once
+    row, other = divmod(int(differences.argmax()), len(distinct))
+    return EncoderComparison(float(differences[row, other]), (distinct[row], distinct[other]))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MOST_UNKNOWN = 0.05  # share of unknown tokens up to which an encoder knows a language
-_FEWEST_TOKENS = 100  # whose share of unknown ones is judged
+_FEWEST_TOKENS = 20  # whose share of unknown ones is judged
 _EXAMPLES = 5
 _SPECIAL = ("bos", "eos", "pad", "cls", "sep", "mask")
 
@@ -24,12 +24,13 @@ class TokenCounts(NamedTuple):
 
     tokens: NDArray[np.int64]
     unknown: NDArray[np.int64]
-    words: NDArray[np.int64]  # known tokens with a letter or a digit
+    words: NDArray[np.int64]  # known tokens with a letter
+    numbers: NDArray[np.int64]  # known tokens with a digit
 
-    @property
-    def unreadable(self) -> NDArray[np.bool_]:
-        """Texts of which the tokenizer knows no word."""
-        return (self.unknown > 0) & (self.words <= 0)
+    def unreadable(self, texts: Sequence[str]) -> NDArray[np.bool_]:
+        """Which texts have no known word; digits make only a text without letters readable."""
+        has_letter = np.array([any(map(str.isalpha, text)) for text in texts[: len(self.unknown)]], dtype=bool)
+        return (self.unknown > 0) & (self.words <= 0) & (has_letter | (self.numbers <= 0))
 
 
 class TokenCounter:
@@ -44,7 +45,7 @@ class TokenCounter:
             number = self._tokenizer.token_to_id(getattr(self._tokenizer.model, "unk_token", None) or "[UNK]")
         self._unknown = None if number in self._special else number  # some models name another token so
         self._seen, self._has_warned = np.zeros(2, dtype=np.int64), False
-        self._of_prompt = np.zeros((3, 1), dtype=np.int64)
+        self._of_prompt = np.zeros((4, 1), dtype=np.int64)
         if prompt and prompt.strip():
             self._of_prompt = np.array(self.count(model.preprocess([prompt.strip()])))
 
@@ -52,7 +53,7 @@ class TokenCounter:
         """The counts of tokenised texts; without an unknown token all tokens count as words."""
         numbers, rows, texts = _flat(features)
         kinds = [~np.isin(numbers, self._special), numbers == self._unknown]
-        kinds.append(kinds[0] if self._unknown is None else self._is_word[numbers])
+        kinds += [kinds[0], kinds[0]] if self._unknown is None else list(self._kinds[:, numbers])
         return TokenCounts(*(np.array([np.bincount(rows[kind], minlength=texts) for kind in kinds]) - self._of_prompt))
 
     def unreadable(self, features: Mapping[str, Any], texts: Sequence[str]) -> set[str]:
@@ -60,7 +61,8 @@ class TokenCounter:
         if self._unknown is None:
             return set()
         counts = self.count(features)
-        counted = counts.unreadable if counts.unreadable.any() else ...  # the others will come again
+        unreadable = counts.unreadable(texts)
+        counted = unreadable if unreadable.any() else ...  # the others will come again
         self._seen += (counts.tokens[counted].sum(), counts.unknown[counted].sum())
         tokens, unknown = self._seen.tolist()
         if tokens >= _FEWEST_TOKENS and unknown > MOST_UNKNOWN * tokens and not self._has_warned:
@@ -68,7 +70,7 @@ class TokenCounter:
             words = self.unknown_words([texts[row] for row in np.flatnonzero(counts.unknown > 0).tolist()])
             message = "%.0f %% of the first %d tokens are unknown to the encoder, such as in %s: it cannot judge them"
             logger.warning(message, 100 * unknown / tokens, tokens, ", ".join(words))
-        return {texts[row] for row in np.flatnonzero(counts.unreadable).tolist()}
+        return {texts[row] for row in np.flatnonzero(unreadable).tolist()}
 
     def unknown_words(self, texts: Sequence[str]) -> list[str]:
         """A few words of texts in which there are unknown tokens."""
@@ -77,12 +79,14 @@ class TokenCounter:
         return [words[row][:20] for row in np.flatnonzero(unknown > 0)[:_EXAMPLES].tolist()]
 
     @cached_property
-    def _is_word(self) -> NDArray[np.bool_]:
+    def _kinds(self) -> NDArray[np.bool_]:
+        """Which known tokens have a letter, and which a digit."""
         vocabulary = self._tokenizer.get_vocab()
-        is_word = np.zeros(max(vocabulary.values()) + 1, dtype=bool)
-        is_word[[number for token, number in vocabulary.items() if any(map(str.isalnum, token))]] = True
-        is_word[[self._unknown, *self._special]] = False
-        return is_word
+        kinds = np.zeros((2, max(vocabulary.values()) + 1), dtype=bool)
+        for token, number in vocabulary.items():
+            kinds[:, number] = any(map(str.isalpha, token)), any(map(str.isdigit, token))
+        kinds[:, [self._unknown, *self._special]] = False
+        return kinds
 
 
 def _flat(features: Mapping[str, Any]) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:

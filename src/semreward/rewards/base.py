@@ -260,6 +260,8 @@ def _rendered(value: object) -> str:
         value = value.item()
     if isinstance(value, (str, Real, Answer)) or value is None:
         return str(value)
+    if not callable(value) and not isinstance(value, Encoder) and " at 0x" not in (text := repr(value)):
+        return text
     return value.fingerprint if isinstance(value, Encoder) else reward_name(value) + _settings(value)
 
 
