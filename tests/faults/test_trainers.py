@@ -3,7 +3,10 @@
 import asyncio
 import json
 import pickle
+from dataclasses import dataclass
+from decimal import Decimal
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -274,3 +277,22 @@ def test_a_component_that_edits_messages_changes_nothing_for_the_others():
 
     reward = CompositeReward([(strip, 0.0), (LanguageConsistencyReward("en"), 1.0)])
     assert reward(completions=[[{"role": "assistant", "content": "yes да"}]]) == [0.0]
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A function that finds answers, with a setting."""
+
+    at: object
+
+    def __call__(self, completion):
+        return completion
+
+
+SETTINGS = [(Decimal("0.1"), Decimal("0.9")), (1j, 2j), ({"a": 1}, {"a": 2}), (b"a", b"b"), (Path("a"), Path("b"))]
+
+
+@pytest.mark.parametrize(("one", "other"), [*SETTINGS, (range(2), range(3))])
+def test_a_setting_of_any_kind_is_part_of_the_signature(one, other):
+    signatures = {LanguageConsistencyReward("en", answer=Cut(value)).signature() for value in (one, other)}
+    assert len(signatures) == 2
