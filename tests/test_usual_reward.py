@@ -425,7 +425,7 @@ def test_chat_messages_are_refused_by_encode(transformer, captions):
 
 
 def test_a_text_that_no_tokenizer_takes_stops_both(usual, ours):
-    rows = {"completions": ["\ud800", REFERENCE], "reference": [REFERENCE] * 2}
+    rows = {"completions": [f"{REFERENCE}\ud800", REFERENCE], "reference": [REFERENCE] * 2}
     for reward in (usual, ours):
         with pytest.raises((TypeError, UnicodeError, EncoderError)):
             reward(**rows)
