@@ -115,8 +115,8 @@ class Answer:
         if self.reasoning != "keep":
             text = without_end_tokens(_without_reasoning(text, is_prefilled=self.reasoning == "prefilled"))
         if self.tag is not None:
-            tag = regex.escape(self.tag)
-            text = "".join(regex.findall(rf"(?is)<{tag}(?:\s[^<>]*)?>((?:(?!</?{tag}[\s>]).)*+)</{tag}>", text)[-1:])
+            tag, attributes = regex.escape(self.tag), r"""(?:\s(?:"[^"]*+"|'[^']*+'|[^<>"'])*+)?"""
+            text = "".join(regex.findall(rf"(?is)<{tag}{attributes}>((?:(?!</?{tag}[\s>]).)*+)</{tag}>", text)[-1:])
         return normalise(text)
 
     def completion_of(self, text: str) -> str:

@@ -48,7 +48,7 @@ def row_of(name, out):
 def test_a_sound_encoder_and_sound_data_are_fine(diagnose, pairs):
     code, out, _ = diagnose(pairs(), "--language", "bo")
     assert (code, out.splitlines()[-1][:25]) == (0, "Nothing speaks against it")
-    assert row_of("rows", out) == "10, 10 distinct references"
+    assert row_of("references", out) == "10, 10 of them distinct"
     assert row_of("language", out) == "100.0% of references in the script of bo alone"
     assert row_of("shared script", out) == "0.0% of sources pass as bo"
 
@@ -87,7 +87,7 @@ def test_a_detector_that_does_not_know_the_language_is_told(diagnose, pairs, mon
 def test_references_may_be_several_and_sources_messages(diagnose, rows, captions):
     messages = [{"role": "user", "content": captions[0][0]}]
     code, out, _ = diagnose(rows({"zh": messages, "bo": [captions[0][1], captions[1][1]]}), "--language", "bo")
-    assert (code, row_of("rows", out)) == (0, "2, 2 distinct references")
+    assert (code, row_of("references", out)) == (0, "2, 2 of them distinct")
 
 
 def test_the_policys_tokens_are_counted(diagnose, pairs, policy_folder):

@@ -383,7 +383,7 @@ def test_a_text_beside_an_empty_content_is_an_error():
         Answer()([{"role": "assistant", "content": None, "text": T}])
 
 
-@pytest.mark.parametrize("opening", ["<answer>", '<answer lang="en">', "<ANSWER\n>"])
+@pytest.mark.parametrize("opening", ["<answer>", '<answer lang="en">', "<ANSWER\n>", '<answer of="a > b">'])
 def test_a_tag_may_have_attributes(opening):
     assert Answer(tag="answer")(f"It is {opening}blue</answer>.") == "blue"
 

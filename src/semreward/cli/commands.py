@@ -243,7 +243,7 @@ def texts_of(options: Namespace) -> tuple[list[str], list[str]]:
 def checks_of(options: Namespace, sources: Sequence[str], references: Sequence[str]) -> Iterator[Check]:
     """The rows of the report that speak of the data."""
     lengths = [len(text) for text in references]
-    yield Check("rows", len(references), f"{len(references)}, {len(set(references))} distinct references")
+    yield Check("references", len(references), f"{len(references)}, {len(set(references))} of them distinct")
     yield Check("length", median(lengths), f"{median(lengths):.0f} characters in the median, {max(lengths)} at most")
     if options.language is not None:
         yield from _of_language(options, sources, references)
