@@ -1,9 +1,10 @@
 """`--plan`, second part: reads the local data as a run would and lists all problems; downloads at most a tokenizer."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from semreward import SentenceTransformerEncoder
+from semreward import SentenceTransformerEncoder, check_encoder
 from semreward.adaptation import read_pairs
 from semreward.errors import ArgumentError
 from semreward.evaluation import cmrc_scores, language_consistency_score
@@ -37,7 +38,7 @@ def preflight(settings: Settings) -> None:
     for name in ("encoder", "held_out_encoder"):
         pairs, read = f"{name}_pairs", encoders.encoder_pair_columns or columns
         look(pairs, _read, _local(encoders, pairs), pairs, read, problems)
-        look(name, SentenceTransformerEncoder, getattr(encoders, name))  # the place for a check of its vectors, too
+        look(name, _check_encoder, getattr(encoders, name), name, settings, rows["train_data"])
     look("reading_data", lambda name: print(f"  {cmrc_scores({}, name).total} questions"), _local(data, "reading_data"))
     look("drift_data", lambda name: print(f"  {len(read_texts(name, None))} drift texts"), _local(data, "drift_data"))
     tokenizer = look("model_name_or_path", load_tokenizer, settings.policy)
@@ -47,6 +48,14 @@ def preflight(settings: Settings) -> None:
         look("train_data", _show_prompts, tokenizer, rows, settings)
     if problems:
         raise ArgumentError("\n  - ".join(["a run of this plan would fail:", *problems]))
+
+
+def _check_encoder(path: str, argument: str, settings: Settings, rows: list[Row]) -> None:
+    """What speaks against an encoder on this machine that judges the references as it is."""
+    encoder = SentenceTransformerEncoder(path, prompt=getattr(settings.encoders, f"{argument}_prompt"))
+    if Path(path).is_dir() and getattr(settings.encoders, f"{argument}_pairs") is None:
+        references = [row[settings.data.target_column] for row in rows[:COUNTED_ROWS]]
+        print(f"  {argument}: {check_encoder(encoder, references).verdict}")
 
 
 def _local(part: object, argument: str) -> str | None:

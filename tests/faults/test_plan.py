@@ -153,6 +153,12 @@ def test_a_plan_says_where_the_language_reward_does_nothing(plan, written):
     assert "the language reward does nothing" not in plan()
 
 
+def test_a_plan_looks_at_an_encoder_that_is_not_adapted(plan):
+    printed = plan(encoder_pairs=None)
+    assert "  encoder: Do not train with this: the encoder was never trained" in printed
+    assert "  encoder: " not in plan()
+
+
 def test_a_plan_downloads_no_data(plan, monkeypatch):
     def refuse(*_, **__):
         raise AssertionError("a plan downloads no data")
