@@ -2,6 +2,7 @@
 
 import os
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -53,4 +54,30 @@ def policy_folder(tmp_path_factory: pytest.TempPathFactory, captions: list[tuple
     tokenizer = make_policy_tokenizer([text for pair in captions for text in pair])
     make_policy(tokenizer, PolicyShape(width=32, layers=2, heads=2), seed=0).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Callable[[str, str | bytes], Path]:
+    """Writes a file; returns its path."""
+
+    def write(name: str, content: str | bytes) -> Path:
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def trained_folder(encoder_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model whose normalisation layers have been trained."""
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(str(encoder_folder), device="cpu")
+    for name, weight in model.named_parameters():
+        if name.endswith("LayerNorm.weight"):
+            weight.data += 0.1
+    folder = tmp_path_factory.mktemp("models") / "trained"
+    model.save_pretrained(str(folder))
     return folder

@@ -16,18 +16,6 @@ CSV = 'bo,zh\nཀ་ཁ,"一, ""二"""\nག\u2028ང\x85,NA\n'
 TSV = CSV.replace('"一, ""二"""', '一, "二"').replace(",", "\t").replace("一\t ", "一, ")
 
 
-@pytest.fixture
-def written(tmp_path):
-    """Writes a file; returns its path."""
-
-    def write(name, content):
-        path = tmp_path / name
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return path
-
-    return write
-
-
 @pytest.mark.parametrize(
     ("name", "content"),
     [

@@ -3,21 +3,8 @@
 import shutil
 
 import pytest
-from sentence_transformers import SentenceTransformer
 
 from semreward.cli import commands
-
-
-@pytest.fixture(scope="module")
-def trained_folder(encoder_folder, tmp_path_factory):
-    """A model whose normalisation layers have been trained."""
-    model = SentenceTransformer(str(encoder_folder), device="cpu")
-    for name, weight in model.named_parameters():
-        if name.endswith("LayerNorm.weight"):
-            weight.data += 0.1
-    folder = tmp_path_factory.mktemp("models") / "trained"
-    model.save_pretrained(str(folder))
-    return folder
 
 
 @pytest.fixture

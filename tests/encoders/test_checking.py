@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from sentence_transformers import SentenceTransformer
 
 from doubles import BigramEncoder, FixedEncoder
 from semreward import SentenceTransformerEncoder, check_encoder
@@ -12,18 +11,6 @@ from semreward.errors import ArgumentError
 @pytest.fixture(scope="module")
 def sentences(captions):
     return [text for pair in captions[:8] for text in pair]
-
-
-@pytest.fixture(scope="module")
-def trained_folder(encoder_folder, tmp_path_factory):
-    """A model whose normalisation layers have been trained."""
-    model = SentenceTransformer(str(encoder_folder), device="cpu")
-    for name, weight in model.named_parameters():
-        if name.endswith("LayerNorm.weight"):
-            weight.data += 0.1
-    folder = tmp_path_factory.mktemp("models") / "trained"
-    model.save_pretrained(str(folder))
-    return folder
 
 
 def checked(folder, texts=(), **options):

@@ -27,18 +27,6 @@ PLAIN = "bo\tzh\nཀ\t一\nཁ\t二\n"
 ROWS = [{"bo": "ཀ", "zh": "一"}, {"bo": "ཁ", "zh": "二"}]
 
 
-@pytest.fixture
-def written(tmp_path):
-    """Writes a file; returns its path."""
-
-    def write(name, content):
-        path = tmp_path / name
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return path
-
-    return write
-
-
 def lines(*rows):
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 

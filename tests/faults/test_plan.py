@@ -25,18 +25,6 @@ SQUAD = {
 }
 
 
-@pytest.fixture
-def written(tmp_path):
-    """Writes a file; returns its path."""
-
-    def write(name, content):
-        path = tmp_path / name
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return path
-
-    return write
-
-
 CONFIG = str(Path(__file__).parents[2] / "examples" / "configs" / "paper_mt.yaml")
 
 
