@@ -47,7 +47,7 @@ def read_rows(
             `{column}` in its name, text files aligned by line. All may be gzipped (`.gz`). `-`: JSON lines on stdin.
             Any other string names a hub data set.
         columns: What every row must have. Names: the first line of a CSV or TSV file holds the names. Numbers, from 0:
-            there is no such line, and rows are mappings from these numbers.
+            the first line is a row, too, and rows are mappings from these numbers.
         split: Split of a hub data set.
         keep_bad: Yield a `BadRow` for each bad row, instead of an error.
 
@@ -134,7 +134,7 @@ def _rows(source: str | PathLike[str], columns: Sequence[Any], split: str) -> It
 def _opened(name: str) -> Iterator[IO[bytes]]:
     """The bytes of a file or of stdin; whatever reading them raises becomes an error that names it."""
     if name != STDIN and not is_file(name):
-        what = "is no regular file" if os.path.exists(name) else "does not exist"  # noqa: PTH110 - as above
+        what = "is not a regular file" if os.path.exists(name) else "does not exist"  # noqa: PTH110 - as above
         raise ArgumentError(f"data file {name!r} {what}; correct the path, or pipe JSON lines to `-`")
     opener: Any = gzip.open if name.endswith(".gz") else open
     try:

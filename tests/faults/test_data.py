@@ -158,9 +158,9 @@ def test_a_row_with_another_number_of_columns_is_told(written, row):
 
 @pytest.mark.parametrize("read", [files.read_rows, files.read_json, read_pairs, reading_prompts])
 @pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
-def test_what_is_no_regular_file_is_named(tmp_path, read, make):
+def test_what_is_not_a_regular_file_is_named(tmp_path, read, make):
     make(tmp_path / "a.json")
-    with pytest.raises(ArgumentError, match=r"a\.json' is no regular file; .* pipe JSON lines"):
+    with pytest.raises(ArgumentError, match=r"a\.json' is not a regular file; .* pipe JSON lines"):
         list(read(tmp_path / "a.json"))
 
 

@@ -35,15 +35,15 @@ class SemanticSimilarityReward(Reward):
 
     $$R(y, y^*) = \max\left(0, \frac{\cos(f(y), f(y^*)) - \tau}{1 - \tau}\right)$$
 
-    A value is a float in [0, 1]. An empty answer earns 0 whatever the threshold, and so does one of which the encoder
-    knows no token (metric `<name>/unreadable`); a reference like that is an error. With several references the best
+    A value is a float in [0, 1]. An empty answer earns 0 whatever the threshold, and so does one that the encoder
+    cannot read (metric `<name>/unreadable`); an unreadable reference is an error. With several references the best
     match counts. A row is `None` if its reference is missing and `on_missing="none"`, or if it cannot be encoded and
     `on_error="none"`.
 
     Args:
         encoder: f: path or hub id of a sentence-transformers model, or an object with `encode` and `fingerprint`.
-        threshold: tau in [-1, 1), "a minimal semantic adequacy level": a number, or a `Calibration`, of which the
-            number is kept. No value fits two encoders, so there is no default; `semreward.calibrate` measures it.
+        threshold: tau in [-1, 1), "a minimal semantic adequacy level": a number, or a `Calibration`, whose
+            number is kept. Each encoder needs its own, so it has to be given; `semreward.calibrate` measures it.
         reference_column: Name of the column with a string, or a list of strings, per row.
         on_missing: `"raise"`, or `"none"` to let rows without a reference pass without a reward.
         name, answer, on_error: As for every `Reward`.
@@ -123,8 +123,8 @@ def similarities(
     Arguments are those of `SemanticSimilarityReward` and its call; every row needs a reference.
 
     Returns:
-        Array of shape (N,), float64, in [-1, 1]: the best match of each row; 0 for an answer that is empty, or of
-        which the encoder knows no token. An answer that cannot be encoded is an `EncoderError`.
+        Array of shape (N,), float64, in [-1, 1]: the best match of each row; 0 for an answer that is empty, or that
+        the encoder cannot read. An answer that cannot be encoded is an `EncoderError`.
     """
     batch = Batch(completions, {"references": references}, answer=answer)
     cosines, errors, _ = _cosines(as_encoder(encoder), batch, "references", "raise")
