@@ -1,6 +1,5 @@
 """An embedding server of our own on loopback, with the habits and the faults of real ones."""
 
-import base64
 import contextlib
 import json
 import random
@@ -79,21 +78,18 @@ def faulty(state: EmbeddingState, request: Request, fault: str | None) -> Respon
         rows = rows[:-1]
     elif fault in {"nan", "null"}:
         width = state.encoder.encode(["a"]).shape[1]
-        rows[-1]["embedding"] = written(np.full(width, np.nan), request) if fault == "nan" else [None] * width
+        rows[-1]["embedding"] = written(np.full(width, np.nan)) if fault == "nan" else [None] * width
     return 200, {"Content-Type": "application/json"}, json.dumps({"object": "list", "data": rows}).encode()
 
 
 def items(encoder: Any, request: Request) -> list[dict[str, Any]]:
     vectors = 3.0 * encoder.encode(request.body["input"])
     return [
-        {"object": "embedding", "index": index, "embedding": written(vector, request)}
-        for index, vector in enumerate(vectors)
+        {"object": "embedding", "index": index, "embedding": written(vector)} for index, vector in enumerate(vectors)
     ]
 
 
-def written(vector: Any, request: Request) -> str | list[float]:
-    if request.body.get("encoding_format") == "base64":
-        return base64.b64encode(vector.astype("<f4").tobytes()).decode()
+def written(vector: Any) -> list[float]:
     numbers: list[float] = vector.astype(np.float32).tolist()
     return numbers
 

@@ -16,7 +16,6 @@ from semreward.evaluation import (
     ChatModel,
     Distribution,
     bleu_score,
-    choice_scores,
     chrf_score,
     cmrc_scores,
     first_questions,
@@ -28,6 +27,7 @@ from semreward.evaluation import (
     token_nll,
 )
 from tibetan.arguments import Settings
+from tibetan.choice import choice_scores
 from tibetan.data import Row, local_path, read_texts, write_rows
 from tibetan.generation import generate
 from tibetan.leak import leaked_words, read_foreign_words

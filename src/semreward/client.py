@@ -6,6 +6,7 @@ import logging
 import math
 import os
 import random
+import re
 import threading
 import time
 import weakref
@@ -22,7 +23,7 @@ from semreward.errors import ArgumentError
 
 T = TypeVar("T")
 Read: TypeAlias = Callable[[bytes], T]
-Works: TypeAlias = Callable[[float], Awaitable[bool]] | None
+Probe: TypeAlias = Callable[[float], Awaitable[object]]
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +31,7 @@ _TEMPORARY = frozenset({408, 409, 424, 425, 429})  # 424: TEI's status when its 
 _OF_INPUT = frozenset({400, 413, 422, 424, 500})  # what a server may say because of the input
 _LASTING = 3  # attempts after which a failure may be due to the input
 _NO_PROXY = dict.fromkeys(("all://localhost", "all://127.0.0.1", "all://127.0.0.0/8", "all://[::1]"))
+_SECONDS = re.compile(r"\d+(\.\d+)?", re.ASCII)
 _JITTER = random.Random()  # noqa: S311 - spreads waits; a seeded training keeps its random numbers
 
 
@@ -152,9 +154,6 @@ class Failure:
     retry_after_s: float = 0.0
 
 
-_clients: "weakref.WeakSet[Client]" = weakref.WeakSet()
-
-
 @dataclass(eq=False)
 class Client:
     """Posts JSON to one address. Threads may share it, and a forked process connects anew."""
@@ -171,10 +170,11 @@ class Client:
         limits = httpx2.Limits(max_connections=None, max_keepalive_connections=None)
         self._http = httpx2.AsyncClient(limits=limits, timeout=None, mounts=_NO_PROXY)
         weakref.finalize(self, _close, self._http, self._loop, self._process).atexit = False
-        _clients.add(self)
 
     def run(self, coroutine: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """The result of a coroutine that posts; it is cancelled when the caller is interrupted."""
+        if self._process != os.getpid():  # a forked child does not have the thread of its parent's event loop
+            self.__post_init__()
         future = asyncio.run_coroutine_threadsafe(coroutine(), self._loop)
         try:
             return future.result()
@@ -182,9 +182,9 @@ class Client:
             future.cancel()
 
     async def post(
-        self, body: bytes, read: Read[T], *, deadline: float, attempts: float = math.inf, works: Works = None
+        self, body: bytes, read: Read[T], *, deadline: float, attempts: float = math.inf, probe: Probe | None = None
     ) -> T | Failure:
-        """Post until `read` accepts, time or attempts run out, or it fails for good: as when another input `works`."""
+        """Post until `read` accepts, time or attempts run out, or it fails for good: as when a `probe` succeeds."""
         failure: Failure | None = None
         attempt = 0
         while True:
@@ -194,7 +194,7 @@ class Client:
                 return outcome
             is_lasting = not outcome.is_temporary or attempt >= _LASTING
             is_suspect = is_lasting and (outcome.is_answered or outcome.status in _OF_INPUT)
-            if works and is_suspect and await works(deadline):
+            if probe and is_suspect and not isinstance(await probe(deadline), Failure):
                 return replace(outcome, is_of_input=True)
             if not outcome.is_temporary:
                 return outcome
@@ -224,7 +224,8 @@ class Client:
         except httpx2.HTTPError as error:
             return Failure(f"could not be reached ({type(error).__name__}: {_shown(str(error), key)})")
         if not response.is_success:
-            status, wait_s = response.status_code, _seconds(response.headers.get("Retry-After", ""))
+            status, asked = response.status_code, response.headers.get("Retry-After", "")
+            wait_s = float(asked) if _SECONDS.fullmatch(asked) else 0.0  # a date is passed over
             what = f"answered {status} {_shown(response.text, key)}".rstrip()
             return Failure(what, status, status in _TEMPORARY or response.is_server_error, retry_after_s=wait_s)
         try:
@@ -245,26 +246,8 @@ def _close(http: httpx2.AsyncClient, loop: asyncio.AbstractEventLoop, process: i
         loop.call_soon_threadsafe(lambda: loop.create_task(http.aclose()))
 
 
-def _seconds(retry_after: str) -> float:
-    """Seconds that a `Retry-After` header asks for; 0 if it is a date or says nothing usable."""
-    try:
-        return max(0.0, float(retry_after))
-    except ValueError:
-        return 0.0
-
-
 def _shown(text: str, key: str | None) -> str:
     """The beginning of a foreign message on one line, with the API key masked."""
     for secret in (key, json.dumps(key)[1:-1]) if key else ():
         text = text.replace(secret, "***")
     return " ".join(text.split())[:200]
-
-
-def _connect_anew() -> None:
-    """A forked child has no thread for its parent's event loop."""
-    for client in list(_clients):
-        client.__post_init__()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_connect_anew)

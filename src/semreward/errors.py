@@ -68,13 +68,13 @@ class MissingDependencyError(SemRewardError, ImportError):
 
 
 def library(name: str, install: str) -> Any:
-    """An optional library; without it, a `MissingDependencyError` with the command that installs it."""
+    """An optional library or its module; without it, a `MissingDependencyError` with the command that installs it."""
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        if error.name != name:
+        if error.name != (package := name.partition(".")[0]):
             raise  # the library is there, and something that it needs is not
-        raise MissingDependencyError(f"{name} is not installed; pip install '{install}'") from error
+        raise MissingDependencyError(f"{package} is not installed; pip install '{install}'") from error
 
 
 class SemRewardWarning(UserWarning):

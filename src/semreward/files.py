@@ -3,7 +3,6 @@
 import codecs
 import csv
 import gzip
-import importlib
 import io
 import json
 import os
@@ -18,7 +17,7 @@ from os import PathLike
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from semreward.errors import ArgumentError, MissingColumnError, MissingDependencyError
+from semreward.errors import ArgumentError, MissingColumnError, library
 
 FORMATS = (".tsv", ".csv", ".jsonl", ".parquet", ".json")
 COLUMN = "{column}"
@@ -125,7 +124,7 @@ def _rows(source: str | PathLike[str], columns: Sequence[Any], split: str) -> It
         raise ArgumentError(f"data file {name!r} must end in {', '.join(FORMATS)}, with or without .gz; convert it")
     else:
         try:
-            yield from _library("datasets", "semreward[train]").load_dataset(source, split=split)
+            yield from library("datasets", "semreward[train]").load_dataset(source, split=split)
         except (OSError, ValueError) as error:  # the hub's errors are among them
             raise ArgumentError(f"hub data set {name!r} cannot be read: {error}; is it named correctly?") from error
 
@@ -150,8 +149,7 @@ def _opened(name: str) -> Iterator[IO[bytes]]:
 
 def _file_rows(file: IO[bytes], ending: str, *, has_header: bool) -> Iterator[Any]:
     if ending == ".parquet":
-        parquet = _library("pyarrow.parquet", "semreward[train]")
-        table = parquet.ParquetFile(file)
+        table = library("pyarrow.parquet", "semreward[train]").ParquetFile(file)
         header = _distinct((name, name) for name in table.schema_arrow.names)
         if has_header:
             yield header
@@ -240,10 +238,3 @@ def _aligned_rows(name: str, columns: Sequence[str]) -> Iterator[Any]:
         raise ArgumentError(f"the files {name!r} must have as many lines each, got {lengths}; correct the files")
     for values in _table_rows(enumerate(zip(*texts, strict=True), start=1), has_header=False):
         yield values if isinstance(values, BadRow) else dict(zip(columns, values.values(), strict=True))
-
-
-def _library(name: str, install: str) -> Any:
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise MissingDependencyError(f"{error}; install it with: pip install '{install}'") from error

@@ -18,7 +18,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain, pairwise
-from typing import NamedTuple
 
 import regex
 from babel import Locale
@@ -62,12 +61,7 @@ _SHOWN_SPANS = 10
 
 
 def visible(text: str) -> str:
-    r"""The form in which letters are counted: without default-ignorable characters, in NFC.
-
-    Example:
-        >>> visible("cafe\u200b\u0301") == "café"
-        True
-    """
+    """The form in which letters are counted: without default-ignorable characters, in NFC."""
     return text if text.isascii() else composed(_IGNORABLE.sub("", text))
 
 
@@ -86,12 +80,7 @@ def _ordered(run: "regex.Match[str]") -> str:
 
 
 class LetterKinds(dict[str, str]):
-    """What each character is to a set of scripts: `"own"`, `"foreign"`, or `""` for neither; found when first asked.
-
-    Example:
-        >>> [letter_kinds(frozenset({"Grek"}))[character] for character in "αm5µ"]
-        ['own', 'foreign', '', '']
-    """
+    """What each character is to a set of scripts: `"own"`, `"foreign"`, or `""` for neither (`5`, the micro sign)."""
 
     def __init__(self, scripts: frozenset[str]) -> None:
         super().__init__()
@@ -119,12 +108,7 @@ def _judged(letter: str) -> str:
 
 @lru_cache(maxsize=4096)
 def script_of_letter(letter: str) -> str:
-    """The script by which a letter is judged: a code of Unicode's Script property; `"Zzzz"` if Babel does not know it.
-
-    Example:
-        >>> script_of_letter("བ"), script_of_letter("ー"), script_of_letter("𝐡")
-        ('Tibt', 'Zyyy', 'Latn')
-    """
+    """The script by which a letter is judged, as a code of Unicode's Script property; `"Zzzz"`: Babel knows none."""
     plain = _judged(letter)[0]
     return next((code for code in script_names() if regex.match(rf"\p{{sc={code}}}", plain)), "Zzzz")
 
@@ -144,13 +128,10 @@ def _is_script(code: str) -> bool:
 
 
 def scripts_of(language: str) -> frozenset[str]:
-    """The scripts that a language is written in, as codes of Unicode's Script property.
+    """The scripts of a BCP-47 tag (`"bo"`, `"zh-Hant"`, `"zh_TW"`), as codes of Unicode's Script property.
 
-    A BCP-47 tag (`"bo"`, `"zh-Hant"`, `"zh_TW"`) names a script, or CLDR's likely one is taken; combinations are
-    expanded.
-
-    Raises:
-        ArgumentTypeError, UnknownLanguageError: `language` is not a string, or CLDR knows no script for it.
+    The tag names one, or CLDR's likely one is taken; combinations are expanded. Raises as `tag_parts`, or an
+    `UnknownLanguageError` if CLDR knows no script.
 
     Example:
         >>> sorted(scripts_of("bo")), sorted(scripts_of("ja"))
@@ -189,7 +170,7 @@ def tag_parts(language: str) -> tuple[str, str | None, str | None]:
 
 @lru_cache(maxsize=1024)
 def _is_known(part: str, language: str, script: str | None) -> bool:
-    """Whether CLDR knows a region or variant, and that region for that language if `zh-bo` could be a direction."""
+    """Whether CLDR knows a region or variant; of a region that is also a language (`zh-bo`), for this language."""
     english, likely, aliases = Locale("en"), get_global("likely_subtags"), get_global("language_aliases")
     if part not in {*english.territories, *get_global("territory_aliases"), *english.variants}:
         return False
@@ -215,36 +196,19 @@ def script_code(language: str) -> str:
 
 
 def expand_scripts(scripts: Iterable[str]) -> frozenset[str]:
-    """Check ISO 15924 codes, in any case, and expand those that stand for several scripts.
-
-    Raises:
-        ArgumentError, ArgumentTypeError: No code was given, or a string instead of a collection.
-        UnknownLanguageError: A code is unknown to Unicode.
-
-    Example:
-        >>> sorted(expand_scripts(["Kore", "latn"]))
-        ['Hang', 'Hani', 'Latn']
-    """
+    """Check ISO 15924 codes, in any case, and expand such as Kore; raises for an unknown one, none, or a string."""
     if isinstance(scripts, str):
         raise ArgumentTypeError(f"`scripts` must be a collection of ISO 15924 codes, got the string {scripts!r}")
     expanded: set[str] = set()
     for script in scripts:
-        if not isinstance(script, str) or not regex.fullmatch("[A-Za-z]{4}", script):
-            raise UnknownLanguageError(f"a script must be a four-letter ISO 15924 code such as 'Tibt', got {script!r}")
-        codes = _COMBINED_SCRIPTS.get(script.title(), (script.title(),))
-        if not all(map(_is_script, codes)):
-            raise UnknownLanguageError(f"script {script!r} is not a script of Unicode; codes look like 'Tibt'")
+        is_code = isinstance(script, str) and regex.fullmatch("[A-Za-z]{4}", script)
+        codes = _COMBINED_SCRIPTS.get(script.title(), (script.title(),)) if is_code else ()
+        if not codes or not all(map(_is_script, codes)):
+            raise UnknownLanguageError(f"a script must be an ISO 15924 code in Unicode, such as 'Tibt', got {script!r}")
         expanded.update(codes)
     if not expanded:
         raise ArgumentError("`scripts` must name at least one script, got none")
     return frozenset(expanded)
-
-
-class LetterCounts(NamedTuple):
-    """How many letters of a text are written in the allowed scripts, and how many are not."""
-
-    allowed: int
-    foreign: int
 
 
 @dataclass(frozen=True)
@@ -252,11 +216,10 @@ class Writing:
     """How a language is written.
 
     Example:
-        >>> tibetan = writing_of("bo")
-        >>> [tibetan.is_consistent(text) for text in ("བོད་ཡིག།", "བོད་字", "་་། 12")]
+        >>> [writing_of("bo").is_consistent(text) for text in ("བོད་ཡིག།", "བོད་字", "་་། 12")]
         [True, False, False]
-        >>> tibetan.count("བོད་ཡིག། 3 cm")
-        LetterCounts(allowed=4, foreign=2)
+        >>> writing_of("bo").count("བོད་ཡིག། 3 cm")
+        (4, 2)
     """
 
     alternatives: tuple[frozenset[str], ...]  # sets of scripts that a text may mix; it keeps to one of the sets
@@ -270,12 +233,12 @@ class Writing:
                 return True
         return False
 
-    def count(self, text: str) -> LetterCounts:
-        """Count the letters of a text, in the form of `visible`, by the alternative that has most of them."""
+    def count(self, text: str) -> tuple[int, int]:
+        """How many letters of a text, as `visible`, are of the alternative that has most of them; how many are not."""
         text, counts = visible(text), []
         for scripts in self.alternatives:
             kinds = Counter(map(letter_kinds(scripts).__getitem__, text))
-            counts.append(LetterCounts(kinds["own"], kinds["foreign"]))
+            counts.append((kinds["own"], kinds["foreign"]))
         return max(counts)
 
 
@@ -324,10 +287,8 @@ def language_report(text: str, language: str | None = None) -> LanguageReport:
     """Letters by script and, given a language, the foreign spans of a text, as the strict default sees them.
 
     Reasoning is not removed. Spans refer to the text as given, counts to the text as judged. For a language of two
-    scripts (Serbian), the one with most of the text's letters is taken.
-
-    Raises:
-        ArgumentTypeError, UnknownLanguageError: `text` is not a string, or CLDR knows no script for the tag.
+    scripts (Serbian), the one with most of the text's letters is taken. Raises as `scripts_of`; an `ArgumentTypeError`
+    if `text` is not a string.
 
     Example:
         >>> print(language_report("ཁོང་གིས་iPhoneཉོས།", "bo"))

@@ -22,9 +22,8 @@ END_TOKENS: tuple[str, ...] = (
 """Tokens that end a turn in common model families, as text decoded with special tokens shows them."""
 
 # What a policy writes beside its answer, from an opening marker to its closing one; in lower or in upper case.
-_REASONING_TAGS = ("think", "thinking", "thought", "reasoning", "reflection", "scratchpad")
-_OTHER_TAGS = ("seed:think", "mm:think", "tool_call", "function_call")  # Seed-OSS, MiniMax
-_BLOCKS = {f"<{tag}>": f"</{tag}>" for tag in (*_REASONING_TAGS, *_OTHER_TAGS)} | {
+_TAGS = "think thinking thought reasoning reflection scratchpad seed:think mm:think tool_call function_call"
+_BLOCKS = {f"<{tag}>": f"</{tag}>" for tag in _TAGS.split()} | {
     "[think]": "[/think]",  # Magistral
     "◁think▷": "◁/think▷",  # Kimi
     "<|channel>": "<channel|>",  # Gemma 4, and its tool calls
@@ -108,8 +107,7 @@ class Answer:
     def __call__(self, completion: str | Sequence[Mapping[str, Any]]) -> str:
         """The answer in NFC, without outer white space; empty if nothing was answered.
 
-        Raises:
-            ArgumentTypeError: The completion is neither a string nor messages in a known dialect.
+        A completion that is neither a string nor messages in a known dialect is an `ArgumentTypeError`.
         """
         text = completion if isinstance(completion, str) else _last_answer(completion)
         if self.reasoning != "keep":
@@ -138,10 +136,7 @@ def remove_reasoning(text: str, *, policy: ReasoningPolicy = "remove") -> str:
 
     Text before an opening marker is kept; text before a closing marker without its opening is reasoning. Use the policy
     `"prefilled"` if the chat template always opens the reasoning: then text without any marker was cut off, and is
-    left out. `"keep"` changes nothing.
-
-    Raises:
-        ArgumentError: `policy` is none of the three.
+    left out. `"keep"` changes nothing; another policy is an `ArgumentError`.
 
     Example:
         >>> remove_reasoning("<think>hm</think>yes"), remove_reasoning("hm</think>yes"), remove_reasoning("<think>hm")

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sentence_transformers import SentenceTransformer
 
 from doubles import BigramEncoder, FixedEncoder
 from semreward import SentenceTransformerEncoder, check_encoder
@@ -53,8 +54,9 @@ def test_what_it_cannot_read_is_a_fault(trained_folder, texts, options, fault):
     assert fault in report.verdict
 
 
-def test_a_tokenizer_that_spells_letter_by_letter_is_a_fault(policy_folder):
-    report = checked(policy_folder, ["ᠪᠢ ᠮᠣᠩᠭᠣᠯ ᠬᠦᠮᠦᠨ"], pooling="mean")
+def test_a_tokenizer_that_spells_letter_by_letter_is_a_fault(policy_folder, tmp_path):
+    SentenceTransformer(str(policy_folder), device="cpu").save_pretrained(str(tmp_path))
+    report = checked(tmp_path, ["ᠪᠢ ᠮᠣᠩᠭᠣᠯ ᠬᠦᠮᠦᠨ"])
     assert report["unknown tokens"] == 0
     assert "the tokenizer spells letter by letter" in report.verdict
 
@@ -101,9 +103,13 @@ def test_texts_are_not_empty(texts):
         check_encoder(BigramEncoder(), texts)
 
 
-def test_a_wrong_argument_is_an_error_not_a_fault(trained_folder):
-    with pytest.raises(ArgumentError, match="`prompt_name` must be a prompt of the model"):
-        checked(trained_folder, ["a"], prompt_name="passage")
+def test_a_wrong_argument_is_an_error_not_a_fault():
+    class Misconfigured(BigramEncoder):
+        def encode(self, texts, /):
+            raise ArgumentError("`path` must be given")
+
+    with pytest.raises(ArgumentError, match="`path` must be given"):
+        check_encoder(Misconfigured(), ["a"])
 
 
 def test_an_encoder_with_one_vector_for_all_texts_is_damaged():

@@ -27,8 +27,8 @@ def texts(captions):
     return sorted(dict.fromkeys(mixed), key=len, reverse=True)
 
 
-def forward_of(model, *, batch_tokens=256, batch_size=1024, prompt=None):
-    return ModelForward(model, prompt=prompt, batch_tokens=batch_tokens, batch_size=batch_size)
+def forward_of(model, *, batch_tokens=256, prompt=None):
+    return ModelForward(model, prompt=prompt, batch_tokens=batch_tokens)
 
 
 def encoded(forward, texts):
@@ -67,10 +67,6 @@ def test_batches_keep_to_their_tokens(model, texts):
 def test_a_text_larger_than_a_batch_is_a_batch(model, texts):
     batches = list(forward_of(model, batch_tokens=1).prepared(texts))
     assert [len(batch) for batch, _ in batches] == [1] * len(texts)
-
-
-def test_batches_keep_to_their_number_of_texts(model, texts):
-    assert max(len(batch) for batch, _ in forward_of(model, batch_size=3, batch_tokens=10**6).prepared(texts)) == 3
 
 
 def test_each_batch_is_padded_to_its_own_longest_text(model, texts):

@@ -81,12 +81,6 @@ def test_cosines_agree_with_the_local_encoder(remote, local):
     assert comparison.cosine_difference <= 1e-3
 
 
-def test_base64_brings_the_same_vectors(base_url, remote):
-    texts = texts_of(20, words=(3, 10))
-    packed = EmbeddingServerEncoder(base_url, "minilm", encoding="base64")
-    assert packed.encode(texts) == pytest.approx(remote.encode(texts), abs=1e-6)
-
-
 def test_a_reward_earns_what_it_earns_with_the_local_encoder(remote, local):
     rows = {"completions": ["a red house", "the river", ""], "reference": ["an old red house", "a bridge", "a house"]}
     behind, here = (SemanticSimilarityReward(encoder, threshold=0.2)(**rows) for encoder in (remote, local))

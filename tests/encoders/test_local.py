@@ -99,8 +99,8 @@ def test_padding_changes_no_vector(local_encoder, sentences):
     assert local_encoder.encode(sentences) == pytest.approx(alone, abs=1e-5)
 
 
-def test_batch_size_changes_no_vector(local_encoder, encoder_folder, sentences):
-    small = SentenceTransformerEncoder(str(encoder_folder), device="cpu", batch_size=3)
+def test_the_size_of_batches_changes_no_vector(local_encoder, encoder_folder, sentences):
+    small = SentenceTransformerEncoder(str(encoder_folder), device="cpu", batch_tokens=30)
     assert small.encode(sentences) == pytest.approx(local_encoder.encode(sentences), abs=1e-5)
 
 
@@ -192,7 +192,7 @@ def test_a_text_longer_than_the_position_table_is_cut(cino_folder, sentences):
 
 
 @pytest.mark.parametrize(
-    "options", [{"dtype": "bfloat16"}, {"device": "cuda:1"}, {"batch_size": 3}, {"cache_bytes": 0}]
+    "options", [{"dtype": "bfloat16"}, {"device": "cuda:1"}, {"batch_tokens": 3}, {"cache_bytes": 0}]
 )
 def test_a_fingerprint_ignores_how_the_model_runs(local_encoder, encoder_folder, options):
     assert SentenceTransformerEncoder(str(encoder_folder), **options).fingerprint == local_encoder.fingerprint
@@ -318,8 +318,6 @@ def test_a_loaded_model_is_refused(encoder_folder):
         {"dtype": None},
         {"max_tokens": 0},
         {"max_tokens": "512"},
-        {"batch_size": 0},
-        {"batch_size": 2.5},
         {"batch_tokens": 0},
         {"cache_bytes": -1},
     ],

@@ -28,21 +28,6 @@ def test_vectors_are_those_of_the_model_behind_the_server_as_unit_rows(server):
     assert np.linalg.norm(rows, axis=1) == pytest.approx(1.0, abs=1e-6)
 
 
-def test_base64_brings_the_vectors_that_floats_bring(server):
-    plain, packed = (encoder_of(server, encoding=encoding) for encoding in ("float", "base64"))
-    assert np.array_equal(plain.encode(TEXTS), packed.encode(TEXTS))
-    assert {request.body["encoding_format"] for request in server.requests} == {"float", "base64"}
-
-
-def test_a_server_that_ignores_the_encoding_is_understood():
-    def floats(request):
-        data = [{"index": 0, "embedding": [3.0, 4.0]}]
-        return 200, {}, json.dumps({"data": data}).encode()
-
-    with embedding_server(respond=floats) as state:
-        assert encoder_of(state, encoding="base64").encode(["a"]) == pytest.approx(np.array([[0.6, 0.8]]))
-
-
 def test_a_server_that_leaves_the_index_out_is_understood():
     def unnumbered(request):
         data = [{"embedding": [1.0, float(len(text))]} for text in request.body["input"]]
@@ -66,12 +51,11 @@ def test_texts_of_any_kind_survive_the_journey(server):
 # Requests
 
 
-def test_requests_carry_model_encoding_and_what_the_user_adds(server):
+def test_requests_carry_the_model_and_what_the_user_adds(server):
     encoder_of(server, extra_body={"dimensions": 64, "truncate_prompt_tokens": -1}).encode(["a"])
     assert server.requests[0].path == "/v1/embeddings"
     assert server.requests[0].body == {
         "model": "bigrams",
-        "encoding_format": "float",
         "dimensions": 64,
         "truncate_prompt_tokens": -1,
         "input": ["a"],
@@ -153,7 +137,6 @@ def test_the_endpoint_itself_is_no_base_url():
         {"timeout_s": float("inf")},
         {"timeout_s": None},
         {"api_key": 3},
-        {"encoding": "int8"},
         {"max_chars": 0},
         {"texts_per_request": 0},
         {"texts_per_request": 2.5},

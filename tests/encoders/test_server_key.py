@@ -83,11 +83,10 @@ def test_an_unpickled_encoder_is_equal_to_its_original(server):
     assert pickle.loads(pickle.dumps(encoder)) == encoder
 
 
-def test_an_unpickled_encoder_without_its_key_names_the_variable(server):
-    clone = pickle.loads(pickle.dumps(encoder_of(server, api_key=KEY, api_key_env="MY_KEY")))
-    with pytest.raises(ArgumentError, match="environment variable MY_KEY"):
-        clone.encode(["a"])
-    assert server.requests == []
+def test_an_unpickled_encoder_takes_the_key_of_an_equal_one_in_its_process(server):
+    clone = pickle.loads(pickle.dumps(encoder_of(server, api_key=KEY)))
+    clone.encode(["a"])
+    assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
 
 
 def test_an_unpickled_encoder_reads_the_key_from_the_environment(server, monkeypatch):

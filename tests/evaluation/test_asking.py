@@ -149,12 +149,13 @@ def test_another_prompt_is_asked_anew_beside_the_first(tmp_path):
 def test_another_reader_is_asked_anew(tmp_path):
     reading_answers(Reader(), QUESTIONS, path=tmp_path / "answers.jsonl")
     again = Reader()
-    reading_answers(again, QUESTIONS, path=tmp_path / "answers.jsonl", reader_name="another")
+    again.signature = "another"
+    reading_answers(again, QUESTIONS, path=tmp_path / "answers.jsonl")
     assert len(again.prompts) == 3
 
 
-def test_a_function_with_a_file_needs_a_name(tmp_path):
-    with pytest.raises(ArgumentError, match="`reader_name` must say what"):
+def test_a_function_with_a_file_needs_a_signature(tmp_path):
+    with pytest.raises(ArgumentError, match="`reader` must have a `signature`, .* set reader.signature"):
         reading_answers(lambda prompts: ["a"] * len(prompts), QUESTIONS, path=tmp_path / "answers.jsonl")
 
 
@@ -183,11 +184,6 @@ def test_a_policy_for_reasoning_that_is_none_shows_before_anything_is_asked():
 def test_a_size_of_batches_that_is_no_integer_is_refused(size):
     with pytest.raises(ArgumentError, match="`batch_size` must be a whole number of at least 1"):
         reading_answers(Reader(), QUESTIONS, batch_size=size)
-
-
-def test_a_name_of_a_reader_that_is_no_text_is_refused():
-    with pytest.raises(ArgumentTypeError, match="`reader_name` must be a string, got 3"):
-        reading_answers(Reader(), QUESTIONS, reader_name=3)
 
 
 @pytest.mark.parametrize("returned", [None, "北京上", {"q1": "北京"}, 3])
@@ -287,11 +283,14 @@ def test_a_model_is_left_in_its_mode(model, tokenizer, prompts):
     assert training.training
 
 
-def test_options_reach_the_chat_template(model, tokenizer):
+def test_options_reach_the_chat_template(model, tokenizer, monkeypatch):
     plain = copy.deepcopy(tokenizer)
     plain.chat_template = "{{ messages[0].content }}{{ ending }}"
     chat = ChatModel(model, plain, template_options={"ending": "猫"})
-    assert chat._token_ids(["红"]) == [plain("红猫", add_special_tokens=False)["input_ids"]]
+    read = []
+    monkeypatch.setattr(model, "generate", lambda *, input_ids, **_: read.append(input_ids.tolist()) or input_ids)
+    assert chat(["红"]) == [""]
+    assert read == [[plain("红猫", add_special_tokens=False)["input_ids"]]]
 
 
 def test_a_model_answers_a_reading_test_and_goes_on(chat, tmp_path):

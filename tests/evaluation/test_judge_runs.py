@@ -40,8 +40,9 @@ def judge(prompt):
     asked.append(prompt)
     return "[[0]]"
 
+judge.signature = "counting"
 pairwise_scores(judge, {SOURCES}, {FIRST}, {SECOND}, prompt=translation_prompt(), concurrency=1,
-                cache={str(tmp_path / "answers.jsonl")!r}, judge_name="counting")
+                cache={str(tmp_path / "answers.jsonl")!r})
 """
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == -signal.SIGKILL
     again = CountingJudge()
@@ -60,16 +61,22 @@ def test_another_judge_another_prompt_and_other_candidates_are_asked_anew(tmp_pa
     cache = tmp_path / "answers.jsonl"
     judged(CountingJudge(), cache=cache)
     judge = CountingJudge()
-    judged(judge, cache=cache, judge_name="another")
+    judge.signature = "another"
+    judged(judge, cache=cache)
+    judge.signature = "counting"
     pairwise_scores(judge, SOURCES, FIRST, SECOND, prompt=headline_prompt(), cache=cache)
     judged(judge, first=["甲", "乙", "丙"], cache=cache)
     assert len(judge.prompts) == 18
 
 
 def test_unparsable_answers_are_kept_like_others(tmp_path):
-    judged(lambda prompt: "hm", cache=tmp_path / "answers.jsonl", judge_name="nonsense")
+    def judge(prompt):
+        return "hm"
+
+    judge.signature = "counting"
+    judged(judge, cache=tmp_path / "answers.jsonl")
     again = CountingJudge()
-    assert judged(again, cache=tmp_path / "answers.jsonl", judge_name="nonsense").unparsable == 3
+    assert judged(again, cache=tmp_path / "answers.jsonl").unparsable == 3
     assert again.prompts == []
 
 
@@ -151,8 +158,8 @@ def test_equal_rows_are_asked_about_once():
     assert len(judge.prompts) == 2
 
 
-def test_a_function_with_a_cache_needs_a_name(tmp_path):
-    with pytest.raises(ArgumentError, match="`judge_name` must say what"):
+def test_a_function_with_a_cache_needs_a_signature(tmp_path):
+    with pytest.raises(ArgumentError, match="`judge` must have a `signature`, .* set judge.signature"):
         judged(prefer_longer, cache=tmp_path / "answers.jsonl")
 
 
@@ -185,8 +192,9 @@ def test_an_interrupt_from_the_keyboard_passes_and_keeps_the_answers(tmp_path):
         answered.append(prompt)
         return prefer_longer(prompt)
 
+    judge.signature = "longer"
     with pytest.raises(KeyboardInterrupt):
-        judged(judge, cache=tmp_path / "answers.jsonl", judge_name="longer")
+        judged(judge, cache=tmp_path / "answers.jsonl")
     assert len((tmp_path / "answers.jsonl").read_text(encoding="utf-8").splitlines()) == 2
 
 

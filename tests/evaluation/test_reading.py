@@ -1,7 +1,7 @@
-import builtins
 import json
 import os
 import random
+import sys
 import time
 from pathlib import Path
 
@@ -242,29 +242,19 @@ def test_a_missing_file_is_not_found(tmp_path):
 
 
 @pytest.fixture
-def no_module(monkeypatch):
-    """Makes the import of nltk fail for want of the module that is named."""
-    real_import = builtins.__import__
-    missing = []
-
-    def failing(name, *args, **kwargs):
-        if missing and name.startswith("nltk"):
-            raise ModuleNotFoundError(f"No module named {missing[0]!r}", name=missing[0])
-        return real_import(name, *args, **kwargs)
-
+def without_nltk(monkeypatch):
     reading_module._words.cache_clear()
-    monkeypatch.setattr(builtins, "__import__", failing)
-    return missing.append
+    monkeypatch.setitem(sys.modules, "nltk", None)
 
 
-def test_a_missing_library_is_told_with_the_install_command(no_module):
-    no_module("nltk")
+@pytest.mark.usefixtures("without_nltk")
+def test_a_missing_library_is_told_with_the_install_command():
     with pytest.raises(MissingDependencyError, match=r"pip install 'semreward\[eval\]'"):
         reading_tokens("a b")
 
 
-def test_han_characters_need_no_library(no_module):
-    no_module("nltk")
+@pytest.mark.usefixtures("without_nltk")
+def test_han_characters_need_no_library():
     assert reading_tokens("北京") == ["北", "京"]
 
 

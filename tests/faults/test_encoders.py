@@ -21,7 +21,7 @@ from transformers import BertConfig, BertForSequenceClassification, BertModel, B
 from semreward import SentenceTransformerEncoder, check_encoder
 from semreward.adaptation import AdaptationConfig, adapt_encoder
 from semreward.encoders import folders
-from semreward.errors import ArgumentError, EncoderError, UnreadableTextError
+from semreward.errors import EncoderError, UnreadableTextError
 
 WORDS = ["a", "the", "cat", "dog", "sleeps", "in", "garden", "red", "query", "passage", ":", ".", ",", "3"]
 MONGOLIAN = "ᠪᠢ ᠮᠣᠩᠭᠣᠯ ᠬᠦᠮᠦᠨ"
@@ -38,6 +38,12 @@ def copy_of(folder, tmp_path, **files):
         path = copy / f"{name}.json"
         path.write_text(json.dumps(json.loads(path.read_text()) | changes))
     return copy
+
+
+def with_modules(folder, tmp_path):
+    """A model as sentence-transformers saves it, with a pooling module."""
+    SentenceTransformer(str(folder), device="cpu").save_pretrained(str(tmp_path))
+    return tmp_path
 
 
 @pytest.fixture(scope="module")
@@ -145,8 +151,8 @@ def test_a_rare_unknown_token_is_not_a_warning(bert_folder, caplog):
     assert "unknown to the encoder" not in caplog.text
 
 
-def test_a_tokenizer_that_spells_in_bytes_knows_all_texts(policy_folder, caplog):
-    encoder = encoder_of(policy_folder, pooling="mean")
+def test_a_tokenizer_that_spells_in_bytes_knows_all_texts(policy_folder, tmp_path, caplog):
+    encoder = encoder_of(with_modules(policy_folder, tmp_path))
     with caplog.at_level(logging.WARNING, logger="semreward"):
         assert encoder.encode([MONGOLIAN * 10]).shape[0] == 1
     assert "unknown to the encoder" not in caplog.text
@@ -230,8 +236,8 @@ def saved_as(plain_folder, tmp_path):
     [
         ("cross-encoder", "is a cross-encoder or reranker"),
         ("BertForSequenceClassification", "is a cross-encoder or reranker"),
-        ("BertLMHeadModel", "is a language model; pass pooling='mean'"),
-        ("BertForCausalLM", "is a language model; pass pooling='mean'"),
+        ("BertLMHeadModel", "is a language model; name another model, or adapt"),
+        ("BertForCausalLM", "is a language model; name another model, or adapt"),
         ("BertForTokenClassification", "is a model of another task"),
         ("SparseEncoder", r"is a sparse encoder \(SPLADE\)"),
         ("sentence_transformers.sparse_encoder.models.MLMTransformer", "is a sparse encoder"),
@@ -250,34 +256,16 @@ def test_a_policy_is_not_an_encoder(policy_folder):
         encoder_of(policy_folder).warmup()
 
 
-def test_the_mean_of_a_language_model_is_had_by_an_argument(policy_folder):
-    text = "三个苹果"
-    model = SentenceTransformer(str(policy_folder), device="cpu")
-    mean = model.encode(text, output_value="token_embeddings").float().mean(dim=0)
-    (vector,) = encoder_of(policy_folder, pooling="mean").encode([text])
-    assert vector == pytest.approx((mean / mean.norm()).numpy(), abs=1e-5)
-
-
 def test_a_language_model_with_modules_is_a_sentence_encoder(policy_folder, tmp_path):
-    SentenceTransformer(str(policy_folder), device="cpu").save_pretrained(str(tmp_path))
-    assert encoder_of(tmp_path).encode(["三个苹果"]).shape[0] == 1
+    assert encoder_of(with_modules(policy_folder, tmp_path)).encode(["三个苹果"]).shape[0] == 1
 
 
-def test_pooling_is_part_of_the_fingerprint(plain_folder):
-    assert encoder_of(plain_folder).fingerprint != encoder_of(plain_folder, pooling="mean").fingerprint
-
-
-def test_pooling_of_its_own_is_not_replaced(bert_folder):
-    with pytest.raises(ArgumentError, match="`pooling` must be None for an encoder that has its own, got 'mean'"):
-        encoder_of(bert_folder, pooling="mean").warmup()
-
-
-@pytest.mark.parametrize(("pooling", "warns"), [(None, True), ("mean", False)])
-def test_a_plain_transformer_warns_unless_pooling_is_asked_for(plain_folder, caplog, pooling, warns):
-    encoder = encoder_of(plain_folder, pooling=pooling, revision="warns")
+@pytest.mark.parametrize("has_modules", [False, True])
+def test_a_plain_transformer_without_pooling_warns(plain_folder, tmp_path, caplog, has_modules):
+    folder = with_modules(plain_folder, tmp_path) if has_modules else plain_folder
     with caplog.at_level(logging.WARNING, logger="semreward"):
-        encoder.warmup()
-    assert ("was not trained for sentences: its token vectors are averaged" in caplog.text) == warns
+        encoder_of(folder, revision="warns").warmup()
+    assert ("was not trained for sentences: its token vectors are averaged" in caplog.text) != has_modules
 
 
 # Padding
@@ -348,28 +336,14 @@ def prompted(bert_folder, tmp_path):
 
 def test_a_prompt_is_named(prompted):
     folder = prompted()
-    named, given = encoder_of(folder, prompt_name="query"), encoder_of(folder, prompt="query : ")
+    named, given = encoder_of(folder, prompt="query"), encoder_of(folder, prompt="query : ")
     assert np.array_equal(named.encode(["the cat"]), given.encode(["the cat"]))
     assert named.fingerprint == given.fingerprint
 
 
-@pytest.mark.parametrize("use", [lambda encoder: encoder.warmup(), lambda encoder: encoder.fingerprint])
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"prompt": "query"}, "`prompt` must be the text of a prompt, but 'query' names one.*prompt_name='query'"),
-        ({"prompt": "document"}, "pass prompt_name='document'"),
-        ({"prompt_name": "passage"}, r"`prompt_name` must be a prompt of the model \(query, document\), got 'passage'"),
-    ],
-)
-def test_a_name_and_a_text_are_not_mixed_up(prompted, options, message, use):
-    with pytest.raises(ArgumentError, match=message):
-        use(encoder_of(prompted(), **options))
-
-
-def test_a_prompt_and_a_name_exclude_each_other():
-    with pytest.raises(ArgumentError, match="give `prompt` or `prompt_name`, not both"):
-        SentenceTransformerEncoder("org/model", prompt="query: ", prompt_name="query")
+def test_a_prompt_that_is_no_name_is_a_text(prompted):
+    folder = prompted()
+    assert encoder_of(folder, prompt="passage").fingerprint != encoder_of(folder, prompt="").fingerprint
 
 
 @pytest.mark.parametrize(
@@ -377,7 +351,7 @@ def test_a_prompt_and_a_name_exclude_each_other():
     [
         (None, {}, True),
         (None, {"prompt": ""}, False),
-        (None, {"prompt_name": "document"}, False),
+        (None, {"prompt": "document"}, False),
         (None, {"prompt": "query : "}, False),
         ("query", {}, False),
     ],

@@ -1,6 +1,5 @@
 """Embedding servers: bad texts, strange dialects, slow headers, proxies."""
 
-import base64
 import contextlib
 import json
 import os
@@ -10,7 +9,6 @@ import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import numpy as np
 import pytest
 
 from doubles import BigramEncoder
@@ -18,7 +16,7 @@ from embedding_server import answering, embedding_server, encoder_of, faulty, it
 from semreward import EmbeddingServerEncoder, SemanticSimilarityReward
 from semreward.encoders import server as server_module
 from semreward.encoders.engine import engine_of
-from semreward.errors import ArgumentError, EncoderError, EncoderUnavailableError
+from semreward.errors import EncoderError, EncoderUnavailableError
 
 TEXTS = [f"text number {number} {'x' * (number % 7)}" for number in range(32)]
 
@@ -109,61 +107,11 @@ def test_a_limit_of_texts_that_is_told_with_status_400_is_learnt():
         assert max(state.sizes[before:]) == 8
 
 
-def test_the_encoding_can_be_left_out():
-    def strict(request):
-        return (400, {}, b"unknown member encoding_format") if "encoding_format" in request.body else None
-
-    with embedding_server(respond=strict) as state:
-        rows = encoder_of(state, encoding=None).encode(TEXTS)
-        assert rows == pytest.approx(BigramEncoder().encode(TEXTS), abs=1e-6)
-        with pytest.raises(EncoderError, match="unknown member encoding_format"):
-            encoder_of(state).encode(TEXTS)
-
-
-def test_another_encoding_is_refused():
-    with pytest.raises(ArgumentError, match="`encoding` must be one of float, base64, None; got 'int8'"):
-        EmbeddingServerEncoder("http://127.0.0.1:1", "m", encoding="int8")
-
-
 def test_a_wrong_path_is_told_at_once_with_the_advice():
     with answering(404, b"Not Found") as state:
         with pytest.raises(EncoderError, match=r"answered 404 Not Found; check `base_url` .*http://host:port/v1"):
             encoder_of(state, timeout_s=60).encode(TEXTS)
         assert len(state.requests) == 1
-
-
-def base64_of(dtype):
-    """A server whose base64 holds numbers of a type."""
-
-    def respond(request):
-        if request.body["encoding_format"] == "float":
-            return None
-        rows = items(BigramEncoder(), request)
-        for row in rows:
-            vector = np.frombuffer(base64.b64decode(row["embedding"]), "<f4")
-            row["embedding"] = base64.b64encode(vector.astype(dtype).tobytes()).decode()
-        return 200, {}, json.dumps({"data": rows}).encode()
-
-    return embedding_server(respond=respond)
-
-
-@pytest.mark.parametrize("dtype", ["<f2", "<f8", "i1"])
-def test_base64_of_other_numbers_than_float32_is_an_error_that_names_the_remedy(dtype):
-    with base64_of(dtype) as state, pytest.raises(EncoderError, match="encoding='float'"):
-        encoder_of(state, encoding="base64", timeout_s=60).encode(TEXTS)
-
-
-def test_base64_of_the_other_byte_order_is_an_error():
-    with base64_of(">f4") as state, pytest.raises(EncoderError, match="base64 does not hold float32"):
-        encoder_of(state, encoding="base64", timeout_s=1).encode(TEXTS)
-
-
-def test_base64_of_float32_needs_one_request_more():
-    with base64_of("<f4") as state:
-        encoder = encoder_of(state, encoding="base64")
-        encoder.encode(TEXTS)
-        encoder.encode(["another"])
-        assert [request.body["encoding_format"] for request in state.requests] == ["float", "base64", "base64"]
 
 
 # Slow servers

@@ -231,10 +231,6 @@ def kl(texts, **options):
     return evaluation.token_kl(policy(), policy(), letters, texts, **options)
 
 
-def chosen(dataset=SQUAD, **options):
-    return evaluation.choice_scores(policy(), letters, dataset, **options)
-
-
 def squad(**question):
     """A reading test of one question, with some of its members replaced."""
     qas = [{"id": "q1", "question": "q", "answers": [{"text": "a"}], **question}]
@@ -247,6 +243,9 @@ def read_by(reader, **options):
 
 def silent(prompts):
     return ["" for _ in prompts]
+
+
+silent.signature = "silent"
 
 
 def judged(judge=lambda _prompt: "[[0]]", sources=("s",), first=("a",), second=("b",), prompt=None, **options):

@@ -35,7 +35,6 @@ PUBLIC = {
     "semreward.adaptation": ["AdaptationConfig", "adapt_encoder", "read_pairs"],
     "semreward.evaluation": [
         "bleu_score",
-        "choice_scores",
         "chrf_score",
         "cmrc_scores",
         "language_consistency_score",

@@ -124,7 +124,7 @@ def _of_texts(forward: ModelForward, texts: Sequence[str]) -> list[Check]:
     bare = "the tokenizer drops the marks of letters, such as accents and vowel signs: words become equal"
     is_marked = marks > _FEWEST_MARKS * sum(map(len, texts)) and unknown <= MOST_UNKNOWN
     readable = [text for text, is_unreadable in zip(texts, counts.unreadable(texts), strict=False) if not is_unreadable]
-    make = partial(ModelForward, model, prompt=prompt, batch_tokens=2**40, batch_size=_BATCH)
+    make = partial(ModelForward, model, prompt=prompt, batch_tokens=2**40)
     return [
         Check("unknown tokens", unknown, f"{unknown:.1%}", strange if unknown > MOST_UNKNOWN else ""),
         Check(f"tokens per {unit}", per_unit, f"{per_unit:.2f}", spelt if per_unit > _MOST_TOKENS[unit] else ""),

@@ -26,7 +26,7 @@ _OTHER_KINDS = {
     "CrossEncoder|cross_encoder|SequenceClassification|Ranking|RewardModel": "a cross-encoder or reranker (of pairs)",
     "Sparse|sparse_encoder": "a sparse encoder (SPLADE)",
     "ColBERT|MultiVector|multi_vector|pylate|ForRetrieval": "a late-interaction model (ColBERT)",
-    "ForCausalLM|LMHeadModel|ForConditionalGeneration": (_LANGUAGE_MODEL := "a language model"),
+    "ForCausalLM|LMHeadModel|ForConditionalGeneration": "a language model",
     "ForTokenClassification|ForQuestionAnswering|ForMultipleChoice": "a model of another task",
 }
 
@@ -135,11 +135,10 @@ def prompts_of(folder: Path) -> Mapping[str, str]:
     return prompts | ({"": prompts[default]} if default in prompts else {})
 
 
-def has_pooling(folder: Path, name: str, pooling: str | None) -> bool:
+def has_pooling(folder: Path, name: str) -> bool:
     """Whether a model is a sentence encoder; False for a transformers model whose token vectors have to be pooled.
 
-    Raises:
-        EncoderError: It is another kind of model. A language model is allowed if `pooling` is named.
+    Raises an `EncoderError` if it is another kind of model.
     """
     modules = _content(folder / "modules.json", list)
     family = _content(folder / "config_sentence_transformers.json").get("model_type", "")
@@ -148,11 +147,11 @@ def has_pooling(folder: Path, name: str, pooling: str | None) -> bool:
         base = _content(folder / "adapter_config.json").get("base_model_name_or_path")
         root = model_folder(base, only="*.json") if base else folder
         names += _content(root / "config.json").get("architectures") or ()
-    kind = next((kind for name in names for words, kind in _OTHER_KINDS.items() if re.search(words, name)), None)
-    if kind is None or (kind == _LANGUAGE_MODEL and pooling):
-        return bool(modules)
-    remedy = "; pass pooling='mean' if you want the mean of its token vectors" if kind == _LANGUAGE_MODEL else ""
-    raise EncoderError(f"`name_or_path` must be a sentence encoder, but {name!r} is {kind}{remedy}")
+    for words, kind in _OTHER_KINDS.items():
+        if any(re.search(words, name) for name in names):
+            remedy = "name another model, or adapt a pretrained one: semreward.adaptation"
+            raise EncoderError(f"`name_or_path` must be a sentence encoder, but {name!r} is {kind}; {remedy}")
+    return bool(modules)
 
 
 def _content(path: Path, kind: type = dict) -> Any:

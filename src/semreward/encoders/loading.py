@@ -2,9 +2,8 @@
 
 import logging
 import os
-from collections.abc import Iterator
 from functools import partial
-from itertools import islice
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,8 +16,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_PROBES = ["a", "The same text must always have the same vector, alone or beside others."]
 _SHOWN_WEIGHTS = 5
+_PROBES = ["a", "The same text must always have the same vector, alone or beside others."]
 _FIRST_THAT_MARKS = 5  # version of transformers that marks each weight that it loads, so as not to initialise it
 
 
@@ -83,26 +82,24 @@ def check_model(model: "SentenceTransformer", tolerance: float) -> None:
 
 def check_weights(model: "SentenceTransformer") -> None:
     """Raise `EncoderError` if weights that decide the vectors were not in the checkpoint. For models on the CPU."""
-    if missing := list(islice(_missing_weights(model), _SHOWN_WEIGHTS)):
-        raise EncoderError(
-            f"the encoder's checkpoint lacks weights, which are random now: {', '.join(missing)}; the names in it "
-            "must be those of the model, without a prefix such as `_orig_mod.`"
-        )
-
-
-def _missing_weights(model: "SentenceTransformer") -> Iterator[str]:
-    """Names of weights that were not in the checkpoint and are used: without them a vector is another."""
     from transformers import PreTrainedModel, __version__
 
     if int(__version__.partition(".")[0]) < _FIRST_THAT_MARKS:
         return
     encode = partial(model.encode, _PROBES, show_progress_bar=False)
-    for transformer in (module for module in model.modules() if isinstance(module, PreTrainedModel)):
-        for name, weight in transformer.named_parameters():
-            if getattr(weight, "_is_hf_initialized", False) or not weight.numel() or not weight.is_floating_point():
-                continue
-            values, vectors = weight.detach().clone(), encode()
-            weight.data.fill_(float("nan"))
-            if not np.allclose(encode(), vectors):
-                yield name
-            weight.data.copy_(values)
+    missing: list[str] = []
+    transformers = (module for module in model.modules() if isinstance(module, PreTrainedModel))
+    for name, weight in chain.from_iterable(transformer.named_parameters() for transformer in transformers):
+        is_loaded = getattr(weight, "_is_hf_initialized", False) or not weight.numel() or not weight.is_floating_point()
+        if is_loaded or len(missing) == _SHOWN_WEIGHTS:
+            continue
+        values, vectors = weight.detach().clone(), encode()
+        weight.data.fill_(float("nan"))
+        if not np.allclose(encode(), vectors):  # otherwise it is not used, as many a pooler is not
+            missing.append(name)
+        weight.data.copy_(values)
+    if missing:
+        raise EncoderError(
+            f"the encoder's checkpoint lacks weights, which are random now: {', '.join(missing)}; the names in it "
+            "must be those of the model, without a prefix such as `_orig_mod.`"
+        )

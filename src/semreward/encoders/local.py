@@ -4,7 +4,6 @@ import hashlib
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -16,7 +15,7 @@ from semreward.encoders.folders import digest_of, has_pooling, model_folder, pro
 from semreward.encoders.loading import check_model, check_weights, limit_tokens, resolved_device
 from semreward.encoders.tokens import TokenCounter
 from semreward.encoders.worker import PreparingModel
-from semreward.errors import ArgumentError, UnreadableTextError
+from semreward.errors import UnreadableTextError
 
 if TYPE_CHECKING:
     import torch
@@ -47,27 +46,22 @@ _UNREADABLE = (
 class SentenceTransformerEncoder(EngineEncoder):
     """A sentence-transformers model as a frozen encoder, loaded at its first use.
 
-    It compares, hashes and pickles without the model. Equal encoders share one loaded model per process. Loading checks
-    what the model is, that all its weights are there, and that padding does not change a vector.
+    It compares, hashes and pickles without the model. Equal encoders share one loaded model per process.
 
     Args:
         name_or_path: Hub id, or folder of a sentence-transformers or a plain transformers model (mean pooling).
         device: A torch device; `"auto"` is the accelerator of the process that uses it, else the CPU.
         dtype: Precision of the forward pass; `"auto"` is float32 on a CPU and bfloat16 on an accelerator.
         max_tokens: Longest input in tokens, at least 1; the encoder does not see the rest. `None`: the model's limit.
-        prompt: Text before each input, such as `"query: "`, if the model was trained with one; `""` for none. `None`:
-            the model's default prompt, if it has one.
-        prompt_name: Name of a prompt that the model declares, such as `"query"`, instead of its text.
-        pooling: `"mean"` takes the mean of the token vectors of a plain or a causal language model.
+        prompt: Text before each input, such as `"query: "`, if the model was trained with one, or the name of a prompt
+            that the model declares; `""` for none. `None`: the model's default prompt, if it has one.
         revision: Branch, tag or commit of a hub model.
         batch_tokens: Tokens per forward pass, padding included. `None`: 1,024 on a CPU, 32,768 on an accelerator.
-        batch_size: Texts per forward pass, at most.
         cache_bytes: Size of the vector cache.
 
     Raises:
         EncoderNotFoundError: `name_or_path` is a path, and no model is there.
-        ArgumentError: A number, `dtype` or `pooling` is out of its range, or, when the model is loaded, `prompt` is the
-            name of a prompt, or `prompt_name` is not.
+        ArgumentError: A number or `dtype` is out of its range.
         EncoderError: When it is loaded: it is not a sentence encoder, lacks weights, or its vectors depend on padding.
     """
 
@@ -77,20 +71,13 @@ class SentenceTransformerEncoder(EngineEncoder):
     dtype: Dtype = "auto"
     max_tokens: int | None = None
     prompt: str | None = None
-    prompt_name: str | None = None
-    pooling: Literal["mean"] | None = None
     revision: str | None = None
     batch_tokens: int | None = None
-    batch_size: int = 1024
     cache_bytes: int = DEFAULT_CACHE_BYTES
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name_or_path", resolved_name(self.name_or_path))
         check_choice("dtype", self.dtype, get_args(Dtype))
-        check_choice("pooling", self.pooling, (None, "mean"))
-        if self.prompt is not None and self.prompt_name is not None:
-            raise ArgumentError(f"give `prompt` or `prompt_name`, not both; got {self.prompt!r}, {self.prompt_name!r}")
-        check_count("batch_size", self.batch_size)
         for name in ("max_tokens", "batch_tokens"):
             if getattr(self, name) is not None:
                 check_count(name, getattr(self, name))
@@ -100,11 +87,11 @@ class SentenceTransformerEncoder(EngineEncoder):
     def fingerprint(self) -> str:
         """Sixteen hexadecimal digits for weights, tokenizer, pooling, `max_tokens` and `prompt`; not for the device."""
         folder = model_folder(self.name_or_path, self.revision)
-        prompt = self._prompt_text(prompts_of(folder))
-        if prompt == "" and prompts_of(folder).get(""):
+        prompts = prompts_of(folder)
+        prompt = self.prompt and prompts.get(self.prompt, self.prompt)
+        if prompt == "" and prompts.get(""):
             prompt = "\0"  # the default prompt is left out
-        text = f"{digest_of(folder)}|{self.max_tokens}|{prompt or ''}" + (f"|{self.pooling}" if self.pooling else "")
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return hashlib.sha256(f"{digest_of(folder)}|{self.max_tokens}|{prompt or ''}".encode()).hexdigest()[:16]
 
     def warmup(self) -> None:
         """Load and check the model now, before a trainer changes how models are loaded (ZeRO-3) or run."""
@@ -114,60 +101,35 @@ class SentenceTransformerEncoder(EngineEncoder):
         """Load and check the model on its device. For the engine; users call `encode`."""
         import torch
         from sentence_transformers import SentenceTransformer
-        from sentence_transformers.sentence_transformer.modules import Pooling
 
-        prompt = self._prompt_of(model_folder(self.name_or_path, self.revision, only="*.json"))
+        folder, name = model_folder(self.name_or_path, self.revision, only="*.json"), self.name_or_path
+        prompts = prompts_of(folder)
+        if not has_pooling(folder, name):
+            logger.warning("%s was not trained for sentences: its token vectors are averaged; adapt it first", name)
+        if self.prompt is None and "" not in prompts and any(prompts.values()):
+            advice = "pass the name of one as `prompt`, or prompt='' for none"
+            logger.warning("%s declares prompts (%s) and gets none; %s", name, ", ".join(prompts), advice)
         device = resolved_device(self.device)
-        on_cpu = device.type == "cpu"
-        automatic = "float32" if on_cpu else "bfloat16"
-        dtype = automatic if self.dtype == "auto" else self.dtype
+        automatic = ("float32", _CPU_BATCH_TOKENS) if device.type == "cpu" else ("bfloat16", _ACCELERATOR_BATCH_TOKENS)
+        dtype = automatic[0] if self.dtype == "auto" else self.dtype
         options = {"dtype": getattr(torch, dtype)}
-        model = SentenceTransformer(self.name_or_path, device="cpu", revision=self.revision, model_kwargs=options)
-        if self.pooling is not None:
-            model[1] = Pooling(model[0].get_embedding_dimension(), self.pooling)
+        model = SentenceTransformer(name, device="cpu", revision=self.revision, model_kwargs=options)
         check_weights(model)
         model = model.eval().to(device)
         limit_tokens(model, self.max_tokens)
         check_model(model, tolerance=1e-4 if dtype == "float32" else 1e-2)
-        logger.info("encoder %s loaded on %s in %s", self.name_or_path, device, dtype)
-        batch_tokens = self.batch_tokens or (_CPU_BATCH_TOKENS if on_cpu else _ACCELERATOR_BATCH_TOKENS)
-        return ModelForward(model, prompt=prompt, batch_tokens=batch_tokens, batch_size=self.batch_size)
-
-    def _prompt_of(self, folder: Path) -> str | None:
-        """The text before each input. Refuses what is not a sentence encoder; warns of what looks like a mistake."""
-        name, prompts = self.name_or_path, prompts_of(folder)
-        is_encoder = has_pooling(folder, name, self.pooling)
-        if is_encoder and self.pooling is not None:
-            raise ArgumentError(f"`pooling` must be None for an encoder that has its own, got {self.pooling!r}")
-        if not is_encoder and self.pooling is None:
-            advice = "adapt it, or pass pooling='mean' if that is what you want"
-            logger.warning("%s was not trained for sentences: its token vectors are averaged; %s", name, advice)
-        prompt = self._prompt_text(prompts)
-        if prompt is None and "" not in prompts and any(prompts.values()):
-            advice = "pass prompt_name=, or prompt='' for none"
-            logger.warning("%s declares prompts (%s) and gets none; %s", name, ", ".join(prompts), advice)
-        return prompt
-
-    def _prompt_text(self, prompts: Mapping[str, str]) -> str | None:
-        if self.prompt_name is not None and self.prompt_name not in prompts:
-            names = ", ".join(filter(None, prompts)) or "it has none"
-            raise ArgumentError(f"`prompt_name` must be a prompt of the model ({names}), got {self.prompt_name!r}")
-        if self.prompt and self.prompt in prompts:
-            raise ArgumentError(
-                f"`prompt` must be the text of a prompt, but {self.prompt!r} names one of the model's; pass "
-                f"prompt_name={self.prompt!r}"
-            )
-        return self.prompt if self.prompt_name is None else prompts[self.prompt_name]
+        logger.info("encoder %s loaded on %s in %s", name, device, dtype)
+        prompt = self.prompt and prompts.get(self.prompt, self.prompt)
+        return ModelForward(model, prompt=prompt, batch_tokens=self.batch_tokens or automatic[1])
 
 
 class ModelForward(PreparingModel):
-    """A loaded model: texts in, unit rows out. Its batches are bounded in tokens, padding included, and in texts."""
+    """A loaded model: texts in, unit rows out. Its batches are bounded in tokens, padding included."""
 
-    def __init__(self, model: "SentenceTransformer", *, prompt: str | None, batch_tokens: int, batch_size: int) -> None:
+    def __init__(self, model: "SentenceTransformer", *, prompt: str | None, batch_tokens: int) -> None:
         self.model = model
         self.prompt = model.prompts.get(model.default_prompt_name) if prompt is None else prompt
-        self._batch_tokens, self._batch_size = batch_tokens, batch_size
-        self.counter = TokenCounter(model, self.prompt)
+        self._batch_tokens, self.counter = batch_tokens, TokenCounter(model, self.prompt)
 
     def prepared(self, texts: list[str]) -> Iterator[tuple[list[str], Any]]:
         """Tokenise texts, longest first, and cut them into batches of at most `batch_tokens`."""
@@ -200,7 +162,7 @@ class ModelForward(PreparingModel):
         lengths, order = mask_NT.sum(dim=1).sort(descending=True, stable=True)
         while len(order):
             longest = max(1, int(lengths[0]))
-            size = max(1, min(self._batch_size, self._batch_tokens // longest))
+            size = max(1, self._batch_tokens // longest)
             yield [texts[row] for row in order[:size].tolist()], _rows_of(features, order[:size], longest, mask_NT)
             lengths, order = lengths[size:], order[size:]
 

@@ -1,20 +1,19 @@
 """Sentence encoders behind an embedding server (TEI, vLLM, Infinity, Ollama, any OpenAI-compatible one)."""
 
 import asyncio
-import base64
 import hashlib
 import json
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import KW_ONLY, dataclass
 from functools import lru_cache, partial
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from semreward.arguments import check_choice, check_count, check_number
+from semreward.arguments import check_count, check_number
 from semreward.client import ApiKey, Client, Failure, ServedModel, WrongAnswerError
 from semreward.encoders.engine import DEFAULT_CACHE_BYTES, EngineEncoder
 from semreward.encoders.worker import PreparingModel, Vector
@@ -40,8 +39,8 @@ class EmbeddingServerEncoder(ServedModel, EngineEncoder):
     """A model behind an OpenAI-compatible `/embeddings` endpoint as an encoder: TEI, vLLM, Infinity, Ollama.
 
     Equal encoders share the connections of a process and the latest key. Temporary failures are retried until
-    `timeout_s`, each attempt taking a third of it at most. A request that the server refuses although it takes others
-    (400, 413, 422, 500, an unusable answer) is halved, until the text that it cannot embed is alone.
+    `timeout_s`. A request that the server refuses although it takes others (400, 413, 422, 500, an unusable answer) is
+    halved, until the text that it cannot embed is alone.
 
     Args:
         base_url: Parent of `/embeddings`, such as `http://127.0.0.1:8080/v1` (Infinity serves it without `/v1`).
@@ -52,27 +51,23 @@ class EmbeddingServerEncoder(ServedModel, EngineEncoder):
         extra_body: Further members of each request, such as `{"dimensions": 512}`. It prints: no place for secrets.
         prompt: Text before each input, such as `"query: "`, if the model was trained with one.
         max_chars: Characters per text at most, without the prompt; beyond, servers truncate silently or refuse a text.
-        encoding: `"float"`, `"base64"` (float32, half the size), or `None` for servers that refuse the member
-            `encoding_format`. Either answer is understood.
         texts_per_request: Texts per request at most. Lowered when the server refuses so many.
         max_concurrency: Requests at the same time.
         cache_bytes: Size of the vector cache.
 
     Raises:
-        ArgumentError: An argument is out of range.
+        ArgumentError: An argument is out of range, or, in use, a key lost in a pickle is not in `api_key_env`.
     """
 
     _: KW_ONLY
     prompt: str | None = None
     max_chars: int | None = None
-    encoding: Literal["float", "base64"] | None = "float"
     texts_per_request: int = 32
     max_concurrency: int = 8
     cache_bytes: int = DEFAULT_CACHE_BYTES
 
     def __post_init__(self) -> None:
-        self._check_server("/embeddings", reserved=("model", "input", "encoding_format"))
-        check_choice("encoding", self.encoding, ("float", "base64", None))
+        self._check_server("/embeddings", reserved=("model", "input"))
         if self.max_chars is not None:
             check_count("max_chars", self.max_chars)
         check_count("texts_per_request", self.texts_per_request)
@@ -84,20 +79,12 @@ class EmbeddingServerEncoder(ServedModel, EngineEncoder):
     @property
     @lru_cache(maxsize=256)  # noqa: B019 - encoders are small, and equal ones share a fingerprint
     def fingerprint(self) -> str:
-        """Sixteen hexadecimal digits for `prompt`, `max_chars`, `extra_body`, and the model: its name and some cosines.
-
-        These are rounded to two decimals, so that other hardware does not matter (except for rare ties).
-        """
+        """Sixteen hexadecimal digits for `prompt`, `max_chars`, `extra_body`, the model's name and some cosines."""
         vectors = self.encode(_PROBES).astype(np.float64)
-        # Cosines, not coordinates: among thousands of coordinates, some always round differently elsewhere.
+        # Rounded, so that other hardware does not matter. Of thousands of coordinates, some always round differently.
         cosines = np.rint(100 * (vectors @ vectors.T)[np.triu_indices(len(_PROBES), k=1)]).astype(int)
         parts = [self.model, self.prompt or "", self.max_chars, self.extra_body, vectors.shape[1]]
         return hashlib.sha256(json.dumps([*parts, cosines.tolist()]).encode()).hexdigest()[:16]
-
-    def encode(self, texts: Sequence[str], /) -> NDArray[np.float32]:
-        """As every encoder; an `ArgumentError` if the key was lost in a pickle and `api_key_env` is not set here."""
-        self._key()
-        return super().encode(texts)
 
     def open_model(self) -> PreparingModel:
         """Prepare the connections. For the engine; users call `encode`."""
@@ -147,8 +134,6 @@ class _EmbeddingServer(PreparingModel):
         return self._client.run(partial(self._embed, inputs, time.monotonic() + max(0.9 * timeout_s, timeout_s - 0.5)))
 
     async def _embed(self, inputs: list[bytes], deadline: float) -> list[Vector | EncoderError]:
-        if self._width is None and self._encoder.encoding == "base64":  # of numbers other than float32, it would differ
-            await self._post([_LETTER], deadline, encoding="float")
         slots, size = asyncio.Semaphore(self._encoder.max_concurrency), self._texts_per_request
 
         async def rows_of(part: list[bytes]) -> list[Vector | EncoderError]:
@@ -167,7 +152,8 @@ class _EmbeddingServer(PreparingModel):
         size = self._texts_per_request  # may have become smaller since the part was made
         failure: Failure | None = None
         if len(part) <= size:
-            outcome = await self._post(part, deadline, works=self._works)
+            # Whether the server embeds a letter tells whether a refusal is due to these texts.
+            outcome = await self._post(part, deadline, probe=partial(self._post, [_LETTER], attempts=1))
             if not isinstance(outcome, Failure):
                 return list(outcome)
             if not outcome.is_of_input:
@@ -185,17 +171,11 @@ class _EmbeddingServer(PreparingModel):
             logger.warning(message, self._client.server, failure.what, size)
         return rows
 
-    async def _post(self, part: list[bytes], deadline: float, encoding: str = "", **options: Any) -> Vector | Failure:
+    async def _post(self, part: list[bytes], deadline: float, **options: Any) -> Vector | Failure:
         """The rows of one request, or why there are none."""
         members = {"model": self._encoder.model, **json.loads(str(self._encoder.extra_body))}
-        if encoding or self._encoder.encoding:
-            members["encoding_format"] = encoding or self._encoder.encoding
         body = json.dumps(members, ensure_ascii=False).encode()[:-1] + b', "input": [' + b", ".join(part) + b"]}"
         return await self._client.post(body, partial(self._rows, len(part)), deadline=deadline, **options)
-
-    async def _works(self, deadline: float) -> bool:
-        """Whether the server embeds a letter."""
-        return not isinstance(await self._post([_LETTER], deadline, attempts=1), Failure)
 
     def _rows(self, count: int, content: bytes) -> NDArray[np.float32]:
         """The vectors of an answer in the order of the texts, as unit rows of shape (count, D), float32."""
@@ -204,7 +184,7 @@ class _EmbeddingServer(PreparingModel):
             if any(item.get("index") is not None for item in items):
                 by_index = {item["index"]: item for item in items}
                 items = [by_index[index] for index in range(len(items))]
-            rows = np.array([_vector(item["embedding"]) for item in items])
+            rows = np.array([item["embedding"] for item in items])
         except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
             answer = content.decode(errors="replace")
             raise WrongAnswerError(f"no list `data` of vectors with their index ({error!r}), but {answer}") from None
@@ -214,19 +194,11 @@ class _EmbeddingServer(PreparingModel):
             raise WrongAnswerError("vectors that are not lists of numbers")
         width = rows.shape[1]
         if width != (self._width or width):
-            kind = EncoderError if isinstance(items[0]["embedding"], str) else WrongAnswerError
-            raise kind(
-                f"vectors of {width} numbers, after vectors of {self._width}; if in base64, use encoding='float'"
-            )
+            raise WrongAnswerError(f"vectors of {width} numbers, after vectors of {self._width}")
         rows = rows.astype(np.float64)
         with np.errstate(over="ignore", invalid="ignore"):
             norms = np.linalg.norm(rows, axis=1, keepdims=True)
-        if not ((norms > 1e-4) & (norms < 1e6)).all():  # noqa: PLR2004 - true of any model, and of no other bytes
-            raise WrongAnswerError("a vector that is zero or not finite, or whose base64 does not hold float32")
+        if not ((norms > 1e-4) & (norms < 1e6)).all():  # noqa: PLR2004 - far from any model's
+            raise WrongAnswerError("a vector that is zero or not finite")
         self._width = width
         return np.asarray(rows / norms, dtype=np.float32)
-
-
-def _vector(embedding: object) -> object:
-    """A vector as it was sent: a list of numbers, or little-endian float32 in base64."""
-    return np.frombuffer(base64.b64decode(embedding, validate=True), "<f4") if isinstance(embedding, str) else embedding

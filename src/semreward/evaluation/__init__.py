@@ -24,11 +24,11 @@ from semreward.evaluation.score import (
 )
 
 if TYPE_CHECKING:
-    from semreward.evaluation.policy import ChatModel, Distribution, choice_scores, token_kl, token_nll
+    from semreward.evaluation.policy import ChatModel, Distribution, token_kl, token_nll
 
 __all__ = ["Score", "bleu_score", "chrf_score", "language_consistency_score", "rouge_l_score", "similarity_score"]
 __all__ += ["READING_PROMPT", "CmrcScores", "cmrc_scores", "first_questions", "reading_answers"]
-__all__ += ["ChatModel", "Distribution", "choice_scores", "token_kl", "token_nll"]
+__all__ += ["ChatModel", "Distribution", "token_kl", "token_nll"]
 __all__ += ["ChatServer", "headline_prompt", "pairwise_scores", "translation_prompt", "verdict_of"]
 __all__ += ["GradedPair", "graded_scores", "mean_cosine", "pair_auc", "rank_correlation", "retrieval_scores"]
 

@@ -107,10 +107,8 @@ def _answer(content: bytes) -> str:
 class AnswerFile(dict[str, str]):
     """Answers by key, in a file of JSON lines that only grows; without a path they are in memory only.
 
-    A last line that was cut off is removed. Threads may add at the same time; two processes may not share a file.
-
-    Raises:
-        ArgumentError: A line is not an answer, and was not cut off either; the file is left as it is.
+    Threads may add at the same time; two processes may not share a file. A last line that was cut off is removed. Any
+    other line that is not an answer is an `ArgumentError`, and the file is left as it is.
     """
 
     def __init__(self, path: str | os.PathLike[str] | None) -> None:
@@ -131,13 +129,13 @@ class AnswerFile(dict[str, str]):
                 if record is None and not has_ended and any(line.startswith(own[: len(line)]) for own in _BEGINNINGS):
                     file.truncate(file.tell() - len(line))
                     return
-                texts: list[Any] = [record.get("key"), record.get("answer")] if isinstance(record, dict) else [None]
-                if not all(isinstance(text, str) for text in texts):
+                key, answer = map(record.get, ("key", "answer")) if isinstance(record, dict) else (None, None)
+                if not isinstance(key, str) or not isinstance(answer, str):
                     raise ArgumentError(
                         f"line {number} of {str(self.path)!r} must be a JSON object with texts `key` and `answer`; "
                         "remove the line, or give the path of another file"
                     )
-                self[texts[0]] = texts[1]
+                self[key] = answer
                 if not has_ended:
                     file.write(b"\n")
 
@@ -156,19 +154,16 @@ def key_of(answerer: str, question: str) -> str:
     return hashlib.sha256(json.dumps([answerer, question]).encode()).hexdigest()
 
 
-def answerer_name(answerer: object, name: str | None, *, argument: str, keeps: bool) -> str:
-    """The name of a judge or reader: as given, its `signature`, or its Python name if no file `keeps` the answers."""
+def answerer_name(answerer: object, *, argument: str, keeps: bool) -> str:
+    """The name of a judge or reader: its `signature`, or its Python name if no file `keeps` the answers."""
     if not callable(answerer):
         raise ArgumentTypeError(f"`{argument}` must be callable, got {type(answerer).__name__}")
-    if name is not None and not isinstance(name, str):
-        raise ArgumentTypeError(f"`{argument}_name` must be a string, got {name!r}")
-    found = getattr(answerer, "signature", None) if name is None else name
-    if isinstance(found, str):
-        return found
+    if isinstance(signature := getattr(answerer, "signature", None), str):
+        return signature
     if keeps:
         raise ArgumentError(
-            f"`{argument}_name` must say what {answerer!r} is called, because a file keeps its answers and it has no "
-            "`signature`; give a name that changes with its answers"
+            f"`{argument}` must have a `signature`, because a file keeps its answers, got {answerer!r} without one; "
+            f"set {argument}.signature to a text that changes with its answers"
         )
     return str(getattr(answerer, "__qualname__", type(answerer).__qualname__))
 

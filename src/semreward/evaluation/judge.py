@@ -20,9 +20,7 @@ from semreward.protocols import Completion
 from semreward.text import DEFAULT_ANSWER, Answer, remove_reasoning
 
 Judge: TypeAlias = Callable[[str], str]  # several threads call it
-
 Verdict: TypeAlias = Literal[0, 1, 2]  # 1 or 2: that candidate is significantly better; 0: a tie
-
 Verdicts: TypeAlias = tuple[Verdict | None, ...]  # the first system's candidate shown first, second; none if equal
 
 _RESAMPLES, _SEED = 10_000, 0
@@ -122,7 +120,6 @@ def pairwise_scores(
     *,
     prompt: str,
     cache: str | os.PathLike[str] | None = None,
-    judge_name: str | None = None,
     concurrency: int = 8,
     answer: Answer = DEFAULT_ANSWER,
 ) -> PairwiseScores:
@@ -132,27 +129,26 @@ def pairwise_scores(
     judge decides for it in both orders; other pairs with two decisions are ties. Equal candidates tie unasked.
 
     Args:
-        judge: `ChatServer` or a function. Its `signature`, if it is a string, names it here and in the cache.
+        judge: `ChatServer` or a function. Its attribute `signature`, a text, names it here and in the cache.
         sources: `N` non-blank texts, such as what was translated; `N` at least 1.
         first: `N` completions of the first system, texts or lists of messages; empty ones are judged, too.
         second: `N` completions of the second system.
         prompt: `translation_prompt()`, `headline_prompt()`, or your own text with the fields `{source}`,
             `{candidate_1}` and `{candidate_2}` that asks for `[[1]]`, `[[2]]` or `[[0]]`; other braces are doubled.
         cache: JSON lines file that keeps the answers; the judge is asked only for those that it lacks.
-        judge_name: Name of a judge without a `signature`.
         concurrency: Requests at the same time.
         answer: How the answer is found in a completion.
 
     Raises:
         ArgumentError: There are no rows, lengths differ, a source is blank, the prompt lacks a field or a mark, a judge
-            with a cache has no name, or (an `ArgumentTypeError`) it returns no text.
+            with a cache has no `signature`, or (an `ArgumentTypeError`) it returns no text.
 
     Source:
         Su et al. 2026, appendix B, https://arxiv.org/abs/2605.14366, which does not say whether both orders were asked.
         Wins in both orders: Zheng et al. 2023, section 3.4, https://arxiv.org/abs/2306.05685
     """
     check_count("concurrency", concurrency)
-    name = answerer_name(judge, judge_name, argument="judge", keeps=cache is not None)
+    name = answerer_name(judge, argument="judge", keeps=cache is not None)
     answers_of = [evaluated_answers(first, answer, "first"), evaluated_answers(second, answer, "second")]
     rows = _prompts(prompt, sources, *answers_of)
     keys = {text: key_of(name, text) for row in rows for text in row}

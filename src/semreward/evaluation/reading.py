@@ -3,14 +3,14 @@
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
 from semreward.arguments import check_count, is_column
-from semreward.errors import ArgumentError, ArgumentTypeError, MissingDependencyError
+from semreward.errors import ArgumentError, ArgumentTypeError, library
 from semreward.evaluation.asking import AnswerFile, answerer_name, check_fields, key_of
 from semreward.files import read_json, read_rows
 from semreward.text import ReasoningPolicy, remove_reasoning
@@ -47,11 +47,10 @@ def reading_prompts(dataset: Dataset) -> list[ReadingPrompt]:
     content = _content(dataset)
     questions: list[ReadingPrompt] = []
     try:
-        for article in content["data"]:
-            for paragraph in article["paragraphs"]:
-                for item in paragraph["qas"]:
-                    answers = tuple(dict.fromkeys(answer["text"] for answer in item.get("answers") or ()))
-                    questions.append(ReadingPrompt(item["id"], paragraph["context"], item["question"], answers))
+        if isinstance(content, Mapping):
+            content = [paragraph for article in content["data"] for paragraph in article["paragraphs"]]
+        for row in content:
+            questions += _questions(row)
     except (KeyError, TypeError, AttributeError) as error:
         raise ArgumentError(
             "`dataset` must have the layout of SQuAD: data > paragraphs > context and qas, these with id, question and "
@@ -68,38 +67,38 @@ def reading_prompts(dataset: Dataset) -> list[ReadingPrompt]:
     return questions
 
 
-def first_questions(dataset: Dataset, count: int) -> dict[str, Any]:
-    """The first `count` questions of a data set, in SQuAD's layout; raises like `reading_prompts`."""
+def first_questions(dataset: Dataset, count: int) -> list[dict[str, Any]]:
+    """The first `count` questions of a data set as rows, as hub data sets have them; raises like `reading_prompts`."""
     check_count("count", count)
-    articles = []
-    for name, passage, question, answers in reading_prompts(dataset)[:count]:
-        articles.append(_article({"id": name, "context": passage, "question": question, "answers": {"text": answers}}))
-    return {"data": articles}
+    return [
+        {"id": name, "context": passage, "question": question, "answers": {"text": answers}}
+        for name, passage, question, answers in reading_prompts(dataset)[:count]
+    ]
 
 
-def _content(dataset: Dataset) -> Mapping[str, Any]:
-    """The data set in SQuAD's layout; rows of another one become articles when they are read."""
+def _content(dataset: Dataset) -> Any:
+    """What a data set holds: a mapping in SQuAD's layout, or rows."""
     content: Any = dataset
     if isinstance(dataset, (str, os.PathLike)):
         is_json = str(dataset).removesuffix(".gz").endswith(".json")
         content = read_json(dataset) if is_json else list(read_rows(dataset, split="validation"))
-    if is_column(content) and all(isinstance(row, Mapping) for row in content):
-        content = {"data": map(_article, content)}
-    if not isinstance(content, Mapping):
+    is_rows = is_column(content) and all(isinstance(row, Mapping) for row in content)
+    if not is_rows and not isinstance(content, Mapping):
         raise ArgumentTypeError(f"`dataset` must be a mapping or a path, or rows, got {type(content).__name__}")
     return content
 
 
-def _article(row: Mapping[str, Any]) -> dict[str, Any]:
-    if "context_text" in row:
-        asked = [(item["query_id"], item["query_text"], item.get("answers") or ()) for item in row["qas"]]
-    else:
-        asked = [(row["id"], row["question"], (row.get("answers") or {}).get("text") or ())]
-    questions = []
-    for name, question, texts in asked:
-        answers = [{"text": text} for text in ([texts] if isinstance(texts, str) else texts)]
-        questions.append({"id": name, "question": question, "answers": answers})
-    return {"paragraphs": [{"context": row.get("context_text", row.get("context")), "qas": questions}]}
+def _questions(row: Mapping[str, Any]) -> Iterator[ReadingPrompt]:
+    """The questions of one passage, in each of the layouts."""
+    passage = row["context_text"] if "context_text" in row else row["context"]
+    for item in row.get("qas", [row]):
+        answers = item.get("answers") or ()
+        if "query_id" in item:
+            name, question, texts = item["query_id"], item["query_text"], answers
+        else:
+            texts = answers.get("text") or () if isinstance(answers, Mapping) else [each["text"] for each in answers]
+            name, question = item["id"], item["question"]
+        yield ReadingPrompt(name, passage, question, tuple(dict.fromkeys([texts] if isinstance(texts, str) else texts)))
 
 
 def reading_answers(
@@ -109,7 +108,6 @@ def reading_answers(
     path: str | os.PathLike[str] | None = None,
     prompt: str = READING_PROMPT,
     batch_size: int = 16,
-    reader_name: str | None = None,
     reasoning: ReasoningPolicy = "remove",
 ) -> dict[str, str]:
     """The answers of a model to all questions of a data set, by id and in its order, ready for `cmrc_scores`.
@@ -117,17 +115,16 @@ def reading_answers(
     They have no outer white space. Answers of other models or to other prompts in the file are left alone.
 
     Args:
-        reader: `ChatModel` or a function. Its `signature`, if it is a string, names it in the file of answers.
+        reader: `ChatModel` or a function. Its attribute `signature`, a text, names it in the file of answers.
         dataset: Questions; `first_questions` takes a part.
         path: JSON lines file that keeps the answers; the reader is asked only for those that it lacks.
         prompt: Text with the fields `{passage}` and `{question}`; other braces are doubled.
         batch_size: Prompts per batch. If memory runs out, call again with fewer: earlier answers are kept.
-        reader_name: Name of a reader without a `signature`.
         reasoning: What becomes of `<think>` blocks in the result; see `semreward.text.remove_reasoning`.
 
     Raises:
-        ArgumentError: As for `reading_prompts`, or the prompt has other fields, a reader with a file has no name, or it
-            returns another number of answers.
+        ArgumentError: As for `reading_prompts`, or the prompt has other fields, a reader with a file has no
+            `signature`, or it returns another number of answers.
 
     Source:
         Su et al. 2026, section 4.1.1, https://arxiv.org/abs/2605.14366, which states neither split nor prompt.
@@ -137,7 +134,7 @@ def reading_answers(
     check_fields(prompt, ("passage", "question"), argument="prompt")
     check_count("batch_size", batch_size)
     remove_reasoning("", policy=reasoning)  # a wrong policy must show before anything is asked
-    name = answerer_name(reader, reader_name, argument="reader", keeps=path is not None)
+    name = answerer_name(reader, argument="reader", keeps=path is not None)
     questions = reading_prompts(dataset)
     prompts = [prompt.format(passage=question.passage, question=question.question) for question in questions]
     keys = [key_of(name, text) for text in prompts]
@@ -240,8 +237,4 @@ def reading_f1(prediction: str, answer: str) -> float:
 
 @lru_cache(maxsize=2**16)  # the same numbers and names come again and again
 def _words(text: str) -> tuple[str, ...]:
-    try:
-        from nltk.tokenize import NLTKWordTokenizer
-    except ImportError as error:
-        raise MissingDependencyError(f"CMRC's F1: {error}; install it with: pip install 'semreward[eval]'") from error
-    return tuple(NLTKWordTokenizer().tokenize(text))
+    return tuple(library("nltk", "semreward[eval]").tokenize.NLTKWordTokenizer().tokenize(text))

@@ -92,7 +92,6 @@ def similarity_score(
     """Mean cosine of completions and references, in [-1, 1] (eq. 1), before any threshold.
 
     Judge a policy that was trained on one encoder by another one, too: it may have learned what only the first likes.
-
     The errors of an encoder are those of `SemanticSimilarityReward`.
 
     Source:
@@ -115,7 +114,6 @@ def language_consistency_score(
     """Share of completions whose letters are all in a language's scripts, in [0, 1] (eq. 3, averaged).
 
     A completion without letters is not consistent. Scripts cannot tell French from English; a detector can.
-
     Other arguments and errors are those of `LanguageConsistencyReward`.
 
     Source:
