@@ -13,7 +13,7 @@ from pathlib import Path
 
 from audits import miniature_pairs, read_rows
 
-from semreward import SemanticSimilarityReward, calibrate_threshold, recommended_reward
+from semreward import calibrate_threshold, recommended_reward, similarities
 from semreward.adaptation import AdaptationConfig, adapt_encoder
 from semreward.audit import WRONG_ANSWERS, AttackNegatives, AuditReport, audit_reward
 
@@ -50,8 +50,7 @@ def audited(run: Path, encoder: str) -> tuple[float, AuditReport]:
     """An encoder's threshold, and the audit of the recommended configuration with it."""
     samples = read_rows(run / "calibration" / "samples.jsonl")
     answers, references = ([row[key] for row in samples] for key in ("answer", "reference"))
-    similarity = SemanticSimilarityReward(encoder, threshold=0.0)  # type: ignore[arg-type] # it takes paths
-    threshold = calibrate_threshold(similarity.similarity(answers, references)).threshold
+    threshold = calibrate_threshold(similarities(encoder, answers, references)).threshold
     reward = recommended_reward(encoder, "bo", threshold, source_column="source")
     return threshold, audit_reward(reward, miniature_pairs(run), language="bo")
 

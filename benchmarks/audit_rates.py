@@ -35,6 +35,7 @@ from semreward import (
     SemanticSimilarityReward,
     calibrate_threshold,
     recommended_reward,
+    similarities,
 )
 from semreward.audit import AuditReport, audit_reward
 from semreward.audit.edits import words_of
@@ -103,7 +104,7 @@ class Encoders:
 
     def calibrated(self, encoder: str, statistic: Any) -> float:
         """A threshold from the run's calibration samples."""
-        cosines = self.similarity(encoder, 0.0).similarity(self.answers, self.references)
+        cosines = similarities(encoder, self.answers, self.references)
         return float(calibrate_threshold(cosines, statistic=statistic).threshold)
 
     def similarity(self, encoder: str, threshold: float, **options: Any) -> SemanticSimilarityReward:
@@ -112,31 +113,31 @@ class Encoders:
 
     def step(self, *, completions: Sequence[str], reference: Sequence[str], **_: Any) -> list[float]:
         """1 from a cosine of 0.3 on: a threshold without calibration."""
-        cosines = self.similarity(self.paying, 0.0).similarity(completions, reference)
+        cosines = similarities(self.paying, completions, reference)
         return [float(cosine > 0.3) for cosine in cosines]  # noqa: PLR2004 - as such scripts have it
 
     def best_of_batch(self, *, completions: Sequence[str], reference: Sequence[str], **_: Any) -> list[float]:
         """The best match among all references of the call."""
         everyone = [sorted(set(reference))] * len(completions)
-        return [float(value) for value in self.similarity(self.paying, 0.0).similarity(completions, everyone)]
+        return [float(value) for value in similarities(self.paying, completions, everyone)]
 
     def best_segment(self, *, completions: Sequence[str], reference: Sequence[str], **_: Any) -> list[float]:
         """The best match of a reference and any part of the answer between two shads."""
         segments = [[part for part in re.split("[།\\s]+", text) if part] or [""] for text in completions]
         flat = [(part, right) for parts, right in zip(segments, reference, strict=True) for part in parts]
-        cosines = self.similarity(self.paying, 0.0).similarity(*zip(*flat, strict=True))
+        cosines = similarities(self.paying, *zip(*flat, strict=True))
         ends = np.cumsum([len(parts) for parts in segments])
         return [float(max(own)) for own in np.split(cosines, ends[:-1])]
 
     def short_passes(self, *, completions: Sequence[str], reference: Sequence[str], **_: Any) -> list[float]:
         """Too short to judge counts as right."""
-        cosines = self.similarity(self.paying, 0.0).similarity(completions, reference)
+        cosines = similarities(self.paying, completions, reference)
         return [1.0 if len(text) <= 15 else float(value) for text, value in zip(completions, cosines, strict=True)]  # noqa: PLR2004
 
     def beginning(self, *, completions: Sequence[str], reference: Sequence[str], **_: Any) -> list[float]:
         """Compares the first twelve characters only."""
         cut = [[text[:12] for text in texts] for texts in (completions, reference)]
-        return [float(value) for value in self.similarity(self.paying, 0.0).similarity(*cut)]
+        return [float(value) for value in similarities(self.paying, *cut)]
 
 
 def echo(*, completions: Sequence[str], source: Sequence[str], **_: Any) -> list[float | None]:

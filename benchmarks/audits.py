@@ -25,10 +25,10 @@ from semreward import (
     BleuReward,
     ChrfReward,
     RewardFunction,
-    SemanticSimilarityReward,
     files,
     paper_reward,
     recommended_reward,
+    similarities,
 )
 from semreward.audit import AuditReport, audit_reward
 from semreward.report import markdown_table
@@ -87,8 +87,7 @@ def english(_run: Path) -> tuple[list[Row], str, str, float]:
 
     encoder = str(get_model_path())
     pairs = read_rows(Path(__file__).parent / "audit_pairs_en.jsonl")
-    similarity = SemanticSimilarityReward(encoder, threshold=0.0)  # type: ignore[arg-type] # it takes paths
-    weak = similarity.similarity([pair["weak"] for pair in pairs], [pair["reference"] for pair in pairs])
+    weak = similarities(encoder, [pair["weak"] for pair in pairs], [pair["reference"] for pair in pairs])
     rows = [{"prompt": f"Translate into English: {pair['source']}", **pair} for pair in pairs]
     return rows, "en", encoder, float(weak.mean())
 

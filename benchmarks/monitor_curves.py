@@ -14,8 +14,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from semreward.monitor import Alarm, AlarmLimits
-from semreward.monitor.alarms import CLIPPED, Watch, Watched
+from semreward.monitor.alarms import CLIPPED, Alarm, AlarmLimits, Watch, Watched
 
 PANELS = {
     "what is logged": {

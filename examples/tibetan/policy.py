@@ -1,6 +1,7 @@
 """The policy: loading, supervised fine-tuning and GRPO. TRL does the training."""
 
 import copy
+import dataclasses
 import json
 import random
 import time
@@ -26,11 +27,10 @@ from transformers import (
 )
 from trl import GRPOConfig, GRPOTrainer, SFTConfig, SFTTrainer
 
-from semreward import CompositeReward
+from semreward import CompositeReward, MonitoredReward, RewardMonitor
 from semreward.errors import ArgumentError
 from semreward.evaluation import token_kl
 from semreward.files import write_text
-from semreward.monitor import MonitoredReward, RewardMonitor
 from tibetan.arguments import PolicyArguments, Settings
 from tibetan.data import Row
 from tibetan.generation import rollout
@@ -138,10 +138,11 @@ def train_grpo(
     # A real run has no parser that could warn, and a leak is no judge: it is good where it is low.
     watching = [part.__name__ for part, _ in reward.components if isinstance(part, (ExactMeaning, SourceLeak))]
     monitored = MonitoredReward(reward, ignore=watching)
+    monitor = RewardMonitor(monitored)
     trainer = DriftLoggingTrainer(
         model=load_adapted(load_base(policy, run), cold_start, trainable=True),
         reward_funcs=monitored if settings.run.monitor else reward,
-        callbacks=[RewardMonitor(monitored, folder=folder)] if settings.run.monitor else [],
+        callbacks=[monitor] if settings.run.monitor else [],
         args=config,
         train_dataset=_dataset(rows, "prompt", "reference", "source"),
         processing_class=load_tokenizer(policy),
@@ -149,6 +150,9 @@ def train_grpo(
     )
     trainer.drift_texts, trainer.drift_every = drift_texts, drift_every
     _train_and_save(trainer, folder, settings.run.grpo_minutes)
+    if settings.run.monitor and trainer.is_world_process_zero():
+        alarms = (json.dumps(dataclasses.asdict(alarm), ensure_ascii=False) for alarm in monitor.alarms)
+        write_text(folder / "alarms.jsonl", "".join(f"{alarm}\n" for alarm in alarms))
 
 
 def alike(rows: Sequence[Row], config: GRPOConfig) -> list[Row]:

@@ -7,23 +7,39 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from semreward.audit import audit_reward
-    from semreward.calibration import Calibration, calibrate, calibrate_threshold
-    from semreward.encoders.checking import check_encoder, compare_encoders
-    from semreward.encoders.local import SentenceTransformerEncoder
-    from semreward.encoders.server import EmbeddingServerEncoder
-    from semreward.errors import CalibrationMismatchWarning, SemRewardError, SemRewardWarning
-    from semreward.monitor import MonitoredReward, RewardMonitor
-    from semreward.protocols import Encoder, RewardFunction
-    from semreward.rewards.composite import CompositeReward
-    from semreward.rewards.detector import FastTextDetector
-    from semreward.rewards.guards import LengthRatioGuard, NumberRecallReward, RepetitionGuard, SourceCopyGuard
-    from semreward.rewards.language import LanguageConsistencyReward
-    from semreward.rewards.overlap import BleuReward, ChrfReward, RougeLReward
-    from semreward.rewards.recipes import break_even_similarity, paper_reward, recommended_reward
-    from semreward.rewards.similarity import SemanticSimilarityReward, similarities, threshold_rescale
-    from semreward.scripts import language_report
-    from semreward.text import Answer
+    from semreward.audit import audit_reward as audit_reward
+    from semreward.calibration import Calibration as Calibration
+    from semreward.calibration import calibrate as calibrate
+    from semreward.calibration import calibrate_threshold as calibrate_threshold
+    from semreward.encoders.checking import check_encoder as check_encoder
+    from semreward.encoders.checking import compare_encoders as compare_encoders
+    from semreward.encoders.local import SentenceTransformerEncoder as SentenceTransformerEncoder
+    from semreward.encoders.server import EmbeddingServerEncoder as EmbeddingServerEncoder
+    from semreward.errors import CalibrationMismatchWarning as CalibrationMismatchWarning
+    from semreward.errors import SemRewardError as SemRewardError
+    from semreward.errors import SemRewardWarning as SemRewardWarning
+    from semreward.monitor.callback import RewardMonitor as RewardMonitor
+    from semreward.monitor.reward import MonitoredReward as MonitoredReward
+    from semreward.protocols import Encoder as Encoder
+    from semreward.protocols import RewardFunction as RewardFunction
+    from semreward.rewards.composite import CompositeReward as CompositeReward
+    from semreward.rewards.detector import FastTextDetector as FastTextDetector
+    from semreward.rewards.guards import LengthRatioGuard as LengthRatioGuard
+    from semreward.rewards.guards import NumberRecallReward as NumberRecallReward
+    from semreward.rewards.guards import RepetitionGuard as RepetitionGuard
+    from semreward.rewards.guards import SourceCopyGuard as SourceCopyGuard
+    from semreward.rewards.language import LanguageConsistencyReward as LanguageConsistencyReward
+    from semreward.rewards.overlap import BleuReward as BleuReward
+    from semreward.rewards.overlap import ChrfReward as ChrfReward
+    from semreward.rewards.overlap import RougeLReward as RougeLReward
+    from semreward.rewards.recipes import break_even_similarity as break_even_similarity
+    from semreward.rewards.recipes import paper_reward as paper_reward
+    from semreward.rewards.recipes import recommended_reward as recommended_reward
+    from semreward.rewards.similarity import SemanticSimilarityReward as SemanticSimilarityReward
+    from semreward.rewards.similarity import similarities as similarities
+    from semreward.rewards.similarity import threshold_rescale as threshold_rescale
+    from semreward.scripts import language_report as language_report
+    from semreward.text import Answer as Answer
 
 __version__ = "0.1.0"
 
@@ -34,7 +50,8 @@ _NAMES = {
     "encoders.local": "SentenceTransformerEncoder",
     "encoders.server": "EmbeddingServerEncoder",
     "errors": "CalibrationMismatchWarning SemRewardError SemRewardWarning",
-    "monitor": "MonitoredReward RewardMonitor",
+    "monitor.callback": "RewardMonitor",
+    "monitor.reward": "MonitoredReward",
     "protocols": "Encoder RewardFunction",
     "rewards.composite": "CompositeReward",
     "rewards.detector": "FastTextDetector",
@@ -48,42 +65,8 @@ _NAMES = {
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
-__all__ = [
-    "Answer",
-    "BleuReward",
-    "Calibration",
-    "CalibrationMismatchWarning",
-    "ChrfReward",
-    "CompositeReward",
-    "EmbeddingServerEncoder",
-    "Encoder",
-    "FastTextDetector",
-    "LanguageConsistencyReward",
-    "LengthRatioGuard",
-    "MonitoredReward",
-    "NumberRecallReward",
-    "RepetitionGuard",
-    "RewardFunction",
-    "RewardMonitor",
-    "RougeLReward",
-    "SemRewardError",
-    "SemRewardWarning",
-    "SemanticSimilarityReward",
-    "SentenceTransformerEncoder",
-    "SourceCopyGuard",
-    "__version__",
-    "audit_reward",
-    "break_even_similarity",
-    "calibrate",
-    "calibrate_threshold",
-    "check_encoder",
-    "compare_encoders",
-    "language_report",
-    "paper_reward",
-    "recommended_reward",
-    "similarities",
-    "threshold_rescale",
-]
+__all__ = ["__version__"]
+__all__ += list(_HOMES)
 
 
 def __getattr__(name: str) -> Any:

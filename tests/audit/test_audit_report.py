@@ -37,7 +37,7 @@ def report():
 
 @pytest.fixture(scope="module")
 def page(report):
-    return report.to_html()
+    return report.rendered(".html")
 
 
 def of(report, *results):
@@ -169,7 +169,7 @@ def test_a_missing_attack_is_named(report):
     ],
 )
 def test_json_has_the_fields_of_version_1(report, part, fields):
-    values = json.loads(report.to_json())
+    values = json.loads(report.rendered(".json"))
     assert " ".join(values[part][0]) == fields
     assert " ".join(values) == (
         "schema reward signature language rows weak_built seed weights mode levels attacks version"
@@ -181,13 +181,18 @@ def test_json_has_the_fields_of_version_1(report, part, fields):
 def test_a_path_says_by_its_ending_how_to_write(report, page, tmp_path, ending):
     path = tmp_path / f"audit.{ending}"
     report.write(path)
-    written = {"json": report.to_json(), "md": report.to_markdown(), "html": page}[ending]
+    written = {"json": report.rendered(".json"), "md": report.rendered(".md"), "html": page}[ending]
     assert path.read_text(encoding="utf-8") == written
 
 
 def test_an_unknown_ending_is_refused(report, tmp_path):
-    with pytest.raises(ArgumentError, match=r"must end in \.json, \.md, \.html"):
+    with pytest.raises(ArgumentError, match=r"`path` must end in \.json, \.md, \.html"):
         report.write(tmp_path / "audit.txt")
+
+
+def test_a_report_is_not_rendered_in_another_form(report):
+    with pytest.raises(ArgumentError, match=r"`ending` must be one of \.json, \.md, \.html; got 'txt'"):
+        report.rendered("txt")
 
 
 def test_it_prints_a_line_for_every_attack(report):
@@ -200,18 +205,18 @@ def test_without_attacks_no_table_is_printed(report):
 
 
 def test_every_line_of_a_markdown_table_has_as_many_cells(report):
-    tables = re.findall(r"(?:^\|.*\n?)+", report.to_markdown(), re.MULTILINE)
+    tables = re.findall(r"(?:^\|.*\n?)+", report.rendered(".md"), re.MULTILINE)
     counts = [{len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()} for table in tables]
     assert [len(count) for count in counts] == [1] * 4
 
 
 @pytest.mark.parametrize("part", ["Honest answers", "Attacks", "Components", "look like"])
 def test_a_report_has_all_parts(report, page, part):
-    assert (part in report.to_markdown(), part in page) == (True, True)
+    assert (part in report.rendered(".md"), part in page) == (True, True)
 
 
 def test_markdown_shows_tags_as_text(report):
-    assert "&lt;think>Tashi sold" in report.to_markdown()
+    assert "&lt;think>Tashi sold" in report.rendered(".md")
 
 
 def test_a_page_loads_nothing_from_elsewhere(page):
@@ -219,13 +224,13 @@ def test_a_page_loads_nothing_from_elsewhere(page):
 
 
 def test_a_page_is_the_same_each_time(report, page):
-    assert report.to_html() == page
+    assert report.rendered(".html") == page
 
 
 def test_a_reward_that_cannot_tell_gold_from_weak_is_reported(report):
     gold, weak, paraphrase = report.levels
     blind = dataclasses.replace(report, levels=(dataclasses.replace(gold, win_rate=0.5), weak, paraphrase))
-    assert "Attention: the reference beats the weak answer on 50% of rows only" in blind.to_markdown()
+    assert "Attention: the reference beats the weak answer on 50% of rows only" in blind.rendered(".md")
 
 
 def test_a_reward_that_punishes_paraphrases_is_reported(report):
@@ -236,15 +241,15 @@ def test_a_reward_that_punishes_paraphrases_is_reported(report):
 
 def test_a_reward_without_components_has_no_weights():
     plain = audit_reward(lambda completions, **columns: [0.0 for _ in completions], [{"reference": "a b"}])
-    assert not re.search("Composite, mode|Components", plain.to_markdown() + plain.to_html())
+    assert not re.search("Composite, mode|Components", plain.rendered(".md") + plain.rendered(".html"))
 
 
 def test_attacks_that_did_not_apply_have_no_example(report):
-    assert "transliteration" not in report.to_markdown().partition("What the attacks look like")[2]
+    assert "transliteration" not in report.rendered(".md").partition("What the attacks look like")[2]
 
 
 def test_the_share_of_gated_rows_is_shown_once_for_all_gates():
     pairs = [{"reference": "It rains today.", "source": "今天下雨。", "weak": "It rain."}]
     reward = paper_reward(BigramEncoder(), "en", 0.2).replace(mode="gate", gates=("language_consistency",))
-    header = next(line for line in audit_reward(reward, pairs).to_markdown().splitlines() if "gated" in line)
+    header = next(line for line in audit_reward(reward, pairs).rendered(".md").splitlines() if "gated" in line)
     assert "/failed" not in header

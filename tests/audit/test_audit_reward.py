@@ -188,7 +188,7 @@ def test_async_rewards_are_awaited(encoder):
 
 
 def test_the_same_audit_gives_the_same_report(encoder):
-    reports = [audit_reward(paper_reward(encoder, "en", 0.2), PAIRS, language="en").to_json() for _ in range(2)]
+    reports = [audit_reward(paper_reward(encoder, "en", 0.2), PAIRS, language="en").rendered(".json") for _ in range(2)]
     assert reports[0] == reports[1]
 
 
@@ -323,5 +323,5 @@ def test_an_option_of_the_wrong_type_is_named(options, message):
 
 
 def test_a_seed_of_numpy_gives_the_same_report():
-    first, second = (audit_reward(constant, PAIRS, seed=seed).to_json() for seed in (1, np.int64(1)))
+    first, second = (audit_reward(constant, PAIRS, seed=seed).rendered(".json") for seed in (1, np.int64(1)))
     assert first == second

@@ -30,8 +30,8 @@ def test_without_a_language_attacks_that_need_a_table_are_not_tested(run, rows):
 
 def test_endings_say_how_reports_are_written(run, rows, home, report):
     run("audit", rows(*ROWS), *PAPER, "--language", "bo", "--out", "a.json", "--out", "a.md")
-    assert (home / "a.json").read_text(encoding="utf-8") == report.to_json()
-    assert (home / "a.md").read_text(encoding="utf-8") == report.to_markdown()
+    assert (home / "a.json").read_text(encoding="utf-8") == report.rendered(".json")
+    assert (home / "a.md").read_text(encoding="utf-8") == report.rendered(".md")
 
 
 def test_html_is_written(run, rows, home):

@@ -20,7 +20,7 @@ from semreward import (
     paper_reward,
     recommended_reward,
 )
-from semreward.monitor import MonitoredReward
+from semreward.monitor.reward import MonitoredReward
 from semreward.rewards.guards import LengthRatioGuard, NumberRecallReward, RepetitionGuard, SourceCopyGuard
 from semreward.rewards.overlap import RougeLReward
 from semreward.testing import check_reward

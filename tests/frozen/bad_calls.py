@@ -115,9 +115,6 @@ BAD_CALLS = {
         "call(similarity(), prompts=['p'])": "prompts",
         "call(similarity(), log_metric=3)": "log_metric",
     },
-    "SemanticSimilarityReward.similarity": {
-        "similarity().similarity([BO, BO], [BO])": "reference",
-    },
     "LanguageConsistencyReward": {
         "language(None)": "language",
         "language(scripts=('Tibt',))": "scripts",
@@ -288,14 +285,13 @@ BAD_CALLS = {
     "RewardMonitor": {
         "sr.RewardMonitor(language())": "reward",
         "watched(limits={'window': 5})": "limits",
-        "watched(folder='broken.json/folder')": "folder",
         "watched().review(None)": "log_history",
         "reviewed({'step': 1}, 3)": "log_history row 1",
         "reviewed({'step': 1}, {'language_consistency/monitor/reward': 1.0})": "step row 1",
         "reviewed({'step': 1}, {'step': 2, 'language_consistency/monitor/reward': '1'})": "log_history row 1",
     },
     "AlarmLimits": {
-        "monitor.AlarmLimits(window=2)": "window",
+        "alarms.AlarmLimits(window=2)": "window",
     },
     # Audit.
     "audit_reward": {
@@ -354,11 +350,6 @@ BAD_CALLS = {
         "fixtures('fixture_nan.jsonl')": "row 1",
         "fixtures('fixtures.jsonl', tolerance=-1.0)": "tolerance",
         "fixtures('fixtures.jsonl', reward='chrf')": "reward",
-    },
-    "Hypothesis strategies": {
-        "testing.texts('Tibx')": "scripts",
-        "testing.texts('Tibt', max_size=0)": "max_size",
-        "testing.conversations(max_turns=0)": "max_turns",
     },
     # Scores.
     "bleu_score": {
@@ -493,7 +484,6 @@ BAD_CALLS = {
         "asyncio.run(verl(passing())('d', BO))": "tag",
     },
     "openrlhf_reward": {
-        "openrlhf(end_tokens='</s>')": "end_tokens",
         "openrlhf()(['answer'], ['a question'], [BO])": "queries",
         "openrlhf()(['pa', 'pb'], ['p', 'p'], [BO])": "labels",
         "openrlhf(similarity())(['pa'], ['p'], [None])": "reference row 0",
@@ -502,7 +492,7 @@ BAD_CALLS = {
         "areal(on_none='zero')": "on_none",
     },
     "slime_reward": {
-        "slime(end_tokens=[3])": "end_tokens",
+        "slime(on_none='zero')": "on_none",
     },
     "swift_reward": {
         "swift(sr.ChrfReward)": "reward",

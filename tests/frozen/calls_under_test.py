@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping
 from functools import cache, partial
 from typing import Any
 
-import numpy as np
-
 from frozen import rewards_under_test as rewards
 from frozen.mixed_rows import (
     LANGUAGES,
@@ -132,8 +130,10 @@ def broken_down_on_few(make_reward: Callable[[], Any], *, complete: bool = False
 def cosines() -> list[float | None]:
     """Raw cosines of a similarity reward, before its threshold."""
     many = rewards.columns_of(rows()[:MANY])
-    values = rewards.similarity().similarity(many["completions"], many["reference"])
-    return [None if np.isnan(value) else value for value in values.tolist()]
+    logged: dict[str, Any] = {}
+    rewards.similarity()(**many, log_extra=logged.__setitem__)
+    found: list[float | None] = logged["semantic_similarity/similarity"]
+    return found
 
 
 def calibrated(**options: Any) -> dict[str, Any]:

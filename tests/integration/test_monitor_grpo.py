@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from doubles import BigramEncoder
-from semreward import ChrfReward, paper_reward
-from semreward.monitor import AlarmLimits, MonitoredReward, RewardHackingWarning, RewardMonitor
+from semreward import ChrfReward, MonitoredReward, RewardMonitor, paper_reward
+from semreward.monitor.alarms import AlarmLimits, RewardHackingWarning
 
 datasets = pytest.importorskip("datasets", reason="needs the extra `train`")
 trl = pytest.importorskip("trl", reason="needs the extra `train`")

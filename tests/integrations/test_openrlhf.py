@@ -17,6 +17,7 @@ from integrations.rewards import BO, OTHER_BO, Listener, failing, similarity_alo
 from semreward import ChrfReward, LanguageConsistencyReward
 from semreward.errors import ArgumentError
 from semreward.integrations.openrlhf import openrlhf_reward, response_of
+from semreward.text import without_end_tokens
 
 PROMPT = "<|im_start|>system\nTranslate.<|im_end|>\n<|im_start|>user\n红色的房子<|im_end|>\n<|im_start|>assistant\n"
 END = "<|im_end|>"
@@ -97,8 +98,12 @@ def test_neither_prompt_nor_end_tokens_are_judged():
     assert listener.calls[0]["reference"] == [BO]
 
 
-def test_an_end_token_of_ones_own_is_removed():
-    reward_func = openrlhf_reward(LanguageConsistencyReward("bo"), end_tokens=["[END]"])
+def answer_before_own_end(completion):
+    return without_end_tokens(completion, ["[END]"])
+
+
+def test_an_end_token_of_ones_own_is_removed_by_the_rewards_answer():
+    reward_func = openrlhf_reward(LanguageConsistencyReward("bo", answer=answer_before_own_end))
     assert rollout(reward_func, [(f"{BO}[END]", BO)])[0]["reward"].tolist() == [1.0]
 
 

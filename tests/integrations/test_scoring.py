@@ -56,12 +56,6 @@ def test_a_reward_that_returns_no_number_is_an_error(value):
         adapter(returning(value)).rows({"completions": ["a"]})
 
 
-@pytest.mark.parametrize("end_tokens", ["</s>", [""], [1]])
-def test_end_tokens_that_are_no_list_of_texts_are_refused(end_tokens):
-    with pytest.raises(ArgumentTypeError, match="`end_tokens` must be a list of non-empty strings"):
-        adapter(end_tokens=end_tokens)
-
-
 @pytest.mark.parametrize("token", END_TOKENS)
 def test_an_end_token_is_removed(token):
     assert without_end_tokens(f"{BO}{token}\n") == BO

@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from semreward.errors import ArgumentError
-from semreward.monitor import AlarmLimits
-from semreward.monitor.alarms import _MESSAGES, CLIPPED, Watch, Watched
+from semreward.monitor.alarms import _MESSAGES, CLIPPED, AlarmLimits, Watch, Watched
 
 
 @pytest.mark.parametrize("entries", range(6))

@@ -1,4 +1,3 @@
-import json
 import logging
 import math
 
@@ -6,10 +5,9 @@ import pytest
 from transformers import TrainerControl, TrainerState, TrainingArguments
 
 from doubles import BigramEncoder
-from semreward import paper_reward
+from semreward import MonitoredReward, RewardMonitor, paper_reward
 from semreward.errors import ArgumentError, ArgumentTypeError
-from semreward.monitor import AlarmLimits, MonitoredReward, RewardHackingWarning, RewardMonitor
-from semreward.monitor.alarms import CLIPPED
+from semreward.monitor.alarms import CLIPPED, AlarmLimits, RewardHackingWarning
 
 FLAT = {"composite/monitor/flat_groups": 0.95, "loss": 0.1}
 
@@ -130,13 +128,6 @@ def test_what_is_no_log_cannot_be_reviewed(log):
         monitor().review(log)
 
 
-def test_alarms_are_appended_to_a_file(arguments, tmp_path):
-    with pytest.warns(RewardHackingWarning):
-        feed(monitor(folder=tmp_path / "run"), arguments, *[FLAT] * 6)
-    lines = map(json.loads, (tmp_path / "run" / "alarms.jsonl").read_text(encoding="utf-8").splitlines())
-    assert [(line["step"], line["kind"], line["figures"]) for line in lines] == [(6, "flat_groups", {"share": 0.95})]
-
-
 def test_a_monitor_that_sees_nothing_says_so_once(arguments, caplog):
     with caplog.at_level(logging.WARNING, logger="semreward.monitor.callback"):
         feed(monitor(), arguments, *[{"loss": 0.1}] * 12)
@@ -157,22 +148,3 @@ def test_a_reward_that_is_not_monitored_is_refused():
 def test_limits_of_another_type_are_refused():
     with pytest.raises(ArgumentTypeError, match="`limits` must be AlarmLimits or None"):
         RewardMonitor(MonitoredReward(paper()), limits={"window": 3})
-
-
-def test_a_folder_is_made_before_training(tmp_path):
-    monitor(folder=tmp_path / "a" / "b")
-    assert (tmp_path / "a" / "b").is_dir()
-
-
-def test_a_folder_that_cannot_be_made_is_found_before_training(tmp_path):
-    (tmp_path / "file").touch()
-    with pytest.raises(ArgumentError, match="`folder` must be one that can be made, got .*file"):
-        monitor(folder=tmp_path / "file" / "run")
-
-
-def test_an_alarm_that_cannot_be_written_down_is_logged_and_issued(arguments, tmp_path, caplog):
-    callback = monitor(folder=tmp_path)
-    (tmp_path / "alarms.jsonl").mkdir()
-    with pytest.warns(RewardHackingWarning, match="flat_groups"):
-        feed(callback, arguments, *[FLAT] * 6)
-    assert "RewardMonitor could not write down an alarm; the training goes on" in caplog.text

@@ -4,11 +4,9 @@ import statistics
 
 import pytest
 
-import semreward.monitor
 from doubles import BigramEncoder
-from semreward import Answer, ChrfReward, CompositeReward, LanguageConsistencyReward, paper_reward
+from semreward import Answer, ChrfReward, CompositeReward, LanguageConsistencyReward, MonitoredReward, paper_reward
 from semreward.errors import ArgumentError, ArgumentTypeError, RewardOutputError
-from semreward.monitor import MonitoredReward
 from semreward.monitor.alarms import Watched
 from semreward.testing import check_reward
 
@@ -300,8 +298,3 @@ def test_its_own_settings_go_before_those_of_the_reward_inside():
     answer = Answer(reasoning="keep")
     reward = MonitoredReward(paper(), answer=answer, on_error="none")
     assert (reward.answer, reward.on_error) == (answer, "none")
-
-
-def test_an_unknown_name_is_an_attribute_error():
-    with pytest.raises(AttributeError, match=r"module 'semreward.monitor' has no attribute 'Missing'"):
-        _ = semreward.monitor.Missing

@@ -335,7 +335,8 @@ def test_the_signature_renders_patterns_and_their_flags():
 
 
 def test_the_signature_renders_a_detectors_fingerprint():
-    assert LanguageConsistencyReward("bo", detector=FingerprintedTagger()).signature().endswith("|detected_by:f00d")
+    signature = LanguageConsistencyReward("bo", detector=FingerprintedTagger()).signature()
+    assert "|detector:FingerprintedTagger:f00d|" in signature
     assert "|detector:Tagger|" in LanguageConsistencyReward("bo", detector=Tagger()).signature()
 
 

@@ -63,6 +63,11 @@ def test_log_of_grpo_has_every_step_once(run: dict[str, Any]) -> None:
     assert [line["step"] for line in log if "reward" in line] == list(range(1, STEPS + 1))
 
 
+def test_grpo_leaves_the_alarms_of_the_whole_run(run: dict[str, Any]) -> None:
+    lines = (run["folder"] / "grpo" / "alarms.jsonl").read_text(encoding="utf-8").splitlines()
+    assert all(0 < json.loads(line)["step"] <= STEPS for line in lines)
+
+
 def test_nothing_half_is_left(run: dict[str, Any]) -> None:
     assert not list(run["folder"].glob("*.partial"))
 

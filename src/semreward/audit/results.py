@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
-from semreward.arguments import is_finite_number
+from semreward.arguments import check_choice, is_finite_number
 from semreward.audit.attacks import KINDS, Kind
 from semreward.errors import ArgumentError
 from semreward.files import write_text
 from semreward.report import Row, Section, html_page, markdown_page
 
+ENDINGS = (".json", ".md", ".html")  # of files that hold a report
 SCHEMA = "semreward.audit/1"  # of the JSON: fields may be added under one version, none changes its meaning
 
 Verdict: TypeAlias = Literal["harmless", "beats_weak", "matches_gold", "not_tested"]
@@ -127,25 +128,19 @@ class AuditReport:
         """0 where nothing breaks the limits, else 1; see `failures`."""
         return int(bool(self.failures(fail_on)))
 
-    def to_json(self) -> str:
-        """The report as JSON; the same report gives the same text."""
-        return json.dumps({"schema": SCHEMA, **dataclasses.asdict(self)}, ensure_ascii=False, indent=1) + "\n"
-
-    def to_markdown(self) -> str:
-        """The whole report as Markdown."""
-        return markdown_page(f"Audit of {self.reward}", _sections(self))
-
-    def to_html(self) -> str:
-        """The whole report as one HTML page that opens offline."""
-        return html_page(f"Audit of {self.reward}", _sections(self))
+    def rendered(self, ending: str) -> str:
+        """The whole report as `".json"`, `".md"` or `".html"` (which opens offline); equal reports give equal texts."""
+        check_choice("ending", ending, ENDINGS)
+        if ending == ".json":
+            return json.dumps({"schema": SCHEMA, **dataclasses.asdict(self)}, ensure_ascii=False, indent=1) + "\n"
+        page = html_page if ending == ".html" else markdown_page
+        return page(f"Audit of {self.reward}", _sections(self))
 
     def write(self, path: str | Path) -> None:
-        """Write the report; the path's ending says how: `.json`, `.md` or `.html`."""
-        formats = {".json": self.to_json, ".md": self.to_markdown, ".html": self.to_html}
-        ending = Path(path).suffix
-        if ending not in formats:
-            raise ArgumentError(f"`path` must end in {', '.join(formats)}; got {str(path)!r}")
-        write_text(path, formats[ending]())
+        """Write the report; the path's ending says how, see `rendered`."""
+        if Path(path).suffix not in ENDINGS:
+            raise ArgumentError(f"`path` must end in {', '.join(ENDINGS)}; got {str(path)!r}")
+        write_text(path, self.rendered(Path(path).suffix))
 
     def __str__(self) -> str:
         attacks = Section(rows=_attack_rows(self), note=_summary(self))

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from semreward import calibration, testing
 from semreward.audit.auditing import audit_reward
+from semreward.audit.results import ENDINGS
 from semreward.batch import Batch
 from semreward.cli.rewards import load, number_or_text, reward_of, similarity_of
 from semreward.cli.streams import ABOUT_ROWS, Row, check_target, located, name_of, put, refusals, rows_of, say
@@ -31,7 +32,6 @@ from semreward.testing.checking import argument_of, check_row
 Values: TypeAlias = Mapping[str, NDArray[np.float64]]
 
 _REWARDS = "rewards"
-_REPORTS = (".json", ".md", ".html")
 
 # What doctor asks for: shares of references and of sources.
 _FEWEST_CONSISTENT = 0.95  # references that the strict language reward pays
@@ -154,8 +154,8 @@ def audit(options: Namespace, stdout: TextIO) -> int:
     limits = limits_of(options.fail_on)
     for path in options.out:
         check_target(path, options)
-        if Path(path).suffix not in _REPORTS:
-            raise ArgumentError(f"--out must end in {', '.join(_REPORTS)}; got {path!r}")
+        if Path(path).suffix not in ENDINGS:
+            raise ArgumentError(f"--out must end in {', '.join(ENDINGS)}; got {path!r}")
     rows = list(rows_of(options.file, options.column, needed=("reference",)))
     reward = reward_of(options)
     try:

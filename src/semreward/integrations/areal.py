@@ -1,16 +1,14 @@
 """AReaL: a `reward_fn` that is pickled into a process at each call."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from semreward.integrations.scoring import SCORE, Adapter, OnNone
 from semreward.protocols import RewardFunction
-from semreward.text import END_TOKENS
+from semreward.text import without_end_tokens
 
 
-def areal_reward(
-    reward: RewardFunction, *, on_none: OnNone = "raise", end_tokens: Sequence[str] = END_TOKENS
-) -> Callable[..., float]:
+def areal_reward(reward: RewardFunction, *, on_none: OnNone = "raise") -> Callable[..., float]:
     """A reward as AReaL's `reward_fn(prompt, completions, prompt_ids, completion_ids, **row)`, one sample per call.
 
     It pickles without weights; the row's fields are columns. Each process loads the encoder at its first call, and
@@ -19,9 +17,10 @@ def areal_reward(
     Source:
         inclusionAI/AReaL, areal/api/reward_api.py, areal/workflow/rlvr.py
     """
-    return _Areal(reward, on_none=on_none, end_tokens=end_tokens)
+    return _Areal(reward, on_none=on_none)
 
 
 class _Areal(Adapter):
     def __call__(self, prompt: Any, completions: str, prompt_ids: Any, completion_ids: Any, **row: Any) -> float:  # noqa: ARG002 - AReaL's names
-        return self.rows(self.call_of(completions, row, prompts=prompt, completion_ids=completion_ids))[0][SCORE]
+        answer = without_end_tokens(completions)
+        return self.rows(self.call_of(answer, row, prompts=prompt, completion_ids=completion_ids))[0][SCORE]

@@ -8,17 +8,13 @@ from semreward.errors import ArgumentError
 from semreward.integrations.scoring import SCORE, Adapter, OnNone, errors_logged
 from semreward.protocols import RewardFunction
 from semreward.scripts import composed
-from semreward.text import END_TOKENS, without_end_tokens
+from semreward.text import without_end_tokens
 
 _LEAST_OVERLAP = 16  # this many characters of a prompt that was cut on its left must be found in the query
 
 
 def openrlhf_reward(
-    reward: RewardFunction,
-    *,
-    reference_column: str = "reference",
-    on_none: OnNone = "raise",
-    end_tokens: Sequence[str] = END_TOKENS,
+    reward: RewardFunction, *, reference_column: str = "reference", on_none: OnNone = "raise"
 ) -> Callable[..., dict[str, Any]]:
     """A reward as OpenRLHF's `reward_func(queries, prompts, labels)`.
 
@@ -32,7 +28,7 @@ def openrlhf_reward(
     Source:
         OpenRLHF/OpenRLHF, openrlhf/utils/agent.py, openrlhf/trainer/ppo_utils/samples_generator.py
     """
-    return _OpenRLHF(reward, reference_column=reference_column, on_none=on_none, end_tokens=end_tokens)
+    return _OpenRLHF(reward, reference_column=reference_column, on_none=on_none)
 
 
 class _OpenRLHF(Adapter):
@@ -42,8 +38,7 @@ class _OpenRLHF(Adapter):
         with errors_logged("OpenRLHF", "the sample is left without a reward, for which a later step fails"):
             for name, column in (("prompts", prompts), ("labels", queries if labels is None else labels)):
                 check_column(name, column, len(queries))
-            responses = [response_of(*texts) for texts in zip(queries, prompts, strict=True)]
-            answers = [without_end_tokens(response, self.end_tokens) for response in responses]
+            answers = [without_end_tokens(response_of(*texts)) for texts in zip(queries, prompts, strict=True)]
             rows = self.rows({"completions": answers, "prompts": prompts, self.reference_column: labels})
         names = [SCORE, *self.composite.names]
         tensors = {name: torch.tensor([row[name] for row in rows], dtype=torch.float32) for name in names}

@@ -5,14 +5,15 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass, field
+from functools import partial
 from typing import Any, Literal, TypeAlias
 
 from semreward.arguments import is_finite_number
 from semreward.errors import ArgumentError, ArgumentTypeError
-from semreward.protocols import RewardFunction, RewardValues
+from semreward.protocols import RewardFunction
+from semreward.rewards.base import in_thread
 from semreward.rewards.calling import reward_name
 from semreward.rewards.composite import CompositeReward, as_composite
-from semreward.text import without_end_tokens
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +31,6 @@ class Adapter:
     _: KW_ONLY
     on_none: OnNone = "raise"
     reference_column: str = "reference"
-    end_tokens: Sequence[str] = ()
     composite: CompositeReward = field(init=False)
 
     def __post_init__(self) -> None:
@@ -41,8 +41,6 @@ class Adapter:
             raise ArgumentError(f"no component may be called {SCORE!r}, the key of the total; use replace(name=...)")
         if self.on_none != "raise" and not is_finite_number(self.on_none):
             raise ArgumentError(f"`on_none` must be a finite number or 'raise', got {self.on_none!r}")
-        if isinstance(self.end_tokens, str) or not all(isinstance(token, str) and token for token in self.end_tokens):
-            raise ArgumentTypeError(f"`end_tokens` must be a list of non-empty strings, got {self.end_tokens!r}")
 
     @property
     def __name__(self) -> str:
@@ -51,15 +49,7 @@ class Adapter:
     def rows(self, call: Mapping[str, Any]) -> list[dict[str, float]]:
         """Call the reward for `N` rows; each one's total as `score`, and its components, NaN where one is `None`."""
         logged: dict[str, Sequence[Any]] = {}
-        return self._numbers(self.composite(**{**call, "log_extra": logged.__setitem__}), logged)
-
-    async def row(self, completion: Any, fields: Mapping[str, Any], **others: Any) -> dict[str, float]:
-        """The same for one row, in a thread: rows that are scored at the same time share the encoder's batches."""
-        logged: dict[str, Sequence[Any]] = {}
-        call = self.call_of(completion, fields, **others)
-        return self._numbers(await self.composite.as_async()(**call, log_extra=logged.__setitem__), logged)[0]
-
-    def _numbers(self, totals: RewardValues, logged: Mapping[str, Sequence[Any]]) -> list[dict[str, float]]:
+        totals = self.composite(**{**call, "log_extra": logged.__setitem__})
         if self.on_none == "raise" and None in totals:
             raise ArgumentError(
                 f"`on_none` must be a number where the reward does not apply (None at row {totals.index(None)}): this "
@@ -71,12 +61,15 @@ class Adapter:
                 row[name] = math.nan if value is None else float(value)
         return rows
 
+    async def row(self, completion: Any, fields: Mapping[str, Any], **others: Any) -> dict[str, float]:
+        """The same for one row, in a thread: rows that are scored at the same time share the encoder's batches."""
+        return (await in_thread(partial(self.rows, self.call_of(completion, fields, **others))))[0]
+
     def call_of(self, completion: Any, fields: Mapping[str, Any], **others: Any) -> dict[str, Any]:
         """The arguments of a call for one sample: its completion, its fields, and `prompts` or `completion_ids`."""
-        answer = without_end_tokens(completion, self.end_tokens) if self.end_tokens else completion
         columns = {name: value for name, value in fields.items() if isinstance(name, str) and name not in _NO_COLUMNS}
         given = {name: value for name, value in others.items() if value is not None}
-        return {name: [value] for name, value in {**columns, **given, "completions": answer}.items()}
+        return {name: [value] for name, value in {**columns, **given, "completions": completion}.items()}
 
     def columns(self, fields: Mapping[str, Any], ground_truth: Any) -> dict[str, Any]:
         """A sample's fields with its ground truth; an empty one does not replace a field of that name."""

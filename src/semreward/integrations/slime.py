@@ -1,20 +1,16 @@
 """slime: a function for `--custom-rm-path`, with and without `--group-rm`."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from semreward.integrations.scoring import SCORE, Adapter, OnNone
 from semreward.protocols import RewardFunction
-from semreward.text import END_TOKENS
+from semreward.text import without_end_tokens
 
 
 def slime_reward(
-    reward: RewardFunction,
-    *,
-    reference_column: str = "reference",
-    on_none: OnNone = "raise",
-    end_tokens: Sequence[str] = END_TOKENS,
+    reward: RewardFunction, *, reference_column: str = "reference", on_none: OnNone = "raise"
 ) -> Callable[..., Awaitable[Any]]:
     """A reward as slime's `custom_rm(args, sample)`; arguments: see `semreward.integrations`.
 
@@ -27,7 +23,7 @@ def slime_reward(
     Source:
         THUDM/slime, slime/rollout/rm_hub/__init__.py, slime/utils/types.py
     """
-    return _Slime(reward, reference_column=reference_column, on_none=on_none, end_tokens=end_tokens)
+    return _Slime(reward, reference_column=reference_column, on_none=on_none)
 
 
 class _Slime(Adapter):
@@ -35,5 +31,5 @@ class _Slime(Adapter):
         if isinstance(sample, list):
             return list(await asyncio.gather(*(self(args, one) for one in sample)))
         columns = self.columns(sample.metadata if isinstance(sample.metadata, Mapping) else {}, sample.label)
-        row = await self.row(sample.response, columns, prompts=sample.prompt)
+        row = await self.row(without_end_tokens(sample.response), columns, prompts=sample.prompt)
         return row if getattr(args, "reward_key", None) else row[SCORE]

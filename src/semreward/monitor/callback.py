@@ -1,11 +1,8 @@
 """The trainer's callback: reads what a monitored reward logs, and warns once when its course looks like hacking."""
 
-import dataclasses
-import json
 import logging
 import warnings
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from transformers import TrainerCallback, TrainerState
@@ -27,11 +24,8 @@ class RewardMonitor(TrainerCallback):
     Args:
         reward: The reward that the trainer was given.
         limits: Limits beyond which metrics alarm.
-        folder: Where the main process appends each alarm to `alarms.jsonl`; created at once. If that fails during
-            training, it is logged, and the training goes on.
 
     Raises:
-        ArgumentError: `folder` cannot be created.
         ArgumentTypeError: An argument has the wrong type.
 
     Example:
@@ -43,21 +37,13 @@ class RewardMonitor(TrainerCallback):
         [(20, 'flat_groups')]
     """
 
-    def __init__(
-        self, reward: MonitoredReward, *, limits: AlarmLimits | None = None, folder: str | Path | None = None
-    ) -> None:
+    def __init__(self, reward: MonitoredReward, *, limits: AlarmLimits | None = None) -> None:
         if not isinstance(reward, MonitoredReward):
             raise ArgumentTypeError(f"`reward` must be the trainer's MonitoredReward, got {type(reward).__name__}")
         if limits is not None and not isinstance(limits, AlarmLimits):
             raise ArgumentTypeError(f"`limits` must be AlarmLimits or None, got {limits!r}")
         self.reward = reward
         self.limits = limits or AlarmLimits()
-        self._file = None if folder is None else Path(folder) / "alarms.jsonl"
-        if self._file is not None:
-            try:
-                self._file.parent.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise ArgumentError(f"`folder` must be one that can be made, got {str(folder)!r}: {error}") from error
         self.review([])
 
     @property
@@ -101,7 +87,8 @@ class RewardMonitor(TrainerCallback):
         if metrics := self._metrics(logs or {}):
             for alarm in self._watch.read(state.global_step, metrics):
                 if state.is_world_process_zero:
-                    self._issue(alarm)
+                    about = f"{alarm.kind} ({alarm.subject})" if alarm.subject else alarm.kind
+                    warnings.warn(f"step {alarm.step}, {about}: {alarm.message}", RewardHackingWarning, stacklevel=2)
         elif "loss" in (logs or {}) and not self._watch.series:
             self._blind_entries += 1
             if self._blind_entries == self.limits.window:
@@ -117,13 +104,3 @@ class RewardMonitor(TrainerCallback):
         prefix = self.reward.metric("")
         found = {key.removeprefix(prefix): value for key, value in logs.items() if str(key).startswith(prefix)}
         return {**found, CLIPPED: logs[CLIPPED]} if found and CLIPPED in logs else found
-
-    def _issue(self, alarm: Alarm) -> None:
-        if self._file is not None:
-            try:
-                with self._file.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(dataclasses.asdict(alarm), ensure_ascii=False) + "\n")
-            except OSError:  # watching must not end what it watches
-                logger.exception("RewardMonitor could not write down an alarm; the training goes on")
-        about = f"{alarm.kind} ({alarm.subject})" if alarm.subject else alarm.kind
-        warnings.warn(f"step {alarm.step}, {about}: {alarm.message}", RewardHackingWarning, stacklevel=2)

@@ -5,15 +5,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
-import numpy as np
-
 from semreward.arguments import is_column
 from semreward.batch import Batch
 from semreward.errors import ArgumentError, ArgumentTypeError
 from semreward.monitor.alarms import Watched
 from semreward.monitor.metrics import Component, measure
 from semreward.protocols import RewardFunction
-from semreward.rewards.base import AsyncReward, Outcome, Reward, as_values, in_one_order, reward_bounds
+from semreward.rewards.base import AsyncReward, Outcome, Reward, in_one_order, reward_bounds
 from semreward.rewards.calling import is_torch_module, reward_name
 from semreward.rewards.composite import CompositeReward
 from semreward.rewards.language import LanguageConsistencyReward
@@ -31,8 +29,8 @@ class MonitoredReward(Reward):
     Args:
         reward: The reward that pays, any callable in TRL's convention. The components of a `CompositeReward` are
             measured one by one; those of weight 0 are judges.
-        judges: Reward functions that watch and pay nothing, such as a similarity by another encoder. They are called
-            with the same columns, and logged row by row as `<name>/monitor/<judge>` if there is a `log_extra`.
+        judges: Reward functions that watch and pay nothing, such as a similarity by another encoder; logged row by row
+            as `<name>/monitor/<judge>` if there is a `log_extra`.
         ignore: Names of components of weight 0, or of judges, that do not count as judges; gates never do.
         reference_column: Column with whose texts lengths are compared; rows without a text there are left out.
         name: Metric key; the name of the reward inside by default.
@@ -135,15 +133,14 @@ class MonitoredReward(Reward):
             outcome = Outcome(_composite([self.reward]).score(batch).values)
         if "log_metric" not in batch.hooks:
             return outcome
-        columns = {reward_name(self.reward): as_values(outcome.values), **outcome.extras}
+        found = {reward_name(self.reward): outcome.values, **outcome.parts}
         if self.judges:
             quiet = copy.copy(batch)
             quiet.hooks = {}  # judges log nothing of their own
             panel = _composite(self.judges).replace(name=self.metric("judges"), on_error="none")
-            judged = panel.decided(quiet).extras
-            for name in panel.names:
-                columns[name] = outcome.extras[self.metric(name)] = judged[name]
-        found = {name: np.array(columns[name], dtype=np.float64) for name, _, _ in self._parts}
+            judged = panel.decided(quiet)
+            found |= judged.parts
+            outcome.extras |= {self.metric(name): judged.extras[name] for name in panel.names}
         prompts: Any = None if batch.columns.get("prompts") is None else batch.sources("prompts")
         references: Any = batch.columns.get(self.reference_column)
         is_compared = is_column(references) and len(references) == len(outcome.values)

@@ -5,15 +5,15 @@ import dataclasses
 import functools
 import logging
 import math
-import os
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextvars import ContextVar, copy_context
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from numbers import Real
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar, get_args
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,16 +28,11 @@ from semreward.text import DEFAULT_ANSWER, Answer
 
 logger = logging.getLogger(__name__)
 
-LogMetric: TypeAlias = Callable[[str, float], None]
-LogExtra: TypeAlias = Callable[[str, list[Any]], None]
-
 ErrorPolicy: TypeAlias = Literal["raise", "none"]
 """What becomes of rows that cannot be encoded: an error, or rows without a reward."""
 
-ERROR_POLICIES: tuple[ErrorPolicy, ...] = ("raise", "none")
-
 SelfReward = TypeVar("SelfReward", bound="Reward")
-_Item = TypeVar("_Item")
+_T = TypeVar("_T")
 
 
 @dataclass
@@ -47,7 +42,8 @@ class Outcome:
     values: NDArray[np.float64]  # shape (N,); NaN where the reward does not apply, or could not be computed
     metrics: dict[str, float] = field(default_factory=dict)  # by the full name under which they are logged
     extras: dict[str, list[Any]] = field(default_factory=dict)  # columns, likewise; the same ones in every call
-    errors: Mapping[int, EncodingError] = field(default_factory=dict)  # why rows have no value
+    errors: dict[int, EncodingError] = field(default_factory=dict)  # why rows have no value
+    parts: dict[str, NDArray[np.float64]] = field(default_factory=dict)  # what a composite's values are made of
 
 
 @dataclass(frozen=True)
@@ -72,7 +68,7 @@ class Reward(ABC):
 
     def __post_init__(self) -> None:
         check_text("name", self.name)
-        check_choice("on_error", self.on_error, ERROR_POLICIES)
+        check_choice("on_error", self.on_error, get_args(ErrorPolicy))
         if not callable(self.answer) or "<" in getattr(self.answer, "__qualname__", ""):
             raise ArgumentError(
                 f"`answer` must be an Answer or a callable from completions to texts, got {self.answer!r}; lambdas and "
@@ -94,8 +90,8 @@ class Reward(ABC):
         completions: Sequence[Completion],
         prompts: Sequence[Any] | None = None,
         completion_ids: Sequence[Any] | None = None,
-        log_metric: LogMetric | None = None,
-        log_extra: LogExtra | None = None,
+        log_metric: Callable[[str, float], None] | None = None,
+        log_extra: Callable[[str, list[Any]], None] | None = None,
         **columns: Any,
     ) -> RewardValues:
         """Score `N` completions.
@@ -187,40 +183,27 @@ class AsyncReward:
 
     async def __call__(self, **arguments: Any) -> RewardValues:
         """Score `N` completions, see the reward's own `__call__`."""
-        values: RewardValues = await _in_thread(functools.partial(self.reward, **arguments))
-        return values
+        return await in_thread(functools.partial(self.reward, **arguments))
 
     async def score(self, batch: Batch) -> Outcome:
         """The rewards of a batch, see the reward's own `score`."""
-        outcome: Outcome = await _in_thread(functools.partial(self.reward.score, batch))
-        return outcome
+        return await in_thread(functools.partial(self.reward.score, batch))
 
     def signature(self) -> str:
         """The signature of the reward: awaiting it changes no value."""
         return self.reward.signature()
 
 
-# Enough callers to fill a forward pass; an event loop's default executor has as few as five on a small machine.
+# Threads of each event loop: enough to fill a forward pass, where the loop's own executor may have as few as five.
 _ASYNC_THREADS = 64
-
-_on_async_thread: ContextVar[bool] = ContextVar("semreward_on_async_thread", default=False)
-
-
-async def _in_thread(call: Callable[[], Any]) -> Any:
-    if _on_async_thread.get():  # nested: if every thread of the pool waited for another one, none would end
-        return await asyncio.get_running_loop().run_in_executor(None, copy_context().run, call)
-    context = copy_context()
-    context.run(_on_async_thread.set, True)
-    return await asyncio.get_running_loop().run_in_executor(_async_threads(), context.run, call)
+_pools: WeakKeyDictionary[asyncio.AbstractEventLoop, ThreadPoolExecutor] = WeakKeyDictionary()
 
 
-@functools.lru_cache(maxsize=1)
-def _async_threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(_ASYNC_THREADS, thread_name_prefix="semreward-async")
-
-
-if hasattr(os, "register_at_fork"):  # a forked child has none of these threads
-    os.register_at_fork(after_in_child=_async_threads.cache_clear)
+async def in_thread(call: Callable[[], _T]) -> _T:
+    """What a call returns, made in a thread: the event loop stays free. Nested loops have threads of their own."""
+    loop = asyncio.get_running_loop()
+    pool = _pools.setdefault(loop, ThreadPoolExecutor(_ASYNC_THREADS, thread_name_prefix="semreward-async"))
+    return await loop.run_in_executor(pool, copy_context().run, call)
 
 
 def as_values(array: NDArray[np.float64]) -> RewardValues:
@@ -242,7 +225,7 @@ def reward_bounds(reward: object) -> tuple[float, float] | None:
     return (low, high) if math.isfinite(low) and math.isfinite(high) and low <= high else None
 
 
-def in_one_order(values: Iterable[_Item]) -> tuple[_Item, ...]:
+def in_one_order(values: Iterable[_T]) -> tuple[_T, ...]:
     """A collection as a tuple; sets in an order that is the same in every process."""
     return tuple(sorted(values, key=str) if isinstance(values, (set, frozenset)) else values)
 
@@ -262,7 +245,9 @@ def _rendered(value: object) -> str:
         return str(value)
     if not callable(value) and not isinstance(value, Encoder) and " at 0x" not in (text := repr(value)):
         return text
-    return value.fingerprint if isinstance(value, Encoder) else reward_name(value) + _settings(value)
+    fingerprint = getattr(value, "fingerprint", "")
+    called = reward_name(value) + _settings(value)
+    return fingerprint if isinstance(value, Encoder) else ":".join(filter(None, (called, fingerprint)))
 
 
 def _settings(value: object) -> str:

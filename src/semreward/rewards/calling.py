@@ -3,8 +3,8 @@
 import asyncio
 import functools
 import inspect
-import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Any
 
@@ -41,18 +41,7 @@ def run_to_end(make_coroutine: Callable[[], Any]) -> Any:
         asyncio.get_running_loop()
     except RuntimeError:
         return asyncio.run(make_coroutine())
-    outcome: list[Any] = []
-    failure: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            outcome.append(asyncio.run(make_coroutine()))
-        except BaseException as error:  # noqa: BLE001 - raised again in the calling thread
-            failure.append(error)
-
-    thread = threading.Thread(target=copy_context().run, args=(run,), name="semreward-async")
-    thread.start()
-    thread.join()
-    if failure:
-        raise failure[0]
-    return outcome[0]
+    thread = ThreadPoolExecutor(1, thread_name_prefix="semreward-async")
+    outcome = thread.submit(copy_context().run, lambda: asyncio.run(make_coroutine()))
+    thread.shutdown(wait=False)  # Ctrl-C does not wait for it
+    return outcome.result()

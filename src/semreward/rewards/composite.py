@@ -5,14 +5,14 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import partial
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from semreward.arguments import check_choice, check_number, is_column, is_finite_number
 from semreward.batch import Batch
-from semreward.errors import ArgumentError, ArgumentTypeError, EncodingError, RewardOutputError
+from semreward.errors import ArgumentError, ArgumentTypeError, RewardOutputError
 from semreward.protocols import Completion, RewardFunction
 from semreward.rewards.base import AsyncReward, Outcome, Reward, as_values, in_one_order, reward_bounds
 from semreward.rewards.calling import is_async, is_torch_module, reward_name, run_to_end
@@ -21,16 +21,8 @@ from semreward.text import DEFAULT_ANSWER
 Mode: TypeAlias = Literal["sum", "gate"]
 """How components combine: as a weighted sum, or as one that a row receives only if it passes every gate."""
 
-Breakdown: TypeAlias = dict[str, NDArray[np.float64]]
-"""What was found for `N` rows: arrays of shape (N,) by name."""
-
-MODES: tuple[Mode, ...] = ("sum", "gate")
-
-TOTAL = "total"
-"""Key of the combined reward in a breakdown; no component may have this name."""
-
-GATED = "gated"
-"""Key in a breakdown: whether a gate closed the row; no component may have this name."""
+# Keys of a breakdown, which no component may have as its name: the combined reward, and whether a gate closed the row.
+TOTAL, GATED = "total", "gated"
 
 # How far rounding may carry a component's value beyond the bounds that it declares.
 _BOUNDS_SLACK = 1e-6
@@ -42,22 +34,20 @@ class CompositeReward(Reward):
 
     $$R = \sum_k w_k R_k$$
 
-    Components are rewards of this package or any callables in TRL's convention, sync or async; async ones run together.
-    A row is `None` if every component is, or if one cannot encode it; otherwise a component that is `None` adds
-    nothing. Every call logs each component's mean as `<component>/mean` and its values as column `<component>`.
+    Components are rewards of this package or any callables in TRL's convention; async ones run together. A row is
+    `None` if every component is, or if one cannot encode it; else a component that is `None` adds nothing. Every call
+    logs each component's mean as `<component>/mean` and its values as column `<component>`.
 
-    With `mode="gate"`, a row receives its sum only if it passes all `gates`: their values are above 0 and at least
-    `gate_threshold`. A row that fails one, also by `None`, receives the floor; so a gate that finds nothing to judge
-    should return 1, as our guards do. Every call also logs `<name>/gated` (the share of rows that received the floor),
-    `<gate>/failed` for each gate, and the column `<name>/failed_gates`.
+    With `mode="gate"`, a row receives its sum only if it passes all `gates`, else the floor. A gate's `None` fails, so
+    one that finds nothing to judge should return 1, as our guards do. Every call also logs `<name>/gated` (the share of
+    rows that received the floor), `<gate>/failed` for each gate, and the column `<name>/failed_gates`.
 
     Args:
         components: Pairs of a reward function and its finite weight; 0 logs a component, or makes it a mere gate.
         mode: `"sum"` or `"gate"`.
         gates: Names of the components that gate; their weights count as before.
         gate_threshold: Least value that passes a gate, finite; a value of 0 or less never does.
-        floor: What a row that fails a gate receives, finite. By default the lowest possible total: 0 could be a prize
-            if there are penalties in the sum.
+        floor: What a row that fails a gate receives, finite; by default the lowest possible total.
         name, answer, on_error: As for every `Reward`; they hold for the whole.
 
     Raises:
@@ -113,7 +103,7 @@ class CompositeReward(Reward):
         self._check_mode()
 
     def _check_mode(self) -> None:
-        check_choice("mode", self.mode, MODES)
+        check_choice("mode", self.mode, get_args(Mode))
         check_number("gate_threshold", self.gate_threshold)
         if self.floor is not None:
             check_number("floor", self.floor)
@@ -172,16 +162,7 @@ class CompositeReward(Reward):
             )
         return sums[0]
 
-    def score(self, batch: Batch) -> Outcome:
-        """The combined rewards of a batch, with all that its components log.
-
-        Raises:
-            RewardOutputError: A component returned something other than one finite float or `None` per completion, or
-                a value outside the bounds that it declares.
-        """
-        return self._scored(batch)[1]
-
-    def breakdown(self, *, completions: Sequence[Completion], **columns: Any) -> Breakdown:
+    def breakdown(self, *, completions: Sequence[Completion], **columns: Any) -> dict[str, NDArray[np.float64]]:
         """What each component says, before its weight, and the total, for the arguments of a call.
 
         Returns:
@@ -189,41 +170,41 @@ class CompositeReward(Reward):
             gates, also for `"<gate>/failed"` and `"gated"`: 1 if a row failed, or received the floor, else 0.
         """
         given = {"prompts": None, "completion_ids": None, **columns}
-        parts, outcome = self._scored(Batch(completions, given, answer=self.answer))
-        if outcome.errors and self.on_error == "raise":
-            raise next(iter(outcome.errors.values()))
-        return parts
+        return self.decided(Batch(completions, given, answer=self.answer)).parts
 
-    def _scored(self, batch: Batch) -> tuple[Breakdown, Outcome]:
+    def score(self, batch: Batch) -> Outcome:
+        """The combined rewards of a batch, with all that its components log.
+
+        Raises:
+            RewardOutputError: A component returned something other than one finite float or `None` per completion, or
+                a value outside the bounds that it declares.
+        """
         rows = len(batch)  # before a component can change it, as the answers
         if any(isinstance(reward, Reward) for reward, _ in self.components):
             _ = batch.answers
-        parts: Breakdown = {}
-        metrics: dict[str, float] = {}
-        extras: dict[str, list[Any]] = {}
-        errors: dict[int, EncodingError] = {}
+        whole = Outcome(np.zeros(rows))
         for name, output in zip(self.names, self._outputs(batch), strict=True):
             if isinstance(output, Outcome):
-                parts[name] = output.values
-                metrics.update(output.metrics)
-                extras.update(output.extras)
-                errors.update(output.errors)
+                values = output.values
+                whole.metrics.update(output.metrics)
+                whole.extras.update(output.extras)
+                whole.errors.update(output.errors)
             else:
-                parts[name] = _checked_output(output, name, rows)
-            if not np.isnan(parts[name]).all():
-                metrics[f"{name}/mean"] = float(np.nanmean(parts[name]))
-            extras[name] = as_values(parts[name])
-        total = weighted_sum(np.stack(list(parts.values()), axis=1), self.weights)
-        total[list(errors)] = np.nan
-        if np.isinf(total).any():
-            row = int(np.flatnonzero(np.isinf(total))[0])
+                values = _checked_output(output, name, rows)
+            if not np.isnan(values).all():
+                whole.metrics[f"{name}/mean"] = float(np.nanmean(values))
+            whole.extras[name] = as_values(values)
+            whole.parts[name] = values
+        whole.values = weighted_sum(np.stack(list(whole.parts.values()), axis=1), self.weights)
+        whole.values[list(whole.errors)] = np.nan
+        if (infinite := np.flatnonzero(np.isinf(whole.values))).size:
             raise RewardOutputError(
-                f"the weighted sum overflows at row {row}; scale the components or their weights down"
+                f"the weighted sum overflows at row {infinite[0]}; scale the components or their weights down"
             )
         if self.mode == "gate":
-            total = self._gated(parts, total, metrics, extras)
-        parts[TOTAL] = total
-        return parts, Outcome(total, metrics, extras, errors)
+            self._close_gates(whole)
+        whole.parts[TOTAL] = whole.values
+        return whole
 
     def _outputs(self, batch: Batch) -> list[Any]:
         """What each component returns: sync ones one after the other, then all async ones together."""
@@ -249,30 +230,28 @@ class CompositeReward(Reward):
             calls.append(reward.score(batch) if isinstance(reward, AsyncReward) else reward(**batch.arguments))
         return await asyncio.gather(*calls)
 
-    def _gated(
-        self, parts: Breakdown, total: NDArray[np.float64], metrics: dict[str, float], extras: dict[str, list[Any]]
-    ) -> NDArray[np.float64]:
-        """The totals behind the gates; adds to the parts which gates each row fails, and logs it."""
+    def _close_gates(self, whole: Outcome) -> None:
+        """Give rows that fail a gate the floor; adds to the parts which gates each row fails, and logs it."""
         if self.floor is None:
-            self._check_declared_bounds(parts)
-        judged = ~np.isnan(total)
-        gated = np.zeros(len(total), dtype=bool)
-        names: list[list[str]] = [[] for _ in total]
+            self._check_declared_bounds(whole.parts)
+        judged = ~np.isnan(whole.values)
+        gated = np.zeros_like(judged)
+        names: list[list[str]] = [[] for _ in gated]
         for gate in self.gates:
-            failed = ~((parts[gate] > 0) & (parts[gate] >= self.gate_threshold))
+            failed = ~((whole.parts[gate] > 0) & (whole.parts[gate] >= self.gate_threshold))
             gated |= failed & judged
-            parts[f"{gate}/failed"] = failed.astype(np.float64)
+            whole.parts[f"{gate}/failed"] = failed.astype(np.float64)
+            if failed.size:
+                whole.metrics[f"{gate}/failed"] = float(failed.mean())
             for row in np.flatnonzero(failed):
                 names[row].append(gate)
-        parts[GATED] = gated.astype(np.float64)
-        if len(total):
-            metrics[f"{self.name}/{GATED}"] = float(gated.mean())
-            for gate in self.gates:
-                metrics[f"{gate}/failed"] = float(parts[f"{gate}/failed"].mean())
-        extras[f"{self.name}/failed_gates"] = [", ".join(found) for found in names]
-        return np.where(gated, self._floor(), total)
+        whole.parts[GATED] = gated.astype(np.float64)
+        if gated.size:
+            whole.metrics[f"{self.name}/{GATED}"] = float(gated.mean())
+        whole.extras[f"{self.name}/failed_gates"] = [", ".join(found) for found in names]
+        whole.values = np.where(gated, self._floor(), whole.values)
 
-    def _check_declared_bounds(self, parts: Breakdown) -> None:
+    def _check_declared_bounds(self, parts: Mapping[str, NDArray[np.float64]]) -> None:
         """Raise where a value lies outside the bounds that the floor was computed from: it could be below the floor."""
         for name, (_, weight), declared in zip(self.names, self.components, self._declared, strict=True):
             if not weight or declared is None:
@@ -375,10 +354,7 @@ def _as_float(value: Any) -> float:
 def weighted_sum(values_NK: ArrayLike, weights_K: ArrayLike) -> NDArray[np.float64]:  # noqa: N803 - axes in names
     """Combine K rewards per row, shape (N, K), into one, shape (N,); missing ones (NaN) add nothing.
 
-    The result is NaN if every reward of the row is NaN, and infinite if the sum overflows.
-
-    Source:
-        Su et al. 2026, eq. 4, https://arxiv.org/abs/2605.14366; the treatment of NaN is TRL's.
+    Eq. 4 of Su et al. 2026. As in TRL, the result is NaN if every reward of the row is; it is infinite on overflow.
 
     Example:
         >>> weighted_sum([[0.5, 1.0], [float("nan"), 1.0]], [1.5, 1.0]).tolist()

@@ -1,8 +1,8 @@
 """Language consistency by script: is every letter of an answer written as the target language writes (eq. 3)?"""
 
-from collections.abc import Sequence  # noqa: TC003 - a dataclass's annotations are read at run time
+from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -13,6 +13,8 @@ from semreward.rewards.base import Outcome, Reward, in_one_order
 from semreward.rewards.detector import LanguageDetector, probabilities_of
 from semreward.rewards.spans import SPAN_KINDS, SpanKind, as_terms, without_spans, without_terms
 from semreward.scripts import Writing, expand_scripts, visible, writing_of
+
+_Target: TypeAlias = tuple[Writing, str]  # how a row is to be written, and its language's tag, if it has one
 
 _TOLERANCE_END = 0.5  # there, a text is as much in another language as in its own
 _MOST_LEFT_OUT = 0.5  # share of letters that `allowed` and `strip` may leave out: an answer of nothing else hides
@@ -34,15 +36,13 @@ class LanguageConsistencyReward(Reward):
     Args:
         language: BCP-47 tag, such as `"bo"` or `"zh-Hant"`, whose scripts CLDR knows; see `writing_of` for Serbian.
         scripts: ISO 15924 codes instead of a tag: `("Tibt", "Hani")`.
-        language_column: For data in several languages, the column with a tag (or a list of scripts) per row. Rows with
-            `None` fall back to `language` or `scripts`, if given.
+        language_column: Column with a tag, or a list of scripts, per row; `None` falls back to `language` or `scripts`.
         on_missing: `"raise"`, or `"none"` to let rows without a language pass without a reward.
         shape: `"strict"` or `"ratio"`.
         tolerance: Foreign share that is forgiven, in [0, 0.5).
         allowed: Terms (strings: whole words, case matters) and patterns (compiled with `re`) whose letters, own or
             foreign, do not count.
-        strip: Kinds of spans whose letters do not count: some of `"code"`, `"urls"`, `"latex"`, `"tags"`; see
-            `semreward.rewards.spans.without_spans`.
+        strip: Kinds of spans whose letters do not count: `"code"`, `"urls"`, `"latex"`, `"tags"`; see `without_spans`.
         detector: A second stage for rows that passed by their letters: a callable from `N` texts (without what was left
             out) to `N` labels, or mappings from labels to probabilities; `FastTextDetector` is one.
         detector_threshold: Probability of the row's language, in [0, 1], below which a row earns 0 after all.
@@ -113,11 +113,6 @@ class LanguageConsistencyReward(Reward):
         if self.language is not None:
             writing_of(self.language)
 
-    def signature(self) -> str:
-        """All that decides the values, the detector's fingerprint included, if it has one."""
-        fingerprint = getattr(self.detector, "fingerprint", None)
-        return super().signature() + ("" if fingerprint is None else f"|detected_by:{fingerprint}")
-
     def score(self, batch: Batch) -> Outcome:
         """The rewards of a batch; with a detector, logs the share of rows that passed by letters and failed by it."""
         values = np.full(len(batch.answers), np.nan)
@@ -125,9 +120,10 @@ class LanguageConsistencyReward(Reward):
         for row, (answer, target) in enumerate(zip(batch.answers, self._targets(batch), strict=True)):
             if target is None:
                 continue
-            values[row], text = self._judged(answer, target.writing)
+            writing, language = target
+            values[row], text = self._judged(answer, writing)
             if values[row] > 0:
-                passed.append((row, text, str(target.language)))
+                passed.append((row, text, language))
         if self.detector is None:
             return Outcome(values)
         rows, texts, languages = zip(*passed, strict=True) if passed else ((), (), ())
@@ -151,7 +147,7 @@ class LanguageConsistencyReward(Reward):
             return float(share <= self.tolerance + _ROUNDING), kept
         return 1 - max(0.0, share - self.tolerance) / (1 - self.tolerance), kept
 
-    def _targets(self, batch: Batch) -> "Sequence[_Target | None]":
+    def _targets(self, batch: Batch) -> Sequence[_Target | None]:
         own = self.language or self.scripts
         default = None if own is None else _target(own)
         if self.language_column is None:
@@ -159,7 +155,7 @@ class LanguageConsistencyReward(Reward):
         tags = batch.column(self.language_column)
         return [self._row_target(tag, row, default) for row, tag in enumerate(tags)]
 
-    def _row_target(self, language: object, row: int, default: "_Target | None") -> "_Target | None":
+    def _row_target(self, language: object, row: int, default: _Target | None) -> _Target | None:
         if is_nothing(language):
             if default is None and self.on_missing == "raise":
                 raise ArgumentError(
@@ -176,15 +172,6 @@ class LanguageConsistencyReward(Reward):
             raise type(error)(f"`{self.language_column}` at row {row}: {error}") from None
 
 
-class _Target(NamedTuple):
-    """What a row should be written in; the language is `None` if scripts were named instead."""
-
-    writing: Writing
-    language: str | None
-
-
 def _target(named: Any) -> _Target:
-    """The target that a language tag, or a collection of script codes, names."""
-    if isinstance(named, str):
-        return _Target(writing_of(named), named)
-    return _Target(Writing((expand_scripts(named),)), None)
+    """What a language tag, or a collection of script codes, names; with the tag, which is empty for scripts."""
+    return (writing_of(named), named) if isinstance(named, str) else (Writing((expand_scripts(named),)), "")

@@ -27,9 +27,8 @@ class SacrebleuReward(ComparingReward):
 class BleuReward(SacrebleuReward):
     """Sentence BLEU against a row's reference, divided by 100; see `ComparingReward` for parameters and values.
 
-    N-grams of up to 4 `semreward.text.units` count (Han characters, Tibetan syllables, words). The effective order
-    adapts to answers of fewer than 4 units, and higher orders without a match are smoothed exponentially. With several
-    references, n-grams of all count, and the closest length decides the brevity penalty.
+    N-grams of up to 4 `semreward.text.units` count. The effective order adapts to shorter answers, higher orders with
+    no match are smoothed exponentially, and of several references the closest length decides the brevity penalty.
 
     Source:
         Papineni et al. 2002, https://aclanthology.org/P02-1040; computed by sacrebleu (Post 2018,
@@ -77,8 +76,7 @@ class RougeLReward(ComparingReward):
 
     $$R(y, y^*) = \frac{2 P Q}{P + Q}, \quad P = \frac{LCS(y, y^*)}{|y|}, \quad Q = \frac{LCS(y, y^*)}{|y^*|}$$
 
-    LCS is the longest common subsequence; lengths count `semreward.text.units` (Han characters, Tibetan syllables,
-    words). With several references the best match counts.
+    LCS is the longest common subsequence in `semreward.text.units`. With several references the best match counts.
 
     Source:
         Lin 2004, https://aclanthology.org/W04-1013, at the level of sentences with beta = 1.

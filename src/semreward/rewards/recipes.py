@@ -89,7 +89,7 @@ def break_even_similarity(
     $$\Delta = \frac{b}{a}, \qquad \text{in cosine above } \tau: \quad \Delta_{cos} = (1 - \tau) \frac{b}{a}$$
 
     with a = `similarity_weight` > 0 and b = `language_weight` >= 0; in cosine if a `threshold` in [-1, 1) is given.
-    From a gap of 1 on (1 - tau in cosine) no similarity makes up for the language. Follows from the paper's eq. 4.
+    From a gap of 1 on (1 - tau in cosine) no similarity makes up for the language.
 
     Example:
         >>> round(break_even_similarity(1.5, 1.0), 3), round(break_even_similarity(1.5, 1.0, threshold=0.55), 3)

@@ -35,10 +35,9 @@ class SemanticSimilarityReward(Reward):
 
     $$R(y, y^*) = \max\left(0, \frac{\cos(f(y), f(y^*)) - \tau}{1 - \tau}\right)$$
 
-    A value is a float in [0, 1]. An empty answer earns 0 whatever the threshold, and so does one that the encoder
-    cannot read (metric `<name>/unreadable`); an unreadable reference is an error. With several references the best
-    match counts. A row is `None` if its reference is missing and `on_missing="none"`, or if it cannot be encoded and
-    `on_error="none"`.
+    An empty answer earns 0 whatever the threshold, and so does one that the encoder cannot read (metric
+    `<name>/unreadable`); an unreadable reference is an error. With several references the best match counts. A row is
+    `None` if its reference is missing and `on_missing="none"`, or if it cannot be encoded and `on_error="none"`.
 
     Args:
         encoder: f: path or hub id of a sentence-transformers model, or an object with `encode` and `fingerprint`.
@@ -49,8 +48,7 @@ class SemanticSimilarityReward(Reward):
         name, answer, on_error: As for every `Reward`.
 
     Raises:
-        ArgumentError: A parameter is out of its range.
-        EncoderNotFoundError: `encoder` is a path without a model.
+        ArgumentError, EncoderNotFoundError: A parameter is out of its range, or `encoder` a path without a model.
 
     Source:
         Su et al. 2026, section 3.4.1, eq. 1 and 2, https://arxiv.org/abs/2605.14366. The paper does not say what an
@@ -83,16 +81,6 @@ class SemanticSimilarityReward(Reward):
         check_choice("on_missing", self.on_missing, MISSING_POLICIES)
         check_text("reference_column", self.reference_column)
         object.__setattr__(self, "encoder", as_encoder(self.encoder))
-
-    def similarity(
-        self, completions: Sequence[Completion], reference: Sequence[str | Sequence[str] | None]
-    ) -> NDArray[np.float64]:
-        """Raw cosines (eq. 1), before the threshold; see `similarities`. NaN for rows without a reward."""
-        batch = Batch(completions, {self.reference_column: reference}, answer=self.answer)
-        cosines, errors, _ = _cosines(self.encoder, batch, self.reference_column, self.on_missing)
-        if self.on_error == "raise":
-            _raise_first(errors)
-        return cosines
 
     def score(self, batch: Batch) -> Outcome:
         """The rewards of a batch; logs the raw cosines, their mean, and shares of rows: at 0, near 1, unreadable."""
@@ -153,10 +141,7 @@ def _cosines(
     for row, expected in rows.items():
         if row in errors or row in unreadable:
             continue
-        own, best = vectors[answers[row]], -1.0
-        for text in expected:
-            best = max(best, float(own @ vectors[text]))
-        cosines[row] = best
+        cosines[row] = max([float(vectors[answers[row]] @ vectors[text]) for text in expected])
     return np.clip(cosines, -1.0, 1.0), errors, unreadable
 
 
@@ -208,8 +193,7 @@ def threshold_rescale(s: ArrayLike, threshold: float) -> float | NDArray[np.floa
         Rewards in [0, 1]: a float for a scalar, else a float64 array of the same shape; 1 exactly at `s = 1`.
 
     Raises:
-        ArgumentError: `threshold` is outside [-1, 1), or a similarity outside [-1, 1].
-        ArgumentTypeError: Similarities are not numbers.
+        ArgumentError, ArgumentTypeError: A value is out of its range, or not a number.
 
     Source:
         Su et al. 2026, eq. 2, https://arxiv.org/abs/2605.14366

@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import regex
 
 from semreward.errors import ArgumentError, ArgumentTypeError
+from semreward.rewards.base import in_one_order
 from semreward.scripts import COMMON_SCRIPT, script_of_letter, visible
 
 SpanKind: TypeAlias = Literal["code", "latex", "urls", "tags"]
@@ -93,7 +94,7 @@ def as_terms(allowed: Any) -> tuple[Any, ...]:
     """
     if isinstance(allowed, (str, bytes)) or not hasattr(allowed, "__iter__"):
         raise ArgumentTypeError(f"`allowed` must be a collection of terms and compiled patterns, got {allowed!r}")
-    terms = tuple(sorted(allowed, key=str) if isinstance(allowed, (set, frozenset)) else allowed)
+    terms = in_one_order(allowed)
     for term in terms:
         is_pattern = isinstance(term, re.Pattern) and isinstance(term.pattern, str)
         if not is_pattern and not isinstance(term, str):
