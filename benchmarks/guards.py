@@ -8,6 +8,7 @@ made from the references.
 
     OMP_NUM_THREADS=1 python benchmarks/guards.py                        # some 20 seconds with the real data
     OMP_NUM_THREADS=1 python benchmarks/guards.py --run runs/miniature   # also a run's own samples
+    OMP_NUM_THREADS=1 python benchmarks/guards.py --foreign_words        # only `ForeignWordGuard`, some four minutes
 
 Prints Markdown tables with shares in per cent of rows whose value is 0, and writes them to `guards.json` in `--out`
 (default `runs/benchmarks`). Seeded.
@@ -21,16 +22,21 @@ import os
 import random
 import re
 import sys
+import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest.mock import patch
+
+import regex
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "examples"))
 
 from miniature.grammar import judge, realise, sample_meaning
 from semreward.files import read_rows
+from semreward.rewards import vocabulary
 from semreward.rewards.comparing import ComparingReward
 from semreward.rewards.guards import LengthRatioGuard, NumberRecallReward, RepetitionGuard, SourceCopyGuard
 from semreward.rewards.numerals import digit_numbers
@@ -206,11 +212,122 @@ def speed(rows: list[Row]) -> dict[str, float]:
     return found
 
 
+SHARED_SCRIPT = ("en-de", "en-fr", "en-cs", "de-en", "de-fr", "de-cs", "fr-en", "fr-de", "cs-en", "cs-de")
+LIMITS = (0.0, 0.05, 0.1, 0.15, 0.2)
+VARIED = ("en-de", "en-fr", "fr-en", "zh-ja")
+ONE, WORD = vocabulary._CHARACTER, vocabulary._WORD.pattern  # noqa: SLF001 - measured in other forms, as is the list
+THREE_CHARACTERS = regex.compile(WORD.replace(f"(?=({ONE}))", f"(?=({ONE}{ONE}))"), regex.V1)
+foreign_list = vocabulary._foreign_words  # noqa: SLF001 - as above
+VARIANTS: dict[str, tuple[str, Any]] = {
+    **{f"ratio {ratio}": ("_RATIO", ratio) for ratio in (3, 10, 50)},
+    "never in the target text": ("_RATIO", 1e9),
+    "three characters": ("_WORD", THREE_CHARACTERS),
+}
+
+
+def captions(data: Path, pair: str) -> tuple[vocabulary.ForeignWordGuard, list[Row]]:
+    """A guard from the training captions, and the test captions: reference, reference with a source word, source."""
+    source, target = pair.split("-")
+    folder = data / "multi30k"
+    guard = vocabulary.ForeignWordGuard(source=source, target=target, data=str(folder / "train.{column}.gz"))
+    rows = read_rows(str(folder / "test_2016_flickr.{column}.gz"), [source, target])
+    rng = random.Random(0)  # noqa: S311 - words, not secrets
+    return guard, [Row(row[target], with_word(row[target], row[source], rng), row[source]) for row in rows]
+
+
+def with_word(reference: str, source: str, rng: random.Random) -> str:
+    """A reference with a word of its source, of four letters or more, in place of one of its own words."""
+    own = re.findall(r"[^\W\d_]+", reference)
+    words = [word for word in re.findall(r"[^\W\d_]{4,}", source) if word.lower() not in map(str.lower, own)]
+    return re.sub(rf"\b{rng.choice(own)}\b", rng.choice(words), reference, count=1) if words else reference
+
+
+def tibetan(data: Path, source: int, target: int) -> tuple[vocabulary.ForeignWordGuard, list[Row]]:
+    """A guard from MITRA's training pairs, and the references of `dev`; columns by number, 0 is Tibetan."""
+    folder = data / "bo_zh"
+    guard = vocabulary.ForeignWordGuard(source=source, target=target, data=str(folder / "train.tsv.gz"))
+    rows = read_rows(folder / "dev.tsv.gz", [0, 1])
+    return guard, [Row(row[target], row[source], row[source]) for row in rows]
+
+
+def japanese(data: Path) -> tuple[vocabulary.ForeignWordGuard, list[Row]]:
+    """Texts that share Han characters: a guard from Tatoeba's Chinese and JSICK's Japanese, 1,000 of each held out."""
+    chinese = sorted({row[0] for row in read_rows(data / "zh" / "tatoeba.tsv.gz", [0])})
+    sides = ["sentence_A_Ja", "sentence_B_Ja"]
+    sentences = sorted({row[side] for row in read_rows(data / "jsick" / "jsick.tsv.gz", sides) for side in sides})
+    rng = random.Random(0)  # noqa: S311 - the order of rows, not secrets
+    rng.shuffle(chinese)
+    rng.shuffle(sentences)
+    folder = Path(tempfile.mkdtemp())
+    for name, texts in (("zh", chinese), ("ja", sentences)):
+        (folder / name).write_text("\n".join(texts[:-1000]), encoding="utf-8")
+    guard = vocabulary.ForeignWordGuard(source=folder / "zh", target=folder / "ja")
+    pairs = zip(sentences[-1000:], chinese[-1000:], strict=True)
+    return guard, [Row(text, with_piece(text, other, rng), other) for text, other in pairs]
+
+
+def with_piece(text: str, other: str, rng: random.Random) -> str:
+    """A text with a piece of another one, two to four Han characters, in place of one of its own."""
+    own, pieces = regex.findall(r"\p{Han}{2,}", text), regex.findall(r"\p{Han}{2,4}", other)
+    return text.replace(rng.choice(own), rng.choice(pieces), 1) if own and pieces else text
+
+
+def foreign_words(data: Path, samples: Path | None) -> dict[str, Any]:
+    """Per cent of answers with foreign words, references not looked at: honest ones by limit, others at the limit 0."""
+    sets = {pair: captions(data, pair) for pair in SHARED_SCRIPT} | {"zh-ja": japanese(data)}
+    found = {"variants": {"as it is": {pair: changed(*sets[pair]) for pair in VARIED}}}
+    for name, (attribute, value) in VARIANTS.items():
+        foreign_list.cache_clear()
+        with patch.object(vocabulary, attribute, value):
+            found["variants"][name] = {pair: changed(*sets[pair]) for pair in VARIED}
+    foreign_list.cache_clear()
+    sets |= {"bo-zh": tibetan(data, 0, 1), "zh-bo": tibetan(data, 1, 0)}
+    if samples:
+        answers = [Row(row["answer"], "", row["source"]) for row in read_rows(samples)]
+        sets["samples, en-de"] = sets["en-de"][0], answers
+    spelled = {name: adapted(*sets[name]) for name in (*SHARED_SCRIPT, "samples, en-de") if name in sets}
+    return found | {"adapted spellings": spelled, "references": {name: by_limit(*pair) for name, pair in sets.items()}}
+
+
+def changed(guard: vocabulary.ForeignWordGuard, rows: list[Row]) -> str:
+    """Per cent of references that fail, and of those that hold a foreign word."""
+    with_foreign = [row.wording for row in rows if row.wording != row.reference]
+    return f"{closed(guard, [row.reference for row in rows])} / {closed(guard, with_foreign)}"
+
+
+def adapted(guard: vocabulary.ForeignWordGuard, rows: list[Row]) -> dict[str, float]:
+    """Per cent of references that pass and have an unknown word which begins like a foreign word of their source.
+
+    Unknown to the target text; like the first five letters or more of the foreign word, up to its last one.
+    """
+    known = {word for row in read_rows(guard.data, [guard.target]) for word in vocabulary.words(row[guard.target])}
+    foreign = foreign_list(guard.data, guard.target, guard.source)
+    found = 0
+    for row in rows:
+        starts = tuple(word[: max(5, len(word) - 1)] for word in {*vocabulary.words(row.source)} & foreign if word[4:])
+        words = {*vocabulary.words(row.reference)}
+        found += not foreign & words and any(word.startswith(starts) for word in words - known)
+    return {"begin like a word of the source": round(100 * found / len(rows), 2)}
+
+
+def by_limit(guard: vocabulary.ForeignWordGuard, rows: list[Row]) -> dict[str, float]:
+    """Per cent of references that fail at each limit, and of sources at the limit 0."""
+    references = [row.reference for row in rows]
+    shares = {f"limit {limit:g}": closed(guard.replace(limit=limit), references) for limit in LIMITS}
+    return {"rows": len(rows), **shares, "sources": closed(guard, [row.source for row in rows])}
+
+
+def closed(guard: ComparingReward, answers: list[str]) -> float:
+    """Per cent of the answers that a guard gives 0."""
+    alone = guard.replace(reference_column=None)
+    return round(100 * alone(completions=answers).count(0.0) / len(answers), 2)
+
+
 def table(results: dict[str, dict[str, float]], heading: str) -> str:
     """Results as Markdown."""
     columns = list(next(iter(results.values())))
     lines = [f"| {heading} | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
-    lines += [f"| {name} | {' | '.join(f'{row[column]:g}' for column in columns)} |" for name, row in results.items()]
+    lines += [f"| {name} | {' | '.join(f'{row[column]}' for column in columns)} |" for name, row in results.items()]
     return "\n".join(lines)
 
 
@@ -219,9 +336,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=5000, help="rows of the miniature")
     parser.add_argument("--run", type=Path, help="folder of a run of examples/grpo_tibetan.py")
+    parser.add_argument("--foreign_words", action="store_true", help="measure only this guard; needs the real data")
+    parser.add_argument("--samples", type=Path, help="answers en-de as JSON lines, for --foreign_words")
     parser.add_argument("--out", type=Path, default=Path("runs/benchmarks"))
     arguments = parser.parse_args()
 
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    if arguments.foreign_words:
+        results = foreign_words(Path(os.environ["SEMREWARD_DATA"]), arguments.samples)
+        print("\n\n".join(table(rows, name) for name, rows in results.items()))
+        (arguments.out / "foreign_words.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+        return
     sets = {f"miniature, {language}": miniature(language, arguments.rows) for language in ("bo", "zh")}
     sets |= {f"{name}, digits": miniature(name[-2:], arguments.rows, digits=True) for name in list(sets)}
     if "SEMREWARD_DATA" in os.environ:
@@ -244,7 +369,6 @@ def main() -> None:
     print(f"\n{table(results['microseconds a row'], 'microseconds a row')}")
     if arguments.run:
         print(f"\n{table(results['samples'], 'samples')}")
-    arguments.out.mkdir(parents=True, exist_ok=True)
     (arguments.out / "guards.json").write_text(
         json.dumps(results, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
     )

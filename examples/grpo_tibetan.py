@@ -29,7 +29,7 @@ from semreward import Calibration
 from semreward.errors import SemRewardError
 from tibetan import results
 from tibetan.arguments import Settings, decisive, parse
-from tibetan.data import PARTS, Row, file_digests, prepare, read_part, read_texts
+from tibetan.data import PAIRS, PARTS, Row, file_digests, prepare, read_part, read_texts
 from tibetan.encoder import adapt_encoders
 from tibetan.evaluate import Evaluator
 from tibetan.plan import print_plan
@@ -130,6 +130,7 @@ def reinforce(
         parser_language=evaluator.parser_language,
         task=data.task,
         data_folder=evaluator.data_folder,
+        pairs=stages.folder / "data" / PAIRS,
     )
     rewards = {"grpo": reward}
     if settings.run.similarity_only:

@@ -29,7 +29,7 @@ from tables.cells import Cell
 from tables.conditions import BLEU, LENGTH, Condition, standard
 from tables.sweep import Sweep
 from tibetan.arguments import DataArguments, Settings, decisive
-from tibetan.data import Row, file_digests, local_path, prepare, read_part, read_rows
+from tibetan.data import PAIRS, Row, file_digests, local_path, prepare, read_part, read_rows
 from tibetan.encoder import adapt_encoders
 from tibetan.evaluate import Evaluator
 from tibetan.policy import load_base, load_tokenizer, lora_config, train_grpo, train_sft
@@ -216,6 +216,7 @@ def _reward(bench: Bench, seed: int, condition: Condition) -> CompositeReward:
         held_out=bench.held_out,
         parser_language=evaluator.parser_language,
         task=data.task,
+        pairs=bench.stages.folder / f"seed-{seed}/{condition.task}/data" / PAIRS,
     )
     components = [(part, weight if part.__name__ in condition.reward else 0.0) for part, weight in whole.components]
     if BLEU in condition.reward:

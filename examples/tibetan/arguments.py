@@ -142,6 +142,7 @@ class RewardArguments:
     threshold_statistic: str = argument("mean", "mean, median, youden, or a quantile (0.4).")
     language_detector: str | None = argument(None, "fastText model, where source and target language share a script.")
     gates: bool = argument(False, "Language, length, repetition, numbers and copies as gates.")
+    foreign_word_gate: bool = argument(False, "A gate on words of the source language; where both share a script.")
 
 
 @dataclass

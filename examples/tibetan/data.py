@@ -20,6 +20,7 @@ from tibetan.leak import write_foreign_words
 
 DOWNLOAD_TIMEOUT_S = 30
 COUNTED_ROWS = 2000
+PAIRS = "pairs.jsonl"  # all training pairs, columns `source` and `reference`
 PARTS = ("cold_start", "calibration", "rl", "test")
 
 Row = dict[str, Any]
@@ -66,7 +67,7 @@ def file_digests(data: DataArguments) -> dict[str, str]:
 
 
 def prepare(folder: Path, data: DataArguments, tokenizer: Any, seed: int) -> None:
-    """Write `cold_start.jsonl`, `calibration.jsonl`, `rl.jsonl`, `test.jsonl`, `foreign_words.txt` and `counts.json`.
+    """Write the parts as `cold_start.jsonl` and so on, `pairs.jsonl`, `foreign_words.txt` and `counts.json`.
 
     Rows are shuffled with the seed; rows that are too long are dropped and counted. A row has `prompt` and
     `completion` (messages), `source` and `reference`.
@@ -77,8 +78,9 @@ def prepare(folder: Path, data: DataArguments, tokenizer: Any, seed: int) -> Non
     train = list(read_rows(data.train_data, columns))
     test = list(read_rows(data.test_data, columns, split="test"))
     parts, counts = split_rows(train, test, data, tokenizer, seed)
+    pairs = [(pair[data.source_column], pair[data.target_column]) for pair in train]
+    write_rows(folder / PAIRS, ({"source": source, "reference": reference} for source, reference in pairs))
     if data.count_leaks:
-        pairs = ((pair[data.source_column], pair[data.target_column]) for pair in train)
         counts["words_of_the_source_language_only"] = write_foreign_words(folder, pairs)
     for name, rows in parts.items():
         write_rows(folder / f"{name}.jsonl", rows)

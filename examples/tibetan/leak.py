@@ -10,19 +10,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import regex
-
 from semreward import Answer
-from semreward.text import normalise
+from semreward.rewards.vocabulary import words
 
 FOREIGN_WORDS = "foreign_words.txt"
-_WORD = regex.compile(r"[\p{L}\p{M}]+")
-
-
-def words(text: str) -> list[str]:
-    """The words of a text: runs of letters and marks, in lower case."""
-    found: list[str] = _WORD.findall(normalise(text).casefold())
-    return found
 
 
 def write_foreign_words(folder: Path, pairs: Iterable[tuple[str, str]]) -> int:

@@ -11,6 +11,7 @@ from semreward import (
     CompositeReward,
     Encoder,
     FastTextDetector,
+    ForeignWordGuard,
     LanguageConsistencyReward,
     RewardFunction,
     SemanticSimilarityReward,
@@ -45,6 +46,7 @@ def make_reward(
     parser_language: str | None = None,  # `zh` or `bo` where the references are sentences of the miniature grammar
     task: str = "translation",  # a headline may copy its source
     data_folder: Path | None = None,  # of the data stage, to count source words in the answers
+    pairs: Path | None = None,  # those of training, for the gate on foreign words
 ) -> CompositeReward:
     """The reward of a GRPO run. `encoder` pays, and `language` is the BCP-47 tag that the answers must be in."""
     if isinstance(threshold, Calibration):
@@ -59,6 +61,10 @@ def make_reward(
         recommended = recommended_reward(encoder, language, threshold, source_column=source)
         components += recommended.components[len(components) :]
         gates = tuple(recommended.gates)
+    if arguments.foreign_word_gate and task == "translation":
+        guard = ForeignWordGuard(target="reference", source="source", data=str(pairs))
+        components.append((guard, 0.0))
+        gates = (*gates, guard.name)
     if held_out is not None:
         components.append((SemanticSimilarityReward(held_out, threshold=0.0, name="held_out_similarity"), 0.0))
     if parser_language is not None:

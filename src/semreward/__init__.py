@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from semreward.rewards.similarity import SemanticSimilarityReward as SemanticSimilarityReward
     from semreward.rewards.similarity import similarities as similarities
     from semreward.rewards.similarity import threshold_rescale as threshold_rescale
+    from semreward.rewards.vocabulary import ForeignWordGuard as ForeignWordGuard
     from semreward.scripts import language_report as language_report
     from semreward.text import Answer as Answer
 
@@ -60,6 +61,7 @@ _NAMES = {
     "rewards.overlap": "BleuReward ChrfReward RougeLReward",
     "rewards.recipes": "break_even_similarity paper_reward recommended_reward",
     "rewards.similarity": "SemanticSimilarityReward similarities threshold_rescale",
+    "rewards.vocabulary": "ForeignWordGuard",
     "scripts": "language_report",
     "text": "Answer",
 }

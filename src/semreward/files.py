@@ -55,7 +55,7 @@ def read_rows(
         MissingColumnError: A header or a row lacks a column; with `keep_bad`, a header or the first row.
         MissingDependencyError: The library for a format is not installed.
     """
-    name = "stdin" if source == STDIN else source
+    name = "stdin" if source == STDIN else str(source).replace(COLUMN, str(columns[0]) if len(columns) == 1 else COLUMN)
     for number, row in enumerate(_rows(source, columns, split)):
         missing = [] if isinstance(row, BadRow) else [column for column in columns if column not in row]
         if missing and (number <= 1 or not keep_bad):

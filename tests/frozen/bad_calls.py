@@ -141,6 +141,12 @@ BAD_CALLS = {
         "call(language(detector=lambda _texts: []))": "detector",
         "call(language(detector=lambda _texts: [{'bo': 2.0}]))": "detector",
     },
+    "ForeignWordGuard": {
+        "sr.ForeignWordGuard(target='nowhere.de', source='nowhere.en')": "target",
+        "sr.ForeignWordGuard(target='de', source='en', data='nowhere.tsv')": "data",
+        "sr.ForeignWordGuard(target=None, source=None, data=None)": "target",
+        "sr.ForeignWordGuard(target='de', source='en', limit=1.0)": "limit",
+    },
     "LengthRatioGuard": {
         "sr.LengthRatioGuard(2.0, 1.0)": "high",
         "sr.LengthRatioGuard(0.5, INF)": "high",

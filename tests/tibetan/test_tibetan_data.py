@@ -7,7 +7,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from semreward.errors import ArgumentError
 from tibetan.arguments import DataArguments
-from tibetan.data import prepare, read_part, read_rows, read_texts
+from tibetan.data import PAIRS, prepare, read_part, read_rows, read_texts
 
 ROWS = [{"zh": f"第{number}句", "bo": "བོད་" * (number + 1)} for number in range(20)]
 
@@ -101,3 +101,9 @@ def test_counts_tell_what_a_syllable_costs(tmp_path: Path, tokenizer: PreTrained
     tokens = sum(len(tokenizer(row["bo"], add_special_tokens=False)["input_ids"]) for row in ROWS)
     assert counts["tokens_per_unit_of_reference"] == pytest.approx(tokens / syllables, abs=0.01)
     assert counts["mean_prompt_tokens"] > 0
+
+
+def test_all_training_pairs_are_kept_for_word_lists(tmp_path: Path, tokenizer: PreTrainedTokenizerBase) -> None:
+    prepare(tmp_path, _arguments(tmp_path, max_row_tokens=90), tokenizer, seed=0)
+    pairs = [json.loads(line) for line in (tmp_path / PAIRS).read_text(encoding="utf-8").splitlines()]
+    assert pairs == [{"source": row["zh"], "reference": row["bo"]} for row in ROWS]

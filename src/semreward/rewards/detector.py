@@ -127,7 +127,7 @@ class FastTextDetector:
     @property
     def fingerprint(self) -> str:
         """Short hash of the model's file."""
-        return _file_hash(self.path)
+        return file_hash(self.path)
 
     def __call__(self, texts: list[str]) -> list[dict[str, float]]:
         """The eight most probable languages of `N` texts, and how probable they are."""
@@ -152,7 +152,8 @@ def _loaded(path: str) -> Any:
 
 
 @lru_cache(maxsize=16)
-def _file_hash(path: str) -> str:
+def file_hash(path: str) -> str:
+    """Short hash of a file, as it was when this process first asked."""
     digest = hashlib.sha256()
     with Path(path).open("rb") as file:
         while block := file.read(2**20):

@@ -175,8 +175,6 @@ class NumberRecallReward(ComparingReward):
         >>> reward = NumberRecallReward()
         >>> reward(completions=["༣ apples", "三个苹果", "4 apples", "some apples"], reference=["3 apples"] * 4)
         [1.0, 1.0, 0.0, 0.0]
-        >>> reward(completions=["no number", "in 1999"], reference=["none here"] * 2)
-        [1.0, 0.0]
         >>> reward.replace(written_out=True)(completions=["四个苹果", "三个苹果"], reference=["三个苹果"] * 2)
         [0.0, 1.0]
     """

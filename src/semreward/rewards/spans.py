@@ -46,7 +46,7 @@ _SPANS: "dict[SpanKind, regex.Pattern[str]]" = {
 _ENVIRONMENT = regex.compile(r"\\(begin|end)\{[A-Za-z]++\*?\}")
 
 # Letters and marks of scripts that put no spaces between words, so that a word's ends do not show.
-_UNSPACED = regex.compile(r"[\p{scx=Hani}\p{scx=Hira}\p{scx=Kana}\p{scx=Khmr}\p{scx=Laoo}\p{scx=Mymr}\p{scx=Thai}]")
+UNSPACED = regex.compile(r"[\p{scx=Hani}\p{scx=Hira}\p{scx=Kana}\p{scx=Khmr}\p{scx=Laoo}\p{scx=Mymr}\p{scx=Thai}]")
 
 
 def without_spans(text: str, kinds: Iterable[SpanKind]) -> str:
@@ -139,6 +139,6 @@ def _inside_of(edge: str) -> str:
     """Class of the characters next to a term's first or last one that would put the term inside a longer word."""
     if regex.match(r"\p{N}", edge):
         return r"\p{N}"
-    if not regex.match(r"\p{L}", edge) or _UNSPACED.match(edge) or script_of_letter(edge) == COMMON_SCRIPT:
+    if not regex.match(r"\p{L}", edge) or UNSPACED.match(edge) or script_of_letter(edge) == COMMON_SCRIPT:
         return ""
     return rf"[[\p{{sc={script_of_letter(edge)}}}&&\p{{L}}]\p{{M}}\p{{N}}]"
