@@ -4,6 +4,7 @@ Every number per answer is written beside the answer, so that policies can be co
 """
 
 import json
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,7 +12,8 @@ from typing import Any
 
 from transformers import set_seed
 
-from semreward import ChrfReward, Encoder, LanguageConsistencyReward, calibrate, similarities
+from semreward import ChrfReward, Encoder, LanguageConsistencyReward, calibrate, ranking, similarities
+from semreward.errors import ArgumentError
 from semreward.evaluation import (
     ChatModel,
     Distribution,
@@ -26,6 +28,7 @@ from semreward.evaluation import (
     token_kl,
     token_nll,
 )
+from semreward.files import write_text
 from tibetan.arguments import Settings
 from tibetan.choice import choice_scores
 from tibetan.data import Row, local_path, read_texts, write_rows
@@ -72,6 +75,17 @@ class Evaluator:
         _write_samples(folder, sampled, answers, {"similarity": cosines})
         calibration.save(folder / "calibration.json")
         print(calibration)
+        grades = {"chrF": ChrfReward()(completions=answers, reference=references)}
+        if self.held_out is not None:
+            grades["the held-out encoder"] = similarities(self.held_out, answers, references).tolist()
+        for name, graded in grades.items():
+            sources = [row["source"] for row in sampled]
+            try:
+                found: Any = ranking(cosines, [*zip(sources, answers, references, graded, strict=True)])
+            except ArgumentError as error:  # too few samples that differ
+                found = error
+            print(f"\nSamples of one prompt, graded by {name}:\n{found}")
+        write_sheet(folder / "to_grade.tsv", sampled, answers)
 
     def evaluate(self, folder: Path, *, rows: Sequence[Row], adapter: Path | None) -> None:
         """Measure a policy, the base where there is no adapter; writes `scores.json` and `samples.jsonl`."""
@@ -184,6 +198,20 @@ def _meaning(answers: Sequence[str], references: Sequence[str], language: str, t
         }
         for name, attribute in names.items()
     }
+
+
+def write_sheet(path: Path, rows: Sequence[Row], answers: Sequence[str]) -> None:
+    """Up to 100 answers for people to grade, four per prompt, in random order; `number` is the index of the sample."""
+    numbers: dict[str, dict[str, int]] = {}  # of distinct answers, by source
+    for number, (row, answer) in enumerate(zip(rows, answers, strict=True)):
+        numbers.setdefault(row["source"], {}).setdefault(answer, number)
+    rng = random.Random(0)  # noqa: S311 - nothing secret
+    prompts = [[*found.values()][:4] for found in numbers.values() if len(found) > 1]
+    chosen = [number for found in rng.sample(prompts, len(prompts)) for number in found][:100]
+    rng.shuffle(chosen)
+    cells = [(str(number), rows[number]["source"], answers[number], rows[number]["reference"], "") for number in chosen]
+    lines = [("number", "source", "answer", "reference", "grade"), *cells]
+    write_text(path, "".join("\t".join(" ".join(cell.split()) for cell in line) + "\n" for line in lines))
 
 
 def _write_samples(

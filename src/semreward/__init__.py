@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from semreward.calibration import Calibration as Calibration
     from semreward.calibration import calibrate as calibrate
     from semreward.calibration import calibrate_threshold as calibrate_threshold
+    from semreward.calibration import ranking as ranking
     from semreward.encoders.checking import check_encoder as check_encoder
     from semreward.encoders.checking import compare_encoders as compare_encoders
     from semreward.encoders.local import SentenceTransformerEncoder as SentenceTransformerEncoder
@@ -46,7 +47,7 @@ __version__ = "0.1.0"
 
 _NAMES = {
     "audit": "audit_reward",
-    "calibration": "Calibration calibrate calibrate_threshold",
+    "calibration": "Calibration calibrate calibrate_threshold ranking",
     "encoders.checking": "check_encoder compare_encoders",
     "encoders.local": "SentenceTransformerEncoder",
     "encoders.server": "EmbeddingServerEncoder",

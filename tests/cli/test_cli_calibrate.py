@@ -1,11 +1,12 @@
 """`semreward calibrate`: what it prints and writes, and which files it refuses."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from doubles import BigramEncoder
-from semreward import Calibration, calibrate
+from semreward import Calibration, calibrate, ranking
 
 SAMPLES = ["ab", "abc", "xy", "xyz"]
 REFERENCES = ["abd", "abd", "xyy", "xyy"]
@@ -100,3 +101,52 @@ def test_a_full_disk_is_told_on_one_line(run, rows):
     code, _, err = run("calibrate", rows(*ROWS), "--reward", "named_rewards:similarity", "--out", "/dev/full")
     assert code == 2
     assert err.startswith("semreward: error: --out cannot be written: [Errno 28] No space left on device")
+
+
+# Grades.
+
+GRADED = [{**row, "prompt": row["reference"], "points": grade} for row, grade in zip(ROWS, (2, 1, 3, 1), strict=True)]
+
+
+def ranked():
+    rows = [(row["prompt"], row["completion"], row["reference"], row["points"]) for row in GRADED]
+    return ranking(BigramEncoder(), rows)
+
+
+def test_grades_show_how_the_encoder_ranks_the_answers_to_a_prompt(run, rows, home):
+    command = ["calibrate", rows(*GRADED), "--reward", "named_rewards:similarity", "--grades", "points"]
+    assert run(*command) == (0, f"{measured()}\n\n{ranked()}\n", "")
+
+
+def test_grades_may_be_texts_and_missing(run, home):
+    table = "".join(f"{row['prompt']}\t{row['completion']}\t{row['reference']}\t{row['points']}\n" for row in GRADED)
+    Path("rows.tsv").write_text(f"prompt\tcompletion\treference\tpoints\n{table}xyy\txyzz\txyy\t\n")
+    code, out, _ = run("calibrate", "rows.tsv", "--reward", "named_rewards:similarity", "--grades", "points")
+    assert (code, out.partition("\n\n")[2]) == (0, f"{ranked()}\n")
+
+
+def test_only_grades_of_one_rater_are_compared(run, rows, home):
+    found = [{**row, "rater": rater} for row in GRADED for rater in ("one", "other")]
+    found[0]["points"] = 0  # by another rater than the second grade of this answer
+    code, out, _ = run("calibrate", rows(*found), "--reward", "named_rewards:similarity", "--grades", "points")
+    assert (code, "of 4 pairs in 2 prompts" in out) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"points": "good"}, "rows.jsonl: `groups` must hold rows with a number or None as fourth, got .* at row 2"),
+        ({"prompt": None}, "rows.jsonl: `prompts` must be a text or a list of messages, got None at row 2"),
+        ({"points": 2}, "rows.jsonl: `groups` must hold two prompts with unequal grades, got 1"),
+    ],
+)
+def test_rows_that_cannot_be_ranked_are_refused(run, rows, home, change, message):
+    found = [GRADED[0], {**GRADED[1], **change}, *GRADED[2:]]
+    code, out, err = run("calibrate", rows(*found), "--reward", "named_rewards:similarity", "--grades", "points")
+    assert (code, out) == (2, "")
+    assert re.search(message, err)
+
+
+def test_grades_need_a_prompt(run, rows, home):
+    code, _, err = run("calibrate", rows({**ROWS[0], "points": 1}), "--encoder", "-", "--grades", "points")
+    assert (code, "must have a column `prompt`" in err) == (2, True)

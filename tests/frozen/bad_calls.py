@@ -266,6 +266,15 @@ BAD_CALLS = {
         "sr.calibrate_threshold([[0.5, 0.6]], group_size=3)": "group_size",
         "sr.calibrate_threshold([0.5, 0.6], encoder_fingerprint=3)": "encoder_fingerprint",
     },
+    "ranking": {
+        "sr.ranking(E, [('p', 'a', 'r', 1), ('p', 'b', 'r')])": "groups row 1",
+        "sr.ranking(E, [('p', 'a', 'r', '1')])": "groups row 0",
+        "sr.ranking(E, [('p', 'a', 'r', 1), ('p', 'b', 'r', 2)])": "groups",
+        "sr.ranking(E, [('p', 'a', '', 1)])": "reference row 0",
+        "sr.ranking([0.5], [('p', 'a', 'r', 1), ('p', 'b', 'r', 2)])": "signal",
+        "sr.ranking([0.5, NAN], [('p', 'a', 'r', 1), ('p', 'b', 'r', 2)])": "signal row 1",
+        "sr.ranking(['high'], [('p', 'a', 'r', 1)])": "signal",
+    },
     "Calibration": {
         "sr.Calibration(2.0, 'mean', 2, 0.5, 0.5, 0.5, 0.5)": "threshold",
         "sr.Calibration(0.5, 'mode', 2, 0.5, 0.5, 0.5, 0.5)": "statistic",

@@ -78,6 +78,7 @@ def _parser() -> ArgumentParser:
     option("--group-size", type=_count, metavar="G", help="completions that training compares (default: M)")
     option("--no-mismatched", action="store_true", help="leave out the references of other prompts")
     option("--statistic", default="mean", help="mean, median, youden, or a quantile such as 0.25 (default: mean)")
+    option("--grades", metavar="COLUMN", help="also measure how the encoder ranks graded answers to a `prompt`")
     option("--out", metavar="FILE.json", help="write it there, to be given as --threshold FILE.json")
 
     pairs = "rows with `reference`, and if possible `weak`, `source`, `prompt`, `paraphrase`"

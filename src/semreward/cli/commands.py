@@ -126,7 +126,8 @@ def calibrate(options: Namespace, stdout: TextIO) -> int:
         check_target(options.out, options)
     reward = similarity_of(options)
     column, per_prompt = reward.reference_column, options.samples_per_prompt
-    rows = list(rows_of(options.file, options.column, needed=("completion", column)))
+    graded = [] if options.grades is None else ["prompt", options.grades]
+    rows = list(rows_of(options.file, options.column, needed=("completion", column, *graded)))
     if options.encoder is not None:
         load(reward.encoder)
     try:
@@ -140,9 +141,17 @@ def calibrate(options: Namespace, stdout: TextIO) -> int:
             mismatched=not options.no_mismatched,
             statistic=number_or_text(options.statistic),
         )
+        report = f"{measured}\n"
+        if graded:
+            groups = []
+            for row in rows:
+                text, grade = reward.answer(row["completion"]), row[options.grades]
+                grade = None if grade in ("", None) else number_or_text(str(grade))
+                groups.append((row["prompt"], text, row[column], grade, row.get("rater")))
+            report += f"\n{calibration.ranking(reward.encoder, groups)}\n"
     except ABOUT_ROWS as error:
         raise located(error, options.file) from error
-    put(f"{measured}\n", stdout)
+    put(report, stdout)
     if options.out is not None:
         with refusals():
             measured.save(options.out)
