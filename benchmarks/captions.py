@@ -78,13 +78,13 @@ def keep(run: Path) -> dict[str, Any]:
         if choice := scores.get("choice"):  # in the order of the data set's questions
             choice["right"] = "".join("01"[right] for right in choice["right"].values())
             choice["passages"] = list(choice["passages"].values())
-    kept: dict[str, Any] = _without_folders({**results, "steps": grpo_steps(run), "answers": answers})
+    kept: dict[str, Any] = without_folders({**results, "steps": grpo_steps(run / "grpo"), "answers": answers})
     return kept
 
 
-def grpo_steps(run: Path) -> list[dict[str, float]]:
+def grpo_steps(stage: Path) -> list[dict[str, float]]:
     """What GRPO logged at each step."""
-    log = json.loads((run / "grpo" / "log.json").read_text(encoding="utf-8"))
+    log = json.loads((stage / "log.json").read_text(encoding="utf-8"))
     return [
         {"step": line["step"], **{name: line[key] for name, key in CURVES.items() if line.get(key) is not None}}
         for line in log
@@ -97,8 +97,8 @@ def keep_tuning(runs: Sequence[Path]) -> dict[str, Any]:
     kept = {}
     for run in runs:
         settings = json.loads((run / "grpo" / "stage.json").read_text(encoding="utf-8"))["settings"]
-        kept[f"{settings['learning_rate']:g}"] = {"settings": settings, "steps": grpo_steps(run)}
-    found: dict[str, Any] = _without_folders(kept)
+        kept[f"{settings['learning_rate']:g}"] = {"settings": settings, "steps": grpo_steps(run / "grpo")}
+    found: dict[str, Any] = without_folders(kept)
     return found
 
 
@@ -238,12 +238,12 @@ def main() -> None:
         print(label_table(arguments.labels))
 
 
-def _without_folders(value: Any) -> Any:
+def without_folders(value: Any) -> Any:
     """Settings with the last part of each absolute path: where a folder lay says nothing."""
     if isinstance(value, dict):
-        return {_without_folders(key): _without_folders(part) for key, part in value.items()}
+        return {without_folders(key): without_folders(part) for key, part in value.items()}
     if isinstance(value, list):
-        return [_without_folders(part) for part in value]
+        return [without_folders(part) for part in value]
     return Path(value).name if isinstance(value, str) and value.startswith("/") else value
 
 

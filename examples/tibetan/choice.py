@@ -16,6 +16,8 @@ from semreward.errors import ArgumentError
 from semreward.evaluation.policy import evaluating
 from semreward.evaluation.reading import Dataset, reading_prompts
 
+QUESTION, BLIND = "\nQuestion: {question}\nAnswer:", "\nAnswer:"
+
 
 @dataclass(frozen=True)
 class ChoiceScores:
@@ -30,20 +32,13 @@ class ChoiceScores:
     passages: Mapping[str, int]  # question id -> index of its passage, for a bootstrap over passages
 
 
-def choice_scores(
-    model: torch.nn.Module,
-    tokenizer: PreTrainedTokenizerBase,
-    dataset: Dataset,
-    *,
-    question_format: str = "\nQuestion: {question}\nAnswer:",
-    blind_format: str = "\nAnswer:",
-) -> ChoiceScores:
+def choice_scores(model: torch.nn.Module, tokenizer: PreTrainedTokenizerBase, dataset: Dataset) -> ChoiceScores:
     r"""Let a model choose among the answers to all questions on a passage; for models too small to quote an answer.
 
     $$\hat a = \arg\max_a \; \log p(a | passage, question) - \log p(a | passage)$$
 
     The difference favours neither short answers nor those that the passage suggests anyway. The model reads plain
-    texts: passage, `question_format` (or `blind_format`, without the question), answer.
+    texts: passage, question (or none), answer.
 
     Raises:
         ArgumentError: As for `reading_prompts`, or no passage has two distinct answers.
@@ -60,8 +55,8 @@ def choice_scores(
             answers = list(dict.fromkeys(text.strip() for item, _ in asked for text in item.answers))
             if len(answers) < 2:  # noqa: PLR2004 - nothing to choose
                 continue
-            endings = [question_format.format(question=item.question) for item, _ in asked]
-            scores, lengths = _log_likelihoods(model, tokenizer, passage, [*endings, blind_format], answers)
+            endings = [QUESTION.format(question=item.question) for item, _ in asked]
+            scores, lengths = _log_likelihoods(model, tokenizer, passage, [*endings, BLIND], answers)
             blind = answers[int((scores[-1] / lengths).argmax())]
             for (item, right), score in zip(asked, scores[:-1], strict=True):
                 gain, likely = (answers[int(by.argmax())] for by in (score - scores[-1], score / lengths))

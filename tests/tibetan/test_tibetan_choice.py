@@ -5,6 +5,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from semreward.errors import ArgumentError
+from tibetan import choice
 from tibetan.choice import _log_likelihoods, choice_scores
 
 PASSAGE = "他在北京买了三个苹果。"
@@ -56,8 +57,9 @@ def test_scores_count_questions_and_chance(model, tokenizer):
     assert scores.gain == pytest.approx(sum(scores.right.values()) / 3)
 
 
-def test_policy_that_ignores_the_question_gains_nothing_from_it(model, tokenizer):
-    scores = choice_scores(model, tokenizer, QUESTIONS, question_format="\n", blind_format="\n")
+def test_policy_that_ignores_the_question_gains_nothing_from_it(model, tokenizer, monkeypatch):
+    monkeypatch.setattr(choice, "QUESTION", choice.BLIND)
+    scores = choice_scores(model, tokenizer, QUESTIONS)
     assert scores.likelihood == scores.blind
 
 
