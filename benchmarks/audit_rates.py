@@ -167,7 +167,7 @@ def broken_rewards(encoders: Encoders) -> dict[str, tuple[Reward, str]]:
         "similarity without a language": (similarity, "source_copy"),
         "language at a tenth of its weight": (
             CompositeReward([(similarity, 1.5), (language, 0.1)]),
-            "one_foreign_word",
+            "code_mixed",
         ),
         "a step at a low cosine": (encoders.step, "truncated"),
         "echo of the source": (echo, "source_copy"),

@@ -183,7 +183,7 @@ def compare_audits(before: AuditReport, after: AuditReport) -> str:
 def _setting(name: str, threshold: float, report: AuditReport) -> str:
     return (
         f"Before: the paper's sum. After: `recommended_reward`. Threshold {threshold:.4f}, {report.rows} rows, seed 0. "
-        f"Command: `python benchmarks/audits.py {name}`. Two cores of an AMD EPYC, no GPU, 2026-11-24. Whole reports: "
+        f"Command: `python benchmarks/audits.py {name}`. Two cores of an AMD EPYC, no GPU, 2026-11-30. Whole reports: "
         f"[{name}-paper.md]({name}-paper.md), [{name}-recommended.md]({name}-recommended.md); beside them the same as "
         "JSON, and the second one as HTML."
     )

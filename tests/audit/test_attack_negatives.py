@@ -4,7 +4,7 @@ import random
 import pytest
 
 from semreward.adaptation import Pair
-from semreward.audit import WRONG_ANSWERS, Attack, AttackNegatives, LanguageTable
+from semreward.audit import LEAKS, WRONG_ANSWERS, Attack, AttackNegatives, LanguageTable, learn_lexicon
 from semreward.errors import ArgumentError, ArgumentTypeError
 
 PAIR = Pair("扎西给了卓玛三本书。", "བཀྲ་ཤིས་ཀྱིས་སྒྲོལ་མ་ལ་དེབ་གསུམ་སྤྲད།")
@@ -37,6 +37,17 @@ def test_the_generator_decides_the_draws():
 def test_attacks_see_the_source():
     copied = Attack("copied", "language", "", lambda row, corpus: row.source)
     assert AttackNegatives("bo", attacks=[copied])(PAIR, random.Random(0)) == [PAIR.anchor]
+
+
+@pytest.mark.parametrize("other", ["a dog", "ein"])  # its source, and itself without a word
+def test_leaks_of_an_anchor_are_made_from_the_lexicon(other):
+    negatives = AttackNegatives("de", attacks=LEAKS, lexicon=learn_lexicon([("dog", "hund")] * 2), side="anchor")
+    assert negatives(Pair("ein hund", other), random.Random(0))[0] == "ein dog"
+
+
+def test_a_side_that_no_pair_has_is_refused():
+    with pytest.raises(ArgumentError, match="`side` must be"):
+        AttackNegatives("de", side="target")
 
 
 def test_a_language_without_a_table_makes_what_needs_none():

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from semreward.audit import DEFAULT_ATTACKS, TABLES, Attack, AuditRow, Corpus, LanguageTable
+from semreward.audit import DEFAULT_ATTACKS, TABLES, Attack, AuditRow, Corpus, LanguageTable, learn_lexicon
 from semreward.audit.attacks import KINDS
 from semreward.audit.tables import ENGLISH, TIBETAN
 from semreward.errors import ArgumentError, ArgumentTypeError
@@ -85,8 +85,18 @@ def test_tibetan_answers_are_as_described(name, answer):
 
 
 def test_one_word_of_the_source_stands_in_the_reference():
-    foreign = [word for word in "扎西在巴黎给了卓玛三本旧书" if word in made("one_foreign_word")]
+    foreign = [word for word in "扎西在巴黎给了卓玛三本旧书" if word in made("code_mixed")]
     assert len(foreign) == 1
+
+
+def test_words_of_the_reference_are_mixed_with_what_translates_them():
+    lexicon = learn_lexicon([("扎西", "Tashi"), ("扎西", "Tashi"), ("书", "books"), ("书", "books")])
+    answers = {made("code_mixed", lexicon=lexicon, seed=seed) for seed in range(9)}
+    assert answers <= {
+        "扎 gave Dolma 3 old books in Paris.",
+        "Tashi gave Dolma 3 old 书 in Paris.",
+        "扎 gave Dolma 3 old 书 in Paris.",
+    }
 
 
 def test_changed_numbers_keep_everything_else():

@@ -239,6 +239,12 @@ def test_own_attacks_join_the_shipped_ones():
     assert report["own"].example == "en"
 
 
+def test_attacks_know_which_words_of_the_rows_translate_each_other():
+    known = attack(lambda row, corpus: " ".join(corpus.lexicon.leaks["hund"]))
+    pairs = [{"reference": "Hund", "source": "dog"}, {"reference": "Hund", "source": "dog"}, {"reference": "Katze"}]
+    assert audit_reward(exact, pairs, attacks=[known])["own"].example == "dog"
+
+
 def test_equal_references_have_no_hub():
     assert audit_reward(constant, [{"reference": "a b"}] * 3)["hub_sentence"].verdict == "not_tested"
 

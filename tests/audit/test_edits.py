@@ -78,15 +78,6 @@ def test_full_width_forms_are_compatible_with_what_they_replace(text):
     assert unicodedata.normalize("NFKC", edits.full_width(text)) == unicodedata.normalize("NFKC", text)
 
 
-def test_one_word_is_replaced():
-    assert edits.word_replaced("a b c d", "x", random.Random(0)).split().count("x") == 1
-
-
-@pytest.mark.parametrize(("text", "donor"), [("", "x"), ("a b", "...")])
-def test_a_word_is_replaced_only_where_there_are_words(text, donor):
-    assert edits.word_replaced(text, donor, random.Random(0)) is None
-
-
 @pytest.mark.parametrize(
     ("text", "rest"),
     [("བོད་ཡིག་འདི་ཡག་པོ་འདུག།", "བོད་ཡིག་ཡག་པོ་།"), ("三只红猫睡了。", "三只猫睡。"), ("a b", "a"), ("a", None), ("", None)],

@@ -1,5 +1,7 @@
+import json
 import math
 import statistics
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -7,6 +9,8 @@ from hypothesis import strategies as st
 
 from semreward.errors import ArgumentError
 from semreward.monitor.alarms import _MESSAGES, CLIPPED, AlarmLimits, Watch, Watched
+
+CURVES = Path(__file__).parents[2] / "docs" / "results" / "captions"
 
 
 @pytest.mark.parametrize("entries", range(6))
@@ -74,6 +78,7 @@ HEALTHY = {
     "distinct": 0.7,
     "missing_units": 0.1,
     "echo": 0.02,
+    "leaked": 0.05,
     "mean/similarity": 0.4,
     "mean/script": 0.9,
     "dead_zone/similarity": 0.4,
@@ -109,6 +114,7 @@ HACKED = {
     "echo": ({"echo": 0.7}, ("echo", "")),
     "clipped": ({CLIPPED: 0.8}, ("clipped", "")),
     "omission": ({"missing_units": 0.2}, ("omission", "")),
+    "source_words": ({"leaked": 0.2}, ("source_words", "")),
     "judge_falls": ({"judge/other": 0.5}, ("judge_falls", "other")),
     "judge_disagrees": ({"agreement/other": -0.1}, ("judge_disagrees", "other")),
 }
@@ -166,6 +172,17 @@ def test_dominance_over_a_component_that_is_solved_alarms_nothing():
 
 def test_units_that_were_always_missing_alarm_nothing():
     assert kinds_of({"missing_units": 0.5}, {"missing_units": 0.6}) == []
+
+
+def test_words_that_languages_share_alarm_nothing():
+    assert kinds_of({"leaked": 0.4}, {"leaked": 0.55}) == []
+
+
+@pytest.mark.parametrize(("run", "steps"), [("en-de", [32]), ("fr-en", []), ("de-en", [])])
+def test_source_words_alarm_on_the_run_that_learnt_to_leave_them(run, steps):
+    kept = json.loads((CURVES / f"{run}.json").read_text(encoding="utf-8"))["steps"]
+    watch = Watch(Watched(), AlarmLimits())
+    assert [alarm.step for entry in kept for alarm in watch.read(entry["step"], {"leaked": entry["leak"]})] == steps
 
 
 def test_an_alarm_comes_when_the_second_window_is_full():

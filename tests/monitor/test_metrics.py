@@ -161,6 +161,33 @@ def test_what_the_reference_repeats_of_the_prompt_is_no_echo():
     assert measured["echo"] == 0.0
 
 
+def leaked(answer, reference="Ein Hund im Haus."):
+    return measured_of([answer], references=[(reference,)], prompts=["Translate: A dog in 2024houses, Home."])["leaked"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "share"),
+    [
+        ("Ein Hund in einem home.", 1.0),  # whatever its case
+        ("Ein Dog im Haus.", 0.0),  # three letters
+        ("Ein Hund in einem homes.", 0.0),  # another word
+        ("Ein Hund in 2024houses.", 0.0),  # has digits
+        ("", 0.0),
+    ],
+)
+def test_a_word_of_the_prompt_that_no_reference_has_is_a_leak(answer, share):
+    assert leaked(answer) == share
+
+
+def test_a_word_that_a_reference_has_is_no_leak():
+    assert leaked("Ein Home.", reference="Das Home.") == 0.0
+
+
+def test_leaks_are_counted_over_answers_with_a_reference():
+    measured = measured_of(["Home", "Haus", "Home"], references=[("Haus",), ("Haus",), ()], prompts=["home"] * 3)
+    assert measured["leaked"] == 0.5
+
+
 def test_a_component_is_measured_on_the_scale_of_its_bounds():
     component = Component(column(0.0, 5.0, 10.0, math.nan), bounds=(0.0, 10.0))
     measured = measured_of(list("abcd"), [0.0] * 4, components={"x": component})

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from semreward.arguments import check_choice, check_text, is_column
 from semreward.audit import edits
+from semreward.audit.codemixing import Lexicon, code_mixed, learn_lexicon
 from semreward.audit.tables import LanguageTable, rewritten, table_of
 from semreward.batch import is_nothing
 from semreward.errors import ArgumentError, ArgumentTypeError
@@ -16,6 +17,8 @@ Kind: TypeAlias = Literal["form", "language", "padding", "order", "meaning"]
 """What is wrong with an answer: broken, in another language, too long, cut or in disorder, or with another meaning."""
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
+
+_UNLEARNT = learn_lexicon([])
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ class Corpus:
     table: LanguageTable = field(default_factory=lambda: LanguageTable("und"))
     hub: str | None = None
     seed: int = 0
+    lexicon: Lexicon = _UNLEARNT
 
     def rng(self, row: AuditRow) -> random.Random:
         """Draws for one row, decided by seed and reference: the same at every call."""
@@ -115,8 +119,8 @@ def _half_and_half(row: AuditRow, corpus: Corpus) -> str | None:
     return corpus.joined(edits.halves(row.reference)[0], edits.halves(row.source or "")[1])
 
 
-def _one_foreign_word(row: AuditRow, corpus: Corpus) -> str | None:
-    return edits.word_replaced(row.reference, row.source or "", corpus.rng(row))
+def _code_mixed(row: AuditRow, corpus: Corpus, *, adapted: bool = False) -> str | None:
+    return code_mixed(row.reference, row.source or "", corpus.lexicon, corpus.rng(row), adapted=adapted)
 
 
 def _transliteration(row: AuditRow, corpus: Corpus) -> str | None:
@@ -185,7 +189,8 @@ _SHIPPED: dict[Kind, dict[str, tuple[str, Maker]]] = {
         "prompt_copy": ("the prompt, as it is", lambda row, *_: row.prompt),
         "other_language": ("the right meaning in a third language", lambda row, *_: row.other_language),
         "half_and_half": ("the reference's first half, the source's second", _half_and_half),
-        "one_foreign_word": ("the reference with one word of the source", _one_foreign_word),
+        "code_mixed": ("the reference with up to three words in the source's language", _code_mixed),
+        "adapted_words": ("the same, with endings of the reference's language", partial(_code_mixed, adapted=True)),
         "transliteration": ("the reference in Latin letters", _transliteration),
         "homoglyphs": ("the reference with letters that only look right", _homoglyphs),
         "full_width": ("full-width letters and digits", lambda row, *_: edits.full_width(row.reference)),
@@ -234,21 +239,30 @@ WRONG_ANSWERS: tuple[Attack, ...] = tuple(attack for attack in DEFAULT_ATTACKS i
 """Attacks that keep the words and lose the meaning: no guard stops them, but an encoder can learn to see them."""
 
 
+LEAKS: tuple[Attack, ...] = tuple(item for item in DEFAULT_ATTACKS if item.name in ("code_mixed", "adapted_words"))
+"""Attacks that leave words of the source in the answer, which encoders of several languages take for the right ones."""
+
+
 @dataclass(frozen=True)
 class AttackNegatives:
     """Hard negatives of a translation pair, for `adapt_encoder(..., make_negatives=AttackNegatives("bo"))`.
 
     Args:
-        language: Language of the pairs' second side: a tag of `TABLES`, or a table of your own.
+        language: Language of the attacked side: a tag of `TABLES`, or a table of your own.
         attacks: What to make. Leave out attacks that keep the meaning, such as `padding`: a negative must be wrong.
+        lexicon: From `learn_lexicon`; `LEAKS` need it.
+        side: Which side of a pair is attacked, `"positive"` or `"anchor"`; the other one is its source.
     """
 
     language: str | LanguageTable
     _: KW_ONLY
     attacks: Sequence[Attack] = WRONG_ANSWERS
+    lexicon: Lexicon = field(default=_UNLEARNT, repr=False)
+    side: Literal["anchor", "positive"] = "positive"
 
     def __post_init__(self) -> None:
         table_of(self.language)
+        check_choice("side", self.side, ("anchor", "positive"))
         check_attacks(self.attacks)
         object.__setattr__(self, "attacks", tuple(self.attacks))
         if not self.attacks:
@@ -256,7 +270,8 @@ class AttackNegatives:
 
     def __call__(self, pair: Any, rng: random.Random) -> list[str]:
         """One negative per attack that applies to the pair (`anchor`, `positive`), never the translation itself."""
-        row = AuditRow(pair.positive, source=pair.anchor)
-        corpus = Corpus([row], table_of(self.language), seed=rng.randrange(2**32))
+        text, source = pair if self.side == "anchor" else reversed(pair)
+        row = AuditRow(text, source=source)
+        corpus = Corpus([row], table_of(self.language), seed=rng.randrange(2**32), lexicon=self.lexicon)
         made = [attack.make(row, corpus) for attack in self.attacks]
-        return [text for text in made if text and text != pair.positive]
+        return [text for text in made if text and text != row.reference]

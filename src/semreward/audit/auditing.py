@@ -11,6 +11,7 @@ import semreward
 from semreward.arguments import check_count, is_column
 from semreward.audit import edits
 from semreward.audit.attacks import DEFAULT_ATTACKS, HUB, Attack, AuditRow, Corpus, check_attacks
+from semreward.audit.codemixing import learn_lexicon
 from semreward.audit.results import AttackResult, AuditReport, Level, verdict_of
 from semreward.audit.tables import LanguageTable, table_of
 from semreward.batch import reference_texts
@@ -75,7 +76,8 @@ def audit_reward(
     rows = [_row(pair, index) for index, pair in enumerate(pairs)]
     scorer = _Scorer(reward, rows)
     hub = _hub_sentence(scorer, rows, hub_candidates) if HUB in names else None
-    corpus = Corpus(rows, table_of(language), hub, int(seed))
+    lexicon = learn_lexicon((row.source, row.reference) for row in rows if row.source)
+    corpus = Corpus(rows, table_of(language), hub, int(seed), lexicon)
     honest = {
         "gold": scorer.score([row.reference for row in rows], rows),
         "weak": scorer.score([row.weak for row in rows], rows),

@@ -65,17 +65,6 @@ def shuffled(text: str, rng: random.Random) -> str | None:
     return "".join(pieces)
 
 
-def word_replaced(text: str, donor: str, rng: random.Random) -> str | None:
-    """A text with one of its words replaced by a word of `donor`."""
-    pieces, words = split(text)
-    foreign = words_of(donor)
-    if not foreign or not words:
-        return None
-    index = rng.choice(words)
-    pieces[index] = rng.choice(foreign)
-    return "".join(pieces)
-
-
 def digits_changed(text: str, rng: random.Random) -> str:
     """A text in which every digit has become another one of its script; never 0, which would shorten a number."""
 

@@ -9,6 +9,8 @@ import math
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from operator import le
 from typing import Any, TypeAlias
 
 from semreward.arguments import check_count, check_number, is_column, is_finite_number
@@ -32,6 +34,8 @@ _MESSAGES = {
     "Remedy: gate on LengthRatioGuard, and check that the cold start teaches answers to end.",
     "omission": "{missing_units:.0%} of the references' units are in no answer of their group, {at_best:.0%} at best. "
     "Remedy: compare answers with references; if they leave something out, lengthen the cold start.",
+    "source_words": "{leaked:.0%} of the answers have a word of their prompt that no reference has, {at_best:.0%} at "
+    "best. Remedy: lengthen the cold start; adapt the encoder with LEAKS negatives (docs/encoders.md).",
     "language": "{subject} is {mean:.2f} and does not rise ({a_window_ago:.2f} a window ago). "
     "Remedy: give it a higher weight, make it a gate, or lengthen the cold start.",
     "judge_falls": "{subject} has fallen by {fall:.3f} from its best, while the reward has gained {reward_gained:.3f}. "
@@ -77,6 +81,7 @@ class AlarmLimits:
     echo: float = 0.4  # share of an answer's adjacent unit pairs that its prompt has, beyond what its references have
     clipped: float = 0.5  # share of completions that are cut off at the maximum length
     omission: float = 0.08  # rise of `missing_units` above its lowest median, which it must also exceed by half
+    source_words: float = 0.1  # rise of `leaked` above its lowest median, which it must also exceed by half
     language: float = 0.5  # mean language consistency, where it does not rise
     judge_fall: float = 0.05  # fall of a judge below its best while the reward does not fall
     agreement: float = 0.2  # lowest correlation of the reward and a judge within groups
@@ -173,9 +178,10 @@ class Watch:
             yield "echo", "", {"echo": windows[1]}
         if windows := self.lasts(CLIPPED, lambda value: value >= limits.clipped):
             yield "clipped", "", {"share": windows[1]}
-        least = self.least("missing_units")
-        if windows := self.lasts("missing_units", lambda value: value >= max(least + limits.omission, 1.5 * least)):
-            yield "omission", "", {"missing_units": windows[1], "at_best": least}
+        for kind, key in (("omission", "missing_units"), ("source_words", "leaked")):
+            least = self.least(key)
+            if windows := self.lasts(key, partial(le, max(least + getattr(limits, kind), 1.5 * least))):
+                yield kind, "", {key: windows[1], "at_best": least}
 
     def _find_in_components(self) -> Iterator[_Finding]:
         limits = self._limits

@@ -4,6 +4,7 @@ Axes: `N` completions of one call. A group is the completions of one prompt. Gro
 differences within a group, so every correlation and share of variance here is taken within groups.
 """
 
+import functools
 import itertools
 import math
 from collections import defaultdict
@@ -20,6 +21,7 @@ Values: TypeAlias = NDArray[np.float64]
 Units: TypeAlias = list[str]
 
 _TIE = 1e-5  # rewards that differ by less are equal: it is the noise of an encoder in single precision
+_WORD = 4  # letters: shorter words of two languages are too often equal by chance
 
 
 class Component(NamedTuple):
@@ -75,7 +77,9 @@ def measure(
         present = [totals[rows][np.isfinite(totals[rows])] for rows in groups]
         measured["flat_groups"] = _mean([float(np.ptp(group) <= _TIE) for group in present if len(group) > 1])
         measured["missing_units"] = _missing_units(split, wanted, groups)
-        measured["echo"] = _echo(prompts, split, wanted)
+        asked = list(map(functools.cache(units), prompts))
+        measured["echo"] = _echo(asked, split, wanted)
+        measured["leaked"] = _leaked(asked, split, wanted)
     for name, component in components.items():
         scaled = component.scaled[np.isfinite(component.values)]
         part, total = deviations(component.weight * component.values, totals, groups)
@@ -140,15 +144,30 @@ def _missing_units(split: Sequence[Units], wanted: Sequence[Sequence[Units]], gr
     return _mean(shares)
 
 
-def _echo(prompts: Sequence[str], split: Sequence[Units], wanted: Sequence[Sequence[Units]]) -> float:
+def _echo(asked: Sequence[Units], split: Sequence[Units], wanted: Sequence[Sequence[Units]]) -> float:
     """Share of the answers' adjacent unit pairs that their prompts have, beyond what the references have."""
-    asked = {prompt: _pairs(units(prompt)) for prompt in set(prompts)}
     echoes = []
-    for prompt, answer, references in zip(prompts, split, wanted, strict=True):
+    for prompt, answer, references in zip(asked, split, wanted, strict=True):
         if answer:
-            shares = [len(_pairs(text) & asked[prompt]) / len(_pairs(text)) for text in (answer, *references)]
+            shares = [len(_pairs(text) & _pairs(prompt)) / len(_pairs(text)) for text in (answer, *references)]
             echoes.append(max(0.0, shares[0] - max(shares[1:], default=0.0)))
     return _mean(echoes)
+
+
+def _leaked(asked: Sequence[Units], split: Sequence[Units], wanted: Sequence[Sequence[Units]]) -> float:
+    """Share of the answers with a word that their prompt has and no reference; of rows that have references."""
+    return _mean(
+        [
+            bool((_words(answer) & _words(prompt)).difference(*map(_words, references)))
+            for prompt, answer, references in zip(asked, split, wanted, strict=True)
+            if references
+        ]
+    )
+
+
+def _words(split: Units) -> set[str]:
+    """Words of at least four letters, in lower case."""
+    return {unit.casefold() for unit in split if len(unit) >= _WORD and not any(map(str.isdigit, unit))}
 
 
 def _pairs(split: Units) -> set[tuple[str, ...]]:
