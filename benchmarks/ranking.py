@@ -20,11 +20,12 @@ from pathlib import Path
 import numpy as np
 
 from semreward import ChrfReward, Encoder, SentenceTransformerEncoder, ranking, similarities
+from semreward.audit import learn_lexicon
 from semreward.calibration import area_under_curve
 from semreward.files import read_rows
 
 CAPTIONS, SEED = 150, 0
-LEAST_LETTERS, LEAST_DICE = 4, 0.3  # of a word that may leak, and of its translation
+LEAST_LETTERS = 4  # of a word that may leak
 
 
 def rank_translations(encoders: dict[str, Encoder], path: Path) -> None:
@@ -58,42 +59,22 @@ def tell_contradictions(encoders: dict[str, Encoder], path: Path) -> None:
         print(f"  {wrong.size} contradictions at {wrong.mean():.3f}, P10 {low:.3f}, P90 {high:.3f}", flush=True)
 
 
-def words_of(text: str) -> set[str]:
-    """Words in lower case."""
-    return set(re.findall(r"\w+", text.lower()))
-
-
-def translations(pairs: list[tuple[str, str]]) -> dict[str, str]:
-    """For each English word the French one with the highest Dice coefficient over pairs (French, English)."""
-    french, english, together = Counter[str](), Counter[str](), defaultdict[str, Counter[str]](Counter)
-    for source, target in pairs:
-        french.update(words_of(source))
-        english.update(words_of(target))
-        for word in words_of(target):
-            together[word].update(words_of(source))
-    found = {}
-    for word, counts in together.items():
-        dice = {other: 2 * count / (french[other] + english[word]) for other, count in counts.items()}
-        best = max(dice, key=lambda other: (dice[other], other))
-        if dice[best] >= LEAST_DICE and min(len(word), len(best)) >= LEAST_LETTERS and best != word:
-            found[word] = best
-    return found
-
-
 def prefer_leaks(encoders: dict[str, Encoder], folder: Path) -> None:
     """How often a caption is closer with a French word in it than with anything else in its place."""
     train, test = (
         [(row["fr"], row["en"]) for row in read_rows(f"{folder}/{name}.{{column}}.gz", ["fr", "en"])]
         for name in ("train", "test_2016_flickr")
     )
-    french, rng = translations(train), random.Random(SEED)  # noqa: S311 - draws of a benchmark
+    leaks, rng = learn_lexicon(train).leaks, random.Random(SEED)  # noqa: S311 - draws of a benchmark
+    english = sorted(word for word, found in leaks.items() if found)
     captions, changed = list[str](), defaultdict[str, list[str]](list)
     for source, caption in rng.sample(test, len(test)):
-        aligned = [word for word in re.finditer(r"\w+", caption) if french.get(word[0].lower()) in words_of(source)]
+        asked = set(re.findall(r"\w+", source.lower()))
+        words = list(re.finditer(rf"\w{{{LEAST_LETTERS},}}", caption))
+        aligned = [(word, leak) for word in words for leak in leaks.get(word[0].lower(), [])[:1] if leak in asked]
         if aligned and len(captions) < CAPTIONS:
-            word = rng.choice(aligned)
-            own = word[0].lower()
-            others = {"leak": french[own], "omission": "", "wrong word": rng.choice(sorted(french.keys() - {own}))}
+            word, leak = rng.choice(aligned)
+            others = {"leak": leak, "omission": "", "wrong word": rng.choice(english)}
             captions.append(caption)
             for kind, other in (others | {"thing": "thing"}).items():
                 text = f"{caption[: word.start()]}{other}{caption[word.end() :]}"
