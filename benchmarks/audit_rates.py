@@ -209,7 +209,7 @@ def sound_rewards(encoders: Encoders) -> dict[str, Reward]:
 
 
 def grammatical_slots(answer: str, reference: str) -> float:
-    """Share of the seven parts of a meaning that are right, 0 for what is no sentence."""
+    """Share of the seven parts of a meaning that are right; 0 if it is not a sentence."""
     judgement = judge(answer_text(answer), reference, "bo")
     return judgement.slot_accuracy if judgement.grammatical else 0.0
 

@@ -69,7 +69,7 @@ def paraphrase(reference: str, rng: random.Random) -> str:
     """Another Tibetan sentence of the miniature's grammar with the same meaning."""
     meaning = parse(reference, "bo")
     if meaning is None:
-        raise ValueError(f"{reference!r} is no sentence of the miniature's grammar")
+        raise ValueError(f"{reference!r} is not a sentence of the miniature's grammar")
     while (other := realise(meaning, "bo", rng)) == reference:
         pass
     return other

@@ -84,7 +84,7 @@ def parse(text: str, language: str) -> Meaning | None:
     """Read a caption back into its meaning. Spaces, line breaks and a missing final stop are forgiven.
 
     Returns:
-        The meaning, or `None` where the text is no caption of the grammar: empty, of the other language, of mixed
+        The meaning, or `None` if the text is not a caption of the grammar: empty, of the other language, of mixed
         languages, of more than one sentence, or with a Chinese measure word that does not suit its object.
     """
     return read_back(Meaning, text, language)
@@ -112,7 +112,7 @@ def judge(
     """Compare a completion with what its reference means; empty text earns nothing.
 
     Raises:
-        ValueError: The reference is no sentence, or no headline, of the grammar.
+        ValueError: The reference is neither a sentence nor a headline of the grammar.
     """
     meant, said = (read_back(form, text, language) for text in (reference, completion))
     if meant is None:

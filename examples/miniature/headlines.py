@@ -38,7 +38,7 @@ def sample_article(rng: random.Random) -> tuple[Meaning, ...]:
 
 
 def parse_headline(text: str, language: str) -> Fact | None:
-    """Read a headline back into its fact, as `miniature.grammar.parse` reads a caption; a caption is no headline."""
+    """Read a headline back into its fact, as `miniature.grammar.parse` reads a caption; a caption is not a headline."""
     return read_back(Fact, text, language)
 
 
@@ -48,5 +48,5 @@ def judge_headline(completion: str, reference: str, language: str) -> Judgement:
 
 
 def lead_of(article: str, language: str) -> Meaning | None:
-    """What the first sentence of an article means; `None` where it is no sentence of the grammar."""
+    """What the first sentence of an article means; `None` if it is not a sentence of the grammar."""
     return parse(article.partition("。" if language == "zh" else "།")[0], language)

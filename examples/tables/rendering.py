@@ -115,7 +115,7 @@ def _render_tax(task: str, cells: Sequence[Cell]) -> str:
 
 
 def _heading(name: str, cells: Iterable[Cell]) -> str:
-    """A column's heading; it says so where the judge is no LLM."""
+    """A column's heading; it says so if the judge is not an LLM."""
     signatures = [str(cell.scores["judge"]["signature"]) for cell in cells if "judge" in cell.scores]
     by_parser = any("grammar-parser" in signature for signature in signatures)
     return "win % (parser, not LLM)" if name == "win %" and by_parser else name

@@ -22,7 +22,7 @@ TASKS = ("translation", "headline")
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 MINIATURE_CONFIG = Path(__file__).parent.parent / "configs" / "miniature.yaml"
 EXTENDS = "extends"
-"""Key of a YAML file that names another one beside it. The other one's values hold where this file has none."""
+"""Key of a YAML file that names another one beside it. The other one's values hold unless this file sets its own."""
 
 MACHINERY = re.compile(
     "dataloader_|ddp_|disable_tqdm|hub_|log_|logging_|output_dir|push_to_hub|report_to|run_name|save_|trackio_"

@@ -91,7 +91,7 @@ def prepare(folder: Path, data: DataArguments, tokenizer: Any, seed: int) -> Non
 def split_rows(
     train_pairs: Sequence[Row], test_pairs: Sequence[Row], data: DataArguments, tokenizer: Any, seed: int
 ) -> tuple[dict[str, list[Row]], dict[str, float]]:
-    """The rows of each part, and how many were read, dropped and why; an error if a part has none."""
+    """The rows of each part, and how many were read, dropped and why; an error if a part is empty."""
     check_fields(data.prompt, ("source",), argument="prompt")
     train, test = [_row(pair, data) for pair in train_pairs], [_row(pair, data) for pair in test_pairs]
     counts: dict[str, float] = {"train_rows_read": len(train), "test_rows_read": len(test)}

@@ -88,7 +88,7 @@ class Evaluator:
         write_sheet(folder / "to_grade.tsv", sampled, answers)
 
     def evaluate(self, folder: Path, *, rows: Sequence[Row], adapter: Path | None) -> None:
-        """Measure a policy, the base where there is no adapter; writes `scores.json` and `samples.jsonl`."""
+        """Measure a policy, the base without an adapter; writes `scores.json` and `samples.jsonl`."""
         model, tokenizer = self._load(adapter)
         scores: Scores = {"drift": self._drift(model, tokenizer, rows, is_base=adapter is None)}
         if adapter is not None:

@@ -135,7 +135,7 @@ def train_grpo(
     config.output_dir = str(folder / "training")
     if policy.like_lengths:
         rows, config.shuffle_dataset = alike(rows, config), False
-    # A real run has no parser that could warn, and a leak is no judge: it is good where it is low.
+    # A real run has no parser that could warn, and the leak is not a judge: low is good.
     watching = [part.__name__ for part, _ in reward.components if isinstance(part, (ExactMeaning, SourceLeak))]
     monitored = MonitoredReward(reward, ignore=watching)
     monitor = RewardMonitor(monitored)

@@ -22,7 +22,7 @@ def preflight(settings: Settings) -> None:
     """Print what the data holds; an `ArgumentError` lists all problems. The miniature makes its data on the spot."""
     data, encoders = settings.data, settings.encoders
     if settings.run.miniature or (data.train_data is None and data.test_data is None):
-        print("\nNo data was read: the miniature makes its own, and a plan without train_data and test_data has none.")
+        print("\nNo data was read: the miniature makes its own, and a plan needs train_data and test_data to read any.")
         return
     problems = [f"`{name}`: not named; add --{name} PATH" for name in DATA if getattr(data, name) is None]
 

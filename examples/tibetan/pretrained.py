@@ -90,6 +90,6 @@ def _check_model(argument: str, name: str | None, *, file: str = "config.json") 
     except (OSError, httpx2.HTTPError, OfflineModeIsEnabled, HfHubHTTPError, ValueError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise ArgumentError(
-            f"`{argument}` is {name!r}, which is no local path, and the hub does not give it ({reason}); "
+            f"`{argument}` is {name!r}, which is not a local path, and the hub does not give it ({reason}); "
             f"name a local path: --{argument} PATH"
         ) from error

@@ -155,7 +155,7 @@ def calibrate(
     """Measure tau for an encoder: `SemanticSimilarityReward(encoder, threshold=calibrate(encoder, ...))`.
 
     The encoder judges each completion against its own reference, and for comparison against that of another prompt
-    which shares no text with it: always the same one, whatever the order of prompts.
+    which shares no text with it: always the same one, in any order of prompts.
 
     Args:
         encoder: As for `SemanticSimilarityReward`.
@@ -239,7 +239,7 @@ def calibrate_threshold(
         encoder_fingerprint: `encoder.fingerprint`, stored beside the threshold.
 
     Raises:
-        ArgumentError, ArgumentTypeError: Similarities are no numbers in [-1, 1] or rows differ in length, a parameter
+        ArgumentError, ArgumentTypeError: Similarities are not numbers in [-1, 1], or rows differ in length, a parameter
             is out of its range, the threshold would be 1, or no threshold tells the negatives from the samples.
 
     Source:

@@ -52,7 +52,7 @@ class ChatUnavailableError(SemRewardError, ConnectionError):
 
 
 class TrainingDivergedError(SemRewardError, ArithmeticError):
-    """The loss of an encoder's training is no longer finite; the message names the step."""
+    """The loss of an encoder's training became infinite or NaN; the message names the step."""
 
 
 class RewardOutputError(SemRewardError, ValueError):

@@ -55,7 +55,7 @@ def learn_lexicon(pairs: Iterable[tuple[str, str]]) -> Lexicon:
 def code_mixed(text: str, source: str, lexicon: Lexicon, rng: random.Random, *, adapted: bool = False) -> str | None:
     """A text with one to three words, long ones rather, replaced by those that translate them, as they are or adapted.
 
-    They are words of its source; where it has none, of the lexicon; where that has none, the longest of the source.
+    They come from its source; if none of these is in the lexicon, from the lexicon; else the source's longest is taken.
     """
     pieces, words = edits.split(text)
     donors = [word.casefold() for word in edits.words_of(source)]

@@ -152,7 +152,7 @@ def _key(encoder: object) -> Hashable:
 
 
 _engines: dict[Hashable, Engine] = {}
-_all_engines: "weakref.WeakSet[Engine]" = weakref.WeakSet()  # with those that are no longer in the table
+_all_engines: "weakref.WeakSet[Engine]" = weakref.WeakSet()  # with those that left the table
 _table_lock = threading.RLock()
 
 

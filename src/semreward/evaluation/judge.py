@@ -123,7 +123,7 @@ def pairwise_scores(
     concurrency: int = 8,
     answer: Answer = DEFAULT_ANSWER,
 ) -> PairwiseScores:
-    """How often a judge prefers the first system's completions to the second's; whatever the judge raises passes.
+    """How often a judge prefers the first system's completions to the second's; exceptions of the judge pass.
 
     The judge sees the source and two candidates without their names, once in each order. A system wins a pair if the
     judge decides for it in both orders; other pairs with two decisions are ties. Equal candidates tie unasked.

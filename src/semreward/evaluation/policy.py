@@ -186,7 +186,7 @@ def _padded(rows: list[list[int]], padding: int, device: torch.device) -> tuple[
 
 @dataclass(frozen=True, eq=False)
 class ChatModel:
-    """A chat model in this process: a batch of prompts to its greedy answers, whatever its generation settings say.
+    """A chat model in this process: a batch of prompts to its greedy answers; its own generation settings do not count.
 
     Args:
         model: A causal language model.

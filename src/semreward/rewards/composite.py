@@ -19,7 +19,7 @@ from semreward.rewards.calling import is_async, is_torch_module, reward_name, ru
 from semreward.text import DEFAULT_ANSWER
 
 Mode: TypeAlias = Literal["sum", "gate"]
-"""How components combine: as a weighted sum, or as one that a row receives only if it passes every gate."""
+"""How components combine: a weighted sum, or one that only rows that pass every gate receive."""
 
 # Keys of a breakdown, which no component may have as its name: the combined reward, and whether a gate closed the row.
 TOTAL, GATED = "total", "gated"

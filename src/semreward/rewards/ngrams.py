@@ -51,7 +51,7 @@ def repeated_share(text: str, ngram: int = 5) -> float:
 def copied_share(answer: str, source: str, references: Sequence[str] = (), *, ngram: int = 5) -> float:
     """Share of an answer's letters in n-grams which the source has and no reference; linear in the texts' lengths.
 
-    Texts are normalised; letters and their marks count, whatever their case. An answer shorter than an n-gram is looked
+    Texts are normalised; letters and their marks count, in any case. An answer shorter than an n-gram is looked
     for as a whole. The share is in [0, 1]; 0 for an answer without letters.
 
     Example:

@@ -35,7 +35,7 @@ class SemanticSimilarityReward(Reward):
 
     $$R(y, y^*) = \max\left(0, \frac{\cos(f(y), f(y^*)) - \tau}{1 - \tau}\right)$$
 
-    An empty answer earns 0 whatever the threshold, and so does one that the encoder cannot read (metric
+    An empty answer earns 0 at any threshold, and so does one that the encoder cannot read (metric
     `<name>/unreadable`); an unreadable reference is an error. With several references the best match counts. A row is
     `None` if its reference is missing and `on_missing="none"`, or if it cannot be encoded and `on_error="none"`.
 
@@ -133,7 +133,7 @@ def _cosines(
     errors, unreadable = _errors_of(rows if failed else {}, answers, failed, column)
     if not vectors and not any(isinstance(error, EncoderUnavailableError) for error in errors.values()):
         _raise_first(errors)
-    if vectors:  # a text's cosine with itself is 1, whatever the encoder's rounding
+    if vectors:  # a text's cosine with itself is 1, also if the encoder rounds
         unit_rows = np.stack(list(vectors.values())).astype(np.float64)
         unit_rows /= np.linalg.norm(unit_rows, axis=1, keepdims=True)
         vectors = dict(zip(vectors, unit_rows, strict=True))

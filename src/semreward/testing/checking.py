@@ -83,7 +83,7 @@ def check_reward(
 
     Args:
         reward: The reward function, as a trainer would receive it.
-        examples: `N` rows with the same columns: `completion` (text or messages) and whatever the reward needs, such
+        examples: `N` rows with the same columns: `completion` (text or messages) and what the reward needs, such
             as `reference` or `prompt`. A handful is enough; at least two should earn different values.
         tolerance: Largest difference between the values of one row in two calls, >= 0; 1e-2 in half precision.
         bounds: Lowest and highest value that the reward may return, by default its attribute `bounds`, if it has one.
