@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from semreward.adaptation import AdaptationConfig, adapt_encoder
+from semreward.adaptation import AdaptationConfig, adapt_encoder, training
 
 
 @pytest.fixture(scope="session")
@@ -32,3 +32,26 @@ def adaptation(quick, captions):
 @pytest.fixture(scope="session")
 def adapted_folder(adaptation):
     return Path(adaptation.encoder.name_or_path)
+
+
+class KilledError(Exception):
+    """Stands for a machine that goes away."""
+
+
+@pytest.fixture
+def killed(monkeypatch, captions):
+    """Starts an adaptation that ends at a step, after its checkpoint was written."""
+
+    def run(config, step):
+        class Killed(training.ContrastiveTrainer):
+            def _save_checkpoint(self, *arguments, **options):
+                super()._save_checkpoint(*arguments, **options)
+                if self.state.global_step == step:
+                    raise KilledError
+
+        with monkeypatch.context() as patch:
+            patch.setattr(training, "ContrastiveTrainer", Killed)
+            with pytest.raises(KilledError):
+                adapt_encoder(config, captions[:32], captions[32:36])
+
+    return run

@@ -39,6 +39,8 @@ def test_a_base_that_does_not_exist_is_refused():
         {"batch_size": None},
         {"max_tokens": True},
         {"measure_steps": 2.5},
+        {"new_pieces": 0},
+        {"new_pieces": 1e4},
         {"made_negatives": None},
         {"seed": None},
         {"seed": -1},

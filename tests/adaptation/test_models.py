@@ -82,6 +82,20 @@ def test_an_adapted_cino_gives_the_vectors_that_were_trained(cino_folder, captio
     assert adaptation.after == pytest.approx(logged, abs=1e-5)
 
 
+def test_a_checkpoint_in_cinos_layout_is_extended(cino_folder, captions, quick):
+    from sentence_transformers import SentenceTransformer
+
+    adaptation = adapt_encoder(quick(base=cino_folder, new_pieces=400), captions[12:])
+    tokenizers = [
+        SentenceTransformer(str(path), device="cpu").tokenizer
+        for path in (cino_folder, adaptation.encoder.name_or_path)
+    ]
+    chinese, tibetan = captions[20]
+    before, after = ([tokenizer.tokenize(text) for text in (chinese, tibetan)] for tokenizer in tokenizers)
+    assert after[0] == before[0]
+    assert len(after[1]) < len(before[1])
+
+
 def test_a_tokenizer_with_more_tokens_than_embeddings_is_refused(encoder_folder, captions, quick, tmp_path):
     from transformers import XLMRobertaConfig, XLMRobertaModel
 

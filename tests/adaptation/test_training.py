@@ -9,29 +9,6 @@ from semreward.adaptation import TrainingDivergedError, adapt_encoder, training
 from semreward.errors import ArgumentError
 
 
-class KilledError(Exception):
-    """Stands for a machine that goes away."""
-
-
-@pytest.fixture
-def killed(monkeypatch, captions):
-    """Starts an adaptation that ends at a step, after its checkpoint was written."""
-
-    def run(config, step):
-        class Killed(training.ContrastiveTrainer):
-            def _save_checkpoint(self, *arguments, **options):
-                super()._save_checkpoint(*arguments, **options)
-                if self.state.global_step == step:
-                    raise KilledError
-
-        with monkeypatch.context() as patch:
-            patch.setattr(training, "ContrastiveTrainer", Killed)
-            with pytest.raises(KilledError):
-                adapt_encoder(config, captions[:32], captions[32:36])
-
-    return run
-
-
 @pytest.fixture
 def kept(quick, tmp_path):
     """Makes a configuration that keeps checkpoints in a folder of its own."""

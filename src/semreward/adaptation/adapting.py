@@ -81,7 +81,7 @@ def adapt_encoder(
 
     Raises:
         ArgumentError: A pair lacks a side, there are fewer pairs than a batch holds, tokenizer and model do not belong
-            together, or `resume` finds a checkpoint of other settings.
+            together, `new_pieces` cannot be added, or `resume` finds a checkpoint of other settings.
         TrainingDivergedError: The loss is not finite.
         MissingDependencyError: The `train` extra is not installed.
 
@@ -102,10 +102,14 @@ def adapt_encoder(
     except ImportError as error:
         raise MissingDependencyError(f"{error}; install it with: pip install 'semreward[train]'") from error
     from semreward.adaptation import training
+    from semreward.adaptation.vocabulary import extend_vocabulary
 
     model = training.new_model(config)
     evaluator = training.HeldOutEvaluator(held_out, grades) if held_out else None
     before = evaluator(model) if evaluator else None
+    if config.new_pieces is not None:
+        pieces = extend_vocabulary(model, pairs, config.new_pieces)
+        logger.info("`new_pieces` added %d pieces, such as %s", len(pieces), ", ".join(pieces[:5]))
     rows, negatives = pair_rows(pairs, make_negatives, config.made_negatives, config.seed)
     curve = training.train(model, config, rows, evaluator)
     after = evaluator(model) if evaluator else None

@@ -15,6 +15,7 @@ _CHECKS: Mapping[str, Callable[[str, Any], None]] = {
     **dict.fromkeys(("learning_rate", "embedding_learning_rate"), partial(check_number, above=0)),
     **dict.fromkeys(("warmup_ratio", "dropout"), partial(check_share, below_one=True)),
     **dict.fromkeys(("batch_size", "max_tokens", "mini_batch_size", "measure_steps", "patience"), check_count),
+    "new_pieces": check_count,
     **dict.fromkeys(("made_negatives", "seed"), partial(check_count, at_least=0)),
     **dict.fromkeys(("bf16", "resume", "use_cpu"), partial(check_choice, choices=(True, False))),
 }
@@ -36,6 +37,7 @@ class AdaptationConfig:
         dropout: Dropout during training, in [0, 1); `None`: the base's own.
         temperature: Divides cosines before the softmax, > 0.
         max_tokens: Longest input in tokens.
+        new_pieces: Add up to so many pieces of the pairs' less readable language to the tokenizer; `None`: none.
         mini_batch_size: Pairs whose activations are held at a time (gradient caching); `None` holds the whole batch.
         made_negatives: Hard negatives per pair, drawn from what `make_negatives` returns for it.
         bf16: Train in bfloat16 (autocast).
@@ -61,6 +63,7 @@ class AdaptationConfig:
     dropout: float | None = None
     temperature: float = 0.05
     max_tokens: int = 128
+    new_pieces: int | None = None
     mini_batch_size: int | None = None
     made_negatives: int = 0
     bf16: bool = False
