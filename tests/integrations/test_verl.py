@@ -205,6 +205,21 @@ def test_a_module_from_a_path_gives_a_coroutine_function_that_pickles(tmp_path):
     assert run_worker(again, [sample(BO)])[0]["reward_score"] == pytest.approx(2.5)
 
 
+def test_the_remote_manager_finds_no_coroutine_function():
+    function = verl_reward(usual(), synchronous=True)
+    assert not inspect.iscoroutinefunction(function)
+
+
+def test_a_synchronous_function_returns_what_the_coroutine_function_does():
+    function = pickle.loads(pickle.dumps(verl_reward(usual(), synchronous=True)))
+    assert function(**sample(OTHER_BO)) == score(usual(), sample(OTHER_BO))
+
+
+def test_a_synchronous_function_raises_the_errors_of_the_reward():
+    with pytest.raises(ArgumentError, match="`reward_kwargs` must be empty, got tau"):
+        verl_reward(usual(), synchronous=True)(**sample(BO), tau=0.6)
+
+
 def test_composites_of_fixed_values_keep_their_weights():
     reward = CompositeReward([(returning(0.5, name="half"), 2.0), (returning(None, name="none"), 1.0)])
     found = score(reward, sample(BO))

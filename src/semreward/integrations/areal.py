@@ -12,7 +12,8 @@ def areal_reward(reward: RewardFunction, *, on_none: OnNone = "raise") -> Callab
     """A reward as AReaL's `reward_fn(prompt, completions, prompt_ids, completion_ids, **row)`, one sample per call.
 
     It pickles without weights; the row's fields are columns. Each process loads the encoder at its first call, and
-    AReaL pays 0 if a call takes more than 15 s at each of four tries. Arguments: see `semreward.integrations`.
+    AReaL pays 0 if a call, with its wait for a free process, takes more than 15 s at each of four tries. Arguments: see
+    `semreward.integrations`.
 
     Source:
         inclusionAI/AReaL, areal/api/reward_api.py, areal/workflow/rlvr.py
