@@ -132,7 +132,7 @@ def main() -> None:
     parser.add_argument("--encoder", type=Path, required=True, help="folder of multilingual-e5-small")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True, help="folder of the adapted encoder")
-    parser.add_argument("--json", type=Path, default=Path("docs/results/leak/en-de.json"))
+    parser.add_argument("--json", type=Path, default=Path("docs/results/leak/negatives.json"))
     parser.add_argument("--steps", type=int, default=110)
     parser.add_argument("--first-row", type=int, default=10_000, help="train on the rows from here on")
     parser.add_argument("--omissions", type=float, default=0.7, help="share of the pairs; others are translations")
