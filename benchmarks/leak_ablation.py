@@ -15,6 +15,7 @@ import argparse
 import importlib.metadata
 import json
 import random
+import re
 import sys
 from collections.abc import Sequence
 from datetime import datetime, timezone
@@ -117,7 +118,7 @@ def kept(stages: Stages, arm: str, evaluated: Path, settings: Settings) -> dict[
         "arm": arm,
         "seed": settings.grpo.seed,
         "sizes": dict(zip(SIZES[::2], SIZES[1::2], strict=True)),
-        "reward": record["settings"].get("reward"),
+        "reward": re.sub(r"/[\w./-]*/", "", record["settings"].get("reward", "")),  # nothing of this machine
         "calibration": json.loads((stages.folder / calibration).read_text()),
         "scores": json.loads((evaluated / "scores.json").read_text()),
         "seconds": record["seconds"],
