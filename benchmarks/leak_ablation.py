@@ -30,7 +30,7 @@ import captions  # noqa: E402 - the folders come first
 
 import cpu  # noqa: E402
 import grpo_tibetan  # noqa: E402
-from semreward import Calibration, CompositeReward, SentenceTransformerEncoder, calibrate  # noqa: E402
+from semreward import Calibration, CompositeReward, ForeignWordGuard, SentenceTransformerEncoder, calibrate  # noqa: E402
 from semreward.files import read_rows, write_text  # noqa: E402
 from tibetan.arguments import Settings, decisive, parse  # noqa: E402
 from tibetan.encoder import adapt_encoders  # noqa: E402
@@ -99,11 +99,8 @@ def arm_reward(
         data_folder=evaluator.data_folder,
     )
     if "guard" in adds:
-        from semreward import ForeignWordGuard
-
-        name, columns = str(settings.data.train_data), (settings.data.source_column, settings.data.target_column)
-        texts = dict(zip(("source", "target"), (name.replace("{column}", column) for column in columns), strict=True))
-        guard = ForeignWordGuard(**texts)
+        data = settings.data
+        guard = ForeignWordGuard(target=data.target_column, source=data.source_column, data=str(data.train_data))
         reward = reward.replace(components=[*reward.components, (guard, 0.0)], mode="gate", gates=(guard.name,))
     return reward
 
