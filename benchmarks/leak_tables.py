@@ -3,7 +3,8 @@
     PYTHONPATH=src python benchmarks/leak_tables.py             # prints the tables, writes docs/results/leak/curves.svg
     PYTHONPATH=src python benchmarks/leak_tables.py --labels runs/leak/sheet.tsv --key runs/leak/key.jsonl
 
-With `--labels`, a sheet whose last column someone filled in becomes docs/results/leak/labels.tsv.
+With `--labels`, a sheet whose last column someone filled in goes to docs/results/leak/labels.tsv, in place of what
+that file has of the same seeds and arms.
 """
 
 import argparse
@@ -100,15 +101,20 @@ def label_table(path: Path) -> str:
 
 
 def keep_labels(sheet: Path, key: Path) -> None:
-    """The labels of a filled sheet by arm, without its texts."""
+    """The labels of a filled sheet by seed and arm, without its texts."""
     keys = {row["number"]: row for row in read_rows(key)}
-    lines = ["seed\trow\tarm\tlabel"]
+    found: dict[tuple[str, str], list[str]] = {}
     for row in read_rows(sheet):
         if row["label"] not in LABELS:
             raise SystemExit(f"{sheet}: the label of answer {row['number']} must be one of {', '.join(LABELS)}")
         who = keys[int(row["number"])]
-        lines += [f"{who['seed']}\t{who['row']}\t{arm}\t{row['label']}" for arm in who["arms"]]
-    write_text(RESULTS / "labels.tsv", "\n".join(lines) + "\n")
+        for arm in who["arms"]:
+            cell = found.setdefault((str(who["seed"]), arm), [])
+            cell.append(f"{who['seed']}\t{who['row']}\t{arm}\t{row['label']}")
+    old = read_rows(RESULTS / "labels.tsv") if (RESULTS / "labels.tsv").exists() else []
+    kept = ["\t".join(row.values()) for row in old if (row["seed"], row["arm"]) not in found]
+    lines = [line for cell in found.values() for line in cell]
+    write_text(RESULTS / "labels.tsv", "\n".join(["seed\trow\tarm\tlabel", *kept, *lines]) + "\n")
 
 
 def draw(path: Path, cells: Cells) -> None:
