@@ -51,7 +51,7 @@ def make_reward(
     """The reward of a GRPO run. `encoder` pays, and `language` is the BCP-47 tag that the answers must be in."""
     if isinstance(threshold, Calibration):
         threshold.check(encoder)
-    components: list[tuple[RewardFunction, float]] = [
+    components: list[tuple[RewardFunction, Any]] = [
         (SemanticSimilarityReward(encoder, threshold=threshold), arguments.similarity_weight),
         (LanguageConsistencyReward(language, detector=language_detector(arguments)), arguments.language_weight),
     ]

@@ -149,7 +149,8 @@ class _Scorer:
         self._reward = as_composite(reward)
         self._written = getattr(self._reward.answer, "completion_of", str)  # a callable gets the texts as they are
         self.mode = self._reward.mode if self._is_composite else None
-        self.weights = {reward_name(part): weight for part, weight in self._reward.components if self._is_composite}
+        pairs: Any = self._reward.components if self._is_composite else ()
+        self.weights: dict[str, float] = {reward_name(part): weight for part, weight in pairs}
         self._names = dict.fromkeys(name for row in rows for name in row.columns)
         if reserved := _RESERVED & self._names.keys():
             raise ArgumentError(f"`pairs` must not have the column {min(reserved)!r}, trainers reserve it")

@@ -25,7 +25,7 @@ _WORD = 4  # letters: shorter words of two languages are too often equal by chan
 
 
 class Component(NamedTuple):
-    """A component's values, shape (N,), NaN for `None`; its weight, not 0; its least and greatest value."""
+    """A component's values, shape (N,), NaN for `None`; its weight in this call; its least and greatest value."""
 
     values: Values
     weight: float = 1.0
@@ -34,7 +34,7 @@ class Component(NamedTuple):
     @property
     def scaled(self) -> Values:
         """The values on a scale from 0, where the least is paid, to 1; shape (N,)."""
-        worst, best = self.bounds if self.weight > 0 else self.bounds[::-1]
+        worst, best = self.bounds if self.weight >= 0 else self.bounds[::-1]
         return (self.values - worst) / ((best - worst) or 1.0)
 
 

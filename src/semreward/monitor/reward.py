@@ -98,9 +98,9 @@ class MonitoredReward(Reward):
         return super().replace(**{**own, **changes})
 
     @property
-    def _parts(self) -> list[tuple[str, RewardFunction, float]]:
+    def _parts(self) -> list[tuple[str, RewardFunction, Any]]:
         """Name, reward and weight of each component (a reward other than a composite: itself) and of each judge."""
-        pairs = self.reward.components if isinstance(self.reward, CompositeReward) else [(self.reward, 1.0)]
+        pairs: Any = self.reward.components if isinstance(self.reward, CompositeReward) else [(self.reward, 1.0)]
         pairs = [*pairs, *((judge, 0.0) for judge in self.judges)]
         return [
             (reward_name(part), part.reward if isinstance(part, AsyncReward) else part, weight)
@@ -144,11 +144,12 @@ class MonitoredReward(Reward):
         prompts: Any = None if batch.columns.get("prompts") is None else batch.sources("prompts")
         references: Any = batch.columns.get(self.reference_column)
         is_compared = is_column(references) and len(references) == len(outcome.values)
+        own, now = reward_name(self.reward), outcome.metrics  # which has the weights that are scheduled
         measured = measure(
             batch.answers,
             outcome.values,
             components={
-                name: Component(found[name], weight, reward_bounds(part) or (0.0, 1.0))
+                name: Component(found[name], now.get(f"{own}/{name}/weight", weight), reward_bounds(part) or (0.0, 1.0))
                 for name, part, weight in self._parts
                 if weight
             },

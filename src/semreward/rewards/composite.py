@@ -2,8 +2,9 @@
 
 import asyncio
 import math
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, field, replace
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field, fields, replace
 from functools import partial
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -20,6 +21,9 @@ from semreward.text import DEFAULT_ANSWER
 
 Mode: TypeAlias = Literal["sum", "gate"]
 """How components combine: a weighted sum, or one that only rows that pass every gate receive."""
+
+Weight: TypeAlias = float | Callable[[Any], float]
+"""A component's weight: a finite number, or a schedule that returns it for TRL's `trainer_state`, at every call."""
 
 # Keys of a breakdown, which no component may have as its name: the combined reward, and whether a gate closed the row.
 TOTAL, GATED = "total", "gated"
@@ -43,7 +47,8 @@ class CompositeReward(Reward):
     rows that received the floor), `<gate>/failed` for each gate, and the column `<name>/failed_gates`.
 
     Args:
-        components: Pairs of a reward function and its finite weight; 0 logs a component, or makes it a mere gate.
+        components: Pairs of a reward function and its finite weight; 0 logs a component, or makes it a mere gate. A
+            function of TRL's `trainer_state` schedules it, logged as `<name>/<component>/weight`; `bounds` are unknown.
         mode: `"sum"` or `"gate"`.
         gates: Names of the components that gate; their weights count as before.
         gate_threshold: Least value that passes a gate, finite; a value of 0 or less never does.
@@ -52,7 +57,8 @@ class CompositeReward(Reward):
 
     Raises:
         ArgumentError: No component, a weight that is not finite, two components of one name, a component with an
-            `answer` or `on_error` of its own, a gate that is not a component, or no `floor` and unknown bounds.
+            `answer` or `on_error` of its own, a gate that is not a component, or no `floor` and unknown bounds. In a
+            call: a schedule without `trainer_state`, or one that returns no finite number.
         ArgumentTypeError: A component is not callable, or is a `torch.nn.Module`.
 
     Source:
@@ -73,7 +79,7 @@ class CompositeReward(Reward):
         [1.5, 1.0, 0.0]
     """
 
-    components: Sequence[tuple[RewardFunction, float]]
+    components: Sequence[tuple[RewardFunction, Weight]]
     _: KW_ONLY
     mode: Mode = "sum"
     gates: Sequence[str] = ()
@@ -102,6 +108,10 @@ class CompositeReward(Reward):
         object.__setattr__(self, "gates", _checked_gates(self.gates, self.names))
         self._check_mode()
 
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{item.name}={getattr(self, item.name)!r}" for item in fields(self) if item.repr)
+        return re.sub(" at 0x[0-9a-fA-F]+", "", f"{type(self).__qualname__}({shown})")  # the same in every process
+
     def _check_mode(self) -> None:
         check_choice("mode", self.mode, get_args(Mode))
         check_number("gate_threshold", self.gate_threshold)
@@ -127,12 +137,12 @@ class CompositeReward(Reward):
 
     @property
     def weights(self) -> list[float]:
-        """Their weights, for `GRPOConfig(reward_weights=...)`."""
-        return [weight for _, weight in self.components]
+        """Their weights, for `GRPOConfig(reward_weights=...)`; an error if one is a schedule."""
+        return [_finite_weight(name, part[1]) for name, part in zip(self.names, self.components, strict=True)]
 
     @property
     def bounds(self) -> tuple[float, float] | None:
-        """Least and greatest value that it can return; `None` if a component with a weight declares no bounds."""
+        """Least and greatest value that it can return; `None` if a paid component declares none, or has a schedule."""
         sums = self._sum_bounds()
         if self.mode == "sum" or sums is None:
             return sums
@@ -142,7 +152,7 @@ class CompositeReward(Reward):
         low = high = 0.0
         for (_, weight), bounds in zip(self.components, self._declared, strict=True):
             declared = bounds if weight else (0.0, 0.0)
-            if declared is None:
+            if declared is None or callable(weight):
                 return None
             ends = (0.0, weight * declared[0], weight * declared[1])  # nothing is added where it does not apply
             low, high = low + min(ends), high + max(ends)
@@ -154,10 +164,10 @@ class CompositeReward(Reward):
             return float(self.floor)
         sums = self._sum_bounds()
         if sums is None:
-            parts = zip(self.names, self.weights, self._declared, strict=True)
-            unknown = [name for name, weight, declared in parts if weight and not declared]
+            parts = zip(self.names, self.components, self._declared, strict=True)
+            unknown = [name for name, (_, weight), known in parts if callable(weight) or (weight and not known)]
             raise ArgumentError(
-                "the lowest total is not known, because there are no bounds (or too wide ones) of "
+                "the lowest total is not known, because there are no bounds (or too wide ones, or a schedule) of "
                 f"{', '.join(unknown) or 'the sum'}; pass floor=..., or give the reward an attribute bounds=(low, high)"
             )
         return sums[0]
@@ -176,13 +186,17 @@ class CompositeReward(Reward):
         """The combined rewards of a batch, with all that its components log.
 
         Raises:
-            RewardOutputError: A component returned something other than one finite float or `None` per completion, or
-                a value outside the bounds that it declares.
+            RewardOutputError: A component did not return a finite float or `None` per completion, or left its bounds.
         """
         rows = len(batch)  # before a component can change it, as the answers
         if any(isinstance(reward, Reward) for reward, _ in self.components):
             _ = batch.answers
         whole = Outcome(np.zeros(rows))
+        weights = []
+        for name, (_, weight) in zip(self.names, self.components, strict=True):
+            if callable(weight):
+                weight = whole.metrics[f"{self.name}/{name}/weight"] = _weight_now(name, weight, batch)  # noqa: PLW2901
+            weights.append(weight)
         for name, output in zip(self.names, self._outputs(batch), strict=True):
             if isinstance(output, Outcome):
                 values = output.values
@@ -195,7 +209,7 @@ class CompositeReward(Reward):
                 whole.metrics[f"{name}/mean"] = float(np.nanmean(values))
             whole.extras[name] = as_values(values)
             whole.parts[name] = values
-        whole.values = weighted_sum(np.stack(list(whole.parts.values()), axis=1), self.weights)
+        whole.values = weighted_sum(np.stack(list(whole.parts.values()), axis=1), weights)
         whole.values[list(whole.errors)] = np.nan
         if (infinite := np.flatnonzero(np.isinf(whole.values))).size:
             raise RewardOutputError(
@@ -272,7 +286,7 @@ def as_composite(reward: RewardFunction) -> CompositeReward:
     if isinstance(inner, CompositeReward):
         return inner
     if not isinstance(inner, Reward):
-        return CompositeReward([(reward, 1.0)])
+        return CompositeReward([(reward, 1.0)], name="adapted")
     options: dict[str, Any] = {"answer": inner.answer, "on_error": inner.on_error}  # the outermost reward decides
     return CompositeReward([(inner.replace(answer=DEFAULT_ANSWER, on_error="raise"), 1.0)], name="adapted", **options)
 
@@ -297,7 +311,7 @@ def _logged_names(reward: object) -> list[str]:
     return found if own in found[:1] else [own, *found]  # a reward that only wraps another has its name
 
 
-def _checked_component(item: Any) -> tuple[RewardFunction, float]:
+def _checked_component(item: Any) -> tuple[RewardFunction, Weight]:
     if not isinstance(item, Sequence) or len(item) != 2:  # noqa: PLR2004 - a pair
         raise ArgumentTypeError(f"`components` must be pairs (reward, weight), got {item!r}")
     reward, weight = item
@@ -307,8 +321,8 @@ def _checked_component(item: Any) -> tuple[RewardFunction, float]:
         )
     if not callable(reward):
         raise ArgumentTypeError(f"a component must be callable, got {reward!r}")
-    if not is_finite_number(weight):
-        raise ArgumentError(f"the weight of `{reward_name(reward)}` must be a finite number, got {weight!r}")
+    if not callable(weight) or isinstance(weight, (type, Reward)) or is_async(weight):
+        weight = _finite_weight(reward_name(reward), weight, "or give a plain function from `trainer_state` to one")
     ours: Any = reward.reward if isinstance(reward, AsyncReward) else reward
     while isinstance(ours, partial):
         ours = ours.func
@@ -319,7 +333,22 @@ def _checked_component(item: Any) -> tuple[RewardFunction, float]:
             f"`{changed}` belongs to the outermost reward, got {getattr(ours, changed)!r} on the component "
             f"`{ours.name}`; pass it to the CompositeReward instead"
         )
-    return reward, float(weight)
+    return reward, weight
+
+
+def _weight_now(name: str, schedule: Callable[[Any], float], batch: Batch) -> float:
+    if (state := batch.columns.get("trainer_state")) is None:
+        raise ArgumentError(
+            f"the weight of `{name}`, `{reward_name(schedule)}`, needs `trainer_state`, which TRL passes and this call "
+            "lacks; use a number as the weight, or functools.partial(reward, trainer_state=...)"
+        )
+    return _finite_weight(name, schedule(state), f"correct its schedule `{reward_name(schedule)}`: return a float")
+
+
+def _finite_weight(name: str, weight: Any, remedy: str = "pass the composite itself as the one reward") -> float:
+    if not is_finite_number(weight):
+        raise ArgumentError(f"the weight of `{name}` must be a finite number, got {weight!r}; {remedy}")
+    return float(weight)
 
 
 def _with_answer(reward: RewardFunction, answer: Any) -> RewardFunction:

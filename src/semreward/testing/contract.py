@@ -20,17 +20,12 @@ import numpy as np
 from semreward.arguments import is_column
 from semreward.rewards.calling import call_one, is_async, is_torch_module, reward_name, run_to_end
 from semreward.testing import probe
-from semreward.testing.probe import HOSTILE_TEXTS, Probe, attempt, described, shortened, skip_unless
+from semreward.testing.probe import HOSTILE_TEXTS, TRAINER, Probe, attempt, described, nested, shortened, skip_unless
 
 Check: TypeAlias = Callable[["Contract"], Iterator[str]]
 
 _BLOCK = 13  # rows
 _OF_A_WRAPPER = 2  # rewards: itself and the one it wraps
-_TRAINER = {
-    "trainer_state": SimpleNamespace(global_step=1, epoch=0.0, max_steps=10),
-    "log_metric": lambda name, value: None,  # noqa: ARG005 - a trainer's hook that drops what it gets
-    "log_extra": lambda column, values: None,  # noqa: ARG005
-}
 
 
 class Rule(NamedTuple):
@@ -191,7 +186,7 @@ class Contract(Probe):
             given = copy.deepcopy(batch)
             with np.printoptions(threshold=sys.maxsize, floatmode="unique"):
                 before = {name: repr(column) for name, column in given.items()}
-                attempt(call_one, self.reward, given)  # other rules tell of calls that raise
+                attempt(call_one, self.reward, {**self.needed, **given})  # other rules tell of calls that raise
                 changed = [name for name, text in before.items() if repr(given[name]) != text]
             yield from (f"`{name}` was another one after the call" for name in changed)
 
@@ -203,13 +198,13 @@ class Contract(Probe):
     @rule("accept **kwargs, and take them neither for columns nor for lists")
     def takes_trainer_arguments(self) -> Iterator[str]:
         """The arguments prompts=None, completion_ids=None, trainer_state, log_metric, log_extra must be accepted."""
-        yield from self.compare({"prompts": None, "completion_ids": None, **self.batch, **_TRAINER})
+        yield from self.compare({"prompts": None, "completion_ids": None, **self.batch, **TRAINER})
 
     @rule("accept **kwargs, and give examples with the prompts or ids that decide", after="takes_trainer_arguments")
     def grpo_call(self) -> Iterator[str]:
         """The call of TRL's GRPOTrainer must earn what the plain call earns."""
         environments = [SimpleNamespace() for _ in self.rows]
-        yield from self.compare({**probe.as_trainers_call(self.batch), "environments": environments, **_TRAINER})
+        yield from self.compare({**probe.as_trainers_call(self.batch), "environments": environments, **TRAINER})
 
     @rule("score every row by itself")
     def row_order(self) -> Iterator[str]:
@@ -350,7 +345,7 @@ class Contract(Probe):
     def awaited_together(self) -> Iterator[str]:
         """Calls that one event loop awaits together must earn what they earn one after the other."""
         skip_unless(is_async(self.reward), "the reward is not async")
-        calls = copy.deepcopy(self.shifted)
+        calls = [{**self.needed, **batch} for batch in copy.deepcopy(self.shifted)]
         yield from self._compare_calls(run_to_end(lambda: probe.call_together(self.reward, calls)))
 
     @rule("keep nothing of a call on the reward, and put a lock around what is shared")
@@ -421,7 +416,7 @@ class Contract(Probe):
     def _logged(self, hook: str, rows: Iterable[int]) -> list[tuple[Any, Any]]:
         """What a call for the given rows passes to one of the trainer's hooks."""
         logged: list[tuple[Any, Any]] = []
-        self.call({**self.of_rows(rows), **_TRAINER, hook: lambda key, value: logged.append((key, value))})
+        self.call({**self.of_rows(rows), **TRAINER, hook: lambda key, value: logged.append((key, value))})
         return logged
 
     def _misnamed(self, logged: list[tuple[Any, Any]]) -> Iterator[str]:
@@ -436,7 +431,7 @@ class Contract(Probe):
         twin = pickle.loads(pickle.dumps(self.reward))  # noqa: S301 - just written
         if reward_name(twin) != self.name:
             yield f"{self.name!r} came back as {reward_name(twin)!r}"
-        yield from self.differences(list(call_one(twin, copy.deepcopy(self.batch))))
+        yield from self.differences(list(call_one(twin, {**self.needed, **copy.deepcopy(self.batch)})))
 
     @rule("keep what a call finds out in the call, and what calls share out of __getstate__", after="pickles")
     def unchanged_by_calls(self) -> Iterator[str]:
@@ -472,6 +467,7 @@ class Contract(Probe):
     @rule("load under a lock, in any thread, without signals and the main thread's loop", after="spawned_process")
     def async_grpo_call(self) -> Iterator[str]:
         """A new process must be able to begin with concurrent calls, one per group, as TRL's AsyncGRPO makes them."""
+        skip_unless(not self.needed, "a scheduled weight needs a `trainer_state`, which AsyncGRPO does not pass")
         _, _, answers = self.child
         if isinstance(answers, str):
             yield f"it raised {answers}"
@@ -504,12 +500,6 @@ class Contract(Probe):
 
 
 RULES = tuple(item._replace(name=name) for name, item in vars(Contract).items() if isinstance(item, Rule))
-
-
-def nested(reward: object) -> list[object]:
-    """A reward and those that it consists of: `components`, as in a composite, or the `reward` it wraps; and theirs."""
-    parts = [part for part, _ in getattr(reward, "components", ())] or [getattr(reward, "reward", None)]
-    return [reward, *(inner for part in parts if callable(part) for inner in nested(part))]
 
 
 def is_range(value: Any) -> bool:

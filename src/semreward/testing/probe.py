@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TypeAlias, TypeVar
 
 from semreward.protocols import RewardFunction
@@ -55,6 +56,11 @@ _CALLS = 8  # that run at the same time where concurrency is checked
 _CHILD = "from semreward.testing.probe import answer_parent; answer_parent()"
 _CHILD_TIMEOUT_S = 300
 _NO_GPU = {"CUDA_VISIBLE_DEVICES": "", "HIP_VISIBLE_DEVICES": ""}
+TRAINER: Arguments = {
+    "trainer_state": SimpleNamespace(global_step=1, max_steps=10, epoch=0.0, num_train_epochs=1, log_history=[]),
+    "log_metric": lambda name, value: None,  # noqa: ARG005 - a trainer's hook that drops what it gets
+    "log_extra": lambda column, values: None,  # noqa: ARG005
+}
 
 
 class NotApplicableError(Exception):
@@ -96,7 +102,13 @@ class Probe:
 
     def call(self, batch: Arguments) -> Any:
         """What the reward returns for a copy of a batch."""
-        return call_one(self.reward, copy.deepcopy(batch))
+        return call_one(self.reward, {**self.needed, **copy.deepcopy(batch)})
+
+    @cached_property
+    def needed(self) -> Arguments:
+        """A `trainer_state` for a composite with a scheduled weight, which only the calls of some trainers have."""
+        pairs = [pair for part in nested(self.reward) for pair in getattr(part, "components", ())]
+        return {"trainer_state": TRAINER["trainer_state"]} if any(callable(weight) for _, weight in pairs) else {}
 
     def values(self, batch: Arguments) -> list[Any]:
         """The same as a list."""
@@ -158,10 +170,9 @@ class Probe:
     def child(self) -> Any:
         """What a pickled copy answers in a new process that sees no GPU: see `answer_parent`."""
         skip_unless(self.spawn, "spawn=False")
-        skip_unless(
-            b"__main__" not in pickle.dumps(self.reward), "the reward is defined in __main__; move it to a module"
-        )
-        content = attempt(pickle.dumps, (self.reward, self.batch, [as_trainers_call(batch) for batch in self.shifted]))
+        skip_unless(b"__main__" not in pickle.dumps(self.reward), "the reward is in __main__; move it to a module")
+        calls = [as_trainers_call(batch) for batch in self.shifted]
+        content = attempt(pickle.dumps, (self.reward, {**self.needed, **self.batch}, calls))
         if isinstance(content, Exception):
             raise NotApplicableError(f"the examples cannot be sent to a process: {described(content)}")
         with tempfile.TemporaryDirectory() as folder:
@@ -277,6 +288,12 @@ def _text_of(value: Any) -> str | None:
 def is_completion(value: object) -> bool:
     """Whether a value is a text or a list of messages."""
     return isinstance(value, str) or (isinstance(value, Sequence) and all(isinstance(item, Mapping) for item in value))
+
+
+def nested(reward: object) -> list[object]:
+    """A reward and those that it consists of: `components`, as in a composite, or the `reward` it wraps; and theirs."""
+    parts = [part for part, _ in getattr(reward, "components", ())] or [getattr(reward, "reward", None)]
+    return [reward, *(inner for part in parts if callable(part) for inner in nested(part))]
 
 
 def attempt(function: Callable[..., T], *arguments: Any) -> T | Exception:
