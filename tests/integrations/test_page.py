@@ -10,8 +10,10 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from integrations.rewards import BO
+from embedding_server import embedding_server
+from integrations.rewards import BO, OTHER_BO
 from semreward import LanguageConsistencyReward
+from semreward.errors import EncoderError
 
 PAGE = (Path(__file__).parents[2] / "docs" / "trainers.md").read_text(encoding="utf-8")
 FILES = dict(re.findall(r"^```python title=(\S+)\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE))
@@ -44,6 +46,62 @@ def test_the_module_for_verl(load):
     function = load("my_reward_verl").compute_score
     assert inspect.iscoroutinefunction(function)
     assert asyncio.run(function("captions", BO, BO, {}))["score"] == 1.0
+
+
+def sample_of(state, answer):
+    """What verl passes for a sample when it hosts a model: `state` is the server behind its router."""
+    return {
+        "data_source": "captions",
+        "solution_str": answer,
+        "ground_truth": BO,
+        "extra_info": {},
+        "reward_router_address": state.base_url.removeprefix("http://").removesuffix("/v1"),
+        "reward_model_tokenizer": object(),
+    }
+
+
+async def scored(function, samples):
+    """The samples, all under way at once, as in verl's worker; errors are among the results."""
+    return await asyncio.gather(*(function(**sample) for sample in samples), return_exceptions=True)
+
+
+def test_the_module_for_an_encoder_that_verl_hosts(load):
+    function = load("my_reward_verl_router").compute_score
+    assert inspect.iscoroutinefunction(function)
+    with embedding_server() as state:
+        (row,) = asyncio.run(scored(function, [sample_of(state, BO)]))
+    assert row["score"] == pytest.approx(2.5)
+    assert {(request.path, request.body["model"]) for request in state.requests} == {("/v1/embeddings", "encoder")}
+
+
+def test_samples_that_verl_has_under_way_share_requests_to_its_router(load):
+    function = load("my_reward_verl_router").compute_score
+    with embedding_server(delay_s=0.05) as state:
+        asyncio.run(scored(function, [sample_of(state, f"{BO} {number}") for number in range(32)]))
+    assert sum(state.sizes) == 33
+    assert len(state.requests) <= 8
+
+
+def test_each_router_of_verl_gets_the_requests_of_its_samples(load):
+    function = load("my_reward_verl_router").compute_score
+    with embedding_server() as one, embedding_server() as other:
+        asyncio.run(scored(function, [sample_of(one, BO), sample_of(other, OTHER_BO)]))
+    assert [text for request in one.requests for text in request.body["input"]] == [BO]
+    assert OTHER_BO in [text for request in other.requests for text in request.body["input"]]
+
+
+def refuse_long_texts(request):
+    """Verl's router turns the 400 of its servers into a 500."""
+    return (500, {}, b"Internal Server Error") if any(len(text) > 100 for text in request.body["input"]) else None
+
+
+def test_a_text_that_the_server_behind_verls_router_refuses_is_an_error_of_its_sample(load):
+    function = load("my_reward_verl_router").compute_score
+    with embedding_server(respond=refuse_long_texts) as state:
+        good, bad = asyncio.run(scored(function, [sample_of(state, BO), sample_of(state, BO * 20)]))
+    assert good["score"] == pytest.approx(2.5)
+    with pytest.raises(EncoderError, match="answered 500 Internal Server Error for the text"):
+        raise bad
 
 
 def test_the_module_for_openrlhf(load):

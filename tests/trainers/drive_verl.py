@@ -1,7 +1,9 @@
 """verl: its reward managers in its reward worker, without Ray, and what the page says about its configuration."""
 
+import os
 from pathlib import Path
 
+import my_reward_verl
 import numpy as np
 import torch
 import verl
@@ -14,13 +16,25 @@ from samples import ANSWERS, samples
 from transformers import AutoTokenizer
 from verl import DataProto
 from verl.experimental.reward_loop.reward_loop import RewardLoopWorker
+from verl.experimental.reward_loop.router.naive_router import launch_router_process
 from verl.trainer.config import AlgoConfig
 from verl.trainer.ppo.core_algos import compute_gdpo_outcome_advantage
 from verl.trainer.ppo.reward import load_reward_manager
 from verl.utils.reward_score import default_compute_score
 
+from embedding_server import embedding_server
+from semreward.errors import ArgumentError
+
 CONFIGURATIONS = str(Path(verl.__file__).parent / "trainer" / "config")
 COMPONENTS = ["semantic_similarity", "language_consistency"]
+ENCODER = os.environ["TRAINERS_ENCODER"]
+HOSTED = (  # the page's keys for an encoder that verl hosts
+    "reward.reward_model.enable=True",
+    f"reward.reward_model.model_path={ENCODER}",
+    "reward.reward_model.rollout.name=vllm",
+    "reward.reward_model.rollout.tensor_model_parallel_size=1",
+    "+reward.reward_model.rollout.engine_kwargs.vllm.runner=pooling",
+)
 
 
 def configured(*overrides):
@@ -29,13 +43,14 @@ def configured(*overrides):
         return compose("ppo_trainer", overrides=[f"actor_rollout_ref.model.path={POLICY}", *overrides])
 
 
-def with_reward(manager, module="my_reward_verl"):
+def with_reward(manager, path="pkg://my_reward_verl", overrides=()):
     """The same with the page's keys, one worker and the given manager."""
     return configured(
-        f"reward.custom_reward_function.path=pkg://{module}",
+        f"reward.custom_reward_function.path={path}",
         "reward.custom_reward_function.name=compute_score",
         f"reward.reward_manager.name={manager}",
         "reward.num_workers=1",
+        *overrides,
     )
 
 
@@ -81,17 +96,35 @@ def rows_of(rows, totals, columns):
     ]
 
 
-def drive(manager, rows):
+def scored(worker, rows):
+    """What verl's worker returns for the samples."""
+    return worker.loop.run_until_complete(worker.compute_score_batch(batch_of(rows)))
+
+
+def drive(manager, rows, *, how="", path="pkg://my_reward_verl", overrides=(), router=None):
     """Score the samples with one of verl's reward managers, in the worker that verl would start in another process."""
     encoder.close()
     start_counting()
-    worker = RewardLoopWorker(with_reward(manager))
-    outputs = worker.loop.run_until_complete(worker.compute_score_batch(batch_of(rows)))
+    worker = RewardLoopWorker(with_reward(manager, path, overrides), router)
+    outputs = scored(worker, rows)
     infos = [output["reward_extra_info"] for output in outputs]
     columns = {name: np.array([info[name] for info in infos]) for name in COMPONENTS}
     totals = [output["reward_score"] for output in outputs]
-    record(f"`RewardLoopWorker`, manager `{manager}`", rows_of(rows, totals, columns))
+    record(f"`RewardLoopWorker`, manager `{manager}`{how}", rows_of(rows, totals, columns))
     return worker.reward_manager.assemble_rm_scores(batch_of(rows), totals), columns
+
+
+def drive_router(rows):
+    """The same with the encoder behind verl's router, which has a server of ours in place of vLLM's."""
+    with embedding_server(encoder=encoder) as state:
+        address, process = launch_router_process([state.base_url.removesuffix("/v1")])
+        try:
+            how = ", encoder behind verl's router"
+            drive("naive", rows, how=how, path="pkg://my_reward_verl_router", overrides=HOSTED, router=address)
+        finally:
+            process.terminate()
+    assert {request.path for request in state.requests} == {"/v1/embeddings"}
+    assert {request.body["model"] for request in state.requests} == {ENCODER}
 
 
 def check_old_key():
@@ -101,15 +134,14 @@ def check_old_key():
     assert manager.compute_score is default_compute_score, manager.compute_score
 
 
-def check_gdpo_key():
-    """GDPO's key needs a plus sign."""
-    key = f"algorithm.gdpo_reward_keys=[{','.join(COMPONENTS)}]"
-    assert configured(f"+{key}").algorithm.gdpo_reward_keys == COMPONENTS
+def check_needs_plus(override):
+    """Verl's configuration lacks a key, so that the page's plus sign is needed."""
+    configured(f"+{override}")
     try:
-        configured(key)
+        configured(override)
     except ConfigCompositionException:
         return
-    raise AssertionError("verl's configuration has the key: the page's plus sign is wrong")
+    raise AssertionError(f"verl's configuration has the key of {override}: the page's plus sign is wrong")
 
 
 def check_remote_refuses_coroutines():
@@ -122,27 +154,54 @@ def check_remote_refuses_coroutines():
     raise AssertionError("`remote` takes coroutine functions")
 
 
-def check_gdpo_advantages(batch, scores, columns):
-    """GDPO's advantages are finite, and not all alike."""
+def check_failing_reward(rows):
+    """`reward_kwargs` are an error, which `rate_limited` turns into a 0."""
+    overrides = ["+reward.custom_reward_function.reward_kwargs.tau=0.5"]
+    workers = {name: RewardLoopWorker(with_reward(name, overrides=overrides)) for name in ("naive", "rate_limited")}
+    (output,) = scored(workers["rate_limited"], rows[:1])
+    assert output["reward_score"] == 0.0, output
+    assert "`reward_kwargs` must be empty" in output["reward_extra_info"]["error"], output
+    try:
+        scored(workers["naive"], rows[:1])
+    except ArgumentError:
+        return
+    raise AssertionError("`naive` hides the errors of a reward")
+
+
+def gdpo_advantages(batch, scores, columns):
+    """The advantages that GDPO computes from the components."""
     config = AlgoConfig(gdpo_reward_keys=COMPONENTS, gdpo_reward_weights=[1.5, 1.0])
     mask = batch.batch["attention_mask"][:, batch.batch["prompts"].shape[1] :].float()
     advantages, _ = compute_gdpo_outcome_advantage(
         scores, mask, batch.non_tensor_batch["uid"], config=config, non_tensor_batch=columns, batch=batch.batch
     )
+    return advantages
+
+
+def check_gdpo(rows):
+    """GDPO's advantages are finite, and not all alike; one component that is `None` spoils them."""
+    scores, columns = drive("gdpo", rows)
+    advantages = gdpo_advantages(batch_of(rows), scores, columns)
     assert torch.isfinite(advantages).all()
     assert advantages.std() > 0
+    columns[COMPONENTS[0]][0] = np.nan  # what the adapter makes of `None`
+    assert not torch.isfinite(gdpo_advantages(batch_of(rows), scores, columns)).all()
 
 
 def main():
     """The statements about the configuration, then every manager."""
     assert OmegaConf.select(configured(), "reward.num_workers") == 8
     check_old_key()
-    check_gdpo_key()
+    check_needs_plus(f"algorithm.gdpo_reward_keys=[{','.join(COMPONENTS)}]")
+    check_needs_plus("reward.max_concurrent=64")
     check_remote_refuses_coroutines()
     rows = samples()
-    for manager in ("naive", "dapo", "rate_limited"):
-        drive(manager, rows)
-    check_gdpo_advantages(batch_of(rows), *drive("gdpo", rows))
+    drive_router(rows)
+    drive("naive", rows)
+    drive("dapo", rows, how=", module by its file", path=my_reward_verl.__file__)
+    drive("rate_limited", rows)
+    check_failing_reward(rows)
+    check_gdpo(rows)
 
 
 if __name__ == "__main__":

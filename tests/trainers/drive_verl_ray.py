@@ -32,7 +32,7 @@ def check_visible_gpus():
 def drive(manager, module, rows):
     """Score the samples with verl's manager of workers, one worker."""
     start_counting()
-    loop = RewardLoopManager(with_reward(manager, module))
+    loop = RewardLoopManager(with_reward(manager, f"pkg://{module}"))
     scored = loop.compute_rm_score(batch_of(rows))
     totals = scored.batch["rm_scores"].sum(-1).tolist()
     columns = {name: scored.non_tensor_batch[name] for name in COMPONENTS}

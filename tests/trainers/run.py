@@ -42,10 +42,12 @@ class Trainer(NamedTuple):
     environment: str = ""  # that of another trainer
 
 
+VERL = ("verl", "fastapi", "uvicorn")  # the last two are for its router
+
 TRAINERS = {
     "TRL": Trainer("drive_trl.py", "trl"),
-    "verl": Trainer("drive_verl.py", "verl", ("verl",)),
-    "verl-ray": Trainer("drive_verl_ray.py", "verl", ("verl",), environment="verl"),
+    "verl": Trainer("drive_verl.py", "verl", VERL),
+    "verl-ray": Trainer("drive_verl_ray.py", "verl", VERL, environment="verl"),
     "verifiers": Trainer("drive_verifiers.py", "verifiers", ("verifiers",)),
     "verifiers-rubric": Trainer("drive_rubric.py", "verifiers", ("verifiers",)),
     "ms-swift": Trainer("drive_swift.py", "ms-swift", ("ms-swift", "msgspec")),
