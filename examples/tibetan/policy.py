@@ -223,7 +223,7 @@ class Progress(ProgressCallback):
 
 
 class DriftLoggingTrainer(GRPOTrainer):  # type: ignore[misc] # trl is untyped
-    """GRPO that also logs how far the policy has drifted from its base on plain text."""
+    """GRPO that also logs how far the policy has drifted from its base on plain text; not where FSDP shards it."""
 
     drift_texts: Sequence[str] = ()
     drift_every: int = 0
@@ -231,7 +231,7 @@ class DriftLoggingTrainer(GRPOTrainer):  # type: ignore[misc] # trl is untyped
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Log, with KL to the base policy every `drift_every` steps."""
         due = self.drift_every and self.drift_texts and self.state.global_step % self.drift_every == 0
-        if due and "loss" in logs and self.accelerator.is_main_process:
+        if due and "loss" in logs and self.accelerator.is_main_process and not self.is_fsdp_enabled:
             model = self.accelerator.unwrap_model(self.model)
             logs[DRIFT_KEY] = token_kl(model, None, self.processing_class, self.drift_texts, max_tokens=256).mean
         super().log(logs, start_time)

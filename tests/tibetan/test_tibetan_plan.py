@@ -5,7 +5,7 @@ from typing import NoReturn
 import pytest
 
 from tibetan.arguments import PROJECTIONS, Settings, parse
-from tibetan.plan import QWEN3_4B, adapter_size, planned_settings, print_plan
+from tibetan.plan import QWEN3_4B, adapter_size, memory_estimate, planned_settings, print_plan
 
 CONFIGS = Path(__file__).parents[2] / "examples" / "configs"
 
@@ -71,6 +71,12 @@ def test_plan_marks_deviations_from_the_paper_and_nothing_else(
 def test_paper_adapter_has_its_size_on_qwen3_4b() -> None:
     _, trainable, projections = adapter_size(QWEN3_4B, _settings("paper_mt.yaml")[0])
     assert (trainable, projections) == (132_120_576, 252)
+
+
+def test_estimate_counts_every_layers_activations_without_checkpointing() -> None:
+    whole, parts = (_settings("paper_mt.yaml", "--gradient_checkpointing", value)[0] for value in ("false", "true"))
+    (*_, more, _), (*_, less, _) = (memory_estimate(QWEN3_4B, one, 0, 0).values() for one in (whole, parts))
+    assert more - less == 16 * 512 * 2560 * 2 * (36 * 55 - (36 + 55))
 
 
 def test_plan_asks_no_network_and_names_every_choice_that_the_paper_leaves_open(
