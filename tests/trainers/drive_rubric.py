@@ -12,18 +12,24 @@ from loopback import serving
 os.environ["ANY_KEY"] = "none is needed"
 
 import verifiers as vf
+import verifiers.v1
 from my_environment import rubric
 from verifiers.types import ClientConfig
 
-rows = [{"question": prompt, "answer": reference} for prompt, reference in questions().items()]
-dataset = Dataset.from_list(rows)
-environment = vf.SingleTurnEnv(dataset=dataset, eval_dataset=dataset, rubric=rubric)
+
+def outputs_of(rows):
+    """The rollouts of questions with their answers."""
+    dataset = Dataset.from_list(rows)
+    environment = vf.SingleTurnEnv(dataset=dataset, eval_dataset=dataset, rubric=rubric)
+    with serving(ChatServer()) as server:
+        client = ClientConfig(api_key_var="ANY_KEY", api_base_url=server.base_url)
+        return environment.evaluate_sync(
+            client, model="known-answers", num_examples=len(rows), rollouts_per_example=ANSWERS
+        )["outputs"]
+
+
 start_counting()
-with serving(ChatServer()) as server:
-    client = ClientConfig(api_key_var="ANY_KEY", api_base_url=server.base_url)
-    outputs = environment.evaluate_sync(
-        client, model="known-answers", num_examples=PROMPTS, rollouts_per_example=ANSWERS
-    )["outputs"]
+outputs = outputs_of([{"question": prompt, "answer": reference} for prompt, reference in questions().items()])
 
 
 def text_of(message) -> str:
@@ -38,3 +44,5 @@ found = [
 assert len(found) == PROMPTS * ANSWERS, f"{len(found)} rollouts"
 assert {"composite"} <= outputs[0]["metrics"].keys(), outputs[0]["metrics"]
 record("`SingleTurnEnv.evaluate` with a `Rubric`", found)
+failed = outputs_of([{"question": prompt, "answer": ""} for prompt in questions()][:1])
+assert [output["reward"] for output in failed] == [0.0] * ANSWERS, "a rubric no longer hides errors"

@@ -34,7 +34,7 @@ id = "suite_taskset"
 type = "subprocess"
 [env.agent.harness]
 id = "suite_harness"
-{rewards}
+{rewards}gated = {{ fn = "suite_taskset:gated" }}
 """
 
 
@@ -70,8 +70,9 @@ for path in FOLDER.glob("output/**/traces.jsonl"):
             values = {
                 "semantic_similarity": score_of(rewards["similarity"]),
                 "language_consistency": score_of(rewards["language"]),
+                "total": score_of(rewards["gated"]),
             }
             answer = text_of(trace["nodes"][-1]["message"]["content"])
             found.append({"answer": answer, "reference": trace["task"]["data"]["answer"], "values": values})
 assert len(found) == PROMPTS * ANSWERS, f"{len(found)} traces"
-record("`vf-eval` with two hooks of a v1 task", found)
+record("`vf-eval` with three hooks of a v1 task, one of them with gates", found)

@@ -40,9 +40,11 @@ class Trainer(NamedTuple):
     package: str  # whose version the table states
     requirements: tuple[str, ...] = ()  # what pip installs; nothing: the environment of this script has it
     environment: str = ""  # that of another trainer
+    bare: str = ""  # installed without its dependencies: OpenRLHF has flash-attn, which is built with CUDA
 
 
 VERL = ("verl", "fastapi", "uvicorn")  # the last two are for its router
+OPENRLHF_IMPORTS = ("aiohttp", "datasets", "pylatexenc", "ray", "sympy")  # those of its driven part
 
 TRAINERS = {
     "TRL": Trainer("drive_trl.py", "trl"),
@@ -51,10 +53,10 @@ TRAINERS = {
     "verifiers": Trainer("drive_verifiers.py", "verifiers", ("verifiers",)),
     "verifiers-rubric": Trainer("drive_rubric.py", "verifiers", ("verifiers",)),
     "ms-swift": Trainer("drive_swift.py", "ms-swift", ("ms-swift", "msgspec")),
+    "OpenRLHF": Trainer("drive_openrlhf.py", "openrlhf", OPENRLHF_IMPORTS, bare="openrlhf"),
 }
 
 NOT_DRIVEN = {
-    "OpenRLHF": "it requires flash-attn, which is built with CUDA",
     "AReaL": "version 1.0.4 requires a torch older than 2.11",
     "slime": "not on PyPI",
 }
@@ -107,6 +109,8 @@ def install(name: str) -> None:
     index = os.environ.get("TORCH_INDEX")
     run([*pip, *(["--index-url", index] if index else []), "torch"])
     run([*pip, *trainer.requirements, "--editable", ROOT])
+    if trainer.bare:
+        run([*pip, "--no-deps", trainer.bare])
     ready.touch()
 
 
@@ -116,12 +120,13 @@ def drive(name: str) -> list[dict[str, Any]]:
     run(["rm", "-rf", folder, modules])
     folder.mkdir(parents=True)
     write_modules(modules)
+    paths = [modules, HERE, HERE / "stubs" / name, ROOT / "tests", ROOT / "examples", ROOT / "src"]
     environment = {
         **os.environ,
         "CUDA_VISIBLE_DEVICES": "",
         "HF_HUB_OFFLINE": "1",
         "OMP_NUM_THREADS": "1",
-        "PYTHONPATH": os.pathsep.join(map(str, [modules, HERE, ROOT / "tests", ROOT / "examples", ROOT / "src"])),
+        "PYTHONPATH": os.pathsep.join(map(str, paths)),
         "TRAINERS_ENCODER": str(models / "encoder"),
         "TRAINERS_FOLDER": str(folder),
         "TRAINERS_PASSES": str(folder / "passes"),

@@ -1,16 +1,21 @@
 """A v1 taskset for verifiers: the suite's prompts and references."""
 
-import my_reward  # noqa: F401 - counts forward passes
 import verifiers.v1 as vf
+from my_reward import reward
 from samples import questions
+
+from semreward.integrations.verifiers import task_reward
 
 __all__ = ["SuiteTaskset"]
 
+gated = task_reward(reward)
+
 
 class SuiteData(vf.TaskData):
-    """A prompt and its reference."""
+    """A prompt and its reference, under the name of the page's hooks and under that of the gated one."""
 
     answer: str
+    reference: str
 
 
 class SuiteTask(vf.Task[SuiteData]):
@@ -23,4 +28,4 @@ class SuiteTaskset(vf.Taskset[SuiteTask]):
     def load(self):
         """One task per prompt."""
         for prompt, reference in questions().items():
-            yield SuiteTask(SuiteData(prompt=prompt, answer=reference), self.config.task)
+            yield SuiteTask(SuiteData(prompt=prompt, answer=reference, reference=reference), self.config.task)
