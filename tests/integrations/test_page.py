@@ -42,6 +42,14 @@ def test_the_reward_of_the_page_can_be_built(load, monkeypatch):
     assert load("my_reward").reward.bounds == (0.0, 2.5)
 
 
+def test_the_environment_for_trl(load):
+    environment = load("my_environment_trl").Translation()
+    environment.reset(reference=BO, prompt="?")
+    assert environment.get_reward() == 0.0
+    environment.submit(BO)
+    assert environment.get_reward() == 1.0
+
+
 def test_the_module_for_verl(load):
     function = load("my_reward_verl").compute_score
     assert inspect.iscoroutinefunction(function)
