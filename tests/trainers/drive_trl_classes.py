@@ -42,8 +42,8 @@ def grpo(case: str, reward_funcs: Any, **options: Any) -> tuple[dict[str, float]
     return {name: value for entry in history for name, value in entry.items()}, table
 
 
-def paying() -> tuple[list[Any], list[float]]:
-    """The components that pay, without gates, and their weights."""
+def paying() -> Any:
+    """Two tuples: the components that pay, without gates, and their weights."""
     return zip(*((part, weight) for part, weight in fresh_reward().components if weight), strict=True)
 
 
