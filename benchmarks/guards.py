@@ -37,8 +37,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "examples"))
 from miniature.grammar import judge, realise, sample_meaning
 from semreward.files import read_rows
 from semreward.rewards import vocabulary
-from semreward.rewards.comparing import ComparingReward
-from semreward.rewards.guards import LengthRatioGuard, NumberRecallReward, RepetitionGuard, SourceCopyGuard
+from semreward.rewards.guards import (
+    ComparingReward,
+    LengthRatioGuard,
+    NumberRecallReward,
+    RepetitionGuard,
+    SourceCopyGuard,
+)
 from semreward.rewards.numerals import digit_numbers
 from semreward.text import units
 

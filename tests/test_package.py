@@ -20,7 +20,7 @@ TESTS = Path(__file__).parent
 TEST_FILES = sorted(TESTS.rglob("test_*.py"))
 
 FLOORS = [
-    {"arguments", "batch", "client", "errors", "files", "protocols", "scripts", "shaping", "text"},
+    {"arguments", "client", "errors", "files", "protocols", "scripts", "text"},
     {"encoders"},
     {"rewards"},
     {"calibration", "evaluation", "report"},

@@ -28,7 +28,7 @@ from semreward import (
     SentenceTransformerEncoder,
     paper_reward,
 )
-from semreward.encoders import local
+from semreward.encoders import loading
 from semreward.encoders.engine import engine_of
 from semreward.errors import ArgumentError, EncoderError
 
@@ -397,9 +397,9 @@ def test_a_model_that_is_pickled_along_travels_with_its_weights(transformer, cap
 
 def test_the_device_is_chosen_where_the_reward_is_made(transformer, captions, monkeypatch):
     asked = []
-    choose, resolve = sentence_transformers.base.model.get_device_name, local.resolved_device
+    choose, resolve = sentence_transformers.base.model.get_device_name, loading.resolved_device
     monkeypatch.setattr(sentence_transformers.base.model, "get_device_name", lambda: asked.append("usual") or choose())
-    monkeypatch.setattr(local, "resolved_device", lambda device: asked.append("ours") or resolve(device))
+    monkeypatch.setattr(loading, "resolved_device", lambda device: asked.append("ours") or resolve(device))
     usual = make_semantic_reward(transformer)
     ours = SemanticSimilarityReward(SentenceTransformerEncoder(transformer, revision="placed"), threshold=0.5)
     made = list(asked)

@@ -1,11 +1,13 @@
-"""One check for each kind of argument; each raises an `ArgumentError` with the argument, the rule and the value."""
+"""One check for each kind of argument; those that raise name the argument, the rule and the value."""
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, TypeVar
 
-from semreward.errors import ArgumentError
+from semreward.errors import ArgumentError, ArgumentTypeError
+
+T = TypeVar("T")
 
 
 def is_finite_number(value: Any) -> bool:
@@ -23,14 +25,29 @@ def is_column(value: object) -> bool:
     return hasattr(value, "__len__") and hasattr(value, "__getitem__") and not isinstance(value, (str, bytes, Mapping))
 
 
-def check_number(
-    name: str, value: Any, *, at_least: float = -math.inf, above: float = -math.inf, at_most: float = math.inf
-) -> None:
+def is_nothing(value: object) -> bool:
+    """Whether a value is `None`, or NaN or NA, as pandas has them."""
+    return value is None or type(value).__name__ == "NAType" or (isinstance(value, Real) and math.isnan(value))
+
+
+def in_one_order(values: Iterable[T]) -> tuple[T, ...]:
+    """A collection as a tuple; sets in an order that is the same in every process."""
+    return tuple(sorted(values, key=str) if isinstance(values, (set, frozenset)) else values)
+
+
+def check_column(name: str, column: Any, rows: int) -> None:
+    """Raise unless a column is a list of `rows` values."""
+    if not is_column(column):
+        raise ArgumentTypeError(f"`{name}` must be a list with one value per completion, got {type(column).__name__}")
+    if len(column) != rows:
+        raise ArgumentError(f"`{name}` must have one value per completion: {rows} expected, got {len(column)}")
+
+
+def check_number(name: str, value: Any, *, at_least: float = -math.inf, above: float = -math.inf) -> None:
     """Raise unless `value` is a finite number within the limits."""
-    if not is_finite_number(value) or not (at_least <= value <= at_most and value > above):
+    if not is_finite_number(value) or not (value >= at_least and value > above):
         limits = [f"of at least {at_least:g}"] if at_least > -math.inf else []
         limits += [f"above {above:g}"] if above > -math.inf else []
-        limits += [f"of at most {at_most:g}"] if at_most < math.inf else []
         raise ArgumentError(f"`{name}` must be a finite number {' and '.join(limits)}".rstrip() + f", got {value!r}")
 
 

@@ -18,21 +18,15 @@ from numpy.typing import ArrayLike, NDArray
 
 import semreward
 from semreward.arguments import check_count, is_column, is_finite_number
-from semreward.batch import Batch, Texts, reference_texts
+from semreward.encoders.checking import as_encoder
 from semreward.errors import ArgumentError, CalibrationMismatchWarning, SemRewardWarning
 from semreward.files import write_text
 from semreward.protocols import Completion, Encoder, RewardFunction
+from semreward.rewards.base import Batch
 from semreward.rewards.composite import as_composite
 from semreward.rewards.overlap import ChrfReward
-from semreward.rewards.similarity import (
-    SATURATION,
-    as_cosines,
-    as_encoder,
-    check_threshold,
-    similarities,
-    threshold_rescale,
-)
-from semreward.text import DEFAULT_ANSWER, Answer
+from semreward.rewards.similarity import SATURATION, as_cosines, check_threshold, similarities, threshold_rescale
+from semreward.text import DEFAULT_ANSWER, Answer, Texts, reference_texts
 
 Floats: TypeAlias = NDArray[np.float64]
 

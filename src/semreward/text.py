@@ -1,4 +1,4 @@
-"""From what a policy produced to the text that is scored: answer extraction, normalising, units."""
+"""From what a trainer passes to the texts that are scored: answers, references, sources; normalising, units."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,12 +6,15 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import regex
 
-from semreward.arguments import check_choice
+from semreward.arguments import check_choice, is_column, is_nothing
 from semreward.errors import ArgumentError, ArgumentTypeError
+from semreward.protocols import Completion
 from semreward.scripts import composed
 
 ReasoningPolicy: TypeAlias = Literal["remove", "keep", "prefilled"]
 """What happens to reasoning, tool calls and template markers in a text; see `remove_reasoning`."""
+
+Texts: TypeAlias = tuple[str, ...]
 
 END_TOKENS: tuple[str, ...] = (
     *("<|im_end|>", "<|endoftext|>", "<|end|>", "<|return|>"),  # Qwen, GPT, Phi, gpt-oss
@@ -251,3 +254,53 @@ def _part_text(part: Any) -> str:
 def _unreadable(rule: str, value: Any) -> ArgumentTypeError:
     found = f"{type(value).__name__}: {str(value)[:80]!r}"
     return ArgumentTypeError(f"{rule}, got {found}; convert it, or pass answer=, a function that finds the answer")
+
+
+def reference_texts(reference: Any, name: str, row: int) -> Texts:
+    """One row's reference, a string or a list of strings, as a non-empty tuple of normalised, non-empty texts."""
+    if isinstance(reference, str) and (text := normalise(reference)):
+        return (text,)
+    if is_missing_reference(reference):
+        raise ArgumentError(
+            f"`{name}` must be a non-empty string or a list of them, got {reference!r} at row {row}; "
+            "drop the row, or let the reward pass it: on_missing='none'"
+        )
+    if not is_column(reference) or not all(isinstance(text, str) for text in reference):
+        raise ArgumentTypeError(
+            f"`{name}` must be a string or a list of strings, got {str(reference)[:80]!r} "
+            f"({type(reference).__name__}) at row {row}; give the plain text"
+        )
+    texts = tuple(map(normalise, reference))
+    if not all(texts):
+        raise ArgumentError(f"`{name}` must hold non-empty texts, got a blank one at row {row}; leave it out")
+    return texts
+
+
+def is_missing_reference(reference: Any) -> bool:
+    """Whether a reference is `None` (or NaN, as pandas has it), blank, or a list of nothing but such."""
+    return all(
+        is_nothing(text) or (isinstance(text, str) and not normalise(text))
+        for text in (reference if is_column(reference) else [reference])
+    )
+
+
+def source_text(source: Completion, name: str, row: int) -> str:
+    """The text of a source: itself, or the texts of its messages, whoever speaks, one per line."""
+    if isinstance(source, str):
+        return normalise(source)
+    if is_nothing(source):
+        raise ArgumentError(
+            f"`{name}` must be a text or a list of messages, got {source!r} at row {row}; drop the row, or let the "
+            "reward pass it: on_missing='none'"
+        )
+    if not is_column(source) or not all(
+        isinstance(message, Mapping) and {"role", "from"} & message.keys() for message in source
+    ):
+        raise ArgumentTypeError(
+            f"`{name}` must be a text or a list of messages with `role` and `content`, got {str(source)[:80]!r} "
+            f"({type(source).__name__}) at row {row}"
+        )
+    try:
+        return "\n".join(normalise(_last_answer([{**message, "role": "assistant"}])) for message in source)
+    except ArgumentTypeError as error:
+        raise ArgumentTypeError(f"`{name}` at row {row}: {error}") from None

@@ -9,8 +9,9 @@ import pytest
 
 from doubles import BigramEncoder, CountingEncoder, FixedEncoder, LazyBigramEncoder
 from semreward import SemanticSimilarityReward
-from semreward.encoders.engine import Engine, close_engine, engine_of, require_encoder
-from semreward.encoders.worker import VectorCache, _size, unit_rows
+from semreward.encoders.checking import as_encoder
+from semreward.encoders.engine import Engine, close_engine, engine_of
+from semreward.encoders.vectors import VectorCache, _size, unit_rows
 from semreward.errors import ArgumentError, ArgumentTypeError, EncoderError
 
 VECTOR = np.zeros(4, dtype=np.float32)
@@ -314,7 +315,7 @@ def test_texts_that_are_no_list_of_texts_are_refused_and_harm_no_later_call(text
 @pytest.mark.parametrize("thing", [None, 3, object(), len, lambda texts: texts, BigramEncoder])
 def test_what_is_no_encoder_is_refused(thing):
     with pytest.raises(ArgumentTypeError, match="`encoder` must"):
-        require_encoder(thing)
+        as_encoder(thing)
 
 
 def test_checking_an_encoder_does_not_read_its_fingerprint():
@@ -323,7 +324,8 @@ def test_checking_an_encoder_does_not_read_its_fingerprint():
         def fingerprint(self):
             raise AssertionError("it may hash gigabytes")
 
-    assert require_encoder(Large()) is None
+    encoder = Large()
+    assert as_encoder(encoder) is encoder
 
 
 def test_an_encoder_may_reuse_its_array():

@@ -145,7 +145,7 @@ def test_a_text_that_just_fits_is_not_counted(short, texts):
 
 
 def test_the_first_truncation_is_a_warning(short, texts, caplog):
-    with caplog.at_level(logging.INFO, logger="semreward.encoders.worker"):
+    with caplog.at_level(logging.INFO, logger="semreward.encoders.vectors"):
         short.encode(["a", texts[0]])
         short.encode([texts[1]])
     logged = [(record.levelname, record.message[:40]) for record in caplog.records if "tokens" in record.message]

@@ -17,10 +17,9 @@ from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
 from transformers import AutoTokenizer, XLMRobertaConfig, XLMRobertaModel
 
 from semreward import SemanticSimilarityReward, SentenceTransformerEncoder
-from semreward.encoders import folders, loading
+from semreward.encoders import loading
 from semreward.encoders.engine import engine_of
-from semreward.encoders.folders import resolved_name
-from semreward.encoders.loading import resolved_device
+from semreward.encoders.loading import resolved_device, resolved_name
 from semreward.errors import ArgumentError, ArgumentTypeError, EncoderNotFoundError
 
 
@@ -407,7 +406,7 @@ def hub(monkeypatch, encoder_folder):
 
 
 def test_a_hub_model_is_downloaded_only_where_it_is_not_cached(hub):
-    folders.model_folder("org/model", "v1")
+    loading.model_folder("org/model", "v1")
     assert hub == [("org/model", "v1", True), ("org/model", "v1", False)]
 
 
@@ -422,7 +421,7 @@ def test_a_hub_model_is_cached_if_its_weights_are(monkeypatch, tmp_path, weights
         return str(tmp_path)
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
-    assert (folders.model_folder("org/model"), asked) == (tmp_path, [True, *downloads])
+    assert (loading.model_folder("org/model"), asked) == (tmp_path, [True, *downloads])
 
 
 @pytest.mark.usefixtures("hub")

@@ -15,9 +15,8 @@ import torch
 from doubles import BigramEncoder, LazyBigramEncoder
 from semreward import SemanticSimilarityReward, SentenceTransformerEncoder
 from semreward.encoders import engine as engine_module
-from semreward.encoders import worker as worker_module
 from semreward.encoders.engine import Engine, close_engine, engine_of
-from semreward.encoders.worker import ahead
+from semreward.encoders.vectors import ahead
 from semreward.errors import EncoderError, EncoderUnavailableError
 
 ENCODER = BigramEncoder()
@@ -77,7 +76,7 @@ def test_callers_with_one_text_each_share_forward_passes():
 
 
 def test_callers_that_come_again_and_again_share_forward_passes(monkeypatch):
-    monkeypatch.setattr(worker_module, "_GATHER_S", 0.2)
+    monkeypatch.setattr(engine_module, "_GATHER_S", 0.2)
     recorder = Recorder(0.002)
     engine = Engine(lambda: recorder)
     together(16, lambda number: [engine.encode([f"text {number} {turn}"]) for turn in range(10)])
@@ -85,8 +84,8 @@ def test_callers_that_come_again_and_again_share_forward_passes(monkeypatch):
 
 
 def test_a_caller_who_stays_alone_waits_twice_at_most(monkeypatch):
-    monkeypatch.setattr(worker_module, "_GATHER_S", 0.5)
-    waits, take = [], worker_module.Worker._take
+    monkeypatch.setattr(engine_module, "_GATHER_S", 0.5)
+    waits, take = [], engine_module.Worker._take
 
     def noted(self, calls, timeout_s):
         waits.append(timeout_s)
@@ -94,7 +93,7 @@ def test_a_caller_who_stays_alone_waits_twice_at_most(monkeypatch):
 
     engine = Engine(lambda: Recorder(0.01))
     together(8, lambda number: engine.encode([f"text {number}"]))
-    monkeypatch.setattr(worker_module.Worker, "_take", noted)
+    monkeypatch.setattr(engine_module.Worker, "_take", noted)
     for turn in range(10):
         engine.encode([f"alone {turn}"])
     assert sum(bool(timeout_s) for timeout_s in waits) <= 2
@@ -182,7 +181,7 @@ def test_an_interrupted_caller_leaves_the_others_alone(monkeypatch):
     engine = Engine(lambda: recorder, batch_size=1)
     engine.encode(["before"])
     with monkeypatch.context() as patch:
-        patch.setattr(worker_module.threading, "Lock", Interrupted)
+        patch.setattr(engine_module.threading, "Lock", Interrupted)
         with pytest.raises(KeyboardInterrupt):
             engine.encode(["in its forward pass", "interrupted"])
     assert engine.encode(["other", "in its forward pass"]).shape == (2, 64)
@@ -196,14 +195,14 @@ def test_a_worker_that_dies_or_fails_anywhere_leaves_nobody_waiting(monkeypatch,
     engine = Engine(Recorder)
     engine.encode(["before"])
     failures = iter([MemoryError("once")])
-    whole = getattr(worker_module.Worker, place)
+    whole = getattr(engine_module.Worker, place)
 
     def failing(self, *arguments):
         for failure in failures:
             raise failure
         return whole(self, *arguments)
 
-    monkeypatch.setattr(worker_module.Worker, place, failing)
+    monkeypatch.setattr(engine_module.Worker, place, failing)
     outcomes = together(4, lambda number: engine.encode([f"text {number}", "shared"]))
     failed = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
     assert all(isinstance(error, MemoryError) or "worker thread died" in str(error) for error in failed)
@@ -211,7 +210,7 @@ def test_a_worker_that_dies_or_fails_anywhere_leaves_nobody_waiting(monkeypatch,
 
 
 def test_a_model_that_leaves_a_text_out_is_an_error():
-    class Forgetful(worker_module.PreparingModel):
+    class Forgetful(engine_module.PreparingModel):
         def prepared(self, texts):
             yield texts[:-1], texts[:-1]
 
@@ -242,7 +241,7 @@ def test_an_encoder_that_encodes_with_itself_is_told():
 
 
 def test_a_small_call_does_not_wait_for_a_large_one(monkeypatch):
-    monkeypatch.setattr(worker_module, "_ROUND_TEXTS", 8)
+    monkeypatch.setattr(engine_module, "_ROUND_TEXTS", 8)
     recorder = Recorder(0.002)
     engine = Engine(lambda: recorder, batch_size=4)
     large = threading.Thread(target=engine.encode, args=([f"large {number}" for number in range(800)],))
@@ -319,7 +318,7 @@ def test_a_worker_at_rest_keeps_nothing_of_its_calls():
     with pytest.raises(EncoderError, match="a bad text"):
         engine.encode(["bad"])
     deadline = time.monotonic() + 60
-    while kept := [thing for thing in gc.get_objects() if type(thing) is worker_module.Call]:
+    while kept := [thing for thing in gc.get_objects() if type(thing) is engine_module.Call]:
         if time.monotonic() > deadline:
             break
         del kept

@@ -20,8 +20,8 @@ from semreward import (
     SemanticSimilarityReward,
     paper_reward,
 )
-from semreward.batch import Batch
 from semreward.errors import ArgumentError, ArgumentTypeError
+from semreward.rewards.base import Batch
 from semreward.rewards.guards import LengthRatioGuard, NumberRecallReward, RepetitionGuard
 from semreward.text import END_TOKENS, answer_text
 

@@ -20,7 +20,7 @@ from transformers import BertConfig, BertForSequenceClassification, BertModel, B
 
 from semreward import SentenceTransformerEncoder, check_encoder
 from semreward.adaptation import AdaptationConfig, adapt_encoder
-from semreward.encoders import folders
+from semreward.encoders import loading
 from semreward.errors import EncoderError, UnreadableTextError
 
 WORDS = ["a", "the", "cat", "dog", "sleeps", "in", "garden", "red", "query", "passage", ":", ".", ",", "3"]
@@ -408,6 +408,6 @@ def test_a_short_name_is_that_of_sentence_transformers(monkeypatch, bert_folder,
 
     names = []
     monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda name, **_: names.append(name) or str(bert_folder))
-    assert folders.model_folder(name) == bert_folder
+    assert loading.model_folder(name) == bert_folder
     assert SentenceTransformerEncoder(name).fingerprint == encoder_of(bert_folder).fingerprint
     assert set(names) == {asked}

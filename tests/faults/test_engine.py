@@ -12,7 +12,7 @@ from doubles import BigramEncoder
 from faults.soak import soak
 from semreward import CompositeReward, LanguageConsistencyReward, SemanticSimilarityReward
 from semreward.encoders.engine import Engine, close_engine, engine_of
-from semreward.encoders.worker import PreparingModel, VectorCache
+from semreward.encoders.vectors import PreparingModel, VectorCache
 from semreward.errors import ArgumentError, EncoderError, EncoderUnavailableError, UnreadableTextError
 from semreward.rewards.similarity import similarities
 

@@ -2,8 +2,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semreward.rewards.guards import LengthRatioGuard, NumberRecallReward, RepetitionGuard, SourceCopyGuard
-from semreward.rewards.ngrams import copied_share, repeated_share
+from semreward.rewards.guards import (
+    LengthRatioGuard,
+    NumberRecallReward,
+    RepetitionGuard,
+    SourceCopyGuard,
+    copied_share,
+    repeated_share,
+)
 from semreward.rewards.numerals import digit_numbers, written_numbers
 from semreward.text import normalise
 

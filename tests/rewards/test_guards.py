@@ -4,8 +4,15 @@ import numpy as np
 import pytest
 
 from semreward.errors import ArgumentError, ArgumentTypeError, MissingColumnError
-from semreward.rewards.guards import LengthRatioGuard, NumberRecallReward, RepetitionGuard, SourceCopyGuard
-from semreward.rewards.ngrams import copied_share, repeated_share, weighted_length
+from semreward.rewards.guards import (
+    LengthRatioGuard,
+    NumberRecallReward,
+    RepetitionGuard,
+    SourceCopyGuard,
+    copied_share,
+    repeated_share,
+    weighted_length,
+)
 from semreward.testing import check_reward
 
 TIBETAN = "ཁོང་གིས་ཁྲོམ་ལ་ཀུ་ཤུ་གསུམ་ཉོས།"

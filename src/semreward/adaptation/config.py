@@ -7,7 +7,7 @@ from os import PathLike, fspath
 from typing import Any
 
 from semreward.arguments import check_choice, check_count, check_number, check_share
-from semreward.encoders.folders import resolved_name
+from semreward.encoders.loading import resolved_name
 from semreward.errors import ArgumentError
 
 _CHECKS: Mapping[str, Callable[[str, Any], None]] = {

@@ -6,11 +6,10 @@ from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property, partial
 from typing import Any, Literal, TypeAlias, get_args
 
-from semreward.arguments import check_choice, check_text, is_column
+from semreward.arguments import check_choice, check_text, is_column, is_nothing
 from semreward.audit import edits
 from semreward.audit.codemixing import Lexicon, code_mixed, learn_lexicon
 from semreward.audit.tables import LanguageTable, rewritten, table_of
-from semreward.batch import is_nothing
 from semreward.errors import ArgumentError, ArgumentTypeError
 
 Kind: TypeAlias = Literal["form", "language", "padding", "order", "meaning"]

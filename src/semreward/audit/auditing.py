@@ -14,12 +14,11 @@ from semreward.audit.attacks import DEFAULT_ATTACKS, HUB, Attack, AuditRow, Corp
 from semreward.audit.codemixing import learn_lexicon
 from semreward.audit.results import AttackResult, AuditReport, Level, verdict_of
 from semreward.audit.tables import LanguageTable, table_of
-from semreward.batch import reference_texts
 from semreward.errors import ArgumentError, ArgumentTypeError
 from semreward.protocols import RewardFunction
 from semreward.rewards.calling import reward_name
 from semreward.rewards.composite import TOTAL, CompositeReward, as_composite
-from semreward.text import answer_text, normalise
+from semreward.text import answer_text, normalise, reference_texts
 
 _EXAMPLE_LENGTH = 60
 _TIE = 1e-6  # rewards that differ by less are the same: encoders round

@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from semreward import calibration, testing
 from semreward.audit.auditing import audit_reward
 from semreward.audit.results import ENDINGS
-from semreward.batch import Batch
 from semreward.cli.rewards import load, number_or_text, reward_of, similarity_of
 from semreward.cli.streams import ABOUT_ROWS, Row, check_target, located, name_of, put, refusals, rows_of, say
 from semreward.encoders.checking import Check, check_encoder
 from semreward.encoders.local import SentenceTransformerEncoder
 from semreward.errors import ArgumentError, EncoderUnavailableError, SemRewardError
 from semreward.files import is_file
+from semreward.rewards.base import Batch
 from semreward.rewards.composite import CompositeReward, as_composite
 from semreward.rewards.detector import FastTextDetector, probabilities_of
 from semreward.scripts import writing_of

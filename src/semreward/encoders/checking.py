@@ -10,10 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from semreward.encoders.engine import Engine, engine_of, require_encoder
-from semreward.encoders.local import ModelForward, SentenceTransformerEncoder
-from semreward.encoders.tokens import MOST_UNKNOWN
-from semreward.errors import ArgumentError, EncoderError, SemRewardError
+from semreward.encoders.engine import Engine, engine_of
+from semreward.encoders.local import MOST_UNKNOWN, ModelForward, SentenceTransformerEncoder
+from semreward.errors import ArgumentError, ArgumentTypeError, EncoderError, SemRewardError
 from semreward.protocols import Encoder
 from semreward.scripts import script_of_letter
 
@@ -25,6 +24,25 @@ _MOST_BEYOND, _MOST_DIFFERENCE = 0.05, 1e-2
 _ONE_VECTOR = 1e-4  # cosines of different texts are farther from 1
 _FEWEST_MARKS, _MOST_LOST = 0.01, 0.5  # per character of a language that needs them; of all marks
 _BATCH, _MOST_TEXTS = 64, 2048
+
+
+def as_encoder(encoder: object) -> Encoder:
+    """An encoder, from a path, a hub id or an encoder; an `ArgumentTypeError` for anything else."""
+    if isinstance(encoder, str) or hasattr(encoder, "__fspath__"):
+        return SentenceTransformerEncoder(encoder)  # type: ignore[arg-type] # a path becomes a string in there
+    if type(encoder).__module__.startswith("sentence_transformers"):
+        raise ArgumentTypeError(
+            "`encoder` must not be a loaded SentenceTransformer, which cannot be shared or pickled; pass its path or "
+            "hub id, or SentenceTransformerEncoder(path) for options"
+        )
+    # Looked up without reading it: a fingerprint may hash gigabytes.
+    has_fingerprint = hasattr(type(encoder), "fingerprint") or "fingerprint" in getattr(encoder, "__dict__", {})
+    if isinstance(encoder, type) or not has_fingerprint or not callable(getattr(encoder, "encode", None)):
+        raise ArgumentTypeError(
+            "`encoder` must be a path or hub id, or an object with `encode(texts)` and `fingerprint`; "
+            f"got {encoder if isinstance(encoder, type) else type(encoder).__name__}"
+        )
+    return encoder  # type: ignore[return-value] # just checked
 
 
 class Check(NamedTuple):
@@ -67,9 +85,7 @@ def check_encoder(encoder: Encoder | str | os.PathLike[str], texts: Sequence[str
     the model alone. An encoder that cannot be loaded is a fault in it. An empty text, or a wrong argument of the
     encoder, is an `ArgumentError`.
     """
-    if isinstance(encoder, (str, os.PathLike)):
-        encoder = SentenceTransformerEncoder(os.fspath(encoder))
-    require_encoder(encoder)
+    encoder = as_encoder(encoder)
     for row, text in enumerate([None] if isinstance(texts, str) else texts):
         if not isinstance(text, str) or not text.strip():
             raise ArgumentError(f"`texts` must be a list of non-empty strings, got {text!r} at row {row}; drop the row")

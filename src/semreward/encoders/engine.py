@@ -1,27 +1,40 @@
 """The path of every text to its vector: look it up, else have it encoded by the worker of its encoder.
 
 Encoders are descriptions. One table per process holds their state, so many callers are as fast as one with many texts.
+A caller hands its missing texts to the worker's thread, which encodes those of all callers together, and waits.
 """
 
 import math
 import os
+import queue
 import sys
 import threading
 import time
 import weakref
+from collections import deque
 from collections.abc import Callable, Collection, Hashable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from semreward.encoders.worker import Call, EncodeBatch, PreparingModel, Vector, VectorCache, Worker
-from semreward.errors import ArgumentError, ArgumentTypeError, EncoderError, EncoderUnavailableError, EncodingError
+from semreward.encoders.vectors import EncodeBatch, PlainModel, PreparingModel, Vector, VectorCache, unit_rows
+from semreward.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    EncoderError,
+    EncoderUnavailableError,
+    EncodingError,
+    UnreadableTextError,
+)
 from semreward.protocols import Encoder
 
 DEFAULT_CACHE_BYTES = 256 * 2**20
 
 _OPTIONS = ("batch_size", "cache_bytes", "timeout_s")  # that an engine takes from an encoder with `open_model()`
 _CHECK_S = 1.0  # after which a waiting caller checks that its worker lives; `close` waits for one
+_ROUND_TEXTS = 8192  # enough to sort well by length, few enough that no caller waits long for another one's texts
+_GATHER_S = 0.005  # how long a round waits for other callers while there are several; a lone one never waits
 
 
 class Engine:
@@ -74,11 +87,14 @@ class Engine:
             errors |= call.errors
         return vectors, errors
 
-    def open(self) -> Worker:
+    def open(self) -> "Worker":
         """The worker with its model, which is loaded in the caller's thread: its GPU may decide the device."""
         with self._lock:
             if self._worker is None:
-                worker = Worker(self._open_model(), self._cache, self._batch_size)
+                model = self._open_model()
+                if not isinstance(model, PreparingModel):
+                    model = PlainModel(model, self._batch_size)
+                worker = Worker(model, self._cache)
                 weakref.finalize(self, worker.inbox.put, None)  # ends the thread of an engine that nobody holds
                 self._worker = worker
             return self._worker
@@ -94,11 +110,11 @@ class Engine:
                 worker.thread.join(_CHECK_S)
 
     @property
-    def model(self) -> EncodeBatch | PreparingModel | None:
+    def model(self) -> PreparingModel | None:
         """The model, if it is loaded."""
         return getattr(self._worker, "model", None)
 
-    def _wait_for(self, call: Call) -> None:
+    def _wait_for(self, call: "Call") -> None:
         if sys.is_finalizing():  # its threads stand still
             raise EncoderError("the interpreter is shutting down; encode before it does")
         try:
@@ -120,6 +136,161 @@ class Engine:
             call.ended = True  # the worker skips what nobody waits for
         if call.error is not None:
             raise call.error
+
+
+class Call:
+    """The missing texts of one caller, their vectors or errors as they arrive, and the error that ended the call."""
+
+    def __init__(self, texts: list[str], keep: frozenset[str]) -> None:
+        self.texts, self.keep = sorted(texts, key=longest_first), keep
+        self.vectors: dict[str, Vector] = {}
+        self.errors: dict[str, EncoderError] = {}
+        self.error: BaseException | None = None
+        self.ended = False  # also set by a caller that waits no longer
+        self.done = threading.Lock()  # released at the end; an `Event` whose `wait` is interrupted may stay locked
+        self.done.acquire()
+        self.todo = deque(self.texts)
+        self.thread = threading.current_thread()  # of the worker, once the call is submitted
+
+    def receive(self, text: str, outcome: Vector | EncoderError) -> None:
+        """Take the vector or the error of a text; a call that has ended takes nothing."""
+        if self.ended:
+            return
+        if isinstance(outcome, EncoderError):
+            self.errors[text] = outcome
+        else:
+            self.vectors[text] = outcome
+        if len(self.vectors) + len(self.errors) == len(self.texts):
+            self.end(None)
+
+    def end(self, error: BaseException | None) -> None:
+        """End, with an error unless all texts are served."""
+        if not self.ended:
+            self.error, self.ended = error, True
+            self.done.release()
+
+
+class Worker:
+    """Encodes in rounds, whose state is local: whatever ends a round, its callers get their vectors or an error."""
+
+    def __init__(self, model: PreparingModel, cache: VectorCache) -> None:
+        self.model, self._cache = model, cache
+        self.inbox: queue.SimpleQueue[Call | None] = queue.SimpleQueue()  # `None` ends the thread
+        self.thread: threading.Thread | None = None
+        self._served = deque([1, 1], maxlen=2)  # callers of the last rounds
+
+    def submit(self, call: Call) -> None:
+        """Hand a call to the thread, which is started unless it runs. The caller holds a lock."""
+        if self.thread is None or not self.thread.is_alive():
+            torch: Any = sys.modules.get("torch")  # the current GPU belongs to a thread, a new one does not inherit it
+            gpu = torch.cuda.current_device() if torch is not None and torch.cuda.is_initialized() else None
+            self.thread = threading.Thread(target=self._work, args=(gpu,), name="semreward-encoder", daemon=True)
+            self.thread.start()
+        call.thread = self.thread
+        self.inbox.put(call)
+
+    def _work(self, gpu: int | None) -> None:
+        if gpu is not None:
+            sys.modules["torch"].cuda.set_device(gpu)
+        calls: list[Call] = []
+        while calls or self._take(calls, None):
+            end = time.monotonic() + _GATHER_S
+            # Wait for as many callers as the last rounds served; take what is there in any case.
+            while self._take(calls, max(0.0, end - time.monotonic()) if len(calls) < max(self._served) else 0.0):
+                pass
+            calls = self._round(calls)
+
+    def _take(self, calls: list[Call], timeout_s: float | None) -> bool:
+        """Add the call that comes next; False where none comes in time, or none at all any more."""
+        try:
+            call = self.inbox.get(timeout=timeout_s)
+        except queue.Empty:
+            return False
+        if call is None:
+            self.inbox.put(None)  # found again when all calls are served
+            return False
+        calls.append(call)
+        return True
+
+    def _round(self, calls: list[Call]) -> list[Call]:
+        """Serve an equal share of each call's texts; returns the calls that have more."""
+        self._served.append(len(calls))
+        share = max(1, _ROUND_TEXTS // len(calls))
+        waiting: dict[str, list[Call]] = {}
+        try:
+            for call in calls:
+                for _ in range(min(share, len(call.todo))):
+                    waiting.setdefault(call.todo.popleft(), []).append(call)
+            self._serve(waiting)
+        except BaseException as error:  # noqa: BLE001 - raised again in the threads that wait
+            for call in calls:
+                call.end(error)
+        return [call for call in calls if call.todo and not call.ended]
+
+    def _serve(self, waiting: dict[str, list[Call]]) -> None:
+        """Encode the texts of a round; a batch that fails is split until the text that makes it fail is alone."""
+        keep = frozenset(text for text, calls in waiting.items() if any(text in call.keep for call in calls))
+        found, missing = self._cache.get(waiting, keep)
+        _deliver(found, waiting)
+        parts = [sorted(missing, key=longest_first)] if missing else []
+        while parts:
+            for batch, inputs in self.model.batches(parts.pop()):
+                if all(call.ended for text in batch for call in waiting.get(text, ())):
+                    continue
+                try:
+                    vectors = self._forward(inputs)
+                except Exception as error:
+                    if not self._is_of_texts(error):
+                        raise
+                    if len(batch) > 1:
+                        parts += [batch[len(batch) // 2 :], batch[: len(batch) // 2]]
+                        continue
+                    vectors = [_named(error, batch[0])]
+                else:
+                    vectors = vectors if self.model.isolates else unit_rows(vectors, batch)
+                outcomes = dict(zip(batch, vectors, strict=True))
+                self._cache.put({t: row for t, row in outcomes.items() if isinstance(row, np.ndarray)}, keep)
+                _deliver(outcomes, waiting)
+        _deliver(dict.fromkeys(waiting, EncoderError("the model returned no vector for this text")), waiting)
+
+    def _forward(self, inputs: Any) -> Any:
+        """What the model returns for a batch; raises what it raised."""
+        if isinstance(inputs, Exception):
+            raise inputs
+        return self.model.forward(inputs)
+
+    def _is_of_texts(self, error: Exception) -> bool:
+        """Whether it is the fault of the texts that failed: the model still encodes a letter."""
+        if isinstance(error, UnreadableTextError):
+            return True
+        if self.model.isolates or isinstance(error, EncoderUnavailableError):
+            return False
+        try:
+            for _, inputs in self.model.batches(["a"]):
+                self._forward(inputs)
+        except Exception as again:  # noqa: BLE001 - the first one is raised
+            return isinstance(again, UnreadableTextError)
+        return True
+
+
+def _named(error: Exception, text: str) -> EncoderError:
+    """An `EncoderError` that names its text."""
+    if isinstance(error, EncoderError):
+        return error
+    named = EncoderError(f"the encoder failed at {text[:60]!r}: {error!r}; shorten the text, or drop its row")
+    named.__cause__ = error
+    return named
+
+
+def _deliver(outcomes: dict[str, Any], waiting: dict[str, list[Call]]) -> None:
+    for text, outcome in outcomes.items():
+        for call in waiting.pop(text, ()):
+            call.receive(text, outcome)
+
+
+def longest_first(text: str) -> tuple[int, str]:
+    """Sorts the longest texts first, so that lack of memory shows at once; in bytes, which tokens follow best."""
+    return -(len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))), text
 
 
 def engine_of(encoder: Encoder) -> Engine:
@@ -194,19 +365,3 @@ class EngineEncoder(Encoder):
     def truncated_texts(self) -> int:
         """How many texts were longer than what the model sees, since it was loaded in this process."""
         return getattr(engine_of(self).model, "truncated_texts", 0)
-
-
-def require_encoder(encoder: object) -> None:
-    """Raise `ArgumentTypeError` unless an object is an `Encoder`."""
-    if type(encoder).__module__.startswith("sentence_transformers"):
-        raise ArgumentTypeError(
-            "`encoder` must not be a loaded SentenceTransformer, which cannot be shared or pickled; pass its path or "
-            "hub id, or SentenceTransformerEncoder(path) for options"
-        )
-    # Looked up without reading it: a fingerprint may hash gigabytes.
-    has_fingerprint = hasattr(type(encoder), "fingerprint") or "fingerprint" in getattr(encoder, "__dict__", {})
-    if isinstance(encoder, type) or not has_fingerprint or not callable(getattr(encoder, "encode", None)):
-        raise ArgumentTypeError(
-            "`encoder` must be a path or hub id, or an object with `encode(texts)` and `fingerprint`; "
-            f"got {encoder if isinstance(encoder, type) else type(encoder).__name__}"
-        )

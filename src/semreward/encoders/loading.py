@@ -1,14 +1,19 @@
-"""Loading a model into this process: its device, its window, and whether it is whole and works."""
+"""Loading a model: what its files say before, its device and its window, and whether it is whole and works after."""
 
+import hashlib
+import json
 import logging
 import os
-from functools import partial
+import re
+from collections.abc import Iterator, Mapping
+from functools import lru_cache, partial
 from itertools import chain
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from semreward.errors import ArgumentError, EncoderError
+from semreward.errors import ArgumentError, ArgumentTypeError, EncoderError, EncoderNotFoundError
 
 if TYPE_CHECKING:
     import torch
@@ -16,9 +21,157 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# The files that decide the vectors; libraries prefer safetensors.
+_WEIGHTS = ("*.safetensors", "pytorch_model*.bin", "adapter_model*.bin")
+_TOKENIZER = re.compile(r"(tokenizer|sentencepiece\.bpe|spiece)\.model|(tokenizer|vocab)\.json|(vocab|merges)\.txt")
+_CONFIG = re.compile(r"(modules|((sentence_\w+|tokenizer|router|adapter)_)?config|config_sentence_transformers)\.json")
+# Keys of a configuration that say how a model was saved or is compared, not what it computes.
+_IRRELEVANT_KEYS = re.compile(
+    "__version__|_name_or_path|architectures|backend|base_model_name_or_path|dtype|inference_mode|is_local"
+    "|local_files_only|peft_version|similarity_fn_name|torch_dtype|transformers_version"
+)
+
+# What the names of a model's family, modules or architecture say that it is; the first that matches.
+_OTHER_KINDS = {
+    "CrossEncoder|cross_encoder|SequenceClassification|Ranking|RewardModel": "a cross-encoder or reranker (of pairs)",
+    "Sparse|sparse_encoder": "a sparse encoder (SPLADE)",
+    "ColBERT|MultiVector|multi_vector|pylate|ForRetrieval": "a late-interaction model (ColBERT)",
+    "ForCausalLM|LMHeadModel|ForConditionalGeneration": "a language model",
+    "ForTokenClassification|ForQuestionAnswering|ForMultipleChoice": "a model of another task",
+}
+
 _SHOWN_WEIGHTS = 5
 _PROBES = ["a", "The same text must always have the same vector, alone or beside others."]
 _FIRST_THAT_MARKS = 5  # version of transformers that marks each weight that it loads, so as not to initialise it
+
+
+def resolved_name(name_or_path: str | os.PathLike[str]) -> str:
+    """The absolute path of a local model folder, or a hub id as it is; an error for a path without a model."""
+    if not isinstance(name_or_path, (str, os.PathLike)):
+        raise ArgumentTypeError(f"`name_or_path` must be a hub id or a path, got {name_or_path!r}")
+    name = os.fspath(name_or_path)
+    path = Path(name).expanduser()
+    if name and path.is_dir():
+        if any((path / f"{kind}.json").is_file() for kind in ("modules", "config", "adapter_config")):
+            return str(path.resolve())
+        raise EncoderNotFoundError(
+            f"`name_or_path` must hold a model, but {name!r} has neither modules.json nor config.json; correct the path"
+        )
+    parts = Path(name).parts
+    looks_local = not name or name.startswith((".", "~", "/")) or "\\" in name or len(parts) > 2  # noqa: PLR2004
+    if looks_local or path.exists() or (len(parts) > 1 and Path(parts[0]).is_dir()):
+        raise EncoderNotFoundError(f"`name_or_path` must be a hub id or an existing folder, got {name!r}; correct it")
+    return name
+
+
+def model_folder(name_or_path: str, revision: str | None = None, *, only: str | None = None) -> Path:
+    """The local folder of a model, from the cache or the hub: all files, or only those like `only`."""
+    if Path(name_or_path).is_dir():
+        return Path(name_or_path)
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    name = _hub_id(name_or_path)
+    if only is not None:
+        return Path(snapshot_download(name, revision=revision, allow_patterns=[only]))
+    try:
+        folder = Path(snapshot_download(name, revision=revision, local_files_only=True))
+        if any(path for pattern in _WEIGHTS for path in folder.rglob(pattern)):  # else only its configuration is here
+            return folder
+    except LocalEntryNotFoundError:
+        pass
+    return Path(snapshot_download(name, revision=revision))
+
+
+def _hub_id(name: str) -> str:
+    """The full id of a hub model: sentence-transformers takes short names for its own, with old exceptions."""
+    if "/" in name:
+        return name
+    from sentence_transformers.util.misc import ORIGINAL_TRANSFORMER_MODELS
+
+    return name if name.lower() in ORIGINAL_TRANSFORMER_MODELS else f"sentence-transformers/{name}"
+
+
+def digest_of(folder: Path) -> str:
+    """A hash of all files that decide the vectors: of the modules, their routes, adapters, and the adapters' bases."""
+    files = hashlib.sha256()
+    for name, path in _relevant_files(folder):
+        status = path.stat()
+        files.update(name.encode())
+        files.update(_file_digest(path, status.st_size, status.st_mtime_ns))
+    return files.hexdigest()
+
+
+def _relevant_files(folder: Path) -> Iterator[tuple[str, Path]]:
+    """The files that decide the vectors, in a fixed order, without checkpoints of a training beside them."""
+    for subfolder in sorted(_module_folders(folder)):
+        for pattern in _WEIGHTS:
+            if weights := sorted(subfolder.glob(pattern)):
+                yield from ((path.relative_to(folder).as_posix(), path) for path in weights)
+                break
+        for path in sorted(subfolder.glob("*")):
+            if _TOKENIZER.fullmatch(path.name) or _CONFIG.fullmatch(path.name):
+                yield path.relative_to(folder).as_posix(), path
+        if base := _content(subfolder / "adapter_config.json").get("base_model_name_or_path"):
+            yield from ((f"base/{name}", path) for name, path in _relevant_files(model_folder(base)))
+
+
+def _module_folders(folder: Path) -> set[Path]:
+    """The folder itself, and those of its modules and of a router's modules."""
+    found, pending = {folder}, [folder / module["path"] for module in _content(folder / "modules.json", list)]
+    while pending:
+        found.add(module := pending.pop())
+        for name in ("router_config.json", "config.json"):
+            routes = _content(module / name).get("types", ())
+            pending += [module / route for route in routes if (module / route).is_dir() and module / route not in found]
+    return found
+
+
+@lru_cache(maxsize=1024)
+def _file_digest(path: Path, size: int, modified_ns: int) -> bytes:  # noqa: ARG001 - they key the cache
+    if _CONFIG.fullmatch(path.name):
+        config = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(config, dict):
+            config = {key: value for key, value in config.items() if not _IRRELEVANT_KEYS.fullmatch(key)}
+        return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).digest()
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 22):
+            digest.update(block)
+    return digest.digest()
+
+
+def prompts_of(folder: Path) -> Mapping[str, str]:
+    """The prompts that a model declares, by name; also its default prompt, by the name `""`."""
+    config = _content(folder / "config_sentence_transformers.json")
+    prompts = {name: text or "" for name, text in (config.get("prompts") or {}).items()}
+    default = config.get("default_prompt_name")
+    return prompts | ({"": prompts[default]} if default in prompts else {})
+
+
+def has_pooling(folder: Path, name: str) -> bool:
+    """Whether a model is a sentence encoder; False for a transformers model whose token vectors have to be pooled.
+
+    Raises an `EncoderError` if it is another kind of model.
+    """
+    modules = _content(folder / "modules.json", list)
+    family = _content(folder / "config_sentence_transformers.json").get("model_type", "")
+    names = [family, *(module["type"] for module in modules)]
+    if not modules:
+        base = _content(folder / "adapter_config.json").get("base_model_name_or_path")
+        root = model_folder(base, only="*.json") if base else folder
+        names += _content(root / "config.json").get("architectures") or ()
+    for words, kind in _OTHER_KINDS.items():
+        if any(re.search(words, name) for name in names):
+            remedy = "name another model, or adapt a pretrained one: semreward.adaptation"
+            raise EncoderError(f"`name_or_path` must be a sentence encoder, but {name!r} is {kind}; {remedy}")
+    return bool(modules)
+
+
+def _content(path: Path, kind: type = dict) -> Any:
+    """What a JSON file holds; nothing if there is no such file, or if it holds something of another kind."""
+    content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    return content if isinstance(content, kind) else kind()
 
 
 def resolved_device(device: str) -> "torch.device":

@@ -2,19 +2,18 @@
 
 import hashlib
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from semreward.arguments import check_choice, check_count, check_number
+from semreward.encoders import loading
 from semreward.encoders.engine import DEFAULT_CACHE_BYTES, EngineEncoder, engine_of
-from semreward.encoders.folders import digest_of, has_pooling, model_folder, prompts_of, resolved_name
-from semreward.encoders.loading import check_model, check_weights, limit_tokens, resolved_device
-from semreward.encoders.tokens import TokenCounter
-from semreward.encoders.worker import PreparingModel
+from semreward.encoders.vectors import PreparingModel
 from semreward.errors import UnreadableTextError
 
 if TYPE_CHECKING:
@@ -35,6 +34,11 @@ _ACCELERATOR_BATCH_TOKENS = 32_768
 _FIRST_PORTION = 64
 _FIRST_CPU_PORTION = 1024
 _LARGEST_PORTION = 4096
+
+MOST_UNKNOWN = 0.05  # share of unknown tokens up to which an encoder knows a language
+_FEWEST_TOKENS = 20  # whose share of unknown ones is judged
+_EXAMPLES = 5
+_SPECIAL = ("bos", "eos", "pad", "cls", "sep", "mask")
 
 _UNREADABLE = (
     "the encoder's tokenizer does not know a single word of {!r}: use an encoder that was trained on this language, or "
@@ -76,7 +80,7 @@ class SentenceTransformerEncoder(EngineEncoder):
     cache_bytes: int = DEFAULT_CACHE_BYTES
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "name_or_path", resolved_name(self.name_or_path))
+        object.__setattr__(self, "name_or_path", loading.resolved_name(self.name_or_path))
         check_choice("dtype", self.dtype, get_args(Dtype))
         for name in ("max_tokens", "batch_tokens"):
             if getattr(self, name) is not None:
@@ -86,12 +90,12 @@ class SentenceTransformerEncoder(EngineEncoder):
     @property
     def fingerprint(self) -> str:
         """Sixteen hexadecimal digits for weights, tokenizer, pooling, `max_tokens` and `prompt`; not for the device."""
-        folder = model_folder(self.name_or_path, self.revision)
-        prompts = prompts_of(folder)
+        folder = loading.model_folder(self.name_or_path, self.revision)
+        prompts = loading.prompts_of(folder)
         prompt = self.prompt and prompts.get(self.prompt, self.prompt)
         if prompt == "" and prompts.get(""):
             prompt = "\0"  # the default prompt is left out
-        return hashlib.sha256(f"{digest_of(folder)}|{self.max_tokens}|{prompt or ''}".encode()).hexdigest()[:16]
+        return hashlib.sha256(f"{loading.digest_of(folder)}|{self.max_tokens}|{prompt or ''}".encode()).hexdigest()[:16]
 
     def warmup(self) -> None:
         """Load and check the model now, before a trainer changes how models are loaded (ZeRO-3) or run."""
@@ -102,22 +106,22 @@ class SentenceTransformerEncoder(EngineEncoder):
         import torch
         from sentence_transformers import SentenceTransformer
 
-        folder, name = model_folder(self.name_or_path, self.revision, only="*.json"), self.name_or_path
-        prompts = prompts_of(folder)
-        if not has_pooling(folder, name):
+        folder, name = loading.model_folder(self.name_or_path, self.revision, only="*.json"), self.name_or_path
+        prompts = loading.prompts_of(folder)
+        if not loading.has_pooling(folder, name):
             logger.warning("%s was not trained for sentences: its token vectors are averaged; adapt it first", name)
         if self.prompt is None and "" not in prompts and any(prompts.values()):
             advice = "pass the name of one as `prompt`, or prompt='' for none"
             logger.warning("%s declares prompts (%s) and gets none; %s", name, ", ".join(prompts), advice)
-        device = resolved_device(self.device)
+        device = loading.resolved_device(self.device)
         automatic = ("float32", _CPU_BATCH_TOKENS) if device.type == "cpu" else ("bfloat16", _ACCELERATOR_BATCH_TOKENS)
         dtype = automatic[0] if self.dtype == "auto" else self.dtype
         options = {"dtype": getattr(torch, dtype)}
         model = SentenceTransformer(name, device="cpu", revision=self.revision, model_kwargs=options)
-        check_weights(model)
+        loading.check_weights(model)
         model = model.eval().to(device)
-        limit_tokens(model, self.max_tokens)
-        check_model(model, tolerance=1e-4 if dtype == "float32" else 1e-2)
+        loading.limit_tokens(model, self.max_tokens)
+        loading.check_model(model, tolerance=1e-4 if dtype == "float32" else 1e-2)
         logger.info("encoder %s loaded on %s in %s", name, device, dtype)
         prompt = self.prompt and prompts.get(self.prompt, self.prompt)
         return ModelForward(model, prompt=prompt, batch_tokens=self.batch_tokens or automatic[1])
@@ -221,3 +225,85 @@ def _rows_of(features: Features, rows: "torch.Tensor", longest: int, mask_NT: "t
             if value.shape[:2] == mask_NT.shape:
                 part[name] = part[name][:, window].contiguous()
     return part
+
+
+class TokenCounts(NamedTuple):
+    """For each of N texts the number of its tokens, without special ones and the prompt's."""
+
+    tokens: NDArray[np.int64]
+    unknown: NDArray[np.int64]
+    words: NDArray[np.int64]  # known tokens with a letter
+    numbers: NDArray[np.int64]  # known tokens with a digit
+
+    def unreadable(self, texts: Sequence[str]) -> NDArray[np.bool_]:
+        """Which texts have no known word; digits make only a text without letters readable."""
+        has_letter = np.array([any(map(str.isalpha, text)) for text in texts[: len(self.unknown)]], dtype=bool)
+        return (self.unknown > 0) & (self.words <= 0) & (has_letter | (self.numbers <= 0))
+
+
+class TokenCounter:
+    """Counts tokens, and warns once if too many are unknown. A tokenizer that falls back to bytes knows them all."""
+
+    def __init__(self, model: "SentenceTransformer", prompt: str | None) -> None:
+        self._model, self._tokenizer = model, model.tokenizer
+        special = [getattr(self._tokenizer, f"{name}_token_id", None) for name in _SPECIAL]
+        self._special = [number for number in special if number is not None]
+        number = getattr(self._tokenizer, "unk_token_id", None)
+        if hasattr(self._tokenizer, "token_to_id"):  # of static embeddings
+            number = self._tokenizer.token_to_id(getattr(self._tokenizer.model, "unk_token", None) or "[UNK]")
+        self._unknown = None if number in self._special else number  # some models name another token so
+        self._seen, self._has_warned = np.zeros(2, dtype=np.int64), False
+        self._of_prompt = np.zeros((4, 1), dtype=np.int64)
+        if prompt and prompt.strip():
+            self._of_prompt = np.array(self.count(model.preprocess([prompt.strip()])))
+
+    def count(self, features: Features) -> TokenCounts:
+        """The counts of tokenised texts; without an unknown token all tokens count as words."""
+        numbers, rows, texts = _flat(features)
+        kinds = [~np.isin(numbers, self._special), numbers == self._unknown]
+        kinds += [kinds[0], kinds[0]] if self._unknown is None else list(self._kinds[:, numbers])
+        return TokenCounts(*(np.array([np.bincount(rows[kind], minlength=texts) for kind in kinds]) - self._of_prompt))
+
+    def unreadable(self, features: Features, texts: Sequence[str]) -> set[str]:
+        """The texts of which the tokenizer knows no word."""
+        if self._unknown is None:
+            return set()
+        counts = self.count(features)
+        unreadable = counts.unreadable(texts)
+        counted = unreadable if unreadable.any() else ...  # the others will come again
+        self._seen += (counts.tokens[counted].sum(), counts.unknown[counted].sum())
+        tokens, unknown = self._seen.tolist()
+        if tokens >= _FEWEST_TOKENS and unknown > MOST_UNKNOWN * tokens and not self._has_warned:
+            self._has_warned = True
+            words = self.unknown_words([texts[row] for row in np.flatnonzero(counts.unknown > 0).tolist()])
+            message = "%.0f %% of the first %d tokens are unknown to the encoder, such as in %s: it cannot judge them"
+            logger.warning(message, 100 * unknown / tokens, tokens, ", ".join(words))
+        return {texts[row] for row in np.flatnonzero(unreadable).tolist()}
+
+    def unknown_words(self, texts: Sequence[str]) -> list[str]:
+        """A few words of texts in which there are unknown tokens."""
+        words = list(dict.fromkeys(word for text in texts[:_EXAMPLES] for word in text.split()))
+        unknown = self.count(self._model.preprocess(words)).unknown + self._of_prompt[1]
+        return [words[row][:20] for row in np.flatnonzero(unknown > 0)[:_EXAMPLES].tolist()]
+
+    @cached_property
+    def _kinds(self) -> NDArray[np.bool_]:
+        """Which known tokens have a letter, and which a digit."""
+        vocabulary = self._tokenizer.get_vocab()
+        kinds = np.zeros((2, max(vocabulary.values()) + 1), dtype=bool)
+        for token, number in vocabulary.items():
+            kinds[:, number] = any(map(str.isalpha, token)), any(map(str.isdigit, token))
+        kinds[:, [self._unknown, *self._special]] = False
+        return kinds
+
+
+def _flat(features: Features) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
+    """The numbers of all tokens, the text of each, and N; nothing of inputs that are not tokens."""
+    numbers, mask, offsets = (features.get(name) for name in ("input_ids", "attention_mask", "offsets"))
+    if numbers is not None and mask is not None and numbers.shape == mask.shape:
+        rows, columns = np.nonzero(mask.numpy())
+        return numbers.numpy()[rows, columns], rows, len(mask)
+    if numbers is not None and offsets is not None:  # of static embeddings, one text after the other
+        starts = offsets.numpy()
+        return numbers.numpy(), np.repeat(np.arange(len(starts)), np.diff([*starts, len(numbers)])), len(starts)
+    return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), 0

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from semreward.arguments import check_count, check_number
 from semreward.client import ApiKey, Client, Failure, ServedModel, WrongAnswerError
 from semreward.encoders.engine import DEFAULT_CACHE_BYTES, EngineEncoder
-from semreward.encoders.worker import PreparingModel, Vector
+from semreward.encoders.vectors import PreparingModel, Vector
 from semreward.errors import EncoderError, EncoderUnavailableError
 
 logger = logging.getLogger(__name__)

@@ -11,8 +11,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from semreward.arguments import check_count
-from semreward.batch import check_column
+from semreward.arguments import check_column, check_count
 from semreward.errors import ArgumentError, ArgumentTypeError
 from semreward.evaluation.asking import AnswerFile, answerer_name, check_fields, key_of
 from semreward.evaluation.score import evaluated_answers, signature_of

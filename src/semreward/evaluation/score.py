@@ -13,15 +13,17 @@ from itertools import zip_longest
 from typing import Any, TypeAlias
 
 import semreward
-from semreward.batch import Batch, Texts, check_column, reference_texts
+from semreward.arguments import check_column
+from semreward.encoders.checking import as_encoder
 from semreward.errors import ArgumentError, ArgumentTypeError
 from semreward.protocols import Completion, Encoder
+from semreward.rewards.base import Batch
 from semreward.rewards.detector import LanguageDetector
 from semreward.rewards.language import LanguageConsistencyReward
 from semreward.rewards.overlap import rouge_l_f1, sacrebleu_module
-from semreward.rewards.similarity import as_encoder, similarities
+from semreward.rewards.similarity import similarities
 from semreward.scripts import scripts_of
-from semreward.text import DEFAULT_ANSWER, Answer, units
+from semreward.text import DEFAULT_ANSWER, Answer, Texts, reference_texts, units
 
 References: TypeAlias = Sequence[str | Sequence[str]]
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from semreward.batch import check_column
+from semreward.arguments import check_column
 from semreward.errors import ArgumentError
 from semreward.integrations.scoring import SCORE, Adapter, OnNone, errors_logged
 from semreward.protocols import RewardFunction

@@ -11,8 +11,7 @@ from typing import Any, Literal, TypeAlias
 from semreward.arguments import is_finite_number
 from semreward.errors import ArgumentError, ArgumentTypeError
 from semreward.protocols import RewardFunction
-from semreward.rewards.base import in_thread
-from semreward.rewards.calling import reward_name
+from semreward.rewards.calling import in_thread, reward_name
 from semreward.rewards.composite import CompositeReward, as_composite
 
 logger = logging.getLogger(__name__)

@@ -5,14 +5,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
-from semreward.arguments import is_column
-from semreward.batch import Batch
+from semreward.arguments import in_one_order, is_column
 from semreward.errors import ArgumentError, ArgumentTypeError
 from semreward.monitor.alarms import Watched
 from semreward.monitor.metrics import Component, measure
 from semreward.protocols import RewardFunction
-from semreward.rewards.base import AsyncReward, Outcome, Reward, in_one_order, reward_bounds
-from semreward.rewards.calling import is_torch_module, reward_name
+from semreward.rewards.base import Batch, Outcome, Reward
+from semreward.rewards.calling import AsyncReward, is_torch_module, reward_bounds, reward_name
 from semreward.rewards.composite import CompositeReward
 from semreward.rewards.language import LanguageConsistencyReward
 from semreward.text import DEFAULT_ANSWER, normalise

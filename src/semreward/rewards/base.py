@@ -1,38 +1,39 @@
-"""What every reward of ours shares: called as TRL calls one, it scores a `Batch` and logs."""
+"""How every reward of ours is called: the trainer's call is read once into a `Batch`, scored, logged and answered."""
 
-import asyncio
 import dataclasses
 import functools
 import logging
-import math
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from numbers import Real
 from typing import Any, Literal, TypeAlias, TypeVar, get_args
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
 import semreward
-from semreward.arguments import check_choice, check_text
-from semreward.batch import Batch
-from semreward.errors import ArgumentError, EncodingError
+from semreward.arguments import check_choice, check_column, check_text, is_column, is_nothing
+from semreward.errors import ArgumentError, ArgumentTypeError, EncodingError, MissingColumnError
 from semreward.protocols import Completion, Encoder, RewardValues
-from semreward.rewards.calling import reward_name
-from semreward.text import DEFAULT_ANSWER, Answer
+from semreward.rewards.calling import AsyncReward, reward_name
+from semreward.text import DEFAULT_ANSWER, Answer, Texts, is_missing_reference, normalise, reference_texts, source_text
 
 logger = logging.getLogger(__name__)
+
+MissingPolicy: TypeAlias = Literal["raise", "none"]
+"""What a row without its reference, source or language is: an error, or a row to which a reward does not apply."""
+
+MISSING_POLICIES: tuple[MissingPolicy, ...] = ("raise", "none")
 
 ErrorPolicy: TypeAlias = Literal["raise", "none"]
 """What becomes of rows that cannot be encoded: an error, or rows without a reward."""
 
 SelfReward = TypeVar("SelfReward", bound="Reward")
-_T = TypeVar("_T")
+
+_TRAINERS_COLUMNS = ("prompts", "completion_ids")  # `None` means absent
 
 
 @dataclass
@@ -44,6 +45,100 @@ class Outcome:
     extras: dict[str, list[Any]] = field(default_factory=dict)  # columns, likewise; the same ones in every call
     errors: dict[int, EncodingError] = field(default_factory=dict)  # why rows have no value
     parts: dict[str, NDArray[np.float64]] = field(default_factory=dict)  # what a composite's values are made of
+
+
+class Batch:
+    """One call of a trainer. Rewards score a batch; the components of a composite share it.
+
+    Whatever breaks a rule is an error that names column, rule, value, row and remedy: `ArgumentTypeError` for a wrong
+    type, `MissingColumnError` for an absent column, `ArgumentError` for the rest.
+
+    Args:
+        completions: `N` texts, or `N` lists of messages.
+        columns: What else the trainer passed, by name: `prompts`, `completion_ids`, the data set's columns.
+        answer: How the answer is found in a completion.
+        hooks: The trainer's `log_metric` and `log_extra`, if it offers them.
+    """
+
+    def __init__(
+        self,
+        completions: Sequence[Completion],
+        columns: Mapping[str, Any],
+        *,
+        answer: Callable[[Completion], str] = DEFAULT_ANSWER,
+        hooks: Mapping[str, Any] | None = None,
+    ) -> None:
+        if not callable(answer):
+            raise ArgumentError(f"`answer` must be an Answer or a callable from completions to texts, got {answer!r}")
+        if not is_column(completions):
+            raise ArgumentTypeError(
+                f"`completions` must be a list of completions, got {type(completions).__name__}; "
+                "wrap a single one: completions=[...]"
+            )
+        for name in _TRAINERS_COLUMNS:
+            if columns.get(name) is not None:
+                check_column(name, columns[name], len(completions))
+        self.completions, self.columns, self.answer = completions, columns, answer
+        self.hooks = {name: hook for name, hook in (hooks or {}).items() if hook is not None}
+        self._texts: dict[tuple[Any, str, str], list[Any]] = {}
+
+    def __len__(self) -> int:
+        return len(self.completions)
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The call as the trainer made it, for a reward function of any kind."""
+        return {"completions": self.completions, **self.columns, **self.hooks}
+
+    @cached_property
+    def answers(self) -> list[str]:
+        """The answer of each completion, possibly empty."""
+        answers = []
+        for row, completion in enumerate(self.completions):
+            try:
+                found: Any = self.answer(completion)
+            except ArgumentTypeError as error:
+                raise ArgumentTypeError(f"`completions` at row {row}: {error}") from None
+            except Exception as error:
+                raise ArgumentError(f"`answer` failed at row {row}, for {str(completion)[:80]!r}: {error!r}") from error
+            if not isinstance(found, str):
+                raise ArgumentTypeError(f"`answer` must return a text, got {found!r} at row {row}")
+            answers.append(found if isinstance(self.answer, Answer) else normalise(found))
+        return answers
+
+    def column(self, name: str) -> Sequence[Any]:
+        """A column that a reward needs, with one value per completion."""
+        column: Sequence[Any] | None = self.columns.get(name)
+        if column is None:
+            given = [key for key, value in self.columns.items() if value is not None or key not in _TRAINERS_COLUMNS]
+            raise MissingColumnError(
+                f"column `{name}` is {'None' if name in given else 'missing'} (columns of this call: "
+                f"{', '.join(sorted(given)) or 'none'}); "
+                "add it to the data set, or name the reward's column. TRL drops columns when "
+                "`remove_unused_columns=True`"
+            )
+        check_column(name, column, len(self))
+        return column
+
+    def references(self, name: str, on_missing: MissingPolicy = "raise") -> list[Texts | None]:
+        """The references of each row, one or several normalised texts; `None` if missing and `on_missing="none"`."""
+        return self._read(reference_texts, is_missing_reference, name, on_missing)
+
+    def sources(self, name: str, on_missing: MissingPolicy = "raise") -> list[str | None]:
+        """The source of each row: a text, or the texts of all its messages; `None` as for `references`."""
+        return self._read(source_text, is_nothing, name, on_missing)
+
+    def _read(
+        self, read: Callable[[Any, str, int], Any], is_missing: Callable[[Any], bool], name: str, on_missing: str
+    ) -> list[Any]:
+        """What a column's rows say, read once for all rewards that need it."""
+        key = (read, name, on_missing)
+        if key not in self._texts:
+            self._texts[key] = [
+                None if on_missing == "none" and is_missing(value) else read(value, name, row)
+                for row, value in enumerate(self.column(name))
+            ]
+        return self._texts[key]
 
 
 @dataclass(frozen=True)
@@ -150,60 +245,9 @@ class Reward(ABC):
         ]
         return "|".join([type(self).__qualname__, *sorted(parameters), f"semreward:{semreward.__version__}"])
 
-    def as_async(self) -> "AsyncReward":
+    def as_async(self) -> AsyncReward:
         """This reward as a coroutine function, for trainers that await rewards together; see `AsyncReward`."""
         return AsyncReward(self)
-
-
-@dataclass(frozen=True)
-class AsyncReward:
-    """A reward whose `__call__` is a coroutine. It runs in a thread, so the event loop stays free.
-
-    Samples that are awaited together share forward passes. It has its reward's name, pickles, and can be a component of
-    a `CompositeReward`. A cancelled call ends at once; its thread runs to the end unseen.
-
-    Example:
-        >>> import asyncio
-        >>> from semreward import LanguageConsistencyReward
-        >>> reward = LanguageConsistencyReward("bo").as_async()
-        >>> asyncio.run(reward(completions=["བོད་ཡིག", "Tibetan"]))
-        [1.0, 0.0]
-    """
-
-    reward: Reward
-
-    @property
-    def __name__(self) -> str:
-        return self.reward.name
-
-    @property
-    def bounds(self) -> tuple[float, float] | None:
-        """The bounds of the reward."""
-        return self.reward.bounds
-
-    async def __call__(self, **arguments: Any) -> RewardValues:
-        """Score `N` completions, see the reward's own `__call__`."""
-        return await in_thread(functools.partial(self.reward, **arguments))
-
-    async def score(self, batch: Batch) -> Outcome:
-        """The rewards of a batch, see the reward's own `score`."""
-        return await in_thread(functools.partial(self.reward.score, batch))
-
-    def signature(self) -> str:
-        """The signature of the reward: awaiting it changes no value."""
-        return self.reward.signature()
-
-
-# Threads of each event loop: enough to fill a forward pass, where the loop's own executor may have as few as five.
-_ASYNC_THREADS = 64
-_pools: WeakKeyDictionary[asyncio.AbstractEventLoop, ThreadPoolExecutor] = WeakKeyDictionary()
-
-
-async def in_thread(call: Callable[[], _T]) -> _T:
-    """What a call returns, made in a thread: the event loop stays free. Nested loops have threads of their own."""
-    loop = asyncio.get_running_loop()
-    pool = _pools.setdefault(loop, ThreadPoolExecutor(_ASYNC_THREADS, thread_name_prefix="semreward-async"))
-    return await loop.run_in_executor(pool, copy_context().run, call)
 
 
 def as_values(array: NDArray[np.float64]) -> RewardValues:
@@ -212,22 +256,6 @@ def as_values(array: NDArray[np.float64]) -> RewardValues:
     for row in np.flatnonzero(np.isnan(array)):
         values[row] = None
     return values
-
-
-def reward_bounds(reward: object) -> tuple[float, float] | None:
-    """The range, low <= high, that a reward function of any kind declares by an attribute `bounds`; or `None`."""
-    while isinstance(reward, functools.partial):
-        reward = reward.func
-    try:
-        low, high = map(float, getattr(reward, "bounds", None))  # type: ignore[arg-type] # anything but a pair is caught
-    except (TypeError, ValueError):
-        return None
-    return (low, high) if math.isfinite(low) and math.isfinite(high) and low <= high else None
-
-
-def in_one_order(values: Iterable[_T]) -> tuple[_T, ...]:
-    """A collection as a tuple; sets in an order that is the same in every process."""
-    return tuple(sorted(values, key=str) if isinstance(values, (set, frozenset)) else values)
 
 
 def _rendered(value: object) -> str:

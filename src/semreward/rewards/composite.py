@@ -11,12 +11,11 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from semreward.arguments import check_choice, check_number, is_column, is_finite_number
-from semreward.batch import Batch
+from semreward.arguments import check_choice, check_number, in_one_order, is_column, is_finite_number
 from semreward.errors import ArgumentError, ArgumentTypeError, RewardOutputError
 from semreward.protocols import Completion, RewardFunction
-from semreward.rewards.base import AsyncReward, Outcome, Reward, as_values, in_one_order, reward_bounds
-from semreward.rewards.calling import is_async, is_torch_module, reward_name, run_to_end
+from semreward.rewards.base import Batch, Outcome, Reward, as_values
+from semreward.rewards.calling import AsyncReward, is_async, is_torch_module, reward_bounds, reward_name, run_to_end
 from semreward.text import DEFAULT_ANSWER
 
 Mode: TypeAlias = Literal["sum", "gate"]

@@ -2,18 +2,72 @@
 
 Use them as gates of a `CompositeReward`. A guard compares an answer with its reference and its source by counting,
 without a model, in linear time. It never says that an answer is good. `ComparingReward` has the common parameters.
+
+Lengths are in characters, because Tibetan and Chinese write no spaces; white space does not count. Letters, marks,
+digits and the tsheg count one. An ideograph or a Hangul syllable carries about as much as four of them and counts four,
+so a Tibetan translation of a Chinese text has 1 to 1.5 times its length. All other characters count four, too, so that
+nobody pads with them. N-grams are counted in ideographs: an n-gram of 5 is 5 ideographs, or 20 letters, marks and
+tshegs, which are about five Tibetan syllables or four English words.
 """
 
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import ClassVar
 
-from semreward.arguments import check_count, check_number, check_share, check_text
-from semreward.batch import Texts
-from semreward.rewards.comparing import ComparingReward
-from semreward.rewards.ngrams import copied_share, repeated_share, weighted_length
-from semreward.rewards.numerals import digit_numbers, written_numbers
+import numpy as np
+import regex
 
+from semreward.arguments import check_choice, check_count, check_number, check_share, check_text
+from semreward.rewards.base import MISSING_POLICIES, Batch, MissingPolicy, Outcome, Reward
+from semreward.rewards.numerals import digit_numbers, written_numbers
+from semreward.text import Texts
+
+_IDEOGRAPH = 4
+_FOURFOLD = r"\g<0>" * _IDEOGRAPH  # dense characters stand for as many as they are worth
+_DENSE = regex.compile(r"[\p{sc=Han}\p{sc=Hang}[^\p{L}\p{M}\p{Nd}\u0F0B\u0F0C]]", regex.V1)
+_SPACE = regex.compile(r"\s+")
+_NO_LETTER = regex.compile(r"[^\p{L}\p{M}]+")
 _ARTICLES = {"0", "1"}  # 一, གཅིག and "one" are articles and pronouns more often than numbers
+
+
+@dataclass(frozen=True)
+class ComparingReward(Reward):
+    """Compares each answer with its row's references and source. Values lie in [0, 1]; an empty answer earns 0.
+
+    Args:
+        reference_column: Name of the column with a string, or a list of strings, per row.
+        on_missing: `"raise"`, or `"none"` to give no reward to rows whose reference or source is missing.
+        name, answer, on_error: As for every `Reward`.
+    """
+
+    _: KW_ONLY
+    reference_column: str | None = "reference"
+    on_missing: MissingPolicy = "raise"
+
+    _needs_reference: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self._needs_reference or self.reference_column is not None:
+            check_text("reference_column", self.reference_column)
+        check_choice("on_missing", self.on_missing, MISSING_POLICIES)
+
+    def score(self, batch: Batch) -> Outcome:
+        """The values of a batch: 0 for an empty answer, NaN for a row without its reference or source."""
+        answers = batch.answers
+        values = np.full(len(answers), np.nan)
+        column, source_column = self.reference_column, getattr(self, "source_column", None)  # where a reward has one
+        texts = [()] * len(answers) if column is None else batch.references(column, self.on_missing)
+        sources = [""] * len(answers) if source_column is None else batch.sources(source_column, self.on_missing)
+        for row, (answer, source, references) in enumerate(zip(answers, sources, texts, strict=True)):
+            if source is not None and references is not None:
+                values[row] = self._compared(answer, source, references) if answer else 0.0
+        return Outcome(values)
+
+    @abstractmethod
+    def _compared(self, answer: str, source: str, references: Texts) -> float:
+        """The value of one answer that is not empty, in [0, 1]."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +76,7 @@ class LengthRatioGuard(ComparingReward):
 
     $$R(y, y^*) = 1 \text{ for } low \cdot |y^*| - slack \le |y| \le high \cdot |y^*| + slack, \quad 0 \text{ else}$$
 
-    |y| is `semreward.rewards.ngrams.weighted_length`. With several references the best fit counts.
+    |y| is `weighted_length`. With several references the best fit counts.
 
     Args:
         low: Least ratio, >= 0 and at most `high`; `0` accepts short answers.
@@ -201,3 +255,74 @@ class NumberRecallReward(ComparingReward):
     def _counted(self, text: str) -> frozenset[str]:
         """The values that count as numbers of a text."""
         return digit_numbers(text) | (written_numbers(text) - _ARTICLES if self.written_out else frozenset())
+
+
+def weighted_length(text: str) -> int:
+    """Length of a text: letters, marks, digits and tshegs count one, white space nothing, all else four.
+
+    Example:
+        >>> weighted_length("three hats"), weighted_length("ཞྭ་མོ་གསུམ།"), weighted_length("三顶帽子")
+        (9, 14, 16)
+    """
+    return len(_DENSE.sub(_FOURFOLD, _SPACE.sub("", text)))
+
+
+def repeated_share(text: str, ngram: int = 5) -> float:
+    """Share of a text, white space aside, that lies in n-grams which occurred in it before; linear in its length.
+
+    `ngram` is their length in ideographs, at least 1. The share is in [0, 1); 0 for a text of less than one n-gram.
+
+    Example:
+        >>> repeated_share("不要停下来，" * 4)
+        0.75
+    """
+    characters, size = _DENSE.sub(_FOURFOLD, _SPACE.sub("", text)), ngram * _IDEOGRAPH
+    seen: set[str] = set()
+    repeated = []
+    for start in range(len(characters) - size + 1):
+        gram = characters[start : start + size]
+        if gram in seen:
+            repeated.append(start)
+        seen.add(gram)
+    return _covered_share(repeated, size, len(characters))
+
+
+def copied_share(answer: str, source: str, references: Sequence[str] = (), *, ngram: int = 5) -> float:
+    """Share of an answer's letters in n-grams which the source has and no reference; linear in the texts' lengths.
+
+    Texts are normalised; letters and their marks count, in any case. An answer shorter than an n-gram is looked
+    for as a whole. The share is in [0, 1]; 0 for an answer without letters.
+
+    Example:
+        >>> copied_share("今天天气很好，我们走吧", "今天天气很好，出去走走", ngram=3)
+        0.6
+    """
+    characters = _letters(answer)
+    size = min(ngram * _IDEOGRAPH, len(characters))
+    if not size:
+        return 0.0
+    copied = _grams(source, size)
+    for text in references:
+        copied -= _grams(text, size)
+    found = [start for start in range(len(characters) - size + 1) if characters[start : start + size] in copied]
+    return _covered_share(found, size, len(characters))
+
+
+def _covered_share(starts: Iterable[int], size: int, length: int) -> float:
+    """Share of `length` positions that lie in windows of a size, given where those start, in rising order."""
+    covered = end = 0
+    for start in starts:
+        covered += start + size - max(start, end)
+        end = start + size
+    return covered / length if length else 0.0
+
+
+def _letters(text: str) -> str:
+    letters: str = _DENSE.sub(_FOURFOLD, _NO_LETTER.sub("", text.casefold()))
+    return letters
+
+
+def _grams(text: str, size: int) -> set[str]:
+    """The n-grams of a text's letters."""
+    letters = _letters(text)
+    return {letters[start : start + size] for start in range(len(letters) - size + 1)}

@@ -6,10 +6,9 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from semreward.arguments import check_choice, check_share, is_column
-from semreward.batch import MISSING_POLICIES, Batch, MissingPolicy, is_nothing
+from semreward.arguments import check_choice, check_share, in_one_order, is_column, is_nothing
 from semreward.errors import ArgumentError, ArgumentTypeError
-from semreward.rewards.base import Outcome, Reward, in_one_order
+from semreward.rewards.base import MISSING_POLICIES, Batch, MissingPolicy, Outcome, Reward
 from semreward.rewards.detector import LanguageDetector, probabilities_of
 from semreward.rewards.spans import SPAN_KINDS, SpanKind, as_terms, without_spans, without_terms
 from semreward.scripts import Writing, expand_scripts, visible, writing_of

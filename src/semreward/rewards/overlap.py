@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from semreward.batch import Texts
 from semreward.errors import library
-from semreward.rewards.comparing import ComparingReward
-from semreward.text import units
+from semreward.rewards.guards import ComparingReward
+from semreward.text import Texts, units
 
 
 @dataclass(frozen=True)

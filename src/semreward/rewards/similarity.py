@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from semreward.arguments import check_choice, check_text, is_finite_number
-from semreward.batch import MISSING_POLICIES, Batch, MissingPolicy, Texts
-from semreward.encoders.engine import engine_of, require_encoder
-from semreward.encoders.local import SentenceTransformerEncoder
+from semreward.encoders.checking import as_encoder
+from semreward.encoders.engine import engine_of
 from semreward.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -19,8 +18,8 @@ from semreward.errors import (
     UnreadableTextError,
 )
 from semreward.protocols import Completion, Encoder
-from semreward.rewards.base import Outcome, Reward, as_values
-from semreward.text import DEFAULT_ANSWER, Answer
+from semreward.rewards.base import MISSING_POLICIES, Batch, MissingPolicy, Outcome, Reward, as_values
+from semreward.text import DEFAULT_ANSWER, Answer, Texts
 
 # How far rounding may carry a cosine of unit vectors beyond [-1, 1]; it is clipped back.
 COSINE_SLACK = 1e-3
@@ -116,7 +115,8 @@ def similarities(
     """
     batch = Batch(completions, {"references": references}, answer=answer)
     cosines, errors, _ = _cosines(as_encoder(encoder), batch, "references", "raise")
-    _raise_first(errors)
+    for error in errors.values():
+        raise error
     return cosines
 
 
@@ -131,8 +131,8 @@ def _cosines(
     texts = dict.fromkeys([*(answers[row] for row in rows), *sorted(wanted)])
     vectors, failed = engine_of(encoder).encode_each(list(texts), keep=wanted)
     errors, unreadable = _errors_of(rows if failed else {}, answers, failed, column)
-    if not vectors and not any(isinstance(error, EncoderUnavailableError) for error in errors.values()):
-        _raise_first(errors)
+    if errors and not vectors and not any(isinstance(error, EncoderUnavailableError) for error in errors.values()):
+        raise next(iter(errors.values()))
     if vectors:  # a text's cosine with itself is 1, also if the encoder rounds
         unit_rows = np.stack(list(vectors.values())).astype(np.float64)
         unit_rows /= np.linalg.norm(unit_rows, axis=1, keepdims=True)
@@ -161,19 +161,6 @@ def _errors_of(
             if error is not None:
                 (unreadable if isinstance(error, UnreadableTextError) else errors)[row] = error
     return errors, unreadable
-
-
-def _raise_first(errors: Mapping[int, EncodingError]) -> None:
-    for error in errors.values():
-        raise error
-
-
-def as_encoder(encoder: object) -> Encoder:
-    """An encoder, from a path, a hub id or an encoder; an `ArgumentTypeError` for anything else."""
-    if isinstance(encoder, str) or hasattr(encoder, "__fspath__"):
-        return SentenceTransformerEncoder(encoder)  # type: ignore[arg-type] # a path becomes a string in there
-    require_encoder(encoder)
-    return encoder  # type: ignore[return-value] # just checked
 
 
 @overload

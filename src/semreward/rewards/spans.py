@@ -11,8 +11,8 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import regex
 
+from semreward.arguments import in_one_order
 from semreward.errors import ArgumentError, ArgumentTypeError
-from semreward.rewards.base import in_one_order
 from semreward.scripts import COMMON_SCRIPT, script_of_letter, visible
 
 SpanKind: TypeAlias = Literal["code", "latex", "urls", "tags"]

@@ -7,13 +7,12 @@ from functools import lru_cache
 import regex
 
 from semreward.arguments import check_share
-from semreward.batch import Texts
 from semreward.errors import ArgumentError
 from semreward.files import COLUMN, is_file, read_rows
-from semreward.rewards.comparing import ComparingReward
 from semreward.rewards.detector import file_hash
+from semreward.rewards.guards import ComparingReward
 from semreward.rewards.spans import UNSPACED
-from semreward.text import normalise
+from semreward.text import Texts, normalise
 
 _RATIO = 20  # docs/guards.md measures others
 _CHARACTER = rf"[\p{{L}}&&{UNSPACED.pattern}]\p{{M}}*+"

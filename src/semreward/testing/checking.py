@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
-from semreward.arguments import check_number, is_column, is_finite_number
-from semreward.batch import check_column
+from semreward.arguments import check_column, check_number, is_column, is_finite_number
 from semreward.errors import ArgumentError, ContractError
 from semreward.files import read_rows
 from semreward.protocols import RewardFunction

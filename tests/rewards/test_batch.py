@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from semreward import Answer
-from semreward.batch import Batch
 from semreward.errors import ArgumentError, ArgumentTypeError, MissingColumnError
+from semreward.rewards.base import Batch
 
 
 def test_answers_are_read_once():
