@@ -26,11 +26,14 @@ END_TOKENS: tuple[str, ...] = (
 
 # What a policy writes beside its answer, from an opening marker to its closing one; in lower or in upper case.
 _TAGS = "think thinking thought reasoning reflection scratchpad seed:think mm:think tool_call function_call"
+_ATTRIBUTES = r"""(?:\s++[\w:.-]++\s*+=\s*+(?:"[^"]*+"|'[^']*+'|[^\s<>"']++))*+\s*+"""
 _BLOCKS = {f"<{tag}>": f"</{tag}>" for tag in _TAGS.split()} | {
     "[think]": "[/think]",  # Magistral
     "◁think▷": "◁/think▷",  # Kimi
     "<|channel>": "<channel|>",  # Gemma 4, and its tool calls
     "<|tool_call>": "<tool_call|>",
+    "<|tool_calls_section_begin|>": "<|tool_calls_section_end|>",  # Kimi K2
+    "<｜tool▁calls▁begin｜>": "<｜tool▁calls▁end｜>",  # DeepSeek V3, R1
     "<|start_thinking|>": "<|end_thinking|>",  # Command
     "<|inner_prefix|>": "<|inner_suffix|>",  # Apertus
     "<|begin_of_thought|>": "<|end_of_thought|>",  # OpenThinker
@@ -41,20 +44,23 @@ _CLOSINGS = frozenset(_BLOCKS.values())
 # Where a turn of the assistant, or its answer proper, begins; and where something else does, up to the next such place.
 _ANSWER_BEGINS = (
     r"<\|im_start\|>assistant\b[^\n<]{0,99}\n?",  # Qwen
+    r"<\|im_assistant\|>[^\n<]{0,99}<\|im_middle\|>",  # Kimi
     r"<\|start_header_id\|>assistant<\|end_header_id\|>",  # Llama 3
     r"<(?:start_of_turn|\|turn)>model\b",  # Gemma
     r"<\|channel\|>final\b[^<]{0,99}(?:<\|constrain\|>[^<]{0,99})?<\|message\|>",  # gpt-oss
     r"<\|start\|>assistant<\|message\|>|<｜assistant｜>",  # DeepSeek
     r"<\|(?:assistant|chatbot_token|start_response|start_text)\|>",  # Phi, GLM, Command
     r"</tool_response>\s{0,9}(?:assistant\n)?|<tool_response\|>|\[/tool_results\]",  # a tool has the turn before
+    r"<｜tool▁outputs▁end｜>|</function_results>",  # DeepSeek; so it has here
 )
 _OTHER_BEGINS = (
-    r"<\|(?:im_start|start_header_id|channel|start|user|system|tool|observation|user_token)\|>|<｜user｜>",
+    r"<\|(?:im_start|im_user|im_system|start_header_id|channel|start|user|system|tool|observation|user_token)\|>|<｜user｜>",
     r"<start_of_turn>|<\|turn>|<\|?tool_response>|\[tool_(?:calls|results)\]",
+    r"<｜tool▁outputs▁begin｜>|<function_results>|<｜dsml｜(?:function|tool)_calls>",  # the last from V3.2 on
 )
 _MARKER = regex.compile(
     rf"(?=[<\[◁][\w/|｜])(?:(?P<answer>{'|'.join(_ANSWER_BEGINS)})|(?P<other>{'|'.join(_OTHER_BEGINS)})"
-    rf"|{'|'.join(map(regex.escape, (*_BLOCKS, *_CLOSINGS)))})",
+    rf"|<(?P<tag>{_TAGS.replace(' ', '|')}){_ATTRIBUTES}>|{'|'.join(map(regex.escape, (*_BLOCKS, *_CLOSINGS)))})",
     regex.IGNORECASE,
 )
 
@@ -68,9 +74,10 @@ _OTHER_PARTS = ("image", "audio", "video", "file", "input_", "tool", "server_too
 
 _VISIBLE = regex.compile(r"[^\s\p{DI}\p{Cc}\p{Cf}\p{Cn}\p{Cs}\u2800]")  # U+2800: the blank of Braille
 
+_UNSPACED = r"[\p{L}&&[\p{sc=Thai}\p{sc=Laoo}\p{sc=Khmr}\p{sc=Mymr}]]"
 _UNIT = regex.compile(
-    r"\p{sc=Han}"  # Chinese writes no spaces: each character is a unit
-    r"|[\p{L}\p{M}\p{N}&&[^\p{sc=Han}]]+"  # Tibetan syllables end at the tsheg, other words at spaces and punctuation
+    rf"\p{{sc=Han}}|{_UNSPACED}\p{{M}}*+"  # without spaces: each character is a unit
+    rf"|[\p{{L}}\p{{M}}\p{{N}}--[\p{{sc=Han}}{_UNSPACED}]]+"  # others end them at spaces, Tibetan at the tsheg
     r"|[^\s\p{Po}\p{L}\p{M}\p{N}\p{C}]"  # symbols and brackets stand alone
     r"|[\p{Po}&&[^\u0F0B\u0F0C]]",  # so does punctuation, except the tsheg, which only separates syllables
     regex.V1,
@@ -157,9 +164,10 @@ def _without_reasoning(text: str, *, is_prefilled: bool) -> str:
     kept: list[str] = []
     at, closing, was_closed = 0, "", False  # `closing`: the marker that ends what is being left out
     for marker in _MARKER.finditer(text):
-        found = marker[0].lower()
+        written = f"<{marker['tag']}>" if marker["tag"] else marker[0]  # without attributes
+        found = written.lower()
         is_code = text[marker.start() - 1 : marker.start()] == "`" == text[marker.end() : marker.end() + 1]
-        is_mixed = found != marker[0] != marker[0].upper() and not marker["answer"] and not marker["other"]
+        is_mixed = found != written != written.upper() and not marker["answer"] and not marker["other"]
         if (is_code and found != closing) or is_mixed:  # `<think>`, Array<Thought>
             continue
         if found == closing or marker["answer"] or (not closing and found in _CLOSINGS):
@@ -199,8 +207,8 @@ def normalise(text: str) -> str:
 def units(text: str) -> list[str]:
     """Split a text into the units that n-gram scores count.
 
-    Han characters count one by one, Tibetan by syllable (the tsheg is dropped), everything else by runs of letters,
-    marks and digits; punctuation and symbols are units of their own.
+    Han, Thai, Lao, Khmer and Burmese characters count one by one, with their marks, Tibetan by syllable (the tsheg is
+    dropped), everything else by runs of letters, marks and digits; punctuation and symbols are units of their own.
 
     Example:
         >>> units("བོད་ཡིག །"), units("三只red猫")

@@ -96,6 +96,23 @@ CALL = (
 )
 LOOKED_UP = "I look.\n<tool_call>\n{}\n</tool_call><|im_end|>\n<|im_start|>user\n<tool_response>\nx\n</tool_response>"
 
+# The chat templates of Kimi-K2, DeepSeek-V3 and DeepSeek-V3.2 write calls and results so.
+KIMI_CALL = (
+    "<|tool_calls_section_begin|><|tool_call_begin|>functions.f:0<|tool_call_argument_begin|>{}<|tool_call_end|>"
+    "<|tool_calls_section_end|>"
+)
+DEEPSEEK_CALL = (
+    "I look.<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>f\n```json\n{}\n```<｜tool▁call▁end｜>"
+    "<｜tool▁calls▁end｜>"
+)
+DSML_CALL = '<｜DSML｜function_calls>\n<｜DSML｜invoke name="f">\n</｜DSML｜invoke>\n</｜DSML｜function_calls>'
+
+WITH_ATTRIBUTES = [
+    '<think type="deep">hm</think>',
+    "<reasoning effort=high>hm</reasoning>",
+    """<THINK\nOf='a > b' kind = "x <think y='1'>" >hm</THINK>""",
+]
+
 REASONED = [
     *(f"<{tag}>hm</{tag}>" for tag in ("think", "thinking", "thought", "reasoning")),
     *(f"<{tag}>hm</{tag}>" for tag in ("reflection", "scratchpad", "seed:think", "mm:think", "THINK")),
@@ -121,6 +138,10 @@ REASONED = [
     "hm<turn|>\n<|turn>user\nx<turn|>\n<|turn>model\n",
     "<|start_header_id|>assistant<|end_header_id|>\n\n",
     "[TOOL_CALLS]f[ARGS]{}</s>[TOOL_RESULTS]x[/TOOL_RESULTS]",
+    *WITH_ATTRIBUTES,
+    f"{KIMI_CALL}<|im_end|><|im_system|>f<|im_middle|>x<|im_end|><|im_assistant|>assistant<|im_middle|>",
+    f"{DEEPSEEK_CALL}<｜end▁of▁sentence｜><｜tool▁outputs▁begin｜>x<｜tool▁outputs▁end｜>",
+    f"{DSML_CALL}<｜end▁of▁sentence｜>\n\n<function_results>x</function_results>\n\n<think>hm</think>",
 ]
 
 
@@ -129,7 +150,7 @@ def test_what_stands_before_the_answer_is_left_out(before):
     assert Answer()(before + T) == T
 
 
-@pytest.mark.parametrize("before", REASONED[:6] + REASONED[12:18])
+@pytest.mark.parametrize("before", REASONED[:6] + REASONED[12:18] + WITH_ATTRIBUTES)
 def test_reasoning_that_was_cut_off_is_no_answer(before):
     opening = before.partition("hm")[0]
     assert Answer()(f"{opening}{T}") == ""
@@ -146,7 +167,15 @@ def test_end_tokens_are_left_out(token):
 
 
 @pytest.mark.parametrize(
-    "after", ["<|im_end|>\n<|im_start|>user\nx", "<|user|>", "<tool_call>{}</tool_call><|im_end|>"]
+    "after",
+    [
+        "<|im_end|>\n<|im_start|>user\nx",
+        "<|user|>",
+        "<tool_call>{}</tool_call><|im_end|>",
+        KIMI_CALL,
+        DSML_CALL,
+        *WITH_ATTRIBUTES,
+    ],
 )
 def test_what_follows_the_answer_is_left_out(after):
     assert Answer()(T + after) == T
@@ -166,7 +195,11 @@ def test_other_brackets_are_text(text):
 
 @pytest.mark.parametrize("policy", ["remove", "prefilled"])
 @pytest.mark.parametrize(
-    "text", ["<think>", "</think>", "<answer>", "<think></answer>", "<", "</s>", "<|channel|>final "]
+    "text",
+    [
+        *("<think>", "</think>", "<answer>", "<think></answer>", "<", "</s>", "<|channel|>final "),
+        *('<think a="', "<think a='\"", '<think a="x" b=\'', "<think a=1 ", "<think " + " " * 99),
+    ],
 )
 def test_a_long_text_of_nothing_but_markers_is_read(text, policy):
     assert isinstance(Answer(policy, tag="answer")(text * 20_000 + "x"), str)
@@ -321,12 +354,18 @@ THOUSANDS = [
     "３０００",
     "３，０００",
 ]
-TRILLIONS = ["3万亿", "3萬億", "三万亿", "3000000000000"]
-THIRTY_FIVE_THOUSAND = ["35000", "3万5千", "3萬5千", "3万5000", "三万五千", "3.5万", "35,000", "３５０００"]
+TRILLIONS = ["3万亿", "3萬億", "三万亿", "3000000000000", "3兆", "三兆"]
+WITH_A_REST = ["3500000000000", "3兆5000億", "3兆5", "三兆五千亿", "三兆五", "三万五千亿"]
+THIRTY_FIVE_HUNDRED = ["3500", "3千5", "3千5百", "三千五", "３千５"]
+THIRTY_FIVE_THOUSAND = ["35000", "3万5", "3万5千", "3萬5千", "3万5000", "三万五千", "3.5万", "35,000", "３５０００"]
 
 
 @pytest.mark.parametrize(
-    "numbers", [THOUSANDS, THIRTY_FIVE_THOUSAND, TRILLIONS, ["120000000", "1亿2000万", "一亿两千万"], ["300", "3百"]]
+    "numbers",
+    [
+        *(THOUSANDS, THIRTY_FIVE_HUNDRED, THIRTY_FIVE_THOUSAND, TRILLIONS, WITH_A_REST),
+        *(["120000000", "1亿2000万", "一亿两千万"], ["300", "3百"]),
+    ],
 )
 def test_a_number_is_the_same_in_every_spelling(numbers):
     pairs = [(one, other) for one in numbers for other in numbers]
@@ -339,7 +378,7 @@ def test_numbers_that_differ_earn_nothing(one, other):
     assert NumberRecallReward()(completions=[one], reference=[other]) == [0.0]
 
 
-@pytest.mark.parametrize("text", ["3千克", "3千米", "3千瓦", "3百分点"])
+@pytest.mark.parametrize("text", ["3千克", "3千米", "3千瓦", "3百分点", "3兆瓦", "三兆赫", "3兆字节", "3兆B"])
 def test_a_prefix_of_a_unit_does_not_multiply(text):
     assert NumberRecallReward()(completions=["3"], reference=[text]) == [1.0]
 
@@ -350,6 +389,7 @@ CODE = [
     "<error><reason>disk full</reason></error>",
     "return <Reflection depth={2}>mirror</Reflection>;",
     "Put your steps into `<think>` and `</think>`.",
+    "Array<Thought kind=1> is a <thought experiment>, `<think type='deep'>` a tag.",
 ]
 
 

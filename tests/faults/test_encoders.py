@@ -16,7 +16,7 @@ from sentence_transformers.sentence_transformer.modules import Normalize, Poolin
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import WhitespaceSplit
-from transformers import BertConfig, BertForSequenceClassification, BertModel, BertTokenizer
+from transformers import AutoModel, BertConfig, BertForSequenceClassification, BertModel, BertTokenizer
 
 from semreward import SentenceTransformerEncoder, check_encoder
 from semreward.adaptation import AdaptationConfig, adapt_encoder
@@ -254,6 +254,61 @@ def test_a_model_of_another_kind_is_an_error_that_says_what_it_is(saved_as, kind
 def test_a_policy_is_not_an_encoder(policy_folder):
     with pytest.raises(EncoderError, match="is a language model"):
         encoder_of(policy_folder).warmup()
+
+
+@pytest.fixture
+def headless(policy_folder, tmp_path):
+    """A decoder as `Qwen3Model` saves it."""
+    folder = Path(shutil.copytree(policy_folder, tmp_path / "headless"))
+    AutoModel.from_pretrained(policy_folder).save_pretrained(folder)
+    return folder
+
+
+def test_a_decoder_without_its_head_and_pooling_is_a_language_model(headless):
+    assert json.loads((headless / "config.json").read_text())["architectures"] == ["Qwen3Model"]
+    with pytest.raises(EncoderError, match=r"a language model without a head, and no modules\.json says how to pool"):
+        encoder_of(headless).warmup()
+
+
+def test_a_decoder_with_a_pooling_of_its_last_token_is_a_sentence_encoder(headless, tmp_path):
+    model = Transformer(str(headless))
+    SentenceTransformer(modules=[model, Pooling(32, "lasttoken"), Normalize()]).save_pretrained(str(tmp_path / "whole"))
+    assert encoder_of(tmp_path / "whole").encode(["三个苹果"]).shape == (1, 32)
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+BREAKS = [
+    *((Path.unlink, name) for name in ("config.json", "model.safetensors")),
+    *((truncate, name) for name in ("config.json", "model.safetensors", "tokenizer.json", "modules.json")),
+]
+
+
+@pytest.mark.parametrize(("harm", "name"), BREAKS)
+def test_a_broken_folder_is_an_error_with_its_name_its_cause_and_a_remedy(bert_folder, tmp_path, harm, name):
+    folder = copy_of(bert_folder, tmp_path)
+    harm(folder / name)
+    with pytest.raises(EncoderError, match="copy the folder or download it again") as caught:
+        encoder_of(folder).warmup()
+    assert str(folder) in str(caught.value)
+    assert caught.value.__cause__ is not None
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json", "modules.json"])
+def test_a_broken_configuration_has_no_fingerprint(bert_folder, tmp_path, name):
+    folder = copy_of(bert_folder, tmp_path)
+    truncate(folder / name)
+    with pytest.raises(EncoderError, match=f"{name} is not JSON"):
+        _ = encoder_of(folder).fingerprint
+
+
+def test_a_broken_base_is_not_adapted(bert_folder, tmp_path, captions):
+    truncate(copy_of(bert_folder, tmp_path) / "model.safetensors")
+    config = AdaptationConfig(str(tmp_path / "copy"), str(tmp_path / "out"), batch_size=4, use_cpu=True)
+    with pytest.raises(EncoderError, match="does not load: SafetensorError"):
+        adapt_encoder(config, captions[:8])
 
 
 def test_a_language_model_with_modules_is_a_sentence_encoder(policy_folder, tmp_path):

@@ -329,6 +329,14 @@ def test_a_message_that_only_calls_tools_says_nothing():
     assert value(SourceCopyGuard("prompts"), CHINESE, prompts=prompt, reference=TIBETAN) == 0.0
 
 
+@pytest.mark.parametrize("guard", [SourceCopyGuard(), NumberRecallReward(source_column="source")])
+def test_the_share_of_blank_sources_is_logged(guard):
+    metrics, sources = {}, ["", CHINESE, " \u200b\n", CHINESE]
+    row = {"completions": [TIBETAN] * 4, "source": sources, "reference": [TIBETAN] * 4}
+    assert guard(**row, log_metric=metrics.__setitem__) == [1.0] * 4
+    assert metrics == {f"{guard.name}/blank_sources": 0.5}
+
+
 def test_an_empty_source_has_nothing_to_copy():
     assert copy_guard("anything", "", TIBETAN) == 1.0
 

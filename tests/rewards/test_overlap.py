@@ -139,6 +139,7 @@ def test_values_lie_within_the_bounds(reward):
         ("c a", "a b c", 2 / 5),
         ("བོད་ཡིག", "བོད་སྐད་ཡིག", 4 / 5),
         ("我爱北京", "我爱你北京", 8 / 9),
+        ("ฉันกินข้าว", "ฉันกินปลา", 5 / 7),  # 5 of 7 and of 7 characters with their marks
         ("a c", ["x", "a b c", "a c"], 1.0),
     ],
 )

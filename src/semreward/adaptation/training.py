@@ -24,7 +24,7 @@ from semreward.adaptation.config import AdaptationConfig
 from semreward.adaptation.measuring import measure_encoder
 from semreward.adaptation.pairs import Pair
 from semreward.encoders.engine import close_engine
-from semreward.encoders.loading import check_weights, limit_tokens, resolved_device
+from semreward.encoders.loading import check_weights, limit_tokens, loaded, resolved_device
 from semreward.errors import ArgumentError, TrainingDivergedError
 from semreward.evaluation.retrieval import GradedPair
 from semreward.files import read_json
@@ -39,7 +39,7 @@ _EMBEDDINGS = r"(word_embeddings|embed_tokens|tok_embeddings|\bembedding)\.weigh
 
 def new_model(config: AdaptationConfig) -> SentenceTransformer:
     """The base, checked, with unit length (so that everyone gets the vectors that rewards see) and dropout."""
-    model = SentenceTransformer(config.base, device="cpu", model_kwargs={"dtype": torch.float32})
+    model = loaded(config.base, torch.float32)
     if not isinstance(model[0], Transformer):
         raise ArgumentError(f"`base` must be a transformer, got a {type(model[0]).__name__} in {config.base!r}")
     check_weights(model)

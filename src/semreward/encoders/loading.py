@@ -37,10 +37,12 @@ _OTHER_KINDS = {
     "Sparse|sparse_encoder": "a sparse encoder (SPLADE)",
     "ColBERT|MultiVector|multi_vector|pylate|ForRetrieval": "a late-interaction model (ColBERT)",
     "ForCausalLM|LMHeadModel|ForConditionalGeneration": "a language model",
+    "headless": "a language model without a head, and no modules.json says how to pool its tokens (often `lasttoken`)",
     "ForTokenClassification|ForQuestionAnswering|ForMultipleChoice": "a model of another task",
 }
 
 _SHOWN_WEIGHTS = 5
+_REPLACE = "if a file is damaged or missing, copy the folder or download it again"
 _PROBES = ["a", "The same text must always have the same vector, alone or beside others."]
 _FIRST_THAT_MARKS = 5  # version of transformers that marks each weight that it loads, so as not to initialise it
 
@@ -130,7 +132,7 @@ def _module_folders(folder: Path) -> set[Path]:
 @lru_cache(maxsize=1024)
 def _file_digest(path: Path, size: int, modified_ns: int) -> bytes:  # noqa: ARG001 - they key the cache
     if _CONFIG.fullmatch(path.name):
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = _content(path, object)
         if isinstance(config, dict):
             config = {key: value for key, value in config.items() if not _IRRELEVANT_KEYS.fullmatch(key)}
         return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).digest()
@@ -154,13 +156,19 @@ def has_pooling(folder: Path, name: str) -> bool:
 
     Raises an `EncoderError` if it is another kind of model.
     """
+    from transformers.models.auto import modeling_auto as auto
+
     modules = _content(folder / "modules.json", list)
     family = _content(folder / "config_sentence_transformers.json").get("model_type", "")
     names = [family, *(module["type"] for module in modules)]
     if not modules:
         base = _content(folder / "adapter_config.json").get("base_model_name_or_path")
         root = model_folder(base, only="*.json") if base else folder
-        names += _content(root / "config.json").get("architectures") or ()
+        config = _content(root / "config.json")
+        names += config.get("architectures") or ()
+        others = auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES | auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES
+        if config.get("model_type") in auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.keys() - others.keys():
+            names.append("headless")
     for words, kind in _OTHER_KINDS.items():
         if any(re.search(words, name) for name in names):
             remedy = "name another model, or adapt a pretrained one: semreward.adaptation"
@@ -170,8 +178,21 @@ def has_pooling(folder: Path, name: str) -> bool:
 
 def _content(path: Path, kind: type = dict) -> Any:
     """What a JSON file holds; nothing if there is no such file, or if it holds something of another kind."""
-    content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    except ValueError as error:
+        raise EncoderError(f"{path} is not JSON ({error}); {_REPLACE}") from error
     return content if isinstance(content, kind) else kind()
+
+
+def loaded(name: str, dtype: "torch.dtype", revision: str | None = None) -> "SentenceTransformer":
+    """A model on the CPU; an `EncoderError` if it does not load."""
+    from sentence_transformers import SentenceTransformer
+
+    try:
+        return SentenceTransformer(name, device="cpu", revision=revision, model_kwargs={"dtype": dtype})
+    except Exception as error:
+        raise EncoderError(f"the encoder in {name!r} does not load: {error!r}; {_REPLACE}") from error
 
 
 def resolved_device(device: str) -> "torch.device":

@@ -66,7 +66,7 @@ class SentenceTransformerEncoder(EngineEncoder):
     Raises:
         EncoderNotFoundError: `name_or_path` is a path, and no model is there.
         ArgumentError: A number or `dtype` is out of its range.
-        EncoderError: When it is loaded: it is not a sentence encoder, lacks weights, or its vectors depend on padding.
+        EncoderError: When it is loaded: files are damaged, it is no sentence encoder, or vectors depend on padding.
     """
 
     name_or_path: str
@@ -104,7 +104,6 @@ class SentenceTransformerEncoder(EngineEncoder):
     def open_model(self) -> PreparingModel:
         """Load and check the model on its device. For the engine; users call `encode`."""
         import torch
-        from sentence_transformers import SentenceTransformer
 
         folder, name = loading.model_folder(self.name_or_path, self.revision, only="*.json"), self.name_or_path
         prompts = loading.prompts_of(folder)
@@ -116,8 +115,7 @@ class SentenceTransformerEncoder(EngineEncoder):
         device = loading.resolved_device(self.device)
         automatic = ("float32", _CPU_BATCH_TOKENS) if device.type == "cpu" else ("bfloat16", _ACCELERATOR_BATCH_TOKENS)
         dtype = automatic[0] if self.dtype == "auto" else self.dtype
-        options = {"dtype": getattr(torch, dtype)}
-        model = SentenceTransformer(name, device="cpu", revision=self.revision, model_kwargs=options)
+        model = loading.loaded(name, getattr(torch, dtype), self.revision)
         loading.check_weights(model)
         model = model.eval().to(device)
         loading.limit_tokens(model, self.max_tokens)

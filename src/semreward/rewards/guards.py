@@ -63,7 +63,8 @@ class ComparingReward(Reward):
         for row, (answer, source, references) in enumerate(zip(answers, sources, texts, strict=True)):
             if source is not None and references is not None:
                 values[row] = self._compared(answer, source, references) if answer else 0.0
-        return Outcome(values)
+        metrics = {f"{self.name}/blank_sources": sources.count("") / max(1, len(sources))} if source_column else {}
+        return Outcome(values, metrics)
 
     @abstractmethod
     def _compared(self, answer: str, source: str, references: Texts) -> float:

@@ -11,18 +11,19 @@ import regex
 
 from semreward.text import normalise, units
 
+_TRILLION = "兆(?!瓦|赫|帕|伏|焦|欧姆|歐姆|位|比特|字[节節]|[带帶宽寬]|[BbHW])"  # elsewhere it is "mega"
 _GROUP = r"[,'’\u00A0\u2009\u202F]"
 _NUMBER = regex.compile(  # 千 in 3千克 belongs to the unit
     rf"(?:(?P<whole>\d{{1,3}}(?:{_GROUP}\d{{3}})+)(?!\d)(?:\.(?P<part>\d+))?"  # 1,234,567.8
     r"|(?P<whole>\d{1,3}(?:\.\d{3}){2,})(?!\d)(?:,(?P<part>\d+))?"  # 1.234.567,8
     r"|(?P<whole>\d+)(?:\.(?P<part>\d+))?)"
-    r"(?P<scale>百万|百萬|千万|千萬|[万萬]?[亿億]|[万萬]|[千仟](?!克|米|瓦|卡|赫|帕|伏|焦|字节)|[百佰](?!分))?"
+    rf"(?P<scale>百万|百萬|千万|千萬|{_TRILLION}|[万萬]?[亿億]|[万萬]|[千仟](?!克|米|瓦|卡|赫|帕|伏|焦|字节)|[百佰](?!分))?"
 )
 _FULL_WIDTH = regex.compile(r"(?<=[０-９])[，．](?=[０-９])")
 _SIGNS = str.maketrans({"٫": ".", "٬": ","})
 
-_HAN_RUN = regex.compile("[零一二三四五六七八九十百千万亿〇○两兩萬億壹贰貳叁參肆伍陆陸柒捌玖拾佰仟]+")
-_UNLISTED = {"○": 0, "两": 2, "兩": 2}  # Unicode gives them no value, or gave none before
+_HAN_RUN = regex.compile(rf"(?:[零一二三四五六七八九十百千万亿〇○两兩萬億壹贰貳叁參肆伍陆陸柒捌玖拾佰仟]|{_TRILLION})+")
+_VALUES = {"○": 0, "两": 2, "兩": 2, "兆": 10**12}  # Unicode gives them no value, gave none before, or gives two
 _TEN, _MYRIAD = 10, 10_000
 _LONGEST_HAN_RUN = 24  # "九千九百九十九万亿..." ends before; longer runs are not numbers, and would make long integers
 
@@ -42,8 +43,9 @@ def digit_numbers(text: str) -> frozenset[str]:
 
     Decimal digits of every script that Python knows count by value. Groups of three separated by a comma, an apostrophe
     or a narrow space are one number, with a point before decimals; so are at least two groups separated by points, with
-    a comma before decimals. Zeros that change nothing are dropped. A Chinese 百, 千, 万 or 亿 multiplies the number
-    before, and a smaller number right after belongs to it (3万5千). Signs and units are ignored. Linear time.
+    a comma before decimals. Zeros that change nothing are dropped. A Chinese 百, 千, 万, 亿 or 兆 multiplies the number
+    before. A smaller number right after belongs to it (3万5千), a single digit one place lower (3千5 is 3500). 兆 is
+    10**12, but not before units (兆瓦, 兆字节). Signs and units are ignored. Linear time.
 
     Example:
         >>> sorted(digit_numbers("༡༢ yaks, 1,500.50 kg, 007, 3万5千"))
@@ -57,6 +59,8 @@ def digit_numbers(text: str) -> frozenset[str]:
         scale = sum(len(str(_han_value(character))) - 1 for character in found["scale"] or "")
         digits = regex.sub(r"\D", "", found["whole"])
         number = _plain(digits, found["part"] or "", scale)
+        if found.start() == end and len(digits) == 1 and not scale and not found["part"]:
+            digits = number = digits.ljust(room, "0")  # 3千5
         if found.start() == end and len(number) <= room and (scale or len(digits) == room):
             numbers[-1] = numbers[-1][: -len(number)] + number
         else:
@@ -94,7 +98,7 @@ def _plain(whole: str, part: str, shift: int) -> str:
 
 
 def _han_value(sign: str) -> int:
-    return int(unicodedata.numeric(sign, _UNLISTED.get(sign, 0)))
+    return int(_VALUES[sign] if sign in _VALUES else unicodedata.numeric(sign, 0))
 
 
 def _han_values(run: str) -> set[str]:
@@ -128,7 +132,8 @@ def _placed_han_value(values: list[int]) -> int | None:
             section += digit or 0
             if not section and not total:
                 return None  # 万一, "in case"
-            total = total + section * value if value == _MYRIAD else (total + section) * value
+            lower = total % value if section else total  # what this place multiplies: 一万五千亿, not the 兆 before
+            total += (lower + section) * value - lower
             section, digit, last = 0, None, value
     return total + section + (digit or 0) * (last // 10 if last > _TEN else 1)  # 三百五 is 350
 
