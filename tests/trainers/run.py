@@ -41,6 +41,7 @@ class Trainer(NamedTuple):
     requirements: tuple[str, ...] = ()  # what pip installs; nothing: the environment of this script has it
     environment: str = ""  # that of another trainer
     bare: str = ""  # installed without its dependencies: OpenRLHF has flash-attn, which is built with CUDA
+    removed: str = ""  # a dependency: torchvision as PyPI has it does not load beside a torch without CUDA
 
 
 VERL = ("verl", "fastapi", "uvicorn")  # the last two are for its router
@@ -54,6 +55,7 @@ TRAINERS = {
     "verifiers-rubric": Trainer("drive_rubric.py", "verifiers", ("verifiers",)),
     "ms-swift": Trainer("drive_swift.py", "ms-swift", ("ms-swift", "msgspec")),
     "OpenRLHF": Trainer("drive_openrlhf.py", "openrlhf", OPENRLHF_IMPORTS, bare="openrlhf"),
+    "Unsloth": Trainer("drive_unsloth.py", "unsloth", ("unsloth",), removed="torchvision"),
 }
 
 NOT_DRIVEN = {
@@ -111,6 +113,8 @@ def install(name: str) -> None:
     run([*pip, *trainer.requirements, "--editable", ROOT])
     if trainer.bare:
         run([*pip, "--no-deps", trainer.bare])
+    if trainer.removed:
+        run([*pip[:3], "uninstall", "--quiet", "--yes", trainer.removed])
     ready.touch()
 
 

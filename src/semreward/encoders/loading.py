@@ -232,7 +232,7 @@ def limit_tokens(model: "SentenceTransformer", max_tokens: int | None) -> None:
 
 def check_model(model: "SentenceTransformer", tolerance: float) -> None:
     """Raise `EncoderError` unless all weights are complete and finite, and a text has one vector, alone or not."""
-    remedy = "load the encoder before that (`encoder.warmup()`), or put it behind an embedding server"
+    remedy = "put the encoder behind a server; with ZeRO-3, loading it before that (`encoder.warmup()`) helps, too"
     for name, weight in model.named_parameters():
         if weight.is_meta or not weight.numel():
             cause = "DeepSpeed ZeRO-3 partitions what is loaded while it is on"
