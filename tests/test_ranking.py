@@ -1,6 +1,7 @@
 """`ranking`: does a signal order the answers to one prompt? All shares are counted by hand."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -107,6 +108,15 @@ def test_prompts_may_be_messages():
 @pytest.mark.parametrize("missing", [("p", "c", "r", None), ("p", "c", "r", 9)])
 def test_rows_without_a_grade_or_a_value_are_left_out(missing):
     assert measured((missing, None)).pairs == 2
+
+
+@pytest.mark.parametrize("grade", [None, math.nan, np.float32("nan"), type("NAType", (), {})()])
+def test_a_grade_is_missing_as_pandas_has_it(grade):
+    assert measured((("p", "c", "r", grade), 0.3)).pairs == 2
+
+
+def test_rows_may_come_from_an_iterator():
+    assert ranking(VALUES, iter([*RIGHT, *WRONG])).pairs == 2
 
 
 # Variance.
@@ -221,6 +231,12 @@ def test_intervals_are_the_same_each_time():
     assert of_prompts(30, right=20) == of_prompts(30, right=20)
 
 
+def test_intervals_do_not_depend_on_the_order_of_prompts():
+    rows = prompts_with(("a", 1), ("b", 2), number=23)
+    values = [value for index in range(23) for value in ((0, 1) if index % 3 else (1, 0))]
+    assert ranking(values[::-1], rows[::-1]).interval == ranking(values, rows).interval
+
+
 # The verdict.
 
 
@@ -263,11 +279,19 @@ def test_it_prints_as_a_table_with_the_verdict():
 
 @pytest.mark.parametrize(
     "wrong",
-    [("p", "a", "r"), ("p", "a", "r", 1, "rater", 2), "text", None, ("p", "a", "r", "2"), ("p", "a", "r", math.nan)],
+    [("p", "a", "r"), ("p", "a", "r", 1, "rater", 2), "text", None],
 )
 def test_what_is_no_graded_row_is_refused_by_its_row(wrong):
-    with pytest.raises(ArgumentError, match="`groups` must hold rows with a number or None as fourth, got .* at row 1"):
+    with pytest.raises(ArgumentError, match="`groups` must hold rows of 4 or 5 values, got .* at row 1"):
         ranking([0, 0], [RIGHT[0], wrong])
+
+
+@pytest.mark.parametrize("wrong", ["2", True, math.inf, [2], 10**400])
+def test_what_is_no_grade_is_refused_by_its_row_and_without_its_texts(wrong):
+    with pytest.raises(
+        ArgumentError, match=rf"must hold numbers or None as grades, got {re.escape(repr(wrong))} at row 1"
+    ):
+        ranking([0, 0], [RIGHT[0], ("p", "b", "r", wrong)])
 
 
 def test_a_missing_reference_is_refused_by_its_row():
@@ -277,7 +301,7 @@ def test_a_missing_reference_is_refused_by_its_row():
 
 @pytest.mark.parametrize("rows", [[], RIGHT, [*RIGHT, WRONG[0]]])
 def test_one_prompt_with_pairs_is_not_enough(rows):
-    with pytest.raises(ArgumentError, match="`groups` must hold two prompts with unequal grades, got [01]; grade more"):
+    with pytest.raises(ArgumentError, match="`groups` must hold 2 prompts with unequal grades by a rater, got [01]"):
         ranking(VALUES[: len(rows)], rows)
 
 

@@ -27,7 +27,7 @@ def is_column(value: object) -> bool:
 
 def is_nothing(value: object) -> bool:
     """Whether a value is `None`, or NaN or NA, as pandas has them."""
-    return value is None or type(value).__name__ == "NAType" or (isinstance(value, Real) and math.isnan(value))
+    return value is None or type(value).__name__ == "NAType" or (isinstance(value, Real) and value != value)  # noqa: PLR0124
 
 
 def in_one_order(values: Iterable[T]) -> tuple[T, ...]:

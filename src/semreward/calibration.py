@@ -8,7 +8,7 @@ import json
 import math
 import warnings
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 import semreward
-from semreward.arguments import check_count, is_column, is_finite_number
+from semreward.arguments import check_count, is_column, is_finite_number, is_nothing
 from semreward.encoders.checking import as_encoder
 from semreward.errors import ArgumentError, CalibrationMismatchWarning, SemRewardWarning
 from semreward.files import write_text
@@ -403,7 +403,7 @@ class AnswerRanking:
         return _table([*rows, ("variance", f"{self.within:.1%}", "of the signal's is within prompts")], self.verdict)
 
 
-def ranking(signal: Encoder | str | RewardFunction | ArrayLike, groups: Sequence[Sequence[Any]]) -> AnswerRanking:
+def ranking(signal: Encoder | str | RewardFunction | ArrayLike, groups: Iterable[Sequence[Any]]) -> AnswerRanking:
     """Measure how a signal orders the answers to one prompt: GRPO uses nothing else of a reward.
 
     Pairs are made within one prompt and one rater, because raters' scales differ; pairs of equal grade are left out.
@@ -414,7 +414,7 @@ def ranking(signal: Encoder | str | RewardFunction | ArrayLike, groups: Sequence
         signal: An encoder, whose cosine with the reference counts; a reward function, called with `prompts`,
             `completions` and `reference`; or a list or array of N numbers.
         groups: N rows (prompt, answer, reference, grade) or (prompt, answer, reference, grade, rater), in any order. A
-            higher grade is better. Rows whose grade or signal is `None` are left out.
+            higher grade is better. Rows whose grade is `None` or NaN, or whose signal is `None`, are left out.
 
     Raises:
         ArgumentError, ArgumentTypeError, RewardOutputError: A row or the signal is not as described, or fewer than two
@@ -425,10 +425,14 @@ def ranking(signal: Encoder | str | RewardFunction | ArrayLike, groups: Sequence
         >>> ranking([0.1, 0.7, 0.1, 0.9, 0.2], rows).right  # p: b over a, a tie of a and c; q: a over b
         0.8333333333333334
     """
+    groups = list(groups)
     for row, graded in enumerate(groups):
-        if not (is_column(graded) and len(graded) in {4, 5} and (graded[3] is None or is_finite_number(graded[3]))):
-            raise ArgumentError(f"`groups` must hold rows with a number or None as fourth, got {graded!r} at row {row}")
+        if not is_column(graded) or len(graded) not in {4, 5}:
+            raise ArgumentError(f"`groups` must hold rows of 4 or 5 values, got {str(graded)[:80]!r} at row {row}")
+        if not is_nothing(graded[3]) and not is_finite_number(graded[3]):
+            raise ArgumentError(f"`groups` must hold numbers or None as grades, got {graded[3]!r} at row {row}")
     prompts, answers, references, grades, raters = ([(*row, "")[column] for row in groups] for column in range(5))
+    grades = [None if is_nothing(grade) else grade for grade in grades]
     batch = Batch(answers, {"prompts": prompts, "reference": references})
     pairs = zip(batch.answers, batch.references("reference"), strict=True)
     signals = {
@@ -444,7 +448,7 @@ def ranking(signal: Encoder | str | RewardFunction | ArrayLike, groups: Sequence
     keys = [rows[row] for row in kept]
     totals = _totals(keys, values[:, kept])
     if len(totals) < 2:  # noqa: PLR2004 - nothing to resample
-        raise ArgumentError(f"`groups` must hold two prompts with unequal grades, got {len(totals)}; grade more")
+        raise ArgumentError(f"`groups` must hold 2 prompts with unequal grades by a rater, got {len(totals)}; add some")
     rng = np.random.default_rng(0)
     draws = [totals[rng.integers(len(totals), size=len(totals))].sum(axis=0) for _ in range(2000)]
     total, *rights = np.array([totals.sum(axis=0), *draws]).T
@@ -487,7 +491,7 @@ def _totals(keys: Sequence[tuple[Any, Any, str]], values: Floats) -> Floats:
         signs = np.sign(first - second) * ~np.isclose(first, second, rtol=1e-9, atol=0)  # means are rounded
         signs = signs[:, signs[0] != 0]
         totals[prompt].append([signs.shape[1], *((1 + signs[0] * signs[1:]) / 2).sum(axis=1)])
-    return np.array([total for parts in totals.values() if (total := np.sum(parts, axis=0))[0]])
+    return np.array([total for _, parts in sorted(totals.items()) if (total := np.sum(parts, axis=0))[0]])
 
 
 def _table(rows: Sequence[tuple[str, str, str]], verdict: str) -> str:

@@ -45,6 +45,12 @@ def test_leaks_of_an_anchor_are_made_from_the_lexicon(other):
     assert negatives(Pair("ein hund", other), random.Random(0))[0] == "ein dog"
 
 
+@pytest.mark.parametrize("lexicon", [learn_lexicon([]), None, [("dog", "hund")]])
+def test_leaks_without_what_was_learnt_are_refused(lexicon):
+    with pytest.raises(ArgumentError, match="`lexicon` must come from `learn_lexicon`, and hold words, for LEAKS"):
+        AttackNegatives("de", attacks=LEAKS, lexicon=lexicon)
+
+
 def test_a_side_that_no_pair_has_is_refused():
     with pytest.raises(ArgumentError, match="`side` must be"):
         AttackNegatives("de", side="target")

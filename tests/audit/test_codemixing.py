@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from semreward.audit import edits, learn_lexicon, omission_pairs
 from semreward.audit.codemixing import adapted_word, code_mixed
+from semreward.errors import ArgumentError
 
 PAIRS = [
     ("A dog runs in Paris.", "Ein Hund läuft in Paris."),
@@ -34,6 +35,12 @@ def test_translations_are_ordered_by_dice():
 
 def test_words_that_meet_once_are_no_translations():
     assert learn_lexicon([("dog", "Hund")]).leaks == {"hund": []}
+
+
+@pytest.mark.parametrize("learn", [learn_lexicon, lambda pairs: omission_pairs([text for _, text in pairs])])
+def test_a_missing_text_is_named_by_its_row(learn):
+    with pytest.raises(ArgumentError, match="`(pairs|texts)` must be a text .*, got None at row 1"):
+        learn([("a", "b"), ("a", None)])
 
 
 def test_words_of_both_languages_do_not_leak():

@@ -120,7 +120,7 @@ def test_grades_show_how_the_encoder_ranks_the_answers_to_a_prompt(run, rows, ho
 
 def test_grades_may_be_texts_and_missing(run, home):
     table = "".join(f"{row['prompt']}\t{row['completion']}\t{row['reference']}\t{row['points']}\n" for row in GRADED)
-    Path("rows.tsv").write_text(f"prompt\tcompletion\treference\tpoints\n{table}xyy\txyzz\txyy\t\n")
+    Path("rows.tsv").write_text(f"prompt\tcompletion\treference\tpoints\n{table}xyy\txyzz\txyy\t\nxyy\txyz\txyy\t \n")
     code, out, _ = run("calibrate", "rows.tsv", "--reward", "named_rewards:similarity", "--grades", "points")
     assert (code, out.partition("\n\n")[2]) == (0, f"{ranked()}\n")
 
@@ -135,15 +135,16 @@ def test_only_grades_of_one_rater_are_compared(run, rows, home):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"points": "good"}, "rows.jsonl: `groups` must hold rows with a number or None as fourth, got .* at row 2"),
+        ({"points": "3,5"}, "rows.jsonl: `groups` must hold numbers or None as grades, got '3,5' at row 2"),
         ({"prompt": None}, "rows.jsonl: `prompts` must be a text or a list of messages, got None at row 2"),
-        ({"points": 2}, "rows.jsonl: `groups` must hold two prompts with unequal grades, got 1"),
+        ({"points": 2}, "rows.jsonl: `groups` must hold 2 prompts with unequal grades by a rater, got 1"),
     ],
 )
-def test_rows_that_cannot_be_ranked_are_refused(run, rows, home, change, message):
-    found = [GRADED[0], {**GRADED[1], **change}, *GRADED[2:]]
-    code, out, err = run("calibrate", rows(*found), "--reward", "named_rewards:similarity", "--grades", "points")
-    assert (code, out) == (2, "")
+def test_rows_that_cannot_be_ranked_are_refused_and_lose_no_threshold(run, rows, home, change, message):
+    found = rows(*[GRADED[0], {**GRADED[1], **change}, *GRADED[2:]])
+    options = ["--reward", "named_rewards:similarity", "--grades", "points", "--out", "tau.json"]
+    code, out, err = run("calibrate", found, *options)
+    assert (code, out, Calibration.load("tau.json")) == (2, f"{measured()}\n", measured())
     assert re.search(message, err)
 
 

@@ -312,6 +312,11 @@ def test_texts_that_are_no_list_of_texts_are_refused_and_harm_no_later_call(text
     assert engine.encode(["a", "b"]).shape == (2, 64)
 
 
+def test_texts_of_a_generator_are_not_lost():
+    with pytest.raises(ArgumentTypeError, match="`texts` must be a list of strings, got .*put it into a list"):
+        Engine(lambda: BigramEncoder().encode).encode(text for text in ["a", "b"])
+
+
 @pytest.mark.parametrize("thing", [None, 3, object(), len, lambda texts: texts, BigramEncoder])
 def test_what_is_no_encoder_is_refused(thing):
     with pytest.raises(ArgumentTypeError, match="`encoder` must"):

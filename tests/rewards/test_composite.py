@@ -366,6 +366,12 @@ def test_the_signature_holds_those_of_the_components(encoder):
     )
 
 
+@pytest.mark.parametrize("wrap", [functools.partial, lambda reward: reward.__call__])
+def test_the_signature_tells_wrapped_rewards_apart(wrap):
+    found = [CompositeReward([(wrap(LanguageConsistencyReward(tag)), 1.0)]).signature() for tag in ("bo", "en", "bo")]
+    assert found[0] == found[2] != found[1]
+
+
 def test_the_signature_names_the_function_of_a_partial_and_its_arguments():
     assert "((length((scale,2)),0.5))" in CompositeReward([(functools.partial(length, scale=2), 0.5)]).signature()
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from semreward import CompositeReward, ForeignWordGuard, LanguageConsistencyReward
-from semreward.errors import ArgumentError, MissingColumnError
+from semreward.errors import ArgumentError, ArgumentTypeError, MissingColumnError
 from semreward.rewards.vocabulary import words
 from semreward.testing import check_reward
 
@@ -142,9 +142,26 @@ def test_missing_column_is_named(folder: Path) -> None:
         guard_of(folder, **options)(completions=["Eine Schale."])
 
 
-def test_text_without_words_is_named(folder: Path) -> None:
-    (folder / "train.de").write_text("1 2 3\n")
-    with pytest.raises(ArgumentError, match=r"`target` .*train\.de.* must have words"):
+@pytest.mark.parametrize("form", ["pairs.jsonl", "lists.jsonl", "messages.jsonl"])
+def test_a_row_may_hold_a_text_several_texts_or_messages(folder: Path, form: str) -> None:
+    turns = [{"role": "user", "content": text} for text in ENGLISH.split(". ")]
+    source = {"pairs.jsonl": ENGLISH, "lists.jsonl": ENGLISH.split(". "), "messages.jsonl": turns}[form]
+    rows = [{"en": source, "de": GERMAN}, {"en": None, "de": []}]
+    (folder / form).write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    guard = guard_of(folder, data=folder / form, target="de", source="en")
+    assert guard(completions=["Role, User, Content.", "Eine Bowl."]) == [1.0, 0.0]
+
+
+def test_what_is_no_text_is_named(folder: Path) -> None:
+    (folder / "pairs.jsonl").write_text('{"en": "a", "de": "b"}\n{"en": {"text": "a"}, "de": "b"}\n')
+    with pytest.raises(ArgumentTypeError, match="`en` must be a text or a list of messages .* at row 2"):
+        guard_of(folder, data=folder / "pairs.jsonl", target="de", source="en")(completions=["b"])
+
+
+@pytest.mark.parametrize(("language", "text"), [("de", "1 2 3\n"), ("en", "1 2 3\n"), ("en", GERMAN)])
+def test_texts_that_leave_no_word_foreign_are_named(folder: Path, language: str, text: str) -> None:
+    (folder / f"train.{language}").write_text(text)
+    with pytest.raises(ArgumentError, match=r"`target` .*train\.de.* and `source` .*train\.en must have words of"):
         guard_of(folder)(completions=["Eine Schale."])
 
 

@@ -37,7 +37,7 @@ class AdaptationConfig:
         dropout: Dropout during training, in [0, 1); `None`: the base's own.
         temperature: Divides cosines before the softmax, > 0.
         max_tokens: Longest input in tokens.
-        new_pieces: Add up to so many pieces of the pairs' less readable language to the tokenizer; `None`: none.
+        new_pieces: Up to so many pieces for the pairs' less readable language, at least its characters; `None`: none.
         mini_batch_size: Pairs whose activations are held at a time (gradient caching); `None` holds the whole batch.
         made_negatives: Hard negatives per pair, drawn from what `make_negatives` returns for it.
         bf16: Train in bfloat16 (autocast).

@@ -22,7 +22,7 @@ _ROUNDS, _SHARPNESS = 5, 2
 
 
 def extend_vocabulary(model: SentenceTransformer, pairs: Sequence[Pair], most: int) -> list[str]:
-    """Add up to `most` pieces of the language that the tokenizer reads worse, and return them.
+    """Add up to `most` pieces (or all characters) of the language that the tokenizer reads worse, and return them.
 
     That is the side that needs more tokens for the same sentences; an unknown character counts as its bytes. Texts
     without a new piece, among them all of the other side, tokenise as before. All old embeddings stay. A new one is the

@@ -264,6 +264,8 @@ class AttackNegatives:
         check_choice("side", self.side, ("anchor", "positive"))
         check_attacks(self.attacks)
         object.__setattr__(self, "attacks", tuple(self.attacks))
+        if any(leak in self.attacks for leak in LEAKS) and not getattr(self.lexicon, "leaks", None):
+            raise ArgumentError("`lexicon` must come from `learn_lexicon`, and hold words, for LEAKS; pass lexicon=...")
         if not self.attacks:
             raise ArgumentError("`attacks` must hold at least one attack, got none; leave it out for the default ones")
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from semreward.audit import edits
-from semreward.text import normalise
+from semreward.text import normalise, source_text
 
 _LEAST_PAIRS = 2  # words that are together in fewer pairs met by chance
 _LEAST_DICE = 0.1
@@ -35,7 +35,8 @@ def learn_lexicon(pairs: Iterable[tuple[str, str]]) -> Lexicon:
     sources: Counter[str] = Counter()
     targets: Counter[str] = Counter()
     together: dict[str, Counter[str]] = defaultdict(Counter)
-    for source, target in pairs:
+    for row, pair in enumerate(pairs):
+        source, target = (source_text(text, "pairs", row) for text in pair)
         words = dict.fromkeys(map(str.casefold, edits.words_of(source))).keys()  # each once, in order
         sources.update(words)
         for word in dict.fromkeys(map(str.casefold, edits.words_of(target))):
@@ -82,11 +83,11 @@ def omission_pairs(texts: Iterable[str], seed: int = 0) -> list[tuple[str, str]]
     """Each text, and the text without one of its words: what an encoder should find nearer than a leak."""
     rng = random.Random(seed)  # noqa: S311 - a choice of words, no cryptography
     pairs = []
-    for text in texts:
-        pieces, words = edits.split(text)
+    for row, text in enumerate(texts):
+        pieces, words = edits.split(source_text(text, "texts", row))
         if len(words) > 1:
             index = rng.choice(words)
-            pairs.append((normalise(text), normalise("".join(pieces[: index - 1] + pieces[index + 1 :]))))
+            pairs.append(("".join(pieces), normalise("".join(pieces[: index - 1] + pieces[index + 1 :]))))
     return pairs
 
 

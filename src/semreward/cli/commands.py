@@ -141,20 +141,22 @@ def calibrate(options: Namespace, stdout: TextIO) -> int:
             mismatched=not options.no_mismatched,
             statistic=number_or_text(options.statistic),
         )
-        report = f"{measured}\n"
-        if graded:
-            groups = []
-            for row in rows:
-                text, grade = reward.answer(row["completion"]), row[options.grades]
-                grade = None if grade in ("", None) else number_or_text(str(grade))
-                groups.append((row["prompt"], text, row[column], grade, row.get("rater")))
-            report += f"\n{calibration.ranking(reward.encoder, groups)}\n"
     except ABOUT_ROWS as error:
         raise located(error, options.file) from error
-    put(report, stdout)
+    put(f"{measured}\n", stdout)
     if options.out is not None:
         with refusals():
             measured.save(options.out)
+    if graded:  # last: a wrong grade must not cost the threshold
+        groups = []
+        for row in rows:
+            text, grade = reward.answer(row["completion"]), row[options.grades]
+            grade = None if grade is None or not str(grade).strip() else number_or_text(str(grade))
+            groups.append((row["prompt"], text, row[column], grade, row.get("rater")))
+        try:
+            put(f"\n{calibration.ranking(reward.encoder, groups)}\n", stdout)
+        except ABOUT_ROWS as error:
+            raise located(error, options.file) from error
     return 0
 
 

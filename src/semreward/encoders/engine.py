@@ -69,8 +69,8 @@ class Engine:
         self, texts: Sequence[str], *, keep: Collection[str] = ()
     ) -> tuple[dict[str, Vector], dict[str, EncodingError]]:
         """The vectors of texts, and why others have none. Raises what holds for every text, unless a server is away."""
-        if isinstance(texts, str):
-            raise ArgumentTypeError(f"`texts` must be a list of strings, got {texts[:60]!r}; put it into a list")
+        if isinstance(texts, str) or not hasattr(texts, "__len__"):
+            raise ArgumentTypeError(f"`texts` must be a list of strings, got {str(texts)[:60]!r}; put it into a list")
         for row, text in enumerate(texts):
             if not isinstance(text, str) or not text:
                 raise ArgumentError(f"`texts` must be non-empty strings, got {text!r} at row {row}; drop the row")

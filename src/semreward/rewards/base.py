@@ -279,9 +279,10 @@ def _rendered(value: object) -> str:
 
 
 def _settings(value: object) -> str:
-    """What a partial, or a dataclass without a signature, was made with."""
+    """What a partial, a method's object, or a dataclass without a signature was made with."""
+    value = getattr(value, "__self__", value)
     if isinstance(value, functools.partial):
-        return _rendered((*value.args, *sorted(value.keywords.items())))
+        return _settings(value.func) + _rendered((*value.args, *sorted(value.keywords.items())))
     if not dataclasses.is_dataclass(value) or isinstance(value, type):
         return ""
     return _rendered(tuple((item.name, getattr(value, item.name)) for item in dataclasses.fields(value) if item.repr))

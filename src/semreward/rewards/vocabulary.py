@@ -1,6 +1,7 @@
 """A guard by vocabulary: words that the texts of one language have and those of another hardly ever."""
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -12,7 +13,7 @@ from semreward.files import COLUMN, is_file, read_rows
 from semreward.rewards.detector import file_hash
 from semreward.rewards.guards import ComparingReward
 from semreward.rewards.spans import UNSPACED
-from semreward.text import Texts, normalise
+from semreward.text import Texts, normalise, source_text
 
 _RATIO = 20  # docs/guards.md measures others
 _CHARACTER = rf"[\p{{L}}&&{UNSPACED.pattern}]\p{{M}}*+"
@@ -35,7 +36,7 @@ class ForeignWordGuard(ComparingReward):
         reference_column: As in `ComparingReward`; `None` to judge answers alone.
 
     Raises:
-        ArgumentError: There is no such file; at the first call: it cannot be read, or has no words.
+        ArgumentError: There is no such file; at the first call: it cannot be read, or has no foreign word.
     """
 
     target: str | int
@@ -74,9 +75,17 @@ def words(text: str) -> list[str]:
 @lru_cache(maxsize=8)
 def _foreign_words(data: str, target: str | int, source: str | int) -> frozenset[str]:
     columns = [column if isinstance(column, int) else str(column) for column in (target, source)]
-    texts = ([str(row[column] or "") for row in read_rows(data, [column])] for column in columns)
-    known, counts = (Counter(word for text in column for word in words(text)) for column in texts)
-    if not known or not counts:
-        raise ArgumentError(f"`target` {target!r} and `source` {source!r} must have words in {data}; correct the files")
-    scale = _RATIO * sum(counts.values()) / sum(known.values())
-    return frozenset(word for word, count in counts.items() if len(word) > 1 and count >= max(2, scale * known[word]))
+    known, counts = (Counter(word for text in _texts(data, column) for word in words(text)) for column in columns)
+    scale = _RATIO * sum(counts.values()) / max(1, sum(known.values()))
+    foreign = [word for word, count in counts.items() if len(word) > 1 and count >= max(2, scale * known[word])]
+    if not known or not foreign:
+        raise ArgumentError(f"`target` {target} and `source` {source} must have words of their own; correct them")
+    return frozenset(foreign)
+
+
+def _texts(data: str, column: str | int) -> Iterator[str]:
+    """What a column says: in each row a text, a list of texts, or messages."""
+    for row, values in enumerate(read_rows(data, [column]), start=1):
+        value = values[column] or ""
+        texts = value if isinstance(value, list) and isinstance(value[0], str) else [value]
+        yield from (source_text(text, str(column), row) for text in texts)
