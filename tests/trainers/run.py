@@ -1,6 +1,6 @@
 """Installs real trainers, each in an environment of its own, drives them, and compares what they pay with direct calls.
 
-    make test-trainers                  # all of them: hours on two cores, gigabytes of packages
+    make test-trainers                  # all of them: an hour on two cores, 13 GB
     make test-trainers TRAINER=verl     # one
     python tests/trainers/run.py --no-install verl
 
