@@ -1,6 +1,7 @@
 """Which reward a command line means, and how it says that it means none."""
 
 import json
+import re
 
 import pytest
 
@@ -128,6 +129,12 @@ def test_a_folder_that_holds_no_working_model_is_told_on_one_line(run, rows, hom
     (home / "broken" / "config.json").write_text("{}", encoding="utf-8")
     arguments = ["--encoder", "./broken", "--language", "bo", "--threshold", "0.5"]
     code, _, err = run("score", rows(ROW), *arguments)
+    assert code == 2
+    assert re.fullmatch(r"semreward: error: the encoder in '.*broken' does not load: .*", err.splitlines()[-1])
+
+
+def test_a_hub_id_that_cannot_be_loaded_is_told_on_one_line(run, rows):
+    code, _, err = run("score", rows(ROW), "--encoder", "no/such-model", "--language", "bo", "--threshold", "0.5")
     assert code == 2
     assert err.splitlines()[-1].startswith("semreward: error: --encoder must be a folder with a model or a hub id; ")
 

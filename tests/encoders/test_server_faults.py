@@ -168,8 +168,8 @@ def test_the_deadline_holds_for_more_texts_than_are_sent_in_one_go():
 
 @pytest.mark.usefixtures("long_attempts")
 def test_the_deadline_holds_while_others_are_served():
-    with embedding_server(delay_s=0.8) as state, ThreadPoolExecutor(1) as pool:
-        encoder = encoder_of(state, timeout_s=1)
+    with embedding_server(delay_s=1.6) as state, ThreadPoolExecutor(1) as pool:
+        encoder = encoder_of(state, timeout_s=2.4)
         first = pool.submit(encoder.encode, ["first"])
         while not state.requests:
             time.sleep(0.01)
