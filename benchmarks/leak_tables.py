@@ -73,7 +73,10 @@ def score_table(cells: Cells) -> str:
 
 
 def difference_table(cells: Cells, base: str) -> str:
-    """Differences from an arm on the seeds that both have, paired by caption; a caption's seeds are drawn together."""
+    """Differences from an arm on the seeds that both have, paired by caption; a caption's seeds are drawn together.
+
+    Bold where the interval excludes 0; in brackets behind an arm, the number of seeds.
+    """
     lines = [_row([f"minus {TITLES[base]}", *PER_ANSWER.values()]), _rule(len(PER_ANSWER))]
     for arm, found in cells.items():
         pairs = [(cell, other) for cell in found for other in cells[base] if cell["seed"] == other["seed"]]
@@ -84,8 +87,9 @@ def difference_table(cells: Cells, base: str) -> str:
             after, before = ([value for pair in pairs for value in _numbers(pair[side], name)] for side in (0, 1))
             captions = list(range(len(after) // len(pairs))) * len(pairs)
             one = compare(after, before, clusters=captions)
-            columns.append(f"{one.difference:+.3f} ({one.low:+.3f} to {one.high:+.3f})")
-        lines.append(_row([f"{TITLES[arm]} ({len(pairs)} seeds)", *columns]))
+            mark = "**" if one.low > 0 or one.high < 0 else ""
+            columns.append(f"{mark}{one.difference:+.3f}{mark} ({one.low:+.3f} to {one.high:+.3f})")
+        lines.append(_row([f"{TITLES[arm]} ({len(pairs)})", *columns]))
     return "\n".join(lines)
 
 
