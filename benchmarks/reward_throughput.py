@@ -3,7 +3,7 @@
 Three ways to score the same rows, taken in turn, step by step, in one process:
 
 (a) usual   the reward one writes in a TRL script: `model.encode` of both columns at every call, in float32;
-(b) ours    `SemanticSimilarityReward`, in float32 and in half precision;
+(b) ours    `similarities`, in float32 and in half precision;
 (c) limit   bare forward passes over the texts that (b) has to encode: distinct, tokenised before, ordered by length.
 
 Then 64 threads that hand in one text each, beside one call with all of them. On request, 16 threads that call often
@@ -43,7 +43,7 @@ import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
 
-from semreward import SemanticSimilarityReward, SentenceTransformerEncoder
+from semreward import SentenceTransformerEncoder, similarities
 from semreward.encoders.engine import Engine, engine_of
 
 CINO_VOCABULARY = 135_359
@@ -221,9 +221,8 @@ def compare(folder: Path, steps: list[Step], device: str) -> dict[str, Any]:
             batches = prepared_batches(encoder, new)
             if encoder is single:
                 tokens += [int(count) for batch in batches for count in batch["attention_mask"].sum(dim=1)]
-            reward = SemanticSimilarityReward(encoder, threshold=0.0)
             calls: list[tuple[str, Callable[[], Any]]] = [
-                (key, partial(reward.similarity, step.completions, step.references)),
+                (key, partial(similarities, encoder, step.completions, step.references)),
                 (key.replace("ours", "limit"), partial(forward_passes, encoder, batches)),
             ]
             # The first to come meets shapes that the libraries prepare anew, so the two take turns at it.
