@@ -20,6 +20,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+from encoder_adaptation import BF16
 
 from semreward import SentenceTransformerEncoder
 from semreward.adaptation import AdaptationConfig, adapt_encoder, measure_encoder
@@ -58,7 +59,7 @@ def adapt(arguments: argparse.Namespace) -> dict[str, float]:
         temperature=arguments.temperature,
         made_negatives=1,
         max_tokens=64,
-        bf16=True,
+        bf16=BF16,
         use_cpu=True,
         seed=SEED,
     )
@@ -144,7 +145,7 @@ def main() -> None:
     config = {
         name: getattr(arguments, name) for name in ("steps", "first_row", "omissions", "learning_rate", "temperature")
     }
-    result = {"config": {**config, "captions": arguments.captions}, "seed": SEED, **trained, "scores": {}}
+    result = {"config": {**config, "captions": arguments.captions}, "seed": SEED, "bf16": BF16, **trained, "scores": {}}
     for source, target in DIRECTIONS:
         for when, folder in (("before", arguments.encoder), ("after", arguments.out)):
             found = scores(folder, arguments.data, source, target, arguments.captions)

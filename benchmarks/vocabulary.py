@@ -26,7 +26,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import torch
-from encoder_adaptation import keep_memory
+from encoder_adaptation import BF16, keep_memory
 from sentence_transformers import SentenceTransformer
 
 from semreward.adaptation import AdaptationConfig, Pair, adapt_encoder, read_pairs
@@ -63,7 +63,7 @@ def settings(options: argparse.Namespace, pairs: int, folder: str) -> Adaptation
         temperature=options.temperature,
         max_tokens=options.max_tokens,
         new_pieces=options.new_pieces or None,
-        bf16=True,
+        bf16=BF16,
         seed=options.seed,
         use_cpu=True,
     )
@@ -86,9 +86,9 @@ def cell(options: argparse.Namespace, folder: str) -> dict[str, Any]:
 
 
 def measured(folder: str, held_out: Sequence[Pair]) -> dict[str, Any]:
-    """Retrieval in bfloat16, and tokens per text of each side."""
+    """Retrieval, and tokens per text of each side."""
     model = SentenceTransformer(folder, device="cpu")
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast("cpu", torch.bfloat16, enabled=BF16):
         measures: dict[str, Any] = HeldOutEvaluator(held_out, ())(model)
     for side in Pair._fields:
         texts = [getattr(pair, side) for pair in held_out]
@@ -129,6 +129,7 @@ def main() -> None:
     machine = {
         "processor": platform.processor() or platform.machine(),
         "threads": torch.get_num_threads(),
+        "bf16": BF16,
         **{name: version(name) for name in ("torch", "transformers", "sentence-transformers", "tokenizers")},
     }
     chosen["base"] = options.base and Path(options.base).name

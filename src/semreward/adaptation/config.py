@@ -40,7 +40,7 @@ class AdaptationConfig:
         new_pieces: Up to so many pieces for the pairs' less readable language, at least its characters; `None`: none.
         mini_batch_size: Pairs whose activations are held at a time (gradient caching); `None` holds the whole batch.
         made_negatives: Hard negatives per pair, drawn from what `make_negatives` returns for it.
-        bf16: Train in bfloat16 (autocast).
+        bf16: Train in bfloat16 (autocast). Far slower than float32 on a CPU that only emulates it (no AVX-512).
         measure_steps: Measure on the held-out pairs and write a checkpoint every so many steps; `None`: measure before
             and after training only, and write none.
         patience: Stop after so many measurements without a better one, and keep the best; needs `measure_steps`.
