@@ -64,6 +64,7 @@ def settings(options: argparse.Namespace, pairs: int, folder: str) -> Adaptation
         max_tokens=options.max_tokens,
         new_pieces=options.new_pieces or None,
         bf16=BF16,
+        measure_steps=options.measure_steps,
         seed=options.seed,
         use_cpu=True,
     )
@@ -74,8 +75,8 @@ def cell(options: argparse.Namespace, folder: str) -> dict[str, Any]:
     train, held_out = read_data(options.data, options.pairs)
     config, start, found = settings(options, len(train), folder), time.process_time(), {}
     if options.steps:
-        adaptation = adapt_encoder(config, train)
-        found["curve"] = [(point["step"], point["loss"]) for point in adaptation.curve if "loss" in point]
+        adaptation = adapt_encoder(config, train, held_out if config.measure_steps else ())
+        found["curve"] = [dict(point) for point in adaptation.curve]
     else:
         model = new_model(config)
         if config.new_pieces:
@@ -106,6 +107,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--pairs", type=int)
     parser.add_argument("--new-pieces", type=int, default=16_000)
     parser.add_argument("--steps", type=int, default=0)
+    parser.add_argument("--measure-steps", type=int, help="also measure every so many batches")
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--mini-batch", type=int)
     parser.add_argument("--rate", type=float, default=2e-4)
