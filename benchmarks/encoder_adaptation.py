@@ -19,7 +19,6 @@ Writes `encoder-adaptation.json`, `.png` and the encoders to `--out` (default `r
 """
 
 import argparse
-import ctypes
 import json
 import math
 import os
@@ -36,6 +35,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+sys.path.insert(0, str(Path(__file__).parent.parent / "examples"))
+
+import cpu
 from semreward.adaptation import AdaptationConfig, Pair, adapt_encoder, measure_encoder, read_pairs
 from semreward.evaluation.retrieval import GradedPair, pair_auc, rank_correlation, retrieval_scores
 
@@ -44,7 +46,7 @@ SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 # Tibetan has almost no spaces. Tokens end at the tsheg, so that no sentence is a word; each Chinese character is one.
 SPLIT = r"\p{Han}|[\u0F40-\u0FBC]+\u0F0B?|[A-Za-z]+|\p{N}|[^\s\p{Han}\u0F40-\u0FBCA-Za-z\p{N}]"
 TEST_PAIRS = 1000
-BF16 = torch.backends.cpu.get_cpu_capability().startswith("AVX512")  # others emulate it, 40 times slower
+BF16 = cpu.multiplies_bfloat16()
 
 
 @dataclass(frozen=True)
@@ -362,14 +364,6 @@ def best_precision(found: dict[str, Any]) -> float:
     return max((found[name]["forward"] + found[name]["backward"]) / 2 for name in ("ridge", "procrustes"))
 
 
-def keep_memory() -> None:
-    """Let glibc keep freed memory instead of handing it back and asking for it again at every step."""
-    if platform.system() == "Linux":
-        libc = ctypes.CDLL(None)
-        for option in (-1, -3):  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
-            libc.mallopt(option, 1 << 30)
-
-
 def machine() -> dict[str, Any]:
     """What the figures were measured on."""
     libraries = {name: version(name) for name in ("torch", "transformers", "sentence-transformers", "scikit-learn")}
@@ -417,7 +411,7 @@ def parsed() -> argparse.Namespace:
 def main() -> None:
     """Run the parts, print and write what they found."""
     options = parsed()
-    keep_memory()
+    cpu.raise_malloc_thresholds()
     out: Path = options.out
     out.mkdir(parents=True, exist_ok=True)
     data = read_data(options.pairs)

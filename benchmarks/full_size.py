@@ -33,7 +33,6 @@ import zipfile
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +46,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples"))
 from miniature.models import CHAT_TEMPLATE, POLICY_TOKENS, EncoderShape, write_encoder
 from tibetan.arguments import DataArguments, parse
 from tibetan.plan import QWEN3_4B
-from tibetan.results import PACKAGES, machine
+from tibetan.results import provenance
 from tibetan.stages import Stages
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
@@ -183,11 +182,11 @@ def report(work: Path, found: dict[str, Any]) -> None:
     """Write `full-size.json` and print it in Markdown."""
     log = json.loads((work / "run" / "grpo" / "log.json").read_text(encoding="utf-8"))
     git = ("git", "-C", str(EXAMPLES), "describe", "--always", "--dirty")
+    made = provenance()
+    made["machine"]["threads"] = torch.get_num_threads()
     found |= {
+        **made,
         "seconds of each GRPO step": [round(line["step_time"], 1) for line in log if "step_time" in line],
-        "machine": machine() | {"threads": torch.get_num_threads()},
-        "date": time.strftime("%Y-%m-%d"),
-        "versions": {name: version(name) for name in PACKAGES},
         "commit": subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip(),  # noqa: S603
         "command": shlex.join(sys.argv),
     }

@@ -12,13 +12,11 @@ hour of one thread. Interrupted, it resumes from its last checkpoint.
 """
 
 import argparse
-import importlib.metadata
 import json
 import random
 import re
 import sys
 from collections.abc import Sequence
-from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -37,7 +35,7 @@ from tibetan.encoder import adapt_encoders  # noqa: E402
 from tibetan.evaluate import Evaluator  # noqa: E402
 from tibetan.policy import train_grpo  # noqa: E402
 from tibetan.pretrained import use_folder, use_pair  # noqa: E402
-from tibetan.results import PACKAGES, machine  # noqa: E402
+from tibetan.results import provenance  # noqa: E402
 from tibetan.rewards import make_reward  # noqa: E402
 from tibetan.stages import Stages  # noqa: E402
 
@@ -52,7 +50,7 @@ def run_seed(seed: int, arguments: argparse.Namespace) -> None:
     """The cold start of a seed, and its arms."""
     given = ["--config", str(REPOSITORY / "examples/configs/captions.yaml"), "--real", str(arguments.real), *SIZES]
     settings, _ = parse([*given, "--pair", "en-de", "--seed", str(seed)])
-    settings = use_folder(use_pair(settings))
+    settings = cpu.use_cpu(use_folder(use_pair(settings)))
     settings = settings.replace(output_dir=str(arguments.runs / f"seed-{seed}"), drift_data=None, reading_data=None)
     stages = Stages(Path(settings.grpo.output_dir))
     rows = grpo_tibetan.split_data(settings, stages)
@@ -125,9 +123,7 @@ def kept(stages: Stages, arm: str, evaluated: Path, settings: Settings) -> dict[
             for name in each
         },
         "settings": {name: decisive(part) for name, part in vars(settings).items() if name != "world"},
-        "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
-        "machine": machine(),
-        "date": datetime.now(timezone.utc).date().isoformat(),
+        **provenance(),
     }
     without: dict[str, Any] = captions.without_folders(found)
     return without
@@ -171,7 +167,6 @@ def main() -> None:
     if arguments.sheet:
         sheet(arguments.runs, arguments.seeds, arguments.arms, arguments.sheet)
         return
-    cpu.raise_malloc_thresholds()
     for seed in arguments.seeds:
         run_seed(seed, arguments)
 

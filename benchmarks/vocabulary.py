@@ -26,7 +26,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import torch
-from encoder_adaptation import BF16, keep_memory
+from encoder_adaptation import BF16, cpu
 from sentence_transformers import SentenceTransformer
 
 from semreward.adaptation import AdaptationConfig, Pair, adapt_encoder, read_pairs
@@ -124,7 +124,7 @@ def parsed() -> argparse.Namespace:
 def main() -> None:
     """Run one cell and write it."""
     options = parsed()
-    keep_memory()
+    cpu.raise_malloc_thresholds()
     with tempfile.TemporaryDirectory() as folder:
         result = cell(options, options.keep or folder)
     chosen = {name: value for name, value in vars(options).items() if name not in {"out", "keep"}}

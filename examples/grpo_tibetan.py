@@ -171,17 +171,15 @@ def main() -> None:
     """Run once, or once per seed."""
     settings, config = parse(sys.argv[1:])
     settings = use_folder(use_pair(settings))
-    if settings.grpo.use_cpu:
-        cpu.raise_malloc_thresholds()
     if settings.run.plan:
         print_plan(settings, config)
         preflight(settings)
         return
+    settings = cpu.use_cpu(settings)
     if not settings.run.miniature:
         check_network(settings)
         settings = use_detector(settings)
-    folder = Path(settings.grpo.output_dir)
-    seeds = settings.run.seeds
+    folder, seeds = Path(settings.grpo.output_dir), settings.run.seeds
     runs = []
     for one in [settings.for_seed(seed, folder / f"seed-{seed}") for seed in seeds] or [settings]:
         runs.append(run_once(one))

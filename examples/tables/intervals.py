@@ -72,14 +72,8 @@ def detectable_difference(items: int, discordant: float) -> float | None:
 
     $$d \sqrt{n} = z_{1-\alpha/2} \sqrt{\psi} + z_{power} \sqrt{\psi - d^2}$$
 
-    Only the choice of questions is random here: comparisons of methods need several trainings beside it.
-
-    Args:
-        items: Number of questions n, at least 1.
-        discordant: Share psi, in [0, 1].
-
-    Returns:
-        The difference in [0, psi]; `None` where no difference that psi allows is found with this power.
+    for n `items`, at least 1; `None` where no difference that psi (`discordant`, in [0, 1]) allows is found so. Only
+    the choice of questions is random here: comparisons of methods need several trainings beside it.
 
     Source:
         Connor 1987, Biometrics 43(1), https://doi.org/10.2307/2531961, solved for the difference.

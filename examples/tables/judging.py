@@ -37,8 +37,7 @@ _SHOWN = re.compile(
 def judge_cell(bench: Bench, seed: int, task: str) -> None:
     """Compare RL and strong SFT of a task and a seed, both measured, unless that was done; writes the cell."""
     folder, data = f"seed-{seed}/{task}", bench.evaluator(task, seed).settings.data
-    evaluated = tuple(f"{folder}/evaluate_{system}" for system in SYSTEMS)
-    prompt = prompt_of(data)
+    evaluated, prompt = tuple(f"{folder}/evaluate_{system}" for system in SYSTEMS), prompt_of(data)
     judged = bench.stages.run(
         f"{folder}/judge",
         partial(_judge, bench=bench, data=data, evaluated=evaluated, prompt=prompt),

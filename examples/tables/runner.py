@@ -7,13 +7,11 @@ stopped, and two programs that need the same policy train it once.
 import copy
 import dataclasses
 import functools
-import importlib.metadata
 import itertools
 import json
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,7 +31,7 @@ from tibetan.data import PAIRS, Row, file_digests, local_path, prepare, read_par
 from tibetan.encoder import adapt_encoders
 from tibetan.evaluate import Evaluator
 from tibetan.policy import load_base, load_tokenizer, lora_config, train_grpo, train_sft
-from tibetan.results import PACKAGES, machine
+from tibetan.results import provenance
 from tibetan.rewards import make_reward
 from tibetan.stages import RECORD, Stages, process_state
 from tibetan.world import use_world, world_settings
@@ -101,9 +99,7 @@ def run_cell(bench: Bench, seed: int, condition: Condition) -> None:
         correct=exact_by_question(evaluated / "reading_answers.json", settings.data),
         training=training,
         arguments={**bench.sweep.tasks[condition.task], **bench.sweep.bases[bench.name]},
-        versions={name: importlib.metadata.version(name) for name in PACKAGES},
-        machine=machine(),
-        date=datetime.now(timezone.utc).date().isoformat(),
+        **provenance(),
     )
     cell.write(bench.sweep.output_dir)
 

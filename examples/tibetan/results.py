@@ -103,8 +103,23 @@ def collect(folder: Path, settings: Mapping[str, Any], seconds: Mapping[str, flo
         "seconds": dict(seconds),
         "seed": settings["grpo"]["seed"],
         "settings": settings,
+        **provenance(),
+    }
+
+
+def provenance() -> dict[str, Any]:
+    """Versions, machine and day of a measurement."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().split("\n") if info.exists() else []
+    cpu = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return {
         "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
-        "machine": machine(),
+        "machine": {
+            "cpu": cpu[0] if cpu else platform.processor() or platform.machine(),
+            "cores": os.cpu_count(),
+            "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+            "python": platform.python_version(),
+        },
         "date": datetime.now(timezone.utc).date().isoformat(),
     }
 
@@ -132,19 +147,6 @@ def compared_answers(after: Sequence[Row], before: Sequence[Row]) -> dict[str, C
 
     names = [name for name in after[0] if name not in ("source", "reference", "answer")]
     return {name: compare(column(after, name), column(before, name)) for name in names}
-
-
-def machine() -> dict[str, Any]:
-    """The machine that the numbers were measured on."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().split("\n") if info.exists() else []
-    cpu = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return {
-        "cpu": cpu[0] if cpu else platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-        "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-        "python": platform.python_version(),
-    }
 
 
 def table(results: Mapping[str, Any], columns: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
@@ -189,12 +191,9 @@ def write_report(folder: Path, results: Mapping[str, Any]) -> None:
         f"accelerator {machine['accelerator'] or 'none'}."
     )
     sections = [Section(text=setting)]
-    if (folder / "calibration").exists():
-        names = ("quantity", "value", "meaning")
-        rows = [
-            dict(zip(names, row, strict=True))
-            for row in Calibration.load(folder / "calibration" / "calibration.json").rows()
-        ]
+    if results["calibration"]:
+        names, found = ("quantity", "value", "meaning"), Calibration(**results["calibration"]).rows()
+        rows = [dict(zip(names, row, strict=True)) for row in found]
         sections.append(Section("Threshold", rows=rows, prose=True))
     scores = [score for score in next(iter(models.values())).values() if isinstance(score, dict)]
     signatures = "; ".join(score["signature"] for score in scores if "signature" in score)
@@ -214,9 +213,8 @@ def write_report(folder: Path, results: Mapping[str, Any]) -> None:
         for row, sample in zip(answers, _samples(folder, model), strict=False):  # samples beyond those shown
             row |= {"source": sample["source"], "reference": sample["reference"], MODELS[model]: sample["answer"]}
     sections.append(Section("Answers", rows=answers, prose=True))
-    sections.append(
-        Section("Stages", rows=[{"stage": name, "seconds": value} for name, value in results["seconds"].items()])
-    )
+    stages = [{"stage": name, "seconds": value} for name, value in results["seconds"].items()]
+    sections.append(Section("Stages", rows=stages))
     page = html_page("Semantic rewards: cold start, GRPO and strong SFT side by side", sections)
     files.write_text(folder / "report.html", page)
 

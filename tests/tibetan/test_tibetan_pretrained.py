@@ -8,7 +8,9 @@ from pathlib import Path
 import datasets
 import huggingface_hub
 import pytest
+import torch
 
+import cpu
 from semreward.errors import ArgumentError
 from tibetan.arguments import Settings, parse
 from tibetan.data import local_path, read_rows
@@ -103,3 +105,21 @@ def test_model_that_cannot_be_reached_names_its_argument(real: Path, monkeypatch
     settings.encoders.encoder = "org/encoder"
     with pytest.raises(ArgumentError, match=r"`encoder` is 'org/encoder'.*no route to host.*--encoder PATH"):
         check_network(settings)
+
+
+@pytest.mark.parametrize(
+    ("capability", "given", "runs"),
+    [("AVX512", "true", True), ("AVX2", "true", False), ("AVX2", "false", False), ("DEFAULT", "true", False)],
+)
+def test_bfloat16_becomes_float32_where_the_processor_only_emulates_it(
+    capability: str, given: str, runs: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    assert cpu.use_cpu(_settings("--bf16", given)).grpo.bf16 is runs
+    assert ("only emulates" in capsys.readouterr().out) is (given == "true" and not runs)
+
+
+def test_bfloat16_on_a_gpu_stays_whatever_the_processor_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = _settings("--bf16", "true").replace(use_cpu=False)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+    assert cpu.use_cpu(settings) is settings
