@@ -79,7 +79,7 @@ def test_aligned_text_files_are_read_by_column(written, tmp_path):
 def test_aligned_text_files_have_as_many_lines_each(written, tmp_path):
     written("a.bo", "ཀ\n")
     written("a.zh", "一\n二\n")
-    with pytest.raises(ArgumentError, match="as many lines each, got bo: 1, zh: 2"):
+    with pytest.raises(ArgumentError, match="equally many lines, got bo: 1, zh: 2"):
         list(read_rows(tmp_path / "a.{column}", ["bo", "zh"]))
 
 

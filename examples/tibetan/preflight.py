@@ -51,7 +51,7 @@ def preflight(settings: Settings) -> None:
 
 
 def _check_encoder(path: str, argument: str, settings: Settings, rows: list[Row]) -> None:
-    """What speaks against an encoder on this machine that judges the references as it is."""
+    """The faults of an encoder on this machine that judges the references as it is."""
     encoder = SentenceTransformerEncoder(path, prompt=getattr(settings.encoders, f"{argument}_prompt"))
     if Path(path).is_dir() and getattr(settings.encoders, f"{argument}_pairs") is None:
         references = [row[settings.data.target_column] for row in rows[:COUNTED_ROWS]]

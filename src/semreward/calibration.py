@@ -31,14 +31,14 @@ from semreward.text import DEFAULT_ANSWER, Answer, Texts, reference_texts
 Floats: TypeAlias = NDArray[np.float64]
 
 Statistic: TypeAlias = Literal["mean", "median", "youden"] | float
-"""What becomes tau: the samples' mean, their median, Youden's point, or the given quantile of theirs in (0, 1)."""
+"""What becomes tau: the samples' mean, their median, Youden's point, or a quantile in (0, 1)."""
 
 # AUC below which an encoder cannot tell right from wrong references, and from which on it can; measured in the docs.
 _CANNOT_TELL, _CAN_TELL = 0.8, 0.95
 
-# Rewards that differ by less count as equal: beside the 1e-4 in GRPO's (r - mean) / (std + 1e-4) they are nothing.
+# Rewards that differ by less count as equal: next to the 1e-4 in GRPO's (r - mean) / (std + 1e-4) they vanish.
 _EQUAL_DIGITS = 6
-_MOST_EMPTY = 0.1  # share of empty answers of which a policy is capable
+_MOST_EMPTY = 0.1  # share of empty answers that is still plausible
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Calibration:
 
     @property
     def verdict(self) -> str:
-        """What the AUC says of the encoder, in one sentence; without mismatched references nothing is known."""
+        """The AUC's verdict on the encoder, in one sentence; unknown without mismatched references."""
         if self.auc is None:
             return "Whether this encoder tells right from wrong references was not measured."
         if self.auc < _CANNOT_TELL:
@@ -93,7 +93,7 @@ class Calibration:
         return _table(self.rows(), self.verdict)
 
     def rows(self) -> list[tuple[str, str, str]]:
-        """The table as it prints: for each number that was measured its name, its value, and what it says."""
+        """The table as it prints: name, value and meaning of each measured number."""
         origin = self.statistic if isinstance(self.statistic, str) else f"quantile {self.statistic:g}"
         rows = [
             ("threshold", f"{self.threshold:.4f}", f"{origin}, {self.samples} samples"),
@@ -148,8 +148,8 @@ def calibrate(
 ) -> Calibration:
     """Measure tau for an encoder: `SemanticSimilarityReward(encoder, threshold=calibrate(encoder, ...))`.
 
-    The encoder judges each completion against its own reference, and for comparison against that of another prompt
-    which shares no text with it: always the same one, in any order of prompts.
+    The encoder compares each completion with its own reference, and with that of another prompt which shares no
+    text with it: always the same one, in any order of prompts.
 
     Args:
         encoder: As for `SemanticSimilarityReward`.
@@ -299,7 +299,7 @@ def _statistic(values: Floats, statistic: Statistic, split: tuple[float, float] 
 
 
 def _of_groups(rewards: Floats, group_size: int | None) -> Mapping[str, Any]:
-    """The fields of a `Calibration` that speak of groups."""
+    """The fields of a `Calibration` about groups."""
     if rewards.ndim > 2:  # noqa: PLR2004 - prompts x samples
         raise ArgumentError(f"`similarities` must have shape (N,) or (P, M), got {rewards.shape}; reshape them")
     in_groups = rewards.ndim > 1 and rewards.shape[1] > 1
@@ -355,7 +355,7 @@ def equal_share(rewards_PM: ArrayLike, group_size: int, *, value: float | None =
 
 
 def mismatched_references(references: Sequence[str | Sequence[str]]) -> list[str | Sequence[str]]:
-    """For each row the reference half of all further on, in their order, or the next that shares no text with it."""
+    """For each row the reference half the sorted list away, or the next that shares no text with it."""
     texts = [reference_texts(reference, "references", row) for row, reference in enumerate(references)]
     rows = {own: row for row, own in reversed([*enumerate(texts)])}  # the first of equal ones
     distinct = sorted(rows)
@@ -404,7 +404,7 @@ class AnswerRanking:
 
 
 def ranking(signal: Encoder | str | RewardFunction | ArrayLike, groups: Iterable[Sequence[Any]]) -> AnswerRanking:
-    """Measure how a signal orders the answers to one prompt: GRPO uses nothing else of a reward.
+    """Measure how a signal orders the answers to one prompt: GRPO uses nothing else from it.
 
     Pairs are made within one prompt and one rater, because raters' scales differ; pairs of equal grade are left out.
     Equal answers count once there, with their mean grade and value. Baselines: how near an answer's length is to its

@@ -156,7 +156,7 @@ class Failure:
 
 @dataclass(eq=False)
 class Client:
-    """Posts JSON to one address. Threads may share it, and a forked process connects anew."""
+    """Posts JSON to one address. Threads may share it, and a forked process reconnects."""
 
     url: str
     server: str  # its name in messages

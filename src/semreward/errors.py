@@ -33,7 +33,7 @@ class EncoderError(SemRewardError, RuntimeError):
 
 
 class UnreadableTextError(EncoderError):
-    """An encoder's tokenizer knows nothing of a text: every token is unknown."""
+    """An encoder's tokenizer cannot read a text: every token is unknown."""
 
 
 class EncoderUnavailableError(SemRewardError, ConnectionError):
@@ -56,7 +56,7 @@ class TrainingDivergedError(SemRewardError, ArithmeticError):
 
 
 class RewardOutputError(SemRewardError, ValueError):
-    """A reward function returned something other than one finite float or `None` a completion."""
+    """A reward function returned something other than one finite float or `None` per completion."""
 
 
 class ContractError(SemRewardError, AssertionError):
@@ -82,4 +82,4 @@ class SemRewardWarning(UserWarning):
 
 
 class CalibrationMismatchWarning(SemRewardWarning):
-    """A threshold was calibrated with another encoder than the one that judges."""
+    """A threshold was not calibrated with the encoder that judges."""

@@ -104,7 +104,7 @@ def is_file(name: str | PathLike[str]) -> bool:
 
 
 def _rows(source: str | PathLike[str], columns: Sequence[Any], split: str) -> Iterator[Any]:
-    """The header, a mapping whose keys are the names of columns, and the rows. Where there is none, all names do."""
+    """The header, a mapping whose keys are the columns, and the rows. Without a header, every column is in it."""
     name, is_numbered = str(source), any(isinstance(column, int) for column in columns)
     ending = Path(name.removesuffix(".gz")).suffix
     is_path = isinstance(source, PathLike) or name.startswith((".", "/", "~"))
@@ -235,6 +235,6 @@ def _aligned_rows(name: str, columns: Sequence[str]) -> Iterator[Any]:
             texts.append([line.rstrip("\r\n") for line in _lines(file)])
     if len(set(map(len, texts))) > 1:
         lengths = ", ".join(f"{column}: {len(lines)}" for column, lines in zip(columns, texts, strict=True))
-        raise ArgumentError(f"the files {name!r} must have as many lines each, got {lengths}; correct the files")
+        raise ArgumentError(f"the files {name!r} must have equally many lines, got {lengths}; correct the files")
     for values in _table_rows(enumerate(zip(*texts, strict=True), start=1), has_header=False):
         yield values if isinstance(values, BadRow) else dict(zip(columns, values.values(), strict=True))

@@ -101,7 +101,7 @@ letter_kinds = lru_cache(maxsize=128)(LetterKinds)
 
 
 def _judged(letter: str) -> str:
-    """The letter that a font variant is a variant of, in NFC; else the letter itself, in NFC."""
+    """The letter behind a font variant, else the letter itself; in NFC."""
     kind, _, plain = unicodedata.decomposition(letter).partition(" ")
     return unicodedata.normalize("NFC", chr(int(plain, 16)) if kind == "<font>" else letter)
 
@@ -299,7 +299,7 @@ def language_report(text: str, language: str | None = None) -> LanguageReport:
     """
     if not isinstance(text, str):
         raise ArgumentTypeError(f"`text` must be a string, got {type(text).__name__}; of messages, give the content")
-    kinds = letter_kinds(frozenset({"Latn"}))  # those of any script tell which characters count
+    kinds = letter_kinds(frozenset({"Latn"}))  # those of any script show which characters count
     counts = Counter(script_of_letter(character) for character in visible(text) if kinds[character])
     letters = dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
     if language is None:

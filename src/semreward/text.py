@@ -1,4 +1,4 @@
-"""From what a trainer passes to the texts that are scored: answers, references, sources; normalising, units."""
+"""Turns a trainer's arguments into texts to score: answers, references, sources; normalising, units."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ END_TOKENS: tuple[str, ...] = (
 )
 """Tokens that end a turn in common model families, as text decoded with special tokens shows them."""
 
-# What a policy writes beside its answer, from an opening marker to its closing one; in lower or in upper case.
+# What a policy writes besides its answer, from an opening marker to its closing one; in lower or in upper case.
 _TAGS = "think thinking thought reasoning reflection scratchpad seed:think mm:think tool_call function_call"
 _ATTRIBUTES = r"""(?:\s++[\w:.-]++\s*+=\s*+(?:"[^"]*+"|'[^']*+'|[^\s<>"']++))*+\s*+"""
 _BLOCKS = {f"<{tag}>": f"</{tag}>" for tag in _TAGS.split()} | {
@@ -51,7 +51,7 @@ _ANSWER_BEGINS = (
     r"<\|start\|>assistant<\|message\|>|<｜assistant｜>",  # DeepSeek
     r"<\|(?:assistant|chatbot_token|start_response|start_text)\|>",  # Phi, GLM, Command
     r"</tool_response>\s{0,9}(?:assistant\n)?|<tool_response\|>|\[/tool_results\]",  # a tool has the turn before
-    r"<｜tool▁outputs▁end｜>|</function_results>",  # DeepSeek; so it has here
+    r"<｜tool▁outputs▁end｜>|</function_results>",  # DeepSeek; likewise
 )
 _OTHER_BEGINS = (
     r"<\|(?:im_start|im_user|im_system|start_header_id|channel|start|user|system|tool|observation|user_token)\|>|<｜user｜>",
@@ -97,7 +97,7 @@ class Answer:
             counts; an answer without one is empty.
 
     Raises:
-        ArgumentError: `reasoning` is none of its words, or `tag` is not a name.
+        ArgumentError: `reasoning` is not one of its words, or `tag` is not a name.
 
     Example:
         >>> Answer()([{"role": "assistant", "content": "<think>red is dmar</think> དམར་པོ། "}])

@@ -219,7 +219,7 @@ def test_kl_after_contexts_counts_the_tokens_of_the_texts_only(model, adapted, t
 
 
 @pytest.mark.parametrize(
-    ("contexts", "message"), [(["一"], "as many as `texts`"), (["", "二"], "at least one token each, got '' at row 0")]
+    ("contexts", "message"), [(["一"], "one per text: 2"), (["", "二"], "at least one token each, got '' at row 0")]
 )
 def test_contexts_that_do_not_fit_are_refused(model, adapted, tokenizer, contexts, message):
     with pytest.raises(ArgumentError, match=message):

@@ -127,12 +127,12 @@ def test_texts_come_from_two_files_or_two_columns(folder: Path, form: str) -> No
 
 @pytest.mark.parametrize("argument", ["target", "source"])
 def test_missing_file_is_named_at_construction(folder: Path, argument: str) -> None:
-    with pytest.raises(ArgumentError, match=rf"`{argument}` must be in a file, but '.*nowhere' is none"):
+    with pytest.raises(ArgumentError, match=rf"`{argument}` must be in a file, but '.*nowhere' is not one"):
         guard_of(folder, **{argument: folder / "nowhere"})
 
 
 def test_missing_data_file_is_named_at_construction(folder: Path) -> None:
-    with pytest.raises(ArgumentError, match="'nowhere.tsv' is none; correct it or `data`"):
+    with pytest.raises(ArgumentError, match="'nowhere.tsv' is not one; correct it or `data`"):
         guard_of(folder, data="nowhere.tsv")
 
 

@@ -37,13 +37,13 @@ class AdaptationConfig:
         dropout: Dropout during training, in [0, 1); `None`: the base's own.
         temperature: Divides cosines before the softmax, > 0.
         max_tokens: Longest input in tokens.
-        new_pieces: Up to so many pieces for the pairs' less readable language, at least its characters; `None`: none.
+        new_pieces: Most pieces to add for the pairs' less readable language, at least its characters; `None`: none.
         mini_batch_size: Pairs whose activations are held at a time (gradient caching); `None` holds the whole batch.
         made_negatives: Hard negatives per pair, drawn from what `make_negatives` returns for it.
         bf16: Train in bfloat16 (autocast). Far slower than float32 on a CPU that only emulates it (no AVX-512).
-        measure_steps: Measure on the held-out pairs and write a checkpoint every so many steps; `None`: measure before
+        measure_steps: Steps between measurements on the held-out pairs, each with a checkpoint; `None`: measure before
             and after training only, and write none.
-        patience: Stop after so many measurements without a better one, and keep the best; needs `measure_steps`.
+        patience: Stop after this many measurements without a better one, and keep the best; needs `measure_steps`.
         resume: Continue from the last checkpoint in `output_dir`, if there is one.
         seed: Order of the pairs, dropout, choice of made negatives.
         use_cpu: Train on the CPU even if there is an accelerator.

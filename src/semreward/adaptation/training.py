@@ -85,7 +85,7 @@ def train(
     evaluator: HeldOutEvaluator | None,
 ) -> list[Mapping[str, float]]:
     """Train a model in place, to the last weights, or with `patience` the best; returns losses and measures."""
-    prompt = model.prompts.get(model.default_prompt_name)  # with which the model is measured and used
+    prompt = model.prompts.get(model.default_prompt_name)  # the one it is measured and used with
     arguments = training_arguments(config, measures=evaluator is not None, prompt=prompt)
     checkpoint = _prepared_folder(arguments, config, rows)
     trainer = ContrastiveTrainer(

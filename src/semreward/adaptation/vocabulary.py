@@ -1,4 +1,4 @@
-"""Pieces for a language that a tokenizer cannot read, and an embedding for each to start from. Loads torch."""
+"""Adds pieces for a language that a tokenizer cannot read, each with a first embedding. Loads torch."""
 
 import json
 import math
@@ -16,7 +16,7 @@ from torch.nn.functional import embedding_bag
 from semreward.adaptation.pairs import Pair
 from semreward.errors import ArgumentError
 
-_SAMPLE = 1000  # pairs that tell which language is read worse
+_SAMPLE = 1000  # pairs that decide which language is read worse
 _MOST_LINKS = 20_000_000  # between tokens of pairs: some 1.5 GB of memory
 _ROUNDS, _SHARPNESS = 5, 2
 
@@ -25,8 +25,8 @@ def extend_vocabulary(model: SentenceTransformer, pairs: Sequence[Pair], most: i
     """Add up to `most` pieces (or all characters) of the language that the tokenizer reads worse, and return them.
 
     That is the side that needs more tokens for the same sentences; an unknown character counts as its bytes. Texts
-    without a new piece, among them all of the other side, tokenise as before. All old embeddings stay. A new one is the
-    mean of its translations' (those of IBM model 1; in spirit WECHSEL, https://arxiv.org/abs/2112.06598).
+    without a new piece, including the whole other side, tokenise as before. Old embeddings stay. A new one is the mean
+    of its translations' by IBM model 1, in the spirit of WECHSEL, https://arxiv.org/abs/2112.06598.
     """
     tokenizer: Any = getattr(model.tokenizer, "backend_tokenizer", None)
     old = json.loads(tokenizer.to_str())["model"] if tokenizer is not None else {}
@@ -39,7 +39,7 @@ def extend_vocabulary(model: SentenceTransformer, pairs: Sequence[Pair], most: i
     texts, others = sorted(sides, key=lambda side: -_cost(plain, side[:_SAMPLE], old["unk_id"]))
     vocabulary = dict(old["vocab"])
     added = {number: token.content for number, token in tokenizer.get_added_tokens_decoder().items()}
-    for number in range(len(vocabulary), max(added, default=0) + 1):  # tokens beside the model's keep their numbers
+    for number in range(len(vocabulary), max(added, default=0) + 1):  # tokens besides the model's keep their numbers
         vocabulary[added.get(number, f"<unused{number}>")] = 0.0
     pieces = _new_pieces(_bare(tokenizer, models.BPE()), vocabulary, texts, others, most)
     if not pieces:
@@ -69,7 +69,7 @@ def _cost(tokenizer: Tokenizer, texts: Sequence[str], unknown: int | None) -> in
 def _new_pieces(
     bpe: Tokenizer, known: dict[str, float], texts: Sequence[str], others: Sequence[str], most: int
 ) -> dict[str, float]:
-    """What BPE merges within words, and all characters, with log-probabilities; the same pieces each time."""
+    """Pieces that BPE merges within words, and all characters, with log-probabilities; deterministic."""
     trainer = trainers.BpeTrainer(vocab_size=most, min_frequency=2, max_token_length=16, show_progress=False)
     bpe.train_from_iterator(texts, trainer)
     counts = Counter(piece for found in bpe.encode_batch(texts) for piece in found.tokens)
@@ -81,7 +81,7 @@ def _new_pieces(
 
 
 def _translations(texts: Sequence[NDArray[Any]], others: Sequence[NDArray[Any]]) -> tuple[NDArray[Any], ...]:
-    """Tokens in order, their translations, and how probable these are, by what occurs together (IBM model 1)."""
+    """Tokens in order, their translations, and the probabilities of these, by IBM model 1."""
     sizes = np.cumsum([len(text) * len(other) for text, other in zip(texts, others, strict=True)])
     pairs = [*zip(texts, others, strict=True)][: max(1, int((sizes <= _MOST_LINKS).sum()))]
     keys = np.concatenate([(text[:, None] << 32 | other).ravel() for text, other in pairs])
@@ -99,7 +99,7 @@ def _translations(texts: Sequence[NDArray[Any]], others: Sequence[NDArray[Any]])
 
 
 def _set_embeddings(model: Any, kept: int, new: int, links: tuple[NDArray[Any], ...]) -> None:
-    """Give each new token the mean of its translations' embeddings, at the length that embeddings have."""
+    """Give each new token the mean of its translations' embeddings, at the mean length of embeddings."""
     if model.get_input_embeddings().num_embeddings < kept + new:
         model.resize_token_embeddings(kept + new, mean_resizing=False)
     weight = model.get_input_embeddings().weight.data

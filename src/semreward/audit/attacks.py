@@ -13,7 +13,7 @@ from semreward.audit.tables import LanguageTable, rewritten, table_of
 from semreward.errors import ArgumentError, ArgumentTypeError
 
 Kind: TypeAlias = Literal["form", "language", "padding", "order", "meaning"]
-"""What is wrong with an answer: broken, in another language, too long, cut or in disorder, or with another meaning."""
+"""The fault of an answer: broken, in another language, too long, cut or out of order, or with another meaning."""
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
@@ -51,7 +51,7 @@ class AuditRow:
 
 @dataclass(frozen=True)
 class Corpus:
-    """What attacks may know beside their own row; `hub` is the reference that earns most on other rows."""
+    """What attacks know besides their own row; `hub` is the reference that earns most on other rows."""
 
     rows: Sequence[AuditRow]
     table: LanguageTable = field(default_factory=lambda: LanguageTable("und"))
@@ -239,7 +239,7 @@ WRONG_ANSWERS: tuple[Attack, ...] = tuple(attack for attack in DEFAULT_ATTACKS i
 
 
 LEAKS: tuple[Attack, ...] = tuple(item for item in DEFAULT_ATTACKS if item.name in ("code_mixed", "adapted_words"))
-"""Attacks that leave words of the source in the answer, which encoders of several languages take for the right ones."""
+"""Attacks that leave source words in the answer, which multilingual encoders take for the right ones."""
 
 
 @dataclass(frozen=True)

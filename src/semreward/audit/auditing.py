@@ -23,7 +23,7 @@ from semreward.text import answer_text, normalise, reference_texts
 _EXAMPLE_LENGTH = 60
 _TIE = 1e-6  # rewards that differ by less are the same: encoders round
 
-# What trainers pass beside the columns of the data set; `prompt` becomes `prompts`.
+# What trainers pass besides the columns of the data set; `prompt` becomes `prompts`.
 _RESERVED = frozenset({"completions", "prompts", "completion_ids", "trainer_state", "log_metric", "log_extra"})
 
 
@@ -44,7 +44,7 @@ def audit_reward(
     Args:
         reward: Any callable in TRL's convention, sync or async. The report has each component of a `CompositeReward`.
         pairs: Rows, each a mapping with `reference` (a text, or a list of texts whose first one is attacked), the
-            columns that the reward needs, and optionally `weak` (an honest weak answer, best a sample of the cold-start
+            columns that the reward needs, and optionally `weak` (an honest weak answer, ideally one of the cold-start
             policy; else every third word of the reference is left out), `source`, `prompt` (a text, or messages as in
             TRL), `paraphrase`, `other_language` (the same in a third language), `entities` (names in the reference) and
             `roles` (two of its parts, agent and patient).

@@ -8,19 +8,19 @@ from typing import NamedTuple
 from semreward.audit import edits
 from semreward.text import normalise, source_text
 
-_LEAST_PAIRS = 2  # words that are together in fewer pairs met by chance
+_LEAST_PAIRS = 2  # words that share fewer pairs do so by chance
 _LEAST_DICE = 0.1
 _SHARED = 0.1  # a word that the target uses this often, relative to the source, belongs to both languages
 _ENDINGS = 20
 _STEM = 3  # least letters before an ending
-_MOST_WORDS = 3  # that are replaced in a text
+_MOST_WORDS = 3  # replaced in a text
 
 
 class Lexicon(NamedTuple):
     """What `learn_lexicon` learns, in lower case."""
 
     leaks: Mapping[str, Sequence[str]]  # source words that translate a word of the target, the likeliest first
-    endings: tuple[Sequence[str], Sequence[str]]  # frequent ones of the source and of the target, long ones first
+    endings: tuple[Sequence[str], Sequence[str]]  # frequent ones of the source and the target, long ones first
 
 
 def learn_lexicon(pairs: Iterable[tuple[str, str]]) -> Lexicon:
@@ -54,9 +54,9 @@ def learn_lexicon(pairs: Iterable[tuple[str, str]]) -> Lexicon:
 
 
 def code_mixed(text: str, source: str, lexicon: Lexicon, rng: random.Random, *, adapted: bool = False) -> str | None:
-    """A text with one to three words, long ones rather, replaced by those that translate them, as they are or adapted.
+    """A text with one to three words, preferably long ones, replaced by their translations, as they are or adapted.
 
-    They come from its source; if none of these is in the lexicon, from the lexicon; else the source's longest is taken.
+    These come from its source, else from the lexicon; without any there, the source's longest word replaces one.
     """
     pieces, words = edits.split(text)
     donors = [word.casefold() for word in edits.words_of(source)]
@@ -80,7 +80,7 @@ def adapted_word(word: str, lexicon: Lexicon, rng: random.Random) -> str:
 
 
 def omission_pairs(texts: Iterable[str], seed: int = 0) -> list[tuple[str, str]]:
-    """Each text, and the text without one of its words: what an encoder should find nearer than a leak."""
+    """Each text, and the text without one of its words, which an encoder should find nearer than a leak."""
     rng = random.Random(seed)  # noqa: S311 - a choice of words, no cryptography
     pairs = []
     for row, text in enumerate(texts):

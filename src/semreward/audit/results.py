@@ -94,7 +94,7 @@ class AuditReport:
         return tuple(result for result in self.attacks if result.verdict in verdicts)
 
     def failures(self, fail_on: FailOn = "beats_weak") -> tuple[str, ...]:
-        """What breaks the given limits, one line each. An audit none of whose attacks was tested always fails.
+        """Breaches of the given limits, one line each. An audit in which no attack was tested always fails.
 
         `fail_on` is a verdict: `"beats_weak"` fails on `"matches_gold"`, too. Or it maps names or kinds of attacks to a
         verdict or the highest win rate that passes; an attack named itself must be tested. Else an `ArgumentError`.

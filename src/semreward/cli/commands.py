@@ -226,7 +226,7 @@ def check(options: Namespace, stdout: TextIO) -> int:
 
 
 def doctor(options: Namespace, stdout: TextIO) -> int:
-    """Print what was found and a verdict; 1 if something speaks against training."""
+    """Print what was found and a verdict; 1 if something rules training out."""
     sources, references = texts_of(options)
     report = check_encoder(SentenceTransformerEncoder(options.encoder, prompt=options.prompt), references)
     checks = (*report.checks, *checks_of(options, sources, references)) if references else report.checks

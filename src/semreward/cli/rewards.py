@@ -116,7 +116,7 @@ def _module(name: str, folder: Path) -> Any:
 
 
 def load(encoder: Any) -> None:
-    """Load an encoder; what the libraries raise for a wrong model is wrong input."""
+    """Load an encoder; library errors about a wrong model become wrong input."""
     try:
         encoder.warmup()
     except SemRewardError:

@@ -1,4 +1,4 @@
-"""What an encoder is, and what it makes of some texts: a report that ends in a verdict."""
+"""A report on what an encoder is and how it reads some texts, with a verdict."""
 
 import os
 import unicodedata
@@ -51,7 +51,7 @@ class Check(NamedTuple):
     name: str
     value: Any = None  # None: it cannot be seen from outside
     shown: str = "not known"
-    fault: str = ""  # what speaks against training, if anything
+    fault: str = ""  # why not to train with it, if anything
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class EncoderReport:
         """One sentence."""
         if faults := [check.fault for check in self.checks if check.fault]:
             return f"Do not train with this: {'; '.join(faults)}."
-        return "Nothing speaks against it; whether it tells right answers from wrong ones is what `calibrate` measures."
+        return "No fault found; `calibrate` measures whether it tells right answers from wrong ones."
 
     def __str__(self) -> str:
         width = max(len(check.name) for check in self.checks) + 2
@@ -79,10 +79,10 @@ class EncoderReport:
 
 
 def check_encoder(encoder: Encoder | str | os.PathLike[str], texts: Sequence[str] = ()) -> EncoderReport:
-    """Load an encoder, and look at what it is and at what its tokenizer makes of some texts.
+    """Load an encoder, and look at what it is and how its tokenizer reads some texts.
 
-    `texts` are what it will judge, such as references; the first 2,048 are looked at. Without any, the report speaks of
-    the model alone. An encoder that cannot be loaded is a fault in it. An empty text, or a wrong argument of the
+    `texts` are what it will judge, such as references; the first 2,048 are read. Without any, the report covers the
+    model alone. An encoder that cannot be loaded is a fault in the report. An empty text, or a wrong argument of the
     encoder, is an `ArgumentError`.
     """
     encoder = as_encoder(encoder)
@@ -120,7 +120,7 @@ def _of_model(forward: ModelForward) -> list[Check]:
 
 
 def _of_texts(forward: ModelForward, texts: Sequence[str]) -> list[Check]:
-    """What the tokenizer makes of texts, and whether vectors depend on their batch."""
+    """How the tokenizer reads texts, and whether vectors depend on their batch."""
     model, prompt = forward.model, forward.prompt
     features = model.preprocess(list(texts), prompt=prompt)
     counts, beyond = forward.counter.count(features), forward.truncated(features) / len(texts)

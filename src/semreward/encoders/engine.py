@@ -1,7 +1,7 @@
 """The path of every text to its vector: look it up, else have it encoded by the worker of its encoder.
 
 Encoders are descriptions. One table per process holds their state, so many callers are as fast as one with many texts.
-A caller hands its missing texts to the worker's thread, which encodes those of all callers together, and waits.
+A caller hands its missing texts to the worker's thread and waits; the thread encodes all callers' texts together.
 """
 
 import math
@@ -68,7 +68,7 @@ class Engine:
     def encode_each(
         self, texts: Sequence[str], *, keep: Collection[str] = ()
     ) -> tuple[dict[str, Vector], dict[str, EncodingError]]:
-        """The vectors of texts, and why others have none. Raises what holds for every text, unless a server is away."""
+        """Vectors of texts, and errors of others. Raises errors that hold for every text, unless a server is away."""
         if isinstance(texts, str) or not hasattr(texts, "__len__"):
             raise ArgumentTypeError(f"`texts` must be a list of strings, got {str(texts)[:60]!r}; put it into a list")
         for row, text in enumerate(texts):
@@ -115,7 +115,7 @@ class Engine:
         return getattr(self._worker, "model", None)
 
     def _wait_for(self, call: "Call") -> None:
-        if sys.is_finalizing():  # its threads stand still
+        if sys.is_finalizing():  # its threads are stopped
             raise EncoderError("the interpreter is shutting down; encode before it does")
         try:
             with self._lock:
@@ -260,7 +260,7 @@ class Worker:
         return self.model.forward(inputs)
 
     def _is_of_texts(self, error: Exception) -> bool:
-        """Whether it is the fault of the texts that failed: the model still encodes a letter."""
+        """Whether the failed texts are at fault: the model still encodes a letter."""
         if isinstance(error, UnreadableTextError):
             return True
         if self.model.isolates or isinstance(error, EncoderUnavailableError):
@@ -289,7 +289,7 @@ def _deliver(outcomes: dict[str, Any], waiting: dict[str, list[Call]]) -> None:
 
 
 def longest_first(text: str) -> tuple[int, str]:
-    """Sorts the longest texts first, so that lack of memory shows at once; in bytes, which tokens follow best."""
+    """Sorts the longest texts first, so that lack of memory shows at once; by bytes, which predict tokens best."""
     return -(len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))), text
 
 
@@ -307,7 +307,7 @@ def engine_of(encoder: Encoder) -> Engine:
 
 
 def close_engine(encoder: Encoder) -> None:
-    """Drop the engine of an encoder, with its model and vectors; a later use loads anew."""
+    """Drop the engine of an encoder, with its model and vectors; a later use reloads."""
     with _table_lock:
         engine = _engines.pop(_key(encoder), None)
     if engine is not None:
@@ -358,10 +358,10 @@ class EngineEncoder(Encoder):
         self.encode(["a"])
 
     def close(self) -> None:
-        """Free the model, or the connections, and all vectors; the next use starts anew."""
+        """Free the model, or the connections, and all vectors; the next use starts over."""
         close_engine(self)
 
     @property
     def truncated_texts(self) -> int:
-        """How many texts were longer than what the model sees, since it was loaded in this process."""
+        """How many texts exceeded the model's limit since it was loaded in this process."""
         return getattr(engine_of(self).model, "truncated_texts", 0)

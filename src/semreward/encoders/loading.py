@@ -1,4 +1,4 @@
-"""Loading a model: what its files say before, its device and its window, and whether it is whole and works after."""
+"""Loading a model: what its files say, its device and window, and whether it is whole and works."""
 
 import hashlib
 import json
@@ -177,7 +177,7 @@ def has_pooling(folder: Path, name: str) -> bool:
 
 
 def _content(path: Path, kind: type = dict) -> Any:
-    """What a JSON file holds; nothing if there is no such file, or if it holds something of another kind."""
+    """The content of a JSON file; empty if there is no such file, or its content is of another kind."""
     try:
         content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
     except ValueError as error:
@@ -269,7 +269,7 @@ def check_weights(model: "SentenceTransformer") -> None:
             continue
         values, vectors = weight.detach().clone(), encode()
         weight.data.fill_(float("nan"))
-        if not np.allclose(encode(), vectors):  # otherwise it is not used, as many a pooler is not
+        if not np.allclose(encode(), vectors):  # otherwise it is not used, like many poolers
             missing.append(name)
         weight.data.copy_(values)
     if missing:

@@ -26,7 +26,7 @@ Dtype: TypeAlias = Literal["auto", "float32", "bfloat16", "float16"]
 Features: TypeAlias = Mapping[str, Any]  # tensors by name, and a few values that describe them
 
 # Tokens per forward pass: on a CPU, small batches stay in its caches (1,024 beat 4,096 by 15-20 % on MiniLM); on an
-# accelerator, what fills it and does not crowd out the policy beside it.
+# accelerator, enough to fill it without crowding out the policy.
 _CPU_BATCH_TOKENS = 1024
 _ACCELERATOR_BATCH_TOKENS = 32_768
 
@@ -205,7 +205,7 @@ class ModelForward(PreparingModel):
         limit, mask = self.model.max_seq_length, features.get("attention_mask")
         if encodings := getattr(features, "encodings", None):
             return sum(bool(encoding.overflowing) for encoding in encodings)
-        if limit and mask is not None:  # a slow tokenizer keeps no account: what fills the window counts
+        if limit and mask is not None:  # a slow tokenizer does not say: a full window counts
             return int((mask.sum(dim=1) >= limit).sum())
         return 0
 

@@ -152,7 +152,7 @@ class _EmbeddingServer(PreparingModel):
         size = self._texts_per_request  # may have become smaller since the part was made
         failure: Failure | None = None
         if len(part) <= size:
-            # Whether the server embeds a letter tells whether a refusal is due to these texts.
+            # Whether the server embeds a letter shows whether a refusal is due to these texts.
             outcome = await self._post(part, deadline, probe=partial(self._post, [_LETTER], attempts=1))
             if not isinstance(outcome, Failure):
                 return list(outcome)

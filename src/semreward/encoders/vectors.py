@@ -1,4 +1,4 @@
-"""Vectors of texts: what the engine asks of a model that makes them, their check, and the cache that holds them."""
+"""Vectors of texts: the models that make them, their check, and the cache that holds them."""
 
 import logging
 import threading
@@ -20,7 +20,7 @@ EncodeBatch: TypeAlias = Callable[[list[str]], NDArray[np.float32]]  # one forwa
 
 _BATCHES_AHEAD = 3  # made ready while the model works on one
 _NORM_TOLERANCE = 5e-3  # half precision rounds by about 1e-3
-_ENTRY_BYTES = 390  # of the cache, beside characters and numbers: two object headers, a slot of the table, a link
+_ENTRY_BYTES = 390  # of the cache, besides characters and numbers: two object headers, a slot of the table, a link
 
 
 class PreparingModel(ABC):

@@ -1,4 +1,4 @@
-"""What a policy is worth on a test set, how far it has drifted from its base, and what an encoder is worth."""
+"""Measures a policy on a test set, its drift from its base, and sentence encoders."""
 
 import importlib
 from typing import TYPE_CHECKING, Any

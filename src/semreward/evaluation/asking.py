@@ -17,7 +17,7 @@ from semreward.client import Client, Failure, ServedModel, WrongAnswerError
 from semreward.errors import ArgumentError, ArgumentTypeError, ChatError, ChatUnavailableError
 
 _WAIT_S = 5.0  # what waits add to the time limit, per attempt
-_BEGINNINGS = (b'{"id": ', b'{"key": ')  # of our lines; they tell one that was cut off from the end of a foreign file
+_BEGINNINGS = (b'{"id": ', b'{"key": ')  # of our lines: a cut-off one is removed, a foreign file's is an error
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class ChatServer(ServedModel):
 
     @property
     def signature(self) -> str:
-        """What decides the answers: the model's name and how it is sampled, but not where it runs."""
+        """All that decides the answers: the model's name and sampling, but not its address."""
         extra = "" if self.extra_body == "{}" else f"|extra_body:{self.extra_body}"
         return f"{self.model}|temperature:{self.temperature}|max_tokens:{self.max_tokens}{extra}"
 

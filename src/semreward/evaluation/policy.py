@@ -1,4 +1,4 @@
-"""What a policy in this process still knows: drift on plain text, and answers to prompts.
+"""Examines a policy in this process: drift on plain text, and answers to prompts.
 
 Models are causal language models of transformers, or PEFT models around one. They run on their own device, in
 evaluation mode, and are left as they were. Legend: T tokens, V vocabulary.
@@ -137,7 +137,7 @@ def _token_ids(
             if not isinstance(text, str):
                 raise ArgumentTypeError(f"`{name}` must be strings, got {type(text).__name__} at row {row}; drop it")
     if contexts is not None and len(contexts) != len(texts):
-        raise ArgumentError(f"`contexts` must be as many as `texts`, got {len(contexts)} and {len(texts)}")
+        raise ArgumentError(f"`contexts` must have one per text: {len(texts)} expected, got {len(contexts)}")
     for row, text in enumerate(texts):
         if contexts is None:
             before, ids = [], tokenizer(text, truncation=True, max_length=max_tokens)["input_ids"]
@@ -210,7 +210,7 @@ class ChatModel:
 
     @property
     def signature(self) -> str:
-        """What decides the answers: a hash of samples of all weights, of adapters that are on, and of the settings."""
+        """A hash of all that decides the answers: samples of all weights, adapters that are on, settings."""
         digest = hashlib.sha256()
         for name, weight in self.model.state_dict().items():
             flat = weight.detach().reshape(-1)

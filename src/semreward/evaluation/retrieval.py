@@ -1,4 +1,4 @@
-"""What an encoder is worth: retrieval, separation of true pairs, anisotropy, and agreement with graded pairs.
+"""Measures encoders: retrieval, separation of true pairs, anisotropy, and agreement with graded pairs.
 
 Functions of vectors take unit rows: `N` anchors and the `N` positives that translate them. Time grows with the square
 of N, memory does not. Sides of different lengths or too few rows are an `ArgumentError`. Legend: D width, B block.
@@ -99,7 +99,7 @@ def _check(anchors: NDArray[np.float32], positives: NDArray[np.float32], *, at_l
 
 
 class GradedPair(NamedTuple):
-    """Two texts and how far they mean the same, on any growing scale, such as 0 (unrelated) to 5 (equivalent)."""
+    """Two texts and how much meaning they share, on any rising scale, such as 0 (unrelated) to 5 (equivalent)."""
 
     first: str
     second: str

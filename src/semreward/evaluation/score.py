@@ -1,4 +1,4 @@
-"""Scores of a policy's completions over a whole test set: overlap, similarity, consistency of language.
+"""Scores of a policy's completions over a whole test set: overlap, similarity, language consistency.
 
 Every score takes `N` completions, texts or lists of messages, `N` at least 1; an empty one counts and earns 0. Each of
 the `N` references is a string or a non-empty list of strings, of which the best match counts. `answer` says how the

@@ -47,7 +47,7 @@ class _OpenRLHF(Adapter):
 
 
 def response_of(query: str, prompt: str) -> str:
-    """The response in a decoded query; in NFC and without leading white space, unless it follows the very prompt.
+    """The response in a decoded query; in NFC and without leading white space, unless it follows the exact prompt.
 
     A query has the prompt as a tokenizer returns it: in NFC (Qwen), with other white space, as around special tokens
     (SentencePiece), or, if it was too long, without its beginning and with half a character in its place.

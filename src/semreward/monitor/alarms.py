@@ -22,7 +22,7 @@ CLIPPED = "completions/clipped_ratio"
 _MESSAGES = {
     "length": "answers are {length_ratio:.2f} times as long as their references ({a_window_ago:.2f} a window ago). "
     "Remedy: read what has been added or left out; gate on LengthRatioGuard, or lengthen the cold start.",
-    "dead_zone": "{share:.0%} of the answers get nothing from {subject}, and learn nothing from it. "
+    "dead_zone": "{share:.0%} of the answers get nothing from {subject}, so it teaches nothing there. "
     "Remedy: lower its threshold (calibrate_threshold on this policy's samples) or lengthen the cold start.",
     "flat_groups": "in {share:.0%} of the groups all answers earn the same, and nothing is learned from them. "
     "Remedy: raise the temperature, lower a threshold with a large dead zone, or drop prompts that are solved.",
@@ -43,7 +43,7 @@ _MESSAGES = {
     "judge_disagrees": "among answers to one prompt, {subject} prefers others (correlation with the reward "
     "{agreement:.2f}). Remedy: read answers that earn much and that it rates low; one of the two is wrong.",
 }
-"""What each kind of alarm says; `docs/monitor.md` tells which runs and failures it caught."""
+"""What each kind of alarm says; `docs/monitor.md` lists the runs and failures it caught."""
 
 _RETURNING = 0.02  # a length ratio that approaches 1 by more than this per window, in log units, is recovering
 _RISING = 0.15  # a language consistency that gains this much per window is recovering

@@ -1,4 +1,4 @@
-"""What one call of a reward says about the policy, as numbers: lengths, groups, components, judges, copies.
+"""Measures a policy by one call of its reward: lengths, groups, components, judges, copies.
 
 Axes: `N` completions of one call. A group is the completions of one prompt. Group-relative training learns only from
 differences within a group, so every correlation and share of variance here is taken within groups.

@@ -21,9 +21,9 @@ from semreward.text import DEFAULT_ANSWER, normalise
 class MonitoredReward(Reward):
     """A reward, unchanged, whose calls are also measured: lengths, groups, components, judges, copies.
 
-    It has the name of the reward inside, earns what that one earns, and logs what it logs. If a trainer offers
-    `log_metric`, each call also logs `<name>/monitor/<key>` for the keys in `docs/monitor.md`; otherwise (AsyncGRPO,
-    online DPO) nothing is measured and no judge is called. Each process measures its own rows; the trainer averages.
+    It has the name of the reward inside it, and earns and logs the same. If a trainer offers `log_metric`, each call
+    also logs `<name>/monitor/<key>` for the keys in `docs/monitor.md`; otherwise (AsyncGRPO, online DPO) nothing is
+    measured and no judge is called. Each process measures its own rows; the trainer averages.
 
     Args:
         reward: The reward that pays, any callable in TRL's convention. The components of a `CompositeReward` are
@@ -31,7 +31,7 @@ class MonitoredReward(Reward):
         judges: Reward functions that watch and pay nothing, such as a similarity by another encoder; logged row by row
             as `<name>/monitor/<judge>` if there is a `log_extra`.
         ignore: Names of components of weight 0, or of judges, that do not count as judges; gates never do.
-        reference_column: Column with whose texts lengths are compared; rows without a text there are left out.
+        reference_column: Column of the texts to compare lengths with; rows without one are left out.
         name: Metric key; the name of the reward inside by default.
         answer, on_error: Those of the reward inside by default; given here, they hold for it, too.
 
@@ -125,7 +125,7 @@ class MonitoredReward(Reward):
         return f"{self.name}/monitor/{key}"
 
     def score(self, batch: Batch) -> Outcome:
-        """What the reward inside finds; if a trainer logs metrics, also what is measured."""
+        """The outcome of the reward inside, with measurements if a trainer logs metrics."""
         if isinstance(self.reward, Reward):
             outcome = self.reward.score(batch)
         else:

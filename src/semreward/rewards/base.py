@@ -1,4 +1,4 @@
-"""How every reward of ours is called: the trainer's call is read once into a `Batch`, scored, logged and answered."""
+"""How our rewards are called: the trainer's call is read once into a `Batch`, scored, logged and answered."""
 
 import dataclasses
 import functools
@@ -24,12 +24,12 @@ from semreward.text import DEFAULT_ANSWER, Answer, Texts, is_missing_reference, 
 logger = logging.getLogger(__name__)
 
 MissingPolicy: TypeAlias = Literal["raise", "none"]
-"""What a row without its reference, source or language is: an error, or a row to which a reward does not apply."""
+"""A row without its reference, source or language: an error, or a row to which the reward does not apply."""
 
 MISSING_POLICIES: tuple[MissingPolicy, ...] = ("raise", "none")
 
 ErrorPolicy: TypeAlias = Literal["raise", "none"]
-"""What becomes of rows that cannot be encoded: an error, or rows without a reward."""
+"""Rows that cannot be encoded: an error, or rows without a reward."""
 
 SelfReward = TypeVar("SelfReward", bound="Reward")
 
@@ -44,14 +44,14 @@ class Outcome:
     metrics: dict[str, float] = field(default_factory=dict)  # by the full name under which they are logged
     extras: dict[str, list[Any]] = field(default_factory=dict)  # columns, likewise; the same ones in every call
     errors: dict[int, EncodingError] = field(default_factory=dict)  # why rows have no value
-    parts: dict[str, NDArray[np.float64]] = field(default_factory=dict)  # what a composite's values are made of
+    parts: dict[str, NDArray[np.float64]] = field(default_factory=dict)  # the components of a composite's values
 
 
 class Batch:
     """One call of a trainer. Rewards score a batch; the components of a composite share it.
 
-    Whatever breaks a rule is an error that names column, rule, value, row and remedy: `ArgumentTypeError` for a wrong
-    type, `MissingColumnError` for an absent column, `ArgumentError` for the rest.
+    Errors name column, rule, value, row and remedy: `ArgumentTypeError` for a wrong type, `MissingColumnError` for an
+    absent column, `ArgumentError` for the rest.
 
     Args:
         completions: `N` texts, or `N` lists of messages.
@@ -131,7 +131,7 @@ class Batch:
     def _read(
         self, read: Callable[[Any, str, int], Any], is_missing: Callable[[Any], bool], name: str, on_missing: str
     ) -> list[Any]:
-        """What a column's rows say, read once for all rewards that need it."""
+        """The texts in a column, read once for all rewards that need it."""
         key = (read, name, on_missing)
         if key not in self._texts:
             self._texts[key] = [
@@ -279,7 +279,7 @@ def _rendered(value: object) -> str:
 
 
 def _settings(value: object) -> str:
-    """What a partial, a method's object, or a dataclass without a signature was made with."""
+    """The arguments of a partial, a method's object, or a dataclass without a signature."""
     value = getattr(value, "__self__", value)
     if isinstance(value, functools.partial):
         return _settings(value.func) + _rendered((*value.args, *sorted(value.keywords.items())))

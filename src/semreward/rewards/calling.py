@@ -38,7 +38,7 @@ def reward_bounds(reward: object) -> tuple[float, float] | None:
 
 
 def is_torch_module(reward: object) -> bool:
-    """Whether an object is a `torch.nn.Module`, which trainers take for a sequence classifier; told without torch."""
+    """Whether an object is a `torch.nn.Module`, which trainers take for a sequence classifier; needs no torch."""
     return any(base.__module__.startswith("torch.nn") and base.__name__ == "Module" for base in type(reward).__mro__)
 
 
@@ -50,7 +50,7 @@ def is_async(reward: object) -> bool:
 
 
 def call_one(reward: RewardFunction, arguments: Mapping[str, Any]) -> Any:
-    """What a reward function of any kind returns, awaited if it is async."""
+    """Call a reward function of any kind, and await it if it is async."""
     return run_to_end(lambda: reward(**arguments)) if is_async(reward) else reward(**arguments)
 
 
@@ -111,7 +111,7 @@ _pools: WeakKeyDictionary[asyncio.AbstractEventLoop, ThreadPoolExecutor] = WeakK
 
 
 async def in_thread(call: Callable[[], _T]) -> _T:
-    """What a call returns, made in a thread: the event loop stays free. Nested loops have threads of their own."""
+    """Run a call in a thread, so that the event loop stays free. Nested loops have threads of their own."""
     loop = asyncio.get_running_loop()
     pool = _pools.setdefault(loop, ThreadPoolExecutor(_ASYNC_THREADS, thread_name_prefix="semreward-async"))
     return await loop.run_in_executor(pool, copy_context().run, call)

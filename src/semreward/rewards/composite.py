@@ -19,12 +19,12 @@ from semreward.rewards.calling import AsyncReward, is_async, is_torch_module, re
 from semreward.text import DEFAULT_ANSWER
 
 Mode: TypeAlias = Literal["sum", "gate"]
-"""How components combine: a weighted sum, or one that only rows that pass every gate receive."""
+"""How components combine: a weighted sum for all rows, or only for those that pass every gate."""
 
 Weight: TypeAlias = float | Callable[[Any], float]
 """A component's weight: a finite number, or a schedule that returns it for TRL's `trainer_state`, at every call."""
 
-# Keys of a breakdown, which no component may have as its name: the combined reward, and whether a gate closed the row.
+# Keys of a breakdown, which no component may be named: the combined reward, and whether a gate closed the row.
 TOTAL, GATED = "total", "gated"
 
 # How far rounding may carry a component's value beyond the bounds that it declares.
@@ -46,7 +46,7 @@ class CompositeReward(Reward):
     rows that received the floor), `<gate>/failed` for each gate, and the column `<name>/failed_gates`.
 
     Args:
-        components: Pairs of a reward function and its finite weight; 0 logs a component, or makes it a mere gate. A
+        components: Pairs of a reward function and its finite weight; 0 logs a component, or makes it a pure gate. A
             function of TRL's `trainer_state` schedules it, logged as `<name>/<component>/weight`; `bounds` are unknown.
         mode: `"sum"` or `"gate"`.
         gates: Names of the components that gate; their weights count as before.
@@ -158,7 +158,7 @@ class CompositeReward(Reward):
         return (low, high) if math.isfinite(low) and math.isfinite(high) else None
 
     def _floor(self) -> float:
-        """What a row receives that fails a gate."""
+        """What a row that fails a gate receives."""
         if self.floor is not None:
             return float(self.floor)
         sums = self._sum_bounds()
@@ -172,7 +172,7 @@ class CompositeReward(Reward):
         return sums[0]
 
     def breakdown(self, *, completions: Sequence[Completion], **columns: Any) -> dict[str, NDArray[np.float64]]:
-        """What each component says, before its weight, and the total, for the arguments of a call.
+        """Each component's values, before its weight, and the total, for the arguments of a call.
 
         Returns:
             A float64 array of shape (N,) for each component's name, and for `"total"`; NaN means `None`. With
@@ -220,7 +220,7 @@ class CompositeReward(Reward):
         return whole
 
     def _outputs(self, batch: Batch) -> list[Any]:
-        """What each component returns: sync ones one after the other, then all async ones together."""
+        """Each component's values: sync ones one after the other, then all async ones together."""
         outputs: list[Any] = []
         pending: list[int] = []
         for index, (reward, _) in enumerate(self.components):
@@ -300,7 +300,7 @@ def _checked_gates(gates: Any, names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _logged_names(reward: object) -> list[str]:
-    """The names under which a component logs: its own, and those of what it is made of."""
+    """The names under which a component logs: its own, and those of its parts."""
     own = reward_name(reward)
     if not isinstance(reward, (Reward, AsyncReward)):
         return [own]

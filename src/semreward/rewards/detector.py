@@ -29,7 +29,7 @@ _TOLERANCE = 1e-3  # a model's rounding may carry a probability past 1
 
 
 def probabilities_of(detector: LanguageDetector, texts: Sequence[str], languages: Sequence[str]) -> list[float]:
-    """How probable a detector finds each text's wanted language, a BCP-47 tag. It sees each distinct text once.
+    """A detector's probability for each text's wanted language, a BCP-47 tag. It sees each distinct text once.
 
     Returns:
         `N` probabilities in [0, 1], summed over the labels that name the language; 1 or 0 for a single label.

@@ -1,4 +1,4 @@
-"""Guards: faults of an answer that a semantic reward does not see, each as a reward that is 1 if nothing is wrong.
+"""Guards against faults that a semantic reward does not see: each is a reward that is 1 if nothing is wrong.
 
 Use them as gates of a `CompositeReward`. A guard compares an answer with its reference and its source by counting,
 without a model, in linear time. It never says that an answer is good. `ComparingReward` has the common parameters.
@@ -24,7 +24,7 @@ from semreward.rewards.numerals import digit_numbers, written_numbers
 from semreward.text import Texts
 
 _IDEOGRAPH = 4
-_FOURFOLD = r"\g<0>" * _IDEOGRAPH  # dense characters stand for as many as they are worth
+_FOURFOLD = r"\g<0>" * _IDEOGRAPH  # repeats a dense character, which counts four
 _DENSE = regex.compile(r"[\p{sc=Han}\p{sc=Hang}[^\p{L}\p{M}\p{Nd}\u0F0B\u0F0C]]", regex.V1)
 _SPACE = regex.compile(r"\s+")
 _NO_LETTER = regex.compile(r"[^\p{L}\p{M}]+")
@@ -120,8 +120,8 @@ class RepetitionGuard(ComparingReward):
     $$e = \frac{r(y) - r(y^*)}{1 - r(y^*)}, \qquad R = 1 \text{ for } e \le limit, \quad 0 \text{ for } e > limit$$
 
     r is the share of a text in n-grams of characters that occurred in it before: a text said N times has at least
-    (N - 1)/N. With a reference, only what exceeds its own repetition counts: a poem may have its refrain. Of several
-    references the most repetitive counts.
+    (N - 1)/N. With a reference, only repetition beyond its own counts: a poem may have a refrain. Of several references
+    the most repetitive counts.
 
     Args:
         limit: Greatest share e, in [0, 1). Below 1/2, an answer that says everything twice earns 0.
@@ -209,7 +209,7 @@ class SourceCopyGuard(ComparingReward):
 
 @dataclass(frozen=True)
 class NumberRecallReward(ComparingReward):
-    r"""How many of a reference's numbers an answer has, and how few that nobody gave it.
+    r"""How many of the reference's numbers an answer has, and how few it invents.
 
     $$R = \frac{2 P Q}{P + Q}, \qquad Q = \frac{|W \cap G|}{|W|}, \quad P = 1 - \frac{|A \setminus K|}{|A|}$$
 
@@ -221,7 +221,7 @@ class NumberRecallReward(ComparingReward):
         written_out: Whether numbers in words, from two on, belong to W and A, too. Then 三 and གསུམ must be right, but
             some words are taken for numbers (三文鱼 "salmon"), which costs honest answers more.
         source_column: Name of a column with a text, or messages, per row, whose numbers are not invented; `"prompts"`
-            for the prompts themselves; `None` to do without.
+            for the prompts themselves; `None` for none.
 
     Source:
         Ours. Embeddings hardly move when numbers change; docs/guards.md measures it.
@@ -254,7 +254,7 @@ class NumberRecallReward(ComparingReward):
         return 2.0 * precision * recall / (precision + recall) if precision + recall else 0.0
 
     def _counted(self, text: str) -> frozenset[str]:
-        """The values that count as numbers of a text."""
+        """The numbers of a text that count."""
         return digit_numbers(text) | (written_numbers(text) - _ARTICLES if self.written_out else frozenset())
 
 

@@ -25,7 +25,7 @@ class LanguageConsistencyReward(Reward):
     """1 if an answer has letters and all of them belong to the target language's scripts, else 0.
 
     Digits, punctuation, marks and spaces are neutral; an answer without letters earns 0. `semreward.scripts` has the
-    rule for a letter. Only a `detector` tells languages apart that share a script (Tibetan and Dzongkha, Chinese and
+    rule for a letter. Only a `detector` tells apart languages that share a script (Tibetan and Dzongkha, Chinese and
     Japanese kanji). A row is `None` if its language is missing and `on_missing="none"`.
 
     The other options relax this. Let q be the share of foreign letters among an answer's letters that count. It earns
@@ -48,7 +48,7 @@ class LanguageConsistencyReward(Reward):
         name, answer, on_error: As for every `Reward`.
 
     Raises:
-        ArgumentError, ArgumentTypeError: Not one way to name a language is used, or an option breaks its rule.
+        ArgumentError, ArgumentTypeError: Not exactly one way to name a language is used, or an option breaks its rule.
         UnknownLanguageError: A tag has no known script, or a script code does not exist.
 
     Source:
@@ -132,7 +132,7 @@ class LanguageConsistencyReward(Reward):
         return Outcome(values, {f"{self.name}/detector_rejected": len(rejected) / max(1, len(passed))})
 
     def _judged(self, answer: str, writing: Writing) -> tuple[float, str]:
-        """What an answer's letters earn, and its text without what was left out."""
+        """The value of an answer's letters, and its text without ignored parts."""
         if self.shape == "strict" and not (self.tolerance or self.allowed or self.strip):
             return float(writing.is_consistent(answer)), answer
         text = visible(answer)
@@ -172,5 +172,5 @@ class LanguageConsistencyReward(Reward):
 
 
 def _target(named: Any) -> _Target:
-    """What a language tag, or a collection of script codes, names; with the tag, which is empty for scripts."""
+    """The writing that a language tag or script codes name, with the tag, which is empty for scripts."""
     return (writing_of(named), named) if isinstance(named, str) else (Writing((expand_scripts(named),)), "")

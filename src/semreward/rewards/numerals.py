@@ -1,4 +1,4 @@
-"""The numbers of a text by value: digits of all scripts, and those that are written out in Chinese, Tibetan, English.
+"""The numbers of a text by value: digits of all scripts, and numbers written out in Chinese, Tibetan, English.
 
 Values are strings in one plain form (`"1234.5"`), so that numbers of any length compare exactly and in linear time.
 """

@@ -23,8 +23,8 @@ def paper_reward(
 ) -> CompositeReward:
     """The paper's reward: 1.5 x thresholded similarity + 1.0 x language consistency.
 
-    `language` is the BCP-47 tag of the language that the policy must answer in, and `threshold` tau, measured on the
-    cold-start policy: a number, or what `calibrate` returns. All else is as for `SemanticSimilarityReward`.
+    `language` is the BCP-47 tag of the language that the policy must answer in. `threshold` is tau, measured on the
+    cold-start policy: a number, or what `calibrate` returns. The rest is as in `SemanticSimilarityReward`.
 
     Source:
         Su et al. 2026, eq. 4 and section 3.4.2 (weights), https://arxiv.org/abs/2605.14366
@@ -49,7 +49,7 @@ def recommended_reward(
     """The paper's reward behind gates: an answer in the wrong language, or a degenerate one, earns nothing.
 
     A row receives the sum of `paper_reward` only if its language is consistent, its length suits its reference's, it
-    does not repeat itself or copy its source, and not all of its numbers are wrong; else 0. docs/guards.md has what
+    does not repeat itself or copy its source, and not all of its numbers are wrong; else 0. docs/guards.md says what
     each gate costs honest answers.
 
     Arguments are those of `paper_reward`, and
@@ -82,7 +82,7 @@ def recommended_reward(
 def break_even_similarity(
     similarity_weight: float = 1.5, language_weight: float = 1.0, *, threshold: float | None = None
 ) -> float:
-    r"""By how much more similarity an answer in the wrong language beats one in the right language under a plain sum.
+    r"""How much more similarity lets an answer in the wrong language beat one in the right language, under a plain sum.
 
     Of two answers that earn $a S + b L$, the one with $L = 0$ earns more as soon as its $S$ is higher by more than
 

@@ -123,7 +123,7 @@ def similarities(
 def _cosines(
     encoder: Encoder, batch: Batch, column: str, on_missing: MissingPolicy
 ) -> tuple[NDArray[np.float64], dict[int, EncodingError], dict[int, EncodingError]]:
-    """Cosines of the rows, NaN without a reference or with an error; these errors; those of rows at 0, unreadable."""
+    """Cosines of the rows, NaN without a reference or after an error; errors by row; errors of unreadable answers."""
     answers, references = batch.answers, batch.references(column, on_missing)
     cosines = np.array([np.nan if expected is None else 0.0 for expected in references], dtype=np.float64)
     rows = {row: expected for row, expected in enumerate(references) if expected and answers[row]}

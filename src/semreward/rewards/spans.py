@@ -1,4 +1,4 @@
-"""Spans of an answer by which its language is not judged: code, URLs, LaTeX, tags, allowed terms.
+"""Spans that do not count for an answer's language: code, URLs, LaTeX, tags, allowed terms.
 
 All are found in linear time: the patterns never try anything twice (possessive quantifiers, bodies that stop at their
 own opening). A user's own pattern runs as fast as it is written.

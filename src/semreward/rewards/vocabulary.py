@@ -1,4 +1,4 @@
-"""A guard by vocabulary: words that the texts of one language have and those of another hardly ever."""
+"""A guard by vocabulary: words that are common in texts of one language and rare in another's."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -51,7 +51,7 @@ class ForeignWordGuard(ComparingReward):
         check_share("limit", self.limit, below_one=True)
         for argument in ("target", "source"):
             if not is_file(path := self._path(argument)):
-                raise ArgumentError(f"`{argument}` must be in a file, but {path!r} is none; correct it or `data`")
+                raise ArgumentError(f"`{argument}` must be in a file, but {path!r} is not one; correct it or `data`")
 
     def _path(self, argument: str) -> str:
         return str(self.data).replace(COLUMN, str(getattr(self, argument)))
@@ -84,7 +84,7 @@ def _foreign_words(data: str, target: str | int, source: str | int) -> frozenset
 
 
 def _texts(data: str, column: str | int) -> Iterator[str]:
-    """What a column says: in each row a text, a list of texts, or messages."""
+    """A column's texts; a row holds a text, a list of texts, or messages."""
     for row, values in enumerate(read_rows(data, [column]), start=1):
         value = values[column] or ""
         texts = value if isinstance(value, list) and isinstance(value[0], str) else [value]

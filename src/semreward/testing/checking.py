@@ -92,7 +92,7 @@ def check_reward(
         spawn: Whether to call the reward in a new Python process, too. That takes as long as its imports.
 
     Returns:
-        One result per check. A check whose call raises fails, `SystemExit` included; a `KeyboardInterrupt` passes.
+        One result per check. A check whose call raises fails, `SystemExit` included; `KeyboardInterrupt` propagates.
 
     Raises:
         ArgumentError: `reward` cannot be called, a row is malformed, or another argument is out of its range.

@@ -66,7 +66,7 @@ class Contract(Probe):
         """What the examples earn, then what hostile texts earn (if anything), each value after its row."""
         values = [] if isinstance(self.hostile, Exception) else self.hostile
         rows = [f"row {row}" for row in self.rows] + [f"the completion {shortened(text)}" for text in HOSTILE_TEXTS]
-        return list(zip(rows, [*self.expected, *values], strict=False))  # `hostile_texts` tells of another length
+        return list(zip(rows, [*self.expected, *values], strict=False))  # `hostile_texts` reports another length
 
     @rule("hold the model in a plain class that calls it", after="")
     def not_a_module(self) -> Iterator[str]:
@@ -186,7 +186,7 @@ class Contract(Probe):
             given = copy.deepcopy(batch)
             with np.printoptions(threshold=sys.maxsize, floatmode="unique"):
                 before = {name: repr(column) for name, column in given.items()}
-                attempt(call_one, self.reward, {**self.needed, **given})  # other rules tell of calls that raise
+                attempt(call_one, self.reward, {**self.needed, **given})  # other rules report calls that raise
                 changed = [name for name, text in before.items() if repr(given[name]) != text]
             yield from (f"`{name}` was another one after the call" for name in changed)
 
@@ -250,7 +250,7 @@ class Contract(Probe):
     @rule("look it up and raise, give no default")
     def missing_column(self) -> Iterator[str]:
         """A needed column that is absent must raise an error that names it."""
-        skip_unless(self.without, "the examples have no column beside completion and prompt")
+        skip_unless(self.without, "the examples have no column besides completion and prompt")
         for name, outcome in self.without.items():
             if not isinstance(outcome, Exception):
                 yield from self.differences(outcome, where=f"without `{name}` it raised nothing, and ")
@@ -449,7 +449,7 @@ class Contract(Probe):
     def hides_secrets(self) -> Iterator[str]:
         """Secrets must not show in repr, signature and pickle."""
         skip_unless(self.secrets, "no secret is named; pass secrets=[...] if the reward was given one")
-        content = attempt(pickle.dumps, self.reward)  # if it is an error, `pickles` tells of it
+        content = attempt(pickle.dumps, self.reward)  # if it is an error, `pickles` reports it
         text = content.decode("utf-8", errors="replace") if isinstance(content, bytes) else ""
         shown = {"repr": repr(self.reward), "signature": str(self.current_signature()), "pickle": text}
         for place, text in shown.items():

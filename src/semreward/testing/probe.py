@@ -1,4 +1,4 @@
-"""What the rules work with: the reward under test, its examples in every form, and a new process that calls it."""
+"""Material for the rules: the reward under test, its examples in every form, and a new process that calls it."""
 
 import asyncio
 import copy
@@ -135,7 +135,7 @@ class Probe:
 
     @cached_property
     def without(self) -> dict[str, Exception | list[Any]]:
-        """The outcome without each of the columns beside completions and prompts."""
+        """The outcome without each of the columns besides completions and prompts."""
         columns = [name for name in self.batch if name not in {"completions", "prompts"}]
         return {name: self.outcome({key: self.batch[key] for key in self.batch if key != name}) for name in columns}
 
