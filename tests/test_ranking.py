@@ -2,6 +2,7 @@
 
 import math
 import re
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -50,6 +51,17 @@ def test_a_prompt_without_a_pair_is_left_out_and_counted():
 
 def test_answers_of_equal_grade_make_no_pair():
     assert measured((("p", "c", "r", 2), 0.0)).pairs == 3  # c against a, not against b
+
+
+def test_many_answers_to_one_prompt_take_little_memory():
+    rows = [("p", f"answer {index}", "r", index % 750) for index in range(1500)]
+    tracemalloc.start()
+    found = ranking([*range(1500), 0, 1], [*rows, *WRONG])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 100 * 2**20
+    # In order: both halves, and pairs of an answer of the second half and a worse one of the first.
+    assert (found.pairs, found.right * found.pairs) == (4 * math.comb(750, 2) + 1, 3 * math.comb(750, 2) + 1)
 
 
 def test_a_tie_of_the_signal_counts_half():

@@ -39,6 +39,7 @@ _CANNOT_TELL, _CAN_TELL = 0.8, 0.95
 # Rewards that differ by less count as equal: next to the 1e-4 in GRPO's (r - mean) / (std + 1e-4) they vanish.
 _EQUAL_DIGITS = 6
 _MOST_EMPTY = 0.1  # share of empty answers that is still plausible
+_PAIRS_AT_ONCE = 2**18  # of answers to one prompt, to bound the memory
 
 
 @dataclass(frozen=True)
@@ -486,11 +487,11 @@ def _totals(keys: Sequence[tuple[Any, Any, str]], values: Floats) -> Floats:
         rows[prompt, rater][answer].append(row)
     totals = defaultdict[Any, list[Any]](list)
     for (prompt, _), of_answer in rows.items():
-        means = np.array([np.mean(own, axis=0) for own in of_answer.values()]).T
-        first, second = (means[:, side] for side in np.triu_indices(means.shape[1], 1))
-        signs = np.sign(first - second) * ~np.isclose(first, second, rtol=1e-9, atol=0)  # means are rounded
-        signs = signs[:, signs[0] != 0]
-        totals[prompt].append([signs.shape[1], *((1 + signs[0] * signs[1:]) / 2).sum(axis=1)])
+        means = np.array([np.mean(own, axis=0) for own in of_answer.values()]).T[:, None]
+        for some in np.array_split(means.swapaxes(1, 2), means.shape[2] ** 2 // _PAIRS_AT_ONCE + 1, axis=1):
+            signs = np.sign(some - means) * ~np.isclose(some, means, rtol=1e-9, atol=0)  # means are rounded
+            agreed = (signs[0] * signs).sum(axis=(1, 2))  # each pair twice: 2 where a signal orders it rightly, else -2
+            totals[prompt].append((agreed[0] + agreed) / 4)
     return np.array([total for _, parts in sorted(totals.items()) if (total := np.sum(parts, axis=0))[0]])
 
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from semreward.audit import edits, learn_lexicon, omission_pairs
 from semreward.audit.codemixing import adapted_word, code_mixed
-from semreward.errors import ArgumentError
+from semreward.errors import ArgumentError, ArgumentTypeError
 
 PAIRS = [
     ("A dog runs in Paris.", "Ein Hund läuft in Paris."),
@@ -96,6 +96,13 @@ def test_adapted_words_replace_their_translations():
 
 def test_an_omission_pair_is_a_text_and_that_text_without_a_word():
     assert omission_pairs(["Ein Hund."])[0] in [("Ein Hund.", "Hund."), ("Ein Hund.", "Ein.")]
+
+
+def test_a_single_text_is_no_list_of_texts():
+    with pytest.raises(
+        ArgumentTypeError, match="`texts` must be a list of strings, got 'Ein Hund.'; put it into a list"
+    ):
+        omission_pairs("Ein Hund.")
 
 
 def test_texts_of_one_word_have_no_omission():

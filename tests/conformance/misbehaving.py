@@ -3,6 +3,7 @@
 import asyncio
 import importlib
 import itertools
+import logging
 import math
 import os
 import random
@@ -221,6 +222,9 @@ MEDDLING = {
     "half precision": lambda: _torch("set_default_dtype", importlib.import_module("torch").float16),
     "one thread": lambda: _torch("set_num_threads", 1),
     "environment": lambda: os.environ.update(CONFORMANCE_VARIABLE="1"),
+    "numpy errors": lambda: np.seterr(all="ignore"),
+    "one numpy error": lambda: np.seterr(invalid="ignore"),
+    "logging": lambda: logging.disable(logging.WARNING),
     "folder": lambda: os.chdir(tempfile.gettempdir()),
 }
 

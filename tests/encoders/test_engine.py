@@ -11,7 +11,7 @@ from doubles import BigramEncoder, CountingEncoder, FixedEncoder, LazyBigramEnco
 from semreward import SemanticSimilarityReward
 from semreward.encoders.checking import as_encoder
 from semreward.encoders.engine import Engine, close_engine, engine_of
-from semreward.encoders.vectors import VectorCache, _size, unit_rows
+from semreward.encoders.vectors import PlainModel, VectorCache, _size, unit_rows
 from semreward.errors import ArgumentError, ArgumentTypeError, EncoderError
 
 VECTOR = np.zeros(4, dtype=np.float32)
@@ -289,19 +289,31 @@ def test_what_is_no_unit_row_a_text_is_refused(vectors, message):
     close_engine(encoder)
 
 
+@pytest.mark.parametrize("cache_bytes", [0, 2**20])
+def test_vectors_of_another_width_than_before_are_refused(cache_bytes):
+    encoder = FixedEncoder(np.array([[0.0, 1.0]]))
+    engine = Engine(lambda: encoder.encode, cache_bytes=cache_bytes)
+    engine.encode(["first"])
+    encoder.vectors = np.array([[0.0, 0.0, 1.0]])
+    with pytest.raises(EncoderError, match=r"FixedEncoder.encode returned shape \(1, 3\) .* \(1, 2\), .* one width"):
+        engine.encode(["first", "second"][cache_bytes == 0 :])
+    encoder.vectors = np.array([[1.0, 0.0]])
+    assert engine.encode(["second"]).tolist() == [[1.0, 0.0]]
+
+
 def test_a_bad_row_is_named_by_its_text():
-    first, second = unit_rows(np.array([[1.0, 0.0], [0.0, 0.0]]), ["first", "second"])
+    first, second = unit_rows(np.array([[1.0, 0.0], [0.0, 0.0]]), ["first", "second"], PlainModel(list, 1))
     assert first.tolist() == [1.0, 0.0]
     assert "norm 0 for 'second'" in str(second)
 
 
 def test_rows_rounded_to_half_precision_pass():
     rows = BigramEncoder().encode(["a", "some longer text"]).astype(np.float16)
-    assert all(row.dtype == np.float32 for row in unit_rows(rows, ["a", "some longer text"]))
+    assert all(row.dtype == np.float32 for row in unit_rows(rows, ["a", "some longer text"], PlainModel(list, 1)))
 
 
 def test_vectors_that_are_no_array_but_convertible_pass():
-    assert unit_rows([[1.0, 0.0]], ["a"])[0].tolist() == [1.0, 0.0]
+    assert unit_rows([[1.0, 0.0]], ["a"], PlainModel(list, 1))[0].tolist() == [1.0, 0.0]
 
 
 @pytest.mark.parametrize(("texts", "message"), [("ab", "got 'ab'"), (["a", None], "None at row 1"), ([""], "row 0")])

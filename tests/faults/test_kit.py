@@ -88,6 +88,8 @@ SETTINGS = {
     "half precision": "torch.get_default_dtype()",
     "one thread": "torch.get_num_threads()",
     "environment": "os.environ",
+    "numpy errors": "np.geterr()",
+    "logging": "logging.disable()",
     "folder": "os.getcwd()",
 }
 

@@ -57,6 +57,12 @@ def test_a_schedule_that_returns_no_finite_number_is_named(value):
         reward(completions=["a"], trainer_state=0)
 
 
+def test_a_schedule_that_raises_is_named_with_its_component():
+    with pytest.raises(ArgumentError, match=r"`ramp` of the weight of `language_cons.*` raised .*global_step") as error:
+        weighted(ramp)(**ROWS, trainer_state=State(step=1))
+    assert isinstance(error.value.__cause__, AttributeError)
+
+
 def test_a_call_without_a_state_is_refused_before_anything_is_encoded():
     encoder = CountingEncoder()
     reward = CompositeReward([(SemanticSimilarityReward(encoder, threshold=0.1), ramp)])

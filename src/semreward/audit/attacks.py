@@ -237,7 +237,6 @@ _WRONG = ("shuffled", "numbers_changed", "negation", "entity_swap", "role_swap")
 WRONG_ANSWERS: tuple[Attack, ...] = tuple(attack for attack in DEFAULT_ATTACKS if attack.name in _WRONG)
 """Attacks that keep the words and lose the meaning: no guard stops them, but an encoder can learn to see them."""
 
-
 LEAKS: tuple[Attack, ...] = tuple(item for item in DEFAULT_ATTACKS if item.name in ("code_mixed", "adapted_words"))
 """Attacks that leave source words in the answer, which multilingual encoders take for the right ones."""
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from semreward.audit import edits
+from semreward.errors import ArgumentTypeError
 from semreward.text import normalise, source_text
 
 _LEAST_PAIRS = 2  # words that share fewer pairs do so by chance
@@ -81,6 +82,8 @@ def adapted_word(word: str, lexicon: Lexicon, rng: random.Random) -> str:
 
 def omission_pairs(texts: Iterable[str], seed: int = 0) -> list[tuple[str, str]]:
     """Each text, and the text without one of its words, which an encoder should find nearer than a leak."""
+    if isinstance(texts, str):
+        raise ArgumentTypeError(f"`texts` must be a list of strings, got {texts[:60]!r}; put it into a list")
     rng = random.Random(seed)  # noqa: S311 - a choice of words, no cryptography
     pairs = []
     for row, text in enumerate(texts):

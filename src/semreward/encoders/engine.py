@@ -152,16 +152,12 @@ class Call:
         self.todo = deque(self.texts)
         self.thread = threading.current_thread()  # of the worker, once the call is submitted
 
-    def receive(self, text: str, outcome: Vector | EncoderError) -> None:
+    def receive(self, text: str, outcome: Any) -> None:
         """Take the vector or the error of a text; a call that has ended takes nothing."""
-        if self.ended:
-            return
-        if isinstance(outcome, EncoderError):
-            self.errors[text] = outcome
-        else:
-            self.vectors[text] = outcome
-        if len(self.vectors) + len(self.errors) == len(self.texts):
-            self.end(None)
+        if not self.ended:
+            (self.errors if isinstance(outcome, EncoderError) else self.vectors)[text] = outcome
+            if len(self.vectors) + len(self.errors) == len(self.texts):
+                self.end(None)
 
     def end(self, error: BaseException | None) -> None:
         """End, with an error unless all texts are served."""
@@ -247,7 +243,7 @@ class Worker:
                         continue
                     vectors = [_named(error, batch[0])]
                 else:
-                    vectors = vectors if self.model.isolates else unit_rows(vectors, batch)
+                    vectors = vectors if self.model.isolates else unit_rows(vectors, batch, self.model)
                 outcomes = dict(zip(batch, vectors, strict=True))
                 self._cache.put({t: row for t, row in outcomes.items() if isinstance(row, np.ndarray)}, keep)
                 _deliver(outcomes, waiting)

@@ -26,6 +26,7 @@ _ENTRY_BYTES = 390  # of the cache, besides characters and numbers: two object h
 class PreparingModel(ABC):
     """A model whose forward pass has two halves: the first cuts texts into batches, and runs ahead of the second."""
 
+    name, width = "encoder", 0  # in messages; of its vectors, 0 until there are some
     texts = truncated_texts = 0
     isolates = False  # True: `forward` returns a list of rows, and errors of single texts; it raises what holds for all
 
@@ -69,13 +70,12 @@ class PlainModel(PreparingModel):
     """A function from texts to rows as a model: batches of a fixed number of texts, with nothing to make ready."""
 
     def __init__(self, encode: EncodeBatch, batch_size: int) -> None:
-        self._encode, self._batch_size = encode, batch_size
+        self._encode, self._batch_size, self.name = encode, batch_size, getattr(encode, "__qualname__", self.name)
 
     def prepared(self, texts: list[str]) -> Iterator[tuple[list[str], list[str]]]:
         """Cut texts into batches."""
         for start in range(0, len(texts), self._batch_size):
-            batch = texts[start : start + self._batch_size]
-            yield batch, batch
+            yield (batch := texts[start : start + self._batch_size]), batch
 
     batches = prepared
 
@@ -84,22 +84,25 @@ class PlainModel(PreparingModel):
         return self._encode(inputs)
 
 
-def unit_rows(vectors: object, texts: Sequence[str]) -> Sequence[Vector | EncoderError]:
+def unit_rows(vectors: object, texts: Sequence[str], model: PreparingModel) -> Sequence[Vector | EncoderError]:
     """A finite row of norm 1 or an error for each text; raises `EncoderError` unless it is one row per text."""
     try:
         rows = np.array(vectors, dtype=np.float32)  # a copy: an encoder may reuse its array
     except (TypeError, ValueError, RuntimeError) as error:  # the last one: a tensor that takes part in training
-        raise EncoderError(f"encoder returned {type(vectors).__name__}; expected an array: {error}") from error
-    if rows.ndim != 2 or len(rows) != len(texts):  # noqa: PLR2004 - a matrix
+        raise EncoderError(f"{model.name} returned {type(vectors).__name__}; expected an array: {error}") from error
+    if rows.ndim != 2 or rows.shape != (len(texts), model.width or rows.shape[1]):  # noqa: PLR2004 - a matrix
         raise EncoderError(
-            f"encoder returned shape {rows.shape} for {len(texts)} texts; expected ({len(texts)}, D), one row per text"
+            f"{model.name} returned shape {rows.shape} for {len(texts)} texts; expected ({len(texts)}, "
+            f"{model.width or 'D'}), one row per text, of one width in all calls; correct it"
         )
     norms = np.linalg.norm(rows.astype(np.float64), axis=1)
+    is_unit = np.abs(norms - 1.0) <= _NORM_TOLERANCE  # False for NaN
+    model.width = rows.shape[1] if is_unit.any() else model.width
     outcomes: list[Vector | EncoderError] = list(rows)
-    for row in np.flatnonzero(~(np.abs(norms - 1.0) <= _NORM_TOLERANCE)).tolist():  # NaN, too
+    for row in np.flatnonzero(~is_unit).tolist():
         outcomes[row] = EncoderError(
-            f"encoder returned a row of norm {norms[row]:.6g} for {texts[row][:60]!r}; expected finite rows of norm 1. "
-            "Normalize its output, and check its weights if the norm is NaN"
+            f"{model.name} returned a row of norm {norms[row]:.6g} for {texts[row][:60]!r}; expected finite rows of "
+            "norm 1. Normalize its output, and check its weights if the norm is NaN"
         )
     return outcomes
 

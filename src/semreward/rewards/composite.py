@@ -29,6 +29,7 @@ TOTAL, GATED = "total", "gated"
 
 # How far rounding may carry a component's value beyond the bounds that it declares.
 _BOUNDS_SLACK = 1e-6
+_OURS = (Reward, AsyncReward)  # what scores a batch that is already read
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class CompositeReward(Reward):
     Raises:
         ArgumentError: No component, a weight that is not finite, two components of one name, a component with an
             `answer` or `on_error` of its own, a gate that is not a component, or no `floor` and unknown bounds. In a
-            call: a schedule without `trainer_state`, or one that returns no finite number.
+            call: a schedule without `trainer_state`, or one that raises or returns no finite number.
         ArgumentTypeError: A component is not callable, or is a `torch.nn.Module`.
 
     Source:
@@ -222,26 +223,19 @@ class CompositeReward(Reward):
     def _outputs(self, batch: Batch) -> list[Any]:
         """Each component's values: sync ones one after the other, then all async ones together."""
         outputs: list[Any] = []
-        pending: list[int] = []
+        pending: dict[int, Callable[[], Any]] = {}
         for index, (reward, _) in enumerate(self.components):
-            if isinstance(reward, Reward):
-                outputs.append(reward.score(batch))
-            elif is_async(reward):
-                outputs.append(None)
-                pending.append(index)
-            else:
-                outputs.append(reward(**batch.arguments))
-        if pending:
-            for index, output in zip(pending, run_to_end(lambda: self._awaited(pending, batch)), strict=True):
-                outputs[index] = output
-        return outputs
+            call = partial(reward.score, batch) if isinstance(reward, _OURS) else partial(reward, **batch.arguments)
+            if not isinstance(reward, Reward) and is_async(reward):
+                pending[index] = call
+            outputs.append(None if index in pending else call())
 
-    async def _awaited(self, pending: Sequence[int], batch: Batch) -> list[Any]:
-        calls = []
-        for index in pending:
-            reward: Any = self.components[index][0]
-            calls.append(reward.score(batch) if isinstance(reward, AsyncReward) else reward(**batch.arguments))
-        return await asyncio.gather(*calls)
+        async def awaited() -> list[Any]:
+            return await asyncio.gather(*(call() for call in pending.values()))
+
+        for index, output in zip(pending, run_to_end(awaited) if pending else (), strict=True):
+            outputs[index] = output
+        return outputs
 
     def _close_gates(self, whole: Outcome) -> None:
         """Give rows that fail a gate the floor; adds to the parts which gates each row fails, and logs it."""
@@ -302,10 +296,9 @@ def _checked_gates(gates: Any, names: Sequence[str]) -> tuple[str, ...]:
 def _logged_names(reward: object) -> list[str]:
     """The names under which a component logs: its own, and those of its parts."""
     own = reward_name(reward)
-    if not isinstance(reward, (Reward, AsyncReward)):
+    if not isinstance(reward, _OURS):
         return [own]
-    pairs = getattr(reward, "components", ())
-    inside = [part for part, _ in pairs] or [getattr(reward, "reward", None)]
+    inside = [part for part, _ in getattr(reward, "components", ())] or [getattr(reward, "reward", None)]
     found = [name for part in inside if part is not None for name in _logged_names(part)]
     return found if own in found[:1] else [own, *found]  # a reward that only wraps another has its name
 
@@ -341,7 +334,12 @@ def _weight_now(name: str, schedule: Callable[[Any], float], batch: Batch) -> fl
             f"the weight of `{name}`, `{reward_name(schedule)}`, needs `trainer_state`, which TRL passes and this call "
             "lacks; use a number as the weight, or functools.partial(reward, trainer_state=...)"
         )
-    return _finite_weight(name, schedule(state), f"correct its schedule `{reward_name(schedule)}`: return a float")
+    try:
+        weight = schedule(state)
+    except Exception as error:
+        message = f"the schedule `{reward_name(schedule)}` of the weight of `{name}` raised {error!r}; correct it"
+        raise ArgumentError(message) from error
+    return _finite_weight(name, weight, f"correct its schedule `{reward_name(schedule)}`: return a float")
 
 
 def _finite_weight(name: str, weight: Any, remedy: str = "pass the composite itself as the one reward") -> float:

@@ -57,7 +57,7 @@ def without_spans(text: str, kinds: Iterable[SpanKind]) -> str:
     | `code` | between closed fences of three backticks or tildes, between backticks on one line |
     | `latex` | `$...$` on one line, `$$...$$`, `\(...\)`, `\[...\]`, `\begin{...}` to its `\end{...}` |
     | `urls` | `http://`, `https://`, `ftp://` and `www.` with the ASCII that follows; e-mail addresses |
-    | `tags` | `<name attribute="value">`, `</name>`, `<|name|>`, `&name;` (the text between tags stays) |
+    | `tags` | `<name key="value">`, `</name>`, `<name/>`, `<|name|>`, `&name;` (not the text between, nor `<a b>`) |
 
     Example:
         >>> without_spans("ཁྱབ་ `x = 1` $a^2$ <b>ཀ</b> https://example.org/a", ["code", "latex", "tags", "urls"]).split()

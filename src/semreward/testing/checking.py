@@ -219,10 +219,8 @@ def _fixture_result(reward: RewardFunction, row: Mapping[str, Any], name: str, t
     else:
         value = values[0] if len(values) == 1 else values
         earned = f"earned {shortened(value)}"
-        is_value = value is None or is_finite_number(value)
-        is_right = (
-            is_value and not isinstance(expected, str) and agree(value, expected, row.get("tolerance", tolerance))
-        )
+        is_value = (value is None or is_finite_number(value)) and not isinstance(expected, str)
+        is_right = is_value and agree(value, expected, row.get("tolerance", tolerance))
     demand = f"raise {expected}" if isinstance(expected, str) else f"earn {json.dumps(expected)}"
     fault = "" if is_right else f", but it {earned}; correct the reward or, if that is right, the row"
     return CheckResult(name, "passed" if is_right else "failed", f"the row must {demand}{fault}")

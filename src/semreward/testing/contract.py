@@ -24,9 +24,6 @@ from semreward.testing.probe import HOSTILE_TEXTS, TRAINER, Probe, attempt, desc
 
 Check: TypeAlias = Callable[["Contract"], Iterator[str]]
 
-_BLOCK = 13  # rows
-_OF_A_WRAPPER = 2  # rewards: itself and the one it wraps
-
 
 class Rule(NamedTuple):
     """One rule: its clause without a full stop, how to keep it, and the rules that must pass before."""
@@ -243,7 +240,7 @@ class Contract(Probe):
         """A batch of 130 distinct rows must earn what they earn in small batches."""
         rows = list(islice(cycle(self.texts), 130))  # more than twice the 64 that a buffer may have
         batch = self.with_texts(rows, [f"{self.texts[row]} {number}" for number, row in enumerate(rows)])
-        blocks = [slice(start, start + _BLOCK) for start in range(0, len(rows), _BLOCK)]
+        blocks = [slice(start, start + 13) for start in range(0, len(rows), 13)]
         small = [self.values({name: column[block] for name, column in batch.items()}) for block in blocks]
         yield from self.differences(self.values(batch), list(chain.from_iterable(small)))
 
@@ -290,7 +287,7 @@ class Contract(Probe):
             if len(outcome) != len(self.rows):
                 yield f"with `{name}` {called} at row {row}, {len(outcome)} values came back"
             if outcome[row] is not None:
-                is_single = len(nested(self.reward)) <= _OF_A_WRAPPER
+                is_single = len(nested(self.reward)) <= 2  # noqa: PLR2004 - itself, and one that it wraps
                 skip_unless(is_single, "a composite only drops the component that lacks a value; check that one")
                 yield f"with `{name}` {called} at row {row}, that row earned {shortened(outcome[row])}"
 
@@ -377,7 +374,7 @@ class Contract(Probe):
 
     @rule("leave it alone, or put it back in a `finally`")
     def process_settings(self) -> Iterator[str]:
-        """Calls must leave grad mode, default dtype and threads of torch, the environment and the folder alone."""
+        """Calls must leave torch's grad mode, dtype and threads, np.seterr, logging, environment and folder alone."""
         for name, read, write, another in self.settings():
             usual = read()
             write(another)

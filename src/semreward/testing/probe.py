@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+import logging
 import math
 import os
 import pickle
@@ -14,6 +15,8 @@ from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TypeAlias, TypeVar
+
+import numpy as np
 
 from semreward.protocols import RewardFunction
 from semreward.rewards.calling import call_one, is_async, reward_name
@@ -195,6 +198,8 @@ class Probe:
         # The environment before the first call, which may import what sets variables.
         yield "os.environ", lambda: dict(os.environ), _write_environment, self.first_environment
         yield "os.getcwd()", os.getcwd, os.chdir, Path(__file__).parent
+        yield "np.geterr()", np.geterr, lambda modes: np.seterr(**modes), dict.fromkeys(np.geterr(), "print")
+        yield "logging.disable()", lambda: logging.root.manager.disable, logging.disable, 1  # below every level
         if torch := sys.modules.get("torch"):
             grad, dtype, threads = torch.is_grad_enabled, torch.get_default_dtype, torch.get_num_threads
             another = torch.float32 if dtype() == torch.float64 else torch.float64
