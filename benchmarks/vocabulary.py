@@ -89,8 +89,7 @@ def cell(options: argparse.Namespace, folder: str) -> dict[str, Any]:
 def measured(folder: str, held_out: Sequence[Pair]) -> dict[str, Any]:
     """Retrieval, and tokens per text of each side."""
     model = SentenceTransformer(folder, device="cpu")
-    with torch.autocast("cpu", torch.bfloat16, enabled=BF16):
-        measures: dict[str, Any] = HeldOutEvaluator(held_out, ())(model)
+    measures: dict[str, Any] = HeldOutEvaluator(held_out, ())(model)
     for side in Pair._fields:
         texts = [getattr(pair, side) for pair in held_out]
         tokens = [model.tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
@@ -135,10 +134,11 @@ def main() -> None:
         **{name: version(name) for name in ("torch", "transformers", "sentence-transformers", "tokenizers")},
     }
     chosen["base"] = options.base and Path(options.base).name
-    name = f"{options.data}-{result['pairs']}-pieces{options.new_pieces}-steps{options.steps}-seed{options.seed}.json"
+    name = f"{options.data}-{result['pairs']}-pieces{options.new_pieces}-steps{options.steps}-seed{options.seed}"
+    name += f"-from-{chosen['base']}" if options.base else ""
     options.out.mkdir(parents=True, exist_ok=True)
     text = json.dumps({"options": chosen, "machine": machine, **result}, indent=2)
-    (options.out / name).write_text(text + "\n", encoding="utf-8")
+    (options.out / f"{name}.json").write_text(text + "\n", encoding="utf-8")
     print(text)
 
 

@@ -67,7 +67,7 @@ def test_duplicates_are_reported(adaptation):
 
 
 def test_no_checkpoints_are_left(adapted_folder):
-    assert not (adapted_folder / "training").exists()
+    assert not (adapted_folder / training.CHECKPOINTS).exists()
 
 
 def test_the_card_carries_fingerprint_numbers_and_data(adaptation, adapted_folder):

@@ -50,13 +50,13 @@ def test_resuming_with_other_data_is_refused(kept, killed, captions):
 @pytest.fixture
 def stage(tmp_path):
     """The folder of the checkpoints."""
-    return tmp_path / "resumed" / "training"
+    return tmp_path / "resumed" / training.CHECKPOINTS
 
 
 @pytest.mark.parametrize("files", [{}, {"trainer_state.json": ""}, {"trainer_state.json": '{"epoch": 1'}])
 def test_a_checkpoint_that_was_not_written_to_its_end_is_passed_over(kept, killed, captions, caplog, files):
     killed(kept(), 4)
-    stage = Path(kept().output_dir) / "training"
+    stage = Path(kept().output_dir) / training.CHECKPOINTS
     broken = stage / "checkpoint-6"
     broken.mkdir()
     for name, content in files.items():
@@ -83,6 +83,20 @@ def test_training_stops_when_the_held_out_pairs_gain_no_more(quick, captions):
     config = quick(epochs=50, learning_rate=1e-8, measure_steps=1, patience=2)
     steps = [point["step"] for point in adapt_encoder(config, captions[:16], captions[16:24]).curve]
     assert max(steps) == 3
+
+
+def test_patience_without_held_out_pairs_is_refused(quick, captions):
+    with pytest.raises(ArgumentError, match="`patience` counts measurements on `eval_pairs`, got none"):
+        adapt_encoder(quick(measure_steps=1, patience=2), captions)
+
+
+def test_a_folder_named_training_is_the_users(quick, captions):
+    config = quick()
+    kept = Path(config.output_dir, "training", "train.tsv")
+    kept.parent.mkdir(parents=True)
+    kept.write_text("bo\tzh\n")
+    adapt_encoder(config, captions)
+    assert kept.exists()
 
 
 def test_the_best_model_is_kept(quick, captions):

@@ -93,6 +93,17 @@ def test_the_other_language_tokenises_as_before(model, pairs):
     assert model.tokenizer(texts)["input_ids"] == before
 
 
+@pytest.mark.parametrize("stray", [Pair("一 ཤིང་ཤིང་", "ཤིང་ཤིང་"), Pair("ཤིང་ཤིང་", "一")])
+def test_a_stray_text_on_the_other_side_costs_no_piece(model, stray):
+    clean = [Pair("一 二 三", "ཤིང་ཤིང་ ཤིང་ཤིང་ ཤིང་ཤིང་")] * 20
+    extend_vocabulary(model, [*clean, stray], 50)
+    assert unknown_share(model, [tibetan for _, tibetan in clean]) == 0
+
+
+def test_a_text_without_tokens_is_no_obstacle(model, pairs):
+    assert extend_vocabulary(model, [*pairs, Pair("一", "\u200b")], 100)
+
+
 def test_a_word_that_both_sides_use_gets_no_piece(model):
     pairs = [Pair("一 covid", "ཤིང་ covid"), Pair("二 covid", "ཤིང་ covid")]
     assert "▁covid" not in extend_vocabulary(model, pairs, 50)

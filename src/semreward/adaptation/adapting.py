@@ -94,6 +94,8 @@ def adapt_encoder(
     unseen = {text for pair in held_out for text in pair} | {text for pair in grades for text in pair[:2]}
     pairs, report = without_leaks(train_pairs, unseen)
     _check_amounts(config, pairs, make_negatives)
+    if config.patience and not held_out:
+        raise ArgumentError("`patience` counts measurements on `eval_pairs`, got none; give some, or leave it out")
     if dropped := len(train_pairs) - len(pairs):
         logger.warning("dropped %d of %d training pairs: %s", dropped, len(train_pairs), report)
     try:

@@ -29,12 +29,12 @@ from semreward.errors import ArgumentError, TrainingDivergedError
 from semreward.evaluation.retrieval import GradedPair
 from semreward.files import read_json
 
-CHECKPOINTS = "training"  # their folder, within the encoder's, until the encoder is written
+CHECKPOINTS = "semreward-checkpoints"  # their folder, within the encoder's, until the encoder is written
 
 logger = logging.getLogger(__name__)
 
 _FREE = ("output_dir", "resume", "use_cpu")  # may differ between a run and its continuation
-_EMBEDDINGS = r"(word_embeddings|embed_tokens|tok_embeddings|\bembedding)\.weight$"
+_EMBEDDINGS = r"(word_embeddings?|shared|embed_tokens|tok_embeddings|\bembeddings?)\.weight$"
 
 
 def new_model(config: AdaptationConfig) -> SentenceTransformer:

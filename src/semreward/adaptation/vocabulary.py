@@ -4,6 +4,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -19,13 +20,14 @@ from semreward.errors import ArgumentError
 _SAMPLE = 1000  # pairs that decide which language is read worse
 _MOST_LINKS = 20_000_000  # between tokens of pairs: some 1.5 GB of memory
 _ROUNDS, _SHARPNESS = 5, 2
+_SHARED = 0.1  # a piece that the other side has this often, relative to this one, belongs to both; rarer is noise
 
 
 def extend_vocabulary(model: SentenceTransformer, pairs: Sequence[Pair], most: int) -> list[str]:
     """Add up to `most` pieces (or all characters) of the language that the tokenizer reads worse, and return them.
 
     That is the side that needs more tokens for the same sentences; an unknown character counts as its bytes. Texts
-    without a new piece, including the whole other side, tokenise as before. Old embeddings stay. A new one is the mean
+    without a new piece, so almost all of the other side, tokenise as before. Old embeddings stay. A new one is the mean
     of its translations' by IBM model 1, in the spirit of WECHSEL, https://arxiv.org/abs/2112.06598.
     """
     tokenizer: Any = getattr(model.tokenizer, "backend_tokenizer", None)
@@ -40,13 +42,13 @@ def extend_vocabulary(model: SentenceTransformer, pairs: Sequence[Pair], most: i
     vocabulary = dict(old["vocab"])
     added = {number: token.content for number, token in tokenizer.get_added_tokens_decoder().items()}
     for number in range(len(vocabulary), max(added, default=0) + 1):  # tokens besides the model's keep their numbers
-        vocabulary[added.get(number, f"<unused{number}>")] = 0.0
+        vocabulary[added.get(number, f"<unused{number}>")] = min(vocabulary.values())
     pieces = _new_pieces(_bare(tokenizer, models.BPE()), vocabulary, texts, others, most)
     if not pieces:
         raise ArgumentError("`new_pieces` must find pieces in `train_pairs` that `base` lacks, got none; leave it out")
     tokenizer.model = models.Unigram([*(vocabulary | pieces).items()], old["unk_id"], old["byte_fallback"])
-    plain = _bare(tokenizer, tokenizer.model)
-    numbers = ([np.unique(found.ids) for found in plain.encode_batch(side)] for side in (texts, others))
+    read = ((_bare(tokenizer, tokenizer.model), texts), (plain, others))  # translations are old tokens
+    numbers = ([np.unique(found.ids).astype(int) for found in reader.encode_batch(side)] for reader, side in read)
     _set_embeddings(model[0].auto_model, len(vocabulary), len(pieces), _translations(*numbers))
     return [*pieces]
 
@@ -72,11 +74,13 @@ def _new_pieces(
     """Pieces that BPE merges within words, and all characters, with log-probabilities; deterministic."""
     trainer = trainers.BpeTrainer(vocab_size=most, min_frequency=2, max_token_length=16, show_progress=False)
     bpe.train_from_iterator(texts, trainer)
-    counts = Counter(piece for found in bpe.encode_batch(texts) for piece in found.tokens)
+    own, foreign = ([found.tokens for found in bpe.encode_batch(side)] for side in (texts, others))
+    here, elsewhere = ("\n".join(map("".join, side)) for side in (own, foreign))  # foreign: less its other characters
+    counts = Counter(chain.from_iterable(own))
     total, lowest = counts.total(), min(known.values())  # the lowest score also decides that of unknown characters
     counts.update(dict.fromkeys(sorted({*"".join(counts)}), 0))
-    elsewhere = "\n".join("".join(found.tokens) for found in bpe.encode_batch(others))  # less characters of their own
-    new = ((piece, count) for piece, count in counts.most_common() if piece not in known and piece not in elsewhere)
+    shared = {piece for piece in counts if piece in elsewhere and elsewhere.count(piece) >= _SHARED * here.count(piece)}
+    new = ((piece, count) for piece, count in counts.most_common() if piece not in known and piece not in shared)
     return {piece: max(lowest, math.log(max(count, 0.5) / total)) for piece, count in new}
 
 

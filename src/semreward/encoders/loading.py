@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 # The files that decide the vectors; libraries prefer safetensors.
 _WEIGHTS = ("*.safetensors", "pytorch_model*.bin", "adapter_model*.bin")
-_TOKENIZER = re.compile(r"(tokenizer|sentencepiece\.bpe|spiece)\.model|(tokenizer|vocab)\.json|(vocab|merges)\.txt")
+_TOKENIZER = re.compile(r"(tokenizer|sentencepiece\.bpe|spiece|spm)\.model|(tokenizer|vocab)\.json|(vocab|merges)\.txt")
 _CONFIG = re.compile(r"(modules|((sentence_\w+|tokenizer|router|adapter)_)?config|config_sentence_transformers)\.json")
 # Keys of a configuration that say how a model was saved or is compared, not what it computes.
 _IRRELEVANT_KEYS = re.compile(
