@@ -13,7 +13,7 @@ Robustness: 100,000 random Unicode strings, surrogates among them, lengths from 
 thousandth of 33,000, through the reward with and without options and through `language_report`: no exception, and
 milliseconds a kB.
 
-    python benchmarks/language_consistency.py                    # one core: 3 minutes
+    python benchmarks/language_consistency.py                    # one core: 3 to 8 minutes
     python benchmarks/language_consistency.py --strings 1000     # shorter
 
 Writes JSON to `--out` (default `runs/benchmarks/language-consistency.json`). Texts are seeded.
